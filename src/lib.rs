@@ -1,1 +1,20 @@
-//! x
+//! Setpoint keeps one integration in order: a self-hosted GitLab connected to Factory.
+//!
+//! The way of the data is the way through the modules, and it never turns back: [`config`] reads the file into
+//! what is desired, [`observe`] reads both sides into what is, [`state`] holds what was recorded, [`planner`]
+//! compares the three into a plan, [`render`] shows that plan and [`executor`] carries it out.
+
+pub mod cli;
+pub mod config;
+pub mod executor;
+pub mod factory;
+pub mod gitlab;
+pub mod http;
+pub mod model;
+pub mod observe;
+pub mod planner;
+pub mod render;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod secrets;
+pub mod state;

@@ -1,0 +1,1 @@
+//! From text to what is desired, or to all the faults of the text with their places.

@@ -1,0 +1,1 @@
+//! Walks a plan in dependency order and takes no decision that the plan has not taken.

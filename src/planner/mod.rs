@@ -1,0 +1,1 @@
+//! The pure heart: what is desired, observed and recorded go in, a plan comes out.

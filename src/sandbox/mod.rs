@@ -1,0 +1,1 @@
+//! The embedded GitLab and Factory. It imports nothing of the product, so that it cannot agree with its mistakes.

@@ -1,0 +1,64 @@
+//! Secrets as a type that cannot be printed, compared by accident or written to a file.
+//!
+//! A [`Secret`] has no `Display` and no `Serialize`, its `Debug` is asterisks, and its memory is overwritten when
+//! it is dropped. The one way to its text is [`Secret::expose`], which is easy to search for.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+/// A token, password or client secret.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The text itself, for the one place that has to send it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What the state record keeps instead of the secret: `sha256:` and 64 hexadecimal digits over the record's
+    /// lineage and the secret, so that equal secrets in two records do not show as equal.
+    pub fn fingerprint(&self, lineage: &str) -> String {
+        let digest = Sha256::new()
+            .chain_update(b"setpoint secret fingerprint\0")
+            .chain_update(lineage.as_bytes())
+            .chain_update(b"\0")
+            .chain_update(self.expose().as_bytes())
+            .finalize();
+        let mut text = String::from("sha256:");
+        for byte in digest {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("glpat-fake")), "***");
+    }
+
+    #[test]
+    fn fingerprints_differ_by_secret_and_by_lineage() {
+        let one = Secret::new("a").fingerprint("x");
+        assert_eq!(one.len(), "sha256:".len() + 64);
+        assert_ne!(one, Secret::new("b").fingerprint("x"));
+        assert_ne!(one, Secret::new("a").fingerprint("y"));
+        assert_eq!(one, Secret::new("a").fingerprint("x"));
+    }
+}

@@ -1,0 +1,1 @@
+//! The record of what was applied, its lock, and the journal.

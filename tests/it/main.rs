@@ -1,0 +1,2 @@
+//! The promises, tested with the real binary against the embedded GitLab and Factory over real sockets.
+//! One crate of modules, because every integration crate costs a link.
