@@ -30,12 +30,19 @@ impl Secret {
             .chain_update(b"\0")
             .chain_update(self.expose().as_bytes())
             .finalize();
-        let mut text = String::from("sha256:");
-        for byte in digest {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
+        format!("sha256:{}", hex(&digest))
     }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 impl std::fmt::Debug for Secret {

@@ -1,1 +1,46 @@
 //! Factory's side behind one pair of traits, so that its own endpoints, once published, are one new file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+
+use crate::http::Result;
+use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
+use crate::secrets::Secret;
+
+/// What Factory shows, or what was attested about it.
+#[async_trait]
+pub trait FactoryRead: Send + Sync {
+    /// Whether the answers are live or attested.
+    fn source(&self) -> FactorySource;
+    /// The integration, if one is configured.
+    async fn integration(&self) -> Result<Option<ObservedIntegration>>;
+    /// Every repository that the authorized user can see, enabled or not; unknown while nothing is connected.
+    async fn repositories(&self) -> Result<Known<BTreeMap<ProjectId, FactoryRepository>>>;
+}
+
+/// The writes.
+#[async_trait]
+pub trait FactoryWrite: Send + Sync {
+    /// Saves domain, application id and secret. Idempotent, so it is repeated after a lost answer.
+    async fn save_connection(
+        &self,
+        domain: &str,
+        application: &ApplicationUid,
+        secret: &Secret,
+    ) -> Result<ObservedIntegration>;
+    /// Disconnects and forgets; absent already counts as done.
+    async fn delete_connection(&self) -> Result<()>;
+    /// Starts an authorization attempt and gives the URL to open as the droid.
+    async fn start_authorization(&self) -> Result<String>;
+    /// Requests the redirect URI with its code, at the host of the configuration that it belongs to, without a credential.
+    /// Fails with the reason that Factory's page gives.
+    async fn finish_authorization(&self, redirect: &url::Url) -> Result<()>;
+    /// Enables and disables, any number, in calls of at most 100 ids. The result has an entry for each id: whether it is
+    /// enabled now, or Factory's refusal.
+    async fn set_repositories(
+        &self,
+        enable: &BTreeSet<ProjectId>,
+        disable: &BTreeSet<ProjectId>,
+    ) -> Result<BTreeMap<ProjectId, std::result::Result<bool, String>>>;
+}

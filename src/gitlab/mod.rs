@@ -1,1 +1,135 @@
 //! GitLab's side: its API read and written by different traits, and web sessions for what no API does.
+//!
+//! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+
+use crate::http::Result;
+use crate::model::{
+    ApplicationEdit, ApplicationId, ApplicationUid, DesiredApplication, Evidence, FullPath, GitlabVersion, Known,
+    NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, Resolution, Role,
+    SourceKind, UserEdit, UserId,
+};
+use crate::secrets::Secret;
+
+/// What GitLab's REST and GraphQL API shows.
+#[async_trait]
+pub trait GitlabRead: Send + Sync {
+    /// Version and edition (`GET /metadata`). Fails with a clear message for a GitLab older than 16.11.
+    async fn version(&self) -> Result<GitlabVersion>;
+    /// The account of Setpoint's own token, and whether it is an administrator (`GET /user`).
+    async fn own_user(&self) -> Result<OwnUser>;
+    /// All instance-wide applications, with `trusted` unknown (`GET /applications`, one unpaginated answer).
+    async fn applications(&self) -> Result<Vec<ObservedApplication>>;
+    /// The account of a username, case aside (`GET /users?username=`).
+    async fn user(&self, username: &str) -> Result<Option<ObservedUser>>;
+    /// The username of the account with exactly this e-mail address (`GET /users?search=`).
+    async fn user_with_email(&self, email: &str) -> Result<Option<String>>;
+    /// What holds a top-level name, if anything does.
+    async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>>;
+    /// The user's direct memberships, all pages (`GET /users/:id/memberships`).
+    async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>>;
+    /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a
+    /// project that moved is found by one more request for each path that led nowhere. Projects come with their data.
+    async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths>;
+    /// All projects below a group, or of the instance, archived ones and those pending deletion included.
+    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>>;
+    /// Scopes that the instance knows (`/.well-known/openid-configuration`), unknown where it does not say.
+    async fn supported_scopes(&self) -> Result<Known<BTreeSet<String>>>;
+    /// Whether GitLab accepts this client secret, by token introspection, which changes nothing.
+    async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool>;
+}
+
+/// The account of Setpoint's own token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnUser {
+    /// Id.
+    pub id: UserId,
+    /// Username.
+    pub username: String,
+    /// GitLab shows this to administrators only.
+    pub is_admin: bool,
+}
+
+/// What a set of paths leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResolvedPaths {
+    /// An entry for each path that was asked for.
+    pub paths: BTreeMap<FullPath, Resolution>,
+    /// The projects among them.
+    pub projects: Vec<ObservedProject>,
+}
+
+/// The writes of GitLab's API. None is repeated after an answer was lost, unless repeating it is harmless.
+#[async_trait]
+pub trait GitlabWrite: Send + Sync {
+    /// `POST /applications`: the only moment, but renewal, at which GitLab shows the secret. `trusted` is not sent.
+    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)>;
+    /// `POST /applications/:id/renew-secret`
+    async fn renew_secret(&self, id: ApplicationId) -> Result<Secret>;
+    /// `DELETE /applications/:id`, after the uid was verified; absent already counts as done.
+    async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()>;
+    /// `POST /users` with `skip_confirmation`; without a password GitLab makes a random one.
+    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser>;
+    /// `PUT /users/:id` with `skip_reconfirmation`, never with a password.
+    async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser>;
+    /// `POST /users/:id/unblock`
+    async fn unblock_user(&self, id: UserId) -> Result<()>;
+    /// `POST /users/:id/activate`
+    async fn activate_user(&self, id: UserId) -> Result<()>;
+    /// `POST /users/:id/block`
+    async fn block_user(&self, id: UserId) -> Result<()>;
+    /// `DELETE /users/:id`
+    async fn delete_user(&self, id: UserId) -> Result<()>;
+    /// `POST …/members`
+    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()>;
+    /// `PUT …/members/:user_id`
+    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()>;
+    /// `DELETE …/members/:user_id`; absent already counts as done.
+    async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()>;
+}
+
+/// A user to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Username.
+    pub username: String,
+    /// Display name.
+    pub name: String,
+    /// E-mail address, taken as confirmed.
+    pub email: String,
+}
+
+/// What only an administrator's web session shows. The session is opened at the first use, and not at all if there is none.
+#[async_trait]
+pub trait AdminRead: Send + Sync {
+    /// The application with `trusted` and scopes, from its admin page.
+    async fn application(&self, id: ApplicationId) -> Result<ObservedApplication>;
+}
+
+/// What only an administrator's web session can write.
+#[async_trait]
+pub trait AdminWrite: Send + Sync {
+    /// Edits an application in place through the admin form: no token is lost.
+    async fn edit_application(&self, id: ApplicationId, edit: &ApplicationEdit) -> Result<()>;
+}
+
+/// The droid's own web session, had by password or by impersonation, opened at the first use.
+#[async_trait]
+pub trait DroidSession: Send + Sync {
+    /// Opens the authorize URL as the droid, consents if asked, and gives the address that GitLab sends the browser to,
+    /// with its code. The URL must be one of the configured GitLab (`external_url` or `url`; it is opened at `url`), and the
+    /// redirect one of `redirect_uris`: otherwise it is refused before a password is sent anywhere.
+    async fn authorize(&self, authorize_url: &str, redirect_uris: &BTreeSet<String>, droid: &str) -> Result<url::Url>;
+    /// The droid's own page of authorized applications.
+    async fn evidence(&self, droid: &str) -> Result<Evidence>;
+}
+
+/// A web session that has to be ended: signed out, and an impersonation stopped, also after failures.
+#[async_trait]
+pub trait EndSession: Send + Sync {
+    /// Ends it. A session that was never opened costs no request.
+    async fn end(&self) -> Result<()>;
+}

@@ -1,0 +1,106 @@
+//! What can go wrong between Setpoint and a server, told apart by what a caller would do about it.
+
+/// Result of a request.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Which of the two sides was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// GitLab.
+    Gitlab,
+    /// Factory.
+    Factory,
+    /// The state backend or a webhook.
+    Other,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gitlab => "GitLab",
+            Self::Factory => "Factory",
+            Self::Other => "the server",
+        })
+    }
+}
+
+/// What went wrong, as far as it changes what a caller does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request never left: name resolution, refused connection, TLS. It was not processed.
+    Unreachable,
+    /// It left, and no whole answer came back: reset, timeout, half an answer. It may have been processed.
+    AnswerLost,
+    /// 401: the credentials are not accepted.
+    Unauthorized,
+    /// 402: Factory's plan is too small.
+    PaymentRequired,
+    /// 403: the credentials do not suffice.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 409.
+    Conflict,
+    /// 400 or 422: the server does not take the values. Messages by field; the empty field is the request as a whole.
+    Invalid(Vec<(String, String)>),
+    /// 423: locked, with the holder's description as the server gave it.
+    Locked(String),
+    /// 429, after the retries.
+    RateLimited,
+    /// 5xx, after the retries where these were safe.
+    Server(u16),
+    /// A redirect where none is followed, with its target.
+    Redirect(String),
+    /// Any other status.
+    Status(u16),
+    /// The answer is not what was asked for: HTML instead of JSON, JSON of another shape, a page without the form.
+    Unexpected,
+    /// The answer is larger than a server of this kind ever needs.
+    TooLarge,
+    /// Refused before anything was sent: an address that a credential does not belong to, a sign-in that cannot work.
+    Refused,
+}
+
+/// A failed request: one message a person can act on. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Who was asked.
+    pub side: Side,
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// The request, such as `GET /api/v4/user`, without query, for the report.
+    pub request: String,
+    /// What is wrong and where, in one sentence that stands alone.
+    pub message: String,
+    /// What to do about it, where that is known.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    /// An error with its message.
+    pub fn new(side: Side, kind: ErrorKind, request: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            side,
+            kind,
+            request: request.into(),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether the server may have carried the request out although no success was seen.
+    pub fn may_have_been_processed(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::AnswerLost | ErrorKind::Server(_) | ErrorKind::Unexpected | ErrorKind::TooLarge
+        )
+    }
+}

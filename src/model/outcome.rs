@@ -1,0 +1,92 @@
+//! What became of each change of a plan.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Actions, Address};
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Carried out.
+    Done,
+    /// Tried, and did not succeed.
+    Failed,
+    /// Not tried, because what it depends on did not succeed, or because the run was told to stop.
+    Skipped,
+    /// Everything automatic is done; a person's step is left.
+    Operator,
+    /// It could not be done, and the plan said so.
+    Blocked,
+}
+
+/// One change's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeOutcome {
+    /// The resource.
+    pub address: Address,
+    /// What was to happen to it.
+    pub actions: Actions,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What went wrong, or what it waits for.
+    pub error: Option<String>,
+}
+
+/// The report of an apply: the body of its `--format json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplyReport {
+    /// `1.0`.
+    pub format_version: String,
+    /// Random; the same in the journal.
+    pub run_id: String,
+    /// One for each change, in the plan's order.
+    pub outcomes: Vec<ChangeOutcome>,
+    /// Counts.
+    pub summary: OutcomeSummary,
+}
+
+/// Counts over the outcomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeSummary {
+    /// Carried out.
+    pub done: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Not tried.
+    pub skipped: u64,
+    /// Left to a person.
+    pub operator: u64,
+    /// Could not be done.
+    pub blocked: u64,
+}
+
+impl OutcomeSummary {
+    /// Counts the outcomes.
+    pub fn of(outcomes: &[ChangeOutcome]) -> Self {
+        let mut summary = Self::default();
+        for outcome in outcomes {
+            match outcome.outcome {
+                Outcome::Done => summary.done += 1,
+                Outcome::Failed => summary.failed += 1,
+                Outcome::Skipped => summary.skipped += 1,
+                Outcome::Operator => summary.operator += 1,
+                Outcome::Blocked => summary.blocked += 1,
+            }
+        }
+        summary
+    }
+
+    /// Whether nothing is left.
+    pub fn is_complete(&self) -> bool {
+        let Self {
+            done: _,
+            failed,
+            skipped,
+            operator,
+            blocked,
+        } = self;
+        failed + skipped + operator + blocked == 0
+    }
+}

@@ -1,0 +1,412 @@
+//! The plan: plain data that every renderer and the executor take. What was shown is what runs.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Address, Attestation, Operation, OperatorStep, SignIn};
+
+/// The difference between what is desired and what is, in canonical order.
+///
+/// Its serialized form is the body of `--format json`; what the executor needs beyond that ([`Change::operations`],
+/// [`Change::steps`], [`Plan::refusals`]) is not part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// What the plan is for.
+    pub command: Command,
+    /// What differs, sorted by address.
+    pub changes: Vec<Change>,
+    /// What does not, sorted by address.
+    pub unchanged: Vec<Address>,
+    /// What the reader should know.
+    pub warnings: Vec<Warning>,
+    /// Counts.
+    pub summary: PlanSummary,
+    /// What is unchanged only because a person said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attested: Vec<Attested>,
+    /// Why an apply would be refused as a whole before its first write.
+    #[serde(skip)]
+    pub refusals: Vec<Refusal>,
+}
+
+/// A resource that is unchanged as far as a person attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attested {
+    /// The resource.
+    pub address: Address,
+    /// Who, as `user@host`.
+    pub by: String,
+    /// When, RFC 3339.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+impl Attested {
+    /// Of an attestation.
+    pub fn new(address: Address, attestation: &Attestation) -> Self {
+        Self {
+            address,
+            by: attestation.by.clone(),
+            at: attestation.at,
+        }
+    }
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A preview.
+    Plan,
+    /// A watch.
+    Drift,
+    /// To be carried out.
+    Apply,
+    /// A new application secret.
+    Rotate,
+    /// Taking the integration down.
+    Destroy,
+}
+
+/// One resource's difference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The resource.
+    pub address: Address,
+    /// What happens to it.
+    pub actions: Actions,
+    /// Who does it, or that nobody can.
+    pub status: Status,
+    /// Which side moved.
+    pub origin: Origin,
+    /// Why it is needed, or why it cannot be done.
+    pub reason: Reason,
+    /// What differs, by attribute.
+    pub attributes: Vec<AttributeChange>,
+    /// Changes of this plan that must be done before.
+    pub depends_on: Vec<Address>,
+    /// Remarks for the reader.
+    pub notes: Vec<String>,
+    /// The writes, in order. A `delete_application` in a replacement waits for the whole plan.
+    #[serde(skip)]
+    pub operations: Vec<Operation>,
+    /// What is left to a person, in order.
+    #[serde(skip)]
+    pub steps: Vec<OperatorStep>,
+}
+
+/// What happens to a resource; in JSON a list of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actions {
+    /// `["create"]`
+    Create,
+    /// `["update"]`
+    Update,
+    /// `["create","delete"]`: the new one is there before the old one goes.
+    Replace,
+    /// `["delete"]`
+    Delete,
+}
+
+impl Actions {
+    /// The words of the JSON form.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &["create"],
+            Self::Update => &["update"],
+            Self::Replace => &["create", "delete"],
+            Self::Delete => &["delete"],
+        }
+    }
+
+    /// The symbol of the human form.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Update => "~",
+            Self::Replace => "-/+",
+            Self::Delete => "-",
+        }
+    }
+}
+
+impl Serialize for Actions {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.words().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let words = Vec::<String>::deserialize(deserializer)?;
+        [Self::Create, Self::Update, Self::Replace, Self::Delete]
+            .into_iter()
+            .find(|actions| actions.words() == words)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown actions {words:?}")))
+    }
+}
+
+impl JsonSchema for Actions {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Actions".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "What happens to a resource. [\"create\",\"delete\"] is a replacement: the new one is there before the old one goes.",
+            "enum": [["create"], ["update"], ["create", "delete"], ["delete"]]
+        })
+    }
+}
+
+/// Who carries a change out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Setpoint does it.
+    Ready,
+    /// A person has to.
+    Operator,
+    /// It cannot be done; the reason says why.
+    Blocked,
+}
+
+/// Which side moved, by comparison with the state record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The file changed, or nothing is recorded and nothing is live yet.
+    Pending,
+    /// The live side changed.
+    Drift,
+    /// Both changed.
+    Both,
+    /// Nothing is recorded, but something live differs.
+    Unrecorded,
+}
+
+/// Why a change is needed, or why it cannot be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is not there.
+    Absent,
+    /// An attribute differs.
+    Differs,
+    /// It differs in what cannot be edited.
+    RecreateRequired,
+    /// It is there and not listed.
+    Unlisted,
+    /// Nobody knows the secret that Factory would need.
+    SecretUnknown,
+    /// GitLab refuses the stored secret.
+    SecretRejected,
+    /// Factory is not authorized.
+    NotConnected,
+    /// Factory acts as somebody else.
+    WrongUser,
+    /// Factory's authorization no longer works.
+    AuthorizationFailed,
+    /// The path leads nowhere.
+    NotFound,
+    /// It exists, but the droid cannot see it.
+    NotVisible,
+    /// It has another path now.
+    Moved,
+    /// Several candidates.
+    Ambiguous,
+    /// A replacement would drop every token, and is not allowed.
+    ReplaceRefused,
+    /// The instance does not know a scope.
+    UnsupportedScope,
+    /// It needs an administrator's web session.
+    NoAdminSession,
+    /// No way to sign in as the droid is configured.
+    NoSignIn,
+    /// The droid is blocked in a way that Setpoint cannot lift.
+    UserBlocked,
+    /// What was attested no longer holds.
+    AttestationDue,
+    /// A group or another account holds the username.
+    PathTaken,
+    /// Another account holds the e-mail address.
+    EmailTaken,
+}
+
+impl Reason {
+    /// The code, as in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Differs => "differs",
+            Self::RecreateRequired => "recreate_required",
+            Self::Unlisted => "unlisted",
+            Self::SecretUnknown => "secret_unknown",
+            Self::SecretRejected => "secret_rejected",
+            Self::NotConnected => "not_connected",
+            Self::WrongUser => "wrong_user",
+            Self::AuthorizationFailed => "authorization_failed",
+            Self::NotFound => "not_found",
+            Self::NotVisible => "not_visible",
+            Self::Moved => "moved",
+            Self::Ambiguous => "ambiguous",
+            Self::ReplaceRefused => "replace_refused",
+            Self::UnsupportedScope => "unsupported_scope",
+            Self::NoAdminSession => "no_admin_session",
+            Self::NoSignIn => "no_sign_in",
+            Self::UserBlocked => "user_blocked",
+            Self::AttestationDue => "attestation_due",
+            Self::PathTaken => "path_taken",
+            Self::EmailTaken => "email_taken",
+        }
+    }
+}
+
+/// One attribute's difference. Both sides are null where it is sensitive or not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AttributeChange {
+    /// The attribute.
+    pub path: String,
+    /// Its value now.
+    pub before: Value,
+    /// Its value afterwards.
+    pub after: Value,
+    /// Whether the value is a secret, which is never shown.
+    pub sensitive: bool,
+}
+
+/// Something the reader should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// What kind.
+    pub code: WarningCode,
+    /// In words.
+    pub message: String,
+    /// The resource, if it is about one.
+    pub address: Option<Address>,
+}
+
+/// Kinds of warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// A glob selects nothing.
+    PatternMatchesNothing,
+    /// Attributes that no reader can see are not compared.
+    Unobservable,
+    /// The droid has the role already, from a group above.
+    MembershipInherited,
+    /// A listed repository is archived.
+    RepositoryArchived,
+    /// A listed repository waits to be deleted.
+    RepositoryPendingDeletion,
+    /// The droid is an administrator.
+    UserIsAdmin,
+    /// A guard would refuse the apply.
+    GuardExceeded,
+    /// Only some addresses were asked for.
+    Targeted,
+    /// A write of an earlier run ended without its answer.
+    Interrupted,
+}
+
+/// Counts over the changes. A change counts once by its action, and again under `operator` or `blocked`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanSummary {
+    /// Changes that create.
+    pub create: u64,
+    /// Changes that update.
+    pub update: u64,
+    /// Changes that replace.
+    pub replace: u64,
+    /// Changes that delete.
+    pub delete: u64,
+    /// Changes whose origin is `drift`, `both` or `unrecorded`.
+    pub drifted: u64,
+    /// Changes whose origin is `pending` or `both`.
+    pub pending: u64,
+    /// Changes that leave something to a person.
+    pub operator: u64,
+    /// Changes that cannot be done.
+    pub blocked: u64,
+    /// Resources without a difference.
+    pub unchanged: u64,
+}
+
+/// Why an apply is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, in words.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// How much may be removed in one apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guards {
+    /// Disables and deletions, at most.
+    pub max_removals: u64,
+    /// The same as a percentage of what is enabled now; the lower of the two counts.
+    pub max_removal_percent: u64,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self {
+            max_removals: 10,
+            max_removal_percent: 25,
+        }
+    }
+}
+
+/// What may be done, and with what: everything beside the three worlds that a plan depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent fact of the configuration or a flag"
+)]
+pub struct Policy {
+    /// What the plan is for.
+    pub command: Command,
+    /// Whether there is an administrator's web session.
+    pub admin_session: bool,
+    /// How to be the droid, if there is a way.
+    pub sign_in: Option<SignIn>,
+    /// Whether `application.secret.load` is configured.
+    pub can_load_secret: bool,
+    /// Whether replacing the application is allowed (`guards.replace_application`, `--allow-replace`).
+    pub allow_replace: bool,
+    /// The guards.
+    pub guards: Guards,
+    /// How many removals the operator allowed for this run (`--allow-removals`), in place of the guards.
+    pub allow_removals: Option<u64>,
+    /// Only these and what they depend on; empty means all.
+    pub targets: BTreeSet<Address>,
+    /// `destroy --block-user`.
+    pub block_user: bool,
+    /// `destroy --delete-user`.
+    pub delete_user: bool,
+}
+
+impl Policy {
+    /// The policy of a plain run of a command: nothing special allowed, no session, no way to sign in.
+    pub fn new(command: Command) -> Self {
+        Self {
+            command,
+            admin_session: false,
+            sign_in: None,
+            can_load_secret: false,
+            allow_replace: false,
+            guards: Guards::default(),
+            allow_removals: None,
+            targets: BTreeSet::new(),
+            block_user: false,
+            delete_user: false,
+        }
+    }
+}
