@@ -13,6 +13,7 @@ mod path;
 mod plan;
 mod recorded;
 mod role;
+mod window;
 
 pub use address::{Address, ParseAddressError};
 pub use desired::{
@@ -41,3 +42,4 @@ pub use recorded::{
     RecordedState, RecordedUser, STATE_VERSION,
 };
 pub use role::{ParseRoleError, Role};
+pub use window::{ChangeWindow, Day, WindowStatus};
