@@ -3,6 +3,10 @@
 //! A [`Secret`] has no `Display` and no `Serialize`, its `Debug` is asterisks, and its memory is overwritten when
 //! it is dropped. The one way to its text is [`Secret::expose`], which is easy to search for.
 
+mod reference;
+
+pub use reference::{SecretError, SecretRef};
+
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 

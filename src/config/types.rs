@@ -1,0 +1,198 @@
+//! The configuration as the rest of the program sees it: checked, defaulted, with relative paths resolved beside the
+//! file that named them. What the planner needs is in [`Desired`]; the rest says how to reach things and how far to go.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::model::{Desired, Guards, SignIn};
+use crate::secrets::SecretRef;
+
+/// A whole `setpoint.toml`, sound.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// `sha256:` and the hexadecimal digest of the file's bytes.
+    pub digest: String,
+    /// What is declared.
+    pub desired: Desired,
+    /// How to reach GitLab.
+    pub gitlab: GitlabConfig,
+    /// How to reach Factory.
+    pub factory: FactoryConfig,
+    /// Where the application's secret is kept.
+    pub secret: SecretStoreConfig,
+    /// How to be the droid.
+    pub droid: DroidConfig,
+    /// How much may be removed in one apply.
+    pub guards: Guards,
+    /// Whether replacing the application, which drops every token of the old one, is allowed.
+    pub replace_application: bool,
+    /// When `apply` may run; none means always.
+    pub change_windows: Vec<ChangeWindow>,
+    /// Where the state record is kept.
+    pub state: StateConfig,
+}
+
+/// How to reach GitLab.
+#[derive(Debug, Clone)]
+pub struct GitlabConfig {
+    /// Where Setpoint talks to GitLab. A relative URL root may follow the host, with or without a final slash.
+    pub url: Url,
+    /// What Factory is given as Domain; `url` where the file does not say.
+    pub external_url: Url,
+    /// The administrator's personal access token.
+    pub token: SecretRef,
+    /// A PEM file of certificates added to the system roots.
+    pub ca_file: Option<PathBuf>,
+    /// A web session for what GitLab's API cannot do.
+    pub admin_session: Option<AdminSessionConfig>,
+}
+
+/// An administrator's web session.
+#[derive(Debug, Clone)]
+pub struct AdminSessionConfig {
+    /// Username or e-mail address.
+    pub username: String,
+    /// Password.
+    pub password: SecretRef,
+    /// The base32 key of an RFC 6238 authenticator.
+    pub totp_secret: Option<SecretRef>,
+}
+
+/// How to reach Factory.
+#[derive(Debug, Clone)]
+pub struct FactoryConfig {
+    /// Who does Factory's half.
+    pub driver: Driver,
+    /// Where the organization lives.
+    pub region: Region,
+    /// The API host, by the region unless overridden.
+    pub api_url: Url,
+    /// The web application's host, by the region unless overridden.
+    pub app_url: Url,
+    /// An API key. Always there under [`Driver::Api`].
+    pub token: Option<SecretRef>,
+}
+
+/// Who does Factory's half.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    /// A person, guided step by step: for factory.ai as it is today.
+    #[default]
+    Assisted,
+    /// Setpoint, over the integration API.
+    Api,
+}
+
+impl Driver {
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assisted => "assisted",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// Where a Factory organization lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Region {
+    /// The United States.
+    #[default]
+    Us,
+    /// The European Union.
+    Eu,
+}
+
+impl Region {
+    /// The API host's origin (Factory: API reference, "Regions").
+    pub fn api_url(self) -> &'static str {
+        match self {
+            Self::Us => "https://api.factory.ai",
+            Self::Eu => "https://api.eu.factory.ai",
+        }
+    }
+
+    /// The web application's origin.
+    pub fn app_url(self) -> &'static str {
+        match self {
+            Self::Us => "https://app.factory.ai",
+            Self::Eu => "https://app.eu.factory.ai",
+        }
+    }
+}
+
+/// Where the secret that GitLab shows once is kept.
+#[derive(Debug, Clone, Default)]
+pub struct SecretStoreConfig {
+    /// Takes a new secret before Factory gets it.
+    pub save: Option<SaveTo>,
+    /// Gives it back.
+    pub load: Option<SecretRef>,
+}
+
+/// What takes a new secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveTo {
+    /// A command, run without a shell, with the secret on standard input.
+    Command(Vec<String>),
+    /// A file, readable by its owner only, replaced atomically.
+    File(PathBuf),
+}
+
+/// How to be the droid.
+#[derive(Debug, Clone, Default)]
+pub struct DroidConfig {
+    /// Given at creation, used to sign in.
+    pub password: Option<SecretRef>,
+    /// The base32 key of an RFC 6238 authenticator.
+    pub totp_secret: Option<SecretRef>,
+    /// How to sign in as the droid, by default already: the password where there is one, else impersonation where
+    /// there is an administrator's session, else nothing.
+    pub sign_in: Option<SignIn>,
+}
+
+/// A span of the week in which `apply` may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeWindow {
+    /// The days on which the window opens, Monday first, each once, never empty.
+    pub days: Vec<jiff::civil::Weekday>,
+    /// When it opens, in local time.
+    pub start: jiff::civil::Time,
+    /// When it closes, in local time; on the next day where it is before `start`. Never equal to `start`.
+    pub end: jiff::civil::Time,
+    /// The zone of both times.
+    pub time_zone: jiff::tz::TimeZone,
+}
+
+/// Where the state record is kept.
+#[derive(Debug, Clone)]
+pub enum StateConfig {
+    /// A local file; the lock and the journal lie beside it.
+    File(PathBuf),
+    /// Terraform's HTTP backend protocol.
+    Http(HttpStateConfig),
+}
+
+/// A state record behind Terraform's HTTP backend protocol (Terraform: backend type "http").
+#[derive(Debug, Clone)]
+pub struct HttpStateConfig {
+    /// Read with GET, written with POST.
+    pub url: Url,
+    /// Where the lock is taken.
+    pub lock_url: Url,
+    /// Where it is given back.
+    pub unlock_url: Url,
+    /// `LOCK`, or `POST` for GitLab's own state.
+    pub lock_method: String,
+    /// `UNLOCK`, or `DELETE` for GitLab's own state.
+    pub unlock_method: String,
+    /// For HTTP basic authentication.
+    pub username: Option<String>,
+    /// For HTTP basic authentication.
+    pub password: Option<SecretRef>,
+}
