@@ -1,1 +1,194 @@
-//! The embedded GitLab and Factory. It imports nothing of the product, so that it cannot agree with its mistakes.
+//! The embedded GitLab and Factory: two servers on loopback over one [`World`], to try Setpoint (or any other client)
+//! against, and to test it against.
+//!
+//! It imports nothing of the product, so that it cannot agree with its mistakes by sharing them: what it does comes
+//! from GitLab's sources and documentation and from Factory's contract. [`start`] serves both sides on the current
+//! tokio runtime; [`Sandbox`] is the handle by which tests look at the world, change it, and read what was asked.
+
+mod builtin;
+mod factory;
+pub mod faults;
+mod front;
+mod gitlab;
+mod state;
+pub mod switches;
+mod wire;
+pub mod world;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+pub use builtin::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_USERNAME};
+pub use faults::{Action, Fault, Intercept, Seen, Side};
+pub use switches::Switches;
+pub use world::World;
+
+use state::{App, AppState};
+
+/// How to start the sandbox.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the world is kept between runs; `None`: in memory only. A file that is not there yet begins as
+    /// [`World::builtin`].
+    pub world_file: Option<PathBuf>,
+    /// Laid over the switches of the world: all that were [`Switches::set`] or are not at their default.
+    pub switches: Switches,
+    /// Address of GitLab; port 0 takes a free one.
+    pub gitlab_listen: SocketAddr,
+    /// Address of Factory, API and app in one; port 0 takes a free one.
+    pub factory_listen: SocketAddr,
+    /// What GitLab says its URL is, relative URL root included; default: where it listens.
+    pub gitlab_external_url: Option<String>,
+    /// What Factory's API says its URL is, such as `https://api.factory.ai`; default: where it listens.
+    pub factory_api_external: Option<String>,
+    /// What Factory's app says its URL is, such as `https://app.factory.ai`; default: where it listens.
+    pub factory_app_external: Option<String>,
+    /// Sees every request before and after it is processed, and may act.
+    pub intercept: Option<Arc<dyn Intercept>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            world_file: None,
+            switches: Switches::default(),
+            gitlab_listen: loopback,
+            factory_listen: loopback,
+            gitlab_external_url: None,
+            factory_api_external: None,
+            factory_app_external: None,
+            intercept: None,
+        }
+    }
+}
+
+/// What opens the doors of the sandbox. All of it is fixed and obviously fake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// The administrator's personal access token.
+    pub gitlab_token: &'static str,
+    /// The administrator's username.
+    pub root_username: &'static str,
+    /// The administrator's password.
+    pub root_password: &'static str,
+    /// A password to create the droid with; the sandbox takes any other as well.
+    pub droid_password: &'static str,
+    /// The Factory API key of an Owner.
+    pub factory_key: &'static str,
+}
+
+/// A request that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLog {
+    /// Number since the start, from 1, over both sides.
+    pub number: u64,
+    /// Side.
+    pub side: Side,
+    /// Method.
+    pub method: String,
+    /// Path, still percent-encoded, without the query.
+    pub path: String,
+    /// Query, still percent-encoded.
+    pub query: Option<String>,
+    /// Status of the answer; `None` while it is under way, and where the connection was dropped.
+    pub status: Option<u16>,
+    /// Whether it may change something, see [`faults::is_write`].
+    pub write: bool,
+}
+
+/// A running sandbox. Dropping it leaves the servers to the runtime; [`Sandbox::stop`] ends them and saves.
+pub struct Sandbox {
+    app: App,
+    stop: tokio::sync::watch::Sender<bool>,
+    servers: Vec<tokio::task::JoinHandle<io::Result<()>>>,
+}
+
+/// Starts both servers on the current tokio runtime and returns once they listen.
+///
+/// # Errors
+/// The world file is unreadable, or an address cannot be bound.
+pub async fn start(options: Options) -> io::Result<Sandbox> {
+    let mut world = match &options.world_file {
+        Some(path) if path.exists() => World::load(path)?,
+        _ => World::builtin(),
+    };
+    world.switches = world.switches.overlaid(&options.switches);
+    let gitlab_listener = tokio::net::TcpListener::bind(options.gitlab_listen).await?;
+    let factory_listener = tokio::net::TcpListener::bind(options.factory_listen).await?;
+    let gitlab_base = format!("http://{}", gitlab_listener.local_addr()?);
+    let factory_base = format!("http://{}", factory_listener.local_addr()?);
+    let app: App = Arc::new(AppState::new(world, options, gitlab_base, factory_base));
+    app.save()?;
+
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let gitlab = front::wrap(gitlab::router(), &app, Side::Gitlab);
+    let factory = front::wrap(factory::router(), &app, Side::Factory);
+    let servers = vec![
+        tokio::spawn(wire::serve(gitlab_listener, gitlab, stopped.clone())),
+        tokio::spawn(wire::serve(factory_listener, factory, stopped)),
+    ];
+    Ok(Sandbox { app, stop, servers })
+}
+
+impl Sandbox {
+    /// Where GitLab is served, relative URL root included, no slash at the end.
+    pub fn gitlab_url(&self) -> String {
+        self.app.gitlab_url()
+    }
+
+    /// Where Factory's API is served.
+    pub fn factory_api_url(&self) -> String {
+        self.app.factory_url().to_owned()
+    }
+
+    /// Where Factory's app is served: the same server as its API.
+    pub fn factory_app_url(&self) -> String {
+        self.app.factory_url().to_owned()
+    }
+
+    /// What opens the doors.
+    #[expect(
+        clippy::unused_self,
+        reason = "callers hold a sandbox, and need not know that its keys are fixed"
+    )]
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            gitlab_token: ROOT_TOKEN,
+            root_username: ROOT_USERNAME,
+            root_password: ROOT_PASSWORD,
+            droid_password: DROID_PASSWORD,
+            factory_key: FACTORY_KEY,
+        }
+    }
+
+    /// Looks at the world, or changes it; a change is saved where there is a file.
+    pub fn with_world<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
+        let result = self.app.write(f);
+        // A file that cannot be written is reported by the next request and by `stop`.
+        let _ = self.app.save();
+        result
+    }
+
+    /// All requests so far, in the order in which they came.
+    pub fn requests(&self) -> Vec<RequestLog> {
+        self.app.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends both servers, cuts the connections that are left, and saves the world.
+    ///
+    /// # Errors
+    /// The world file cannot be written, or a server had failed.
+    pub async fn stop(self) -> io::Result<()> {
+        let _ = self.stop.send(true);
+        let mut result = Ok(());
+        for server in self.servers {
+            let ended = server.await.map_err(io::Error::other).and_then(|ended| ended);
+            result = result.and(ended);
+        }
+        self.app.touch();
+        result.and(self.app.save())
+    }
+}

@@ -1,0 +1,36 @@
+//! GitLab: its REST and GraphQL API, its OAuth endpoints, its web pages, its Terraform state backend.
+//!
+//! Sources of the facts are named where they are used, as paths in GitLab's repository.
+
+pub(crate) mod access;
+pub(crate) mod answers;
+pub(crate) mod auth;
+pub(crate) mod limits;
+mod oauth;
+mod pages;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+
+use super::state::App;
+
+/// All of GitLab.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .merge(oauth::router())
+        .merge(pages::router())
+        .fallback(unknown)
+}
+
+/// What is at no path: JSON below `/api/` (GitLab: lib/api/api.rb, `route :any, '*path'`), a page elsewhere.
+async fn unknown(request: Request) -> Response {
+    if request.uri().path().starts_with("/api/") {
+        answers::error(404, "404 Not Found")
+    } else {
+        answers::page(
+            404,
+            "<!DOCTYPE html><html><head><title>Not Found</title></head><body><h1>404: Page not found</h1></body></html>",
+        )
+    }
+}

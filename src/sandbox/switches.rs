@@ -1,0 +1,281 @@
+//! How the sandbox behaves: each switch is a setting or a mishap of a real instance, and all are off or at GitLab's
+//! default until they are set, in the world file (`switches`), by `key=value`, or by a test.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::faults::Fault;
+
+/// The switches, under the names that `key=value` takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent on/off settings of an instance"
+)]
+pub struct Switches {
+    /// Version that GitLab reports. It decides what changed between versions: `authn_oauth_application` in the admin
+    /// forms from 18, `scopes` in the list of applications from 19.
+    pub gitlab_version: String,
+    /// Path under which GitLab is served, such as `/gitlab`; empty: none.
+    pub relative_url_root: String,
+    /// Admin Mode: administrators re-authenticate in the browser, tokens need the scope `admin_mode`.
+    pub admin_mode: bool,
+    /// Password sign-in in the browser is off (`password_authentication_enabled_for_web` is false).
+    pub password_login_off: bool,
+    /// Two-factor authentication is enforced for everybody; who has none is sent to its set-up page.
+    pub require_two_factor: bool,
+    /// Terms of service must be accepted before anything else.
+    pub enforce_terms: bool,
+    /// The sign-in form carries a reCAPTCHA and refuses without it.
+    pub recaptcha: bool,
+    /// New accounts must confirm their address first (`email_confirmation_setting` is `hard`).
+    pub email_confirmation: bool,
+    /// `gitlab_rails['impersonation_enabled']`.
+    pub impersonation_enabled: bool,
+    /// OAuth secrets are hashed (15.9 and later), so that no page shows them again.
+    pub hash_secrets: bool,
+    /// Maintenance mode: writes answer 503.
+    pub maintenance_mode: bool,
+    /// A read-only secondary: writes answer 403.
+    pub read_only: bool,
+    /// Administrators may not authorize applications with broad scopes.
+    pub disable_admin_oauth_scopes: bool,
+    /// The instance does not know `read_observability` and `write_observability`.
+    pub no_observability_scopes: bool,
+    /// The administrator's token lacks these scopes.
+    pub token_scopes_missing: BTreeSet<String>,
+    /// The administrator's token ends on this day, `YYYY-MM-DD`.
+    pub token_expires_at: Option<String>,
+    /// Requests to the API that a user may make in one window; 0: no limit, as GitLab ships.
+    pub rate_limit: u32,
+    /// Length of that window in seconds.
+    pub rate_limit_window_seconds: u64,
+    /// Whether a 429 says `Retry-After` and `RateLimit-*`; a proxy's 429 may not.
+    pub rate_limit_headers: bool,
+    /// Sign-ins and other posts to protected paths that an address may make in a minute; 0: no limit.
+    pub protected_paths_limit: u32,
+    /// Time added to each answer of both sides, in milliseconds.
+    pub latency_ms: u64,
+    /// Seconds by which the clock of both sides is off.
+    pub clock_offset_seconds: i64,
+    /// The smallest password that is accepted.
+    pub minimum_password_length: u32,
+    /// Factory's plan is too small for the integration: 402.
+    pub factory_plan_too_small: bool,
+    /// The Factory key's owner has the role `user`: 403.
+    pub factory_role_too_low: bool,
+    /// Factory does not know the key: 401.
+    pub factory_key_unknown: bool,
+    /// Domains that Factory refuses: their host resolves to no public address, say.
+    pub factory_refused_domains: BTreeSet<String>,
+    /// Redirect URI of the organization: `legacy` (on the app host, before 2026-01-27) or `current` (on the API host).
+    pub factory_redirect: FactoryRedirect,
+    /// Mishaps, tried in order on each request.
+    pub faults: Vec<Fault>,
+    /// Keys that [`Switches::set`] named: they win over a world file even at their default.
+    #[serde(skip)]
+    explicit: BTreeSet<String>,
+}
+
+/// The two generations of Factory's redirect URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum FactoryRedirect {
+    /// `APP/api/integrations/redirect/gitlab-sh`.
+    #[default]
+    Legacy,
+    /// `API/api/integrations/redirect/gitlab-sh/callback`.
+    Current,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            gitlab_version: "18.5.1-ee".to_owned(),
+            relative_url_root: String::new(),
+            admin_mode: false,
+            password_login_off: false,
+            require_two_factor: false,
+            enforce_terms: false,
+            recaptcha: false,
+            email_confirmation: false,
+            impersonation_enabled: true,
+            hash_secrets: true,
+            maintenance_mode: false,
+            read_only: false,
+            disable_admin_oauth_scopes: false,
+            no_observability_scopes: false,
+            token_scopes_missing: BTreeSet::new(),
+            token_expires_at: None,
+            rate_limit: 0,
+            rate_limit_window_seconds: 60,
+            rate_limit_headers: true,
+            protected_paths_limit: 10,
+            latency_ms: 0,
+            clock_offset_seconds: 0,
+            minimum_password_length: 8,
+            factory_plan_too_small: false,
+            factory_role_too_low: false,
+            factory_key_unknown: false,
+            factory_refused_domains: BTreeSet::new(),
+            factory_redirect: FactoryRedirect::Legacy,
+            faults: Vec::new(),
+            explicit: BTreeSet::new(),
+        }
+    }
+}
+
+impl Switches {
+    /// Sets one switch from `key=value`; the value is JSON, or else taken as text.
+    ///
+    /// # Errors
+    /// There is no such switch, or it does not take that value; the text says which.
+    pub fn set(&mut self, assignment: &str) -> Result<(), String> {
+        let (key, text) = assignment
+            .split_once('=')
+            .ok_or_else(|| format!("`{assignment}` is no switch: write key=value"))?;
+        let value = serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
+        let changed = match self.with_value(key, value) {
+            Ok(changed) => changed,
+            // `gitlab_version=18` reads as a number, and is meant as a text.
+            Err(error) => self.with_value(key, serde_json::Value::from(text)).map_err(|_| error)?,
+        };
+        *self = changed;
+        self.explicit.insert(key.to_owned());
+        Ok(())
+    }
+
+    /// The names of all switches, sorted.
+    pub fn names() -> Vec<String> {
+        to_map(&Self::default()).into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// These switches with all that `over` sets (by [`Switches::set`], or by not being at the default) laid over them.
+    #[must_use]
+    pub fn overlaid(&self, over: &Self) -> Self {
+        let default = to_map(&Self::default());
+        let mut map = to_map(self);
+        for (key, value) in to_map(over) {
+            if over.explicit.contains(&key) || default.get(&key) != Some(&value) {
+                map.insert(key, value);
+            }
+        }
+        serde_json::from_value(serde_json::Value::Object(map)).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Major and minor version of GitLab.
+    pub fn version(&self) -> (u32, u32) {
+        let mut parts = self
+            .gitlab_version
+            .split(['.', '-'])
+            .map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+
+    /// Whether the version is that or a later one.
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        self.version() >= (major, minor)
+    }
+
+    /// The prefix of the admin application form's fields: GitLab renamed the class behind the form in 18.
+    pub fn application_form_prefix(&self) -> &'static str {
+        if self.at_least(18, 0) {
+            "authn_oauth_application"
+        } else {
+            "doorkeeper_application"
+        }
+    }
+
+    /// The scopes that this instance knows (GitLab: lib/gitlab/auth.rb).
+    pub fn known_scopes(&self) -> Vec<&'static str> {
+        let mut scopes = vec![
+            "api",
+            "read_api",
+            "read_user",
+            "create_runner",
+            "manage_runner",
+            "k8s_proxy",
+            "self_rotate",
+            "read_repository",
+            "write_repository",
+            "read_registry",
+            "write_registry",
+            "read_virtual_registry",
+            "write_virtual_registry",
+        ];
+        if !self.no_observability_scopes {
+            scopes.extend(["read_observability", "write_observability"]);
+        }
+        scopes.extend([
+            "ai_features",
+            "sudo",
+            "admin_mode",
+            "read_service_ping",
+            "openid",
+            "profile",
+            "email",
+        ]);
+        scopes
+    }
+
+    fn with_value(&self, key: &str, value: serde_json::Value) -> Result<Self, String> {
+        let mut map = to_map(self);
+        if !map.contains_key(key) {
+            return Err(format!(
+                "there is no switch `{key}`; there are: {}",
+                Self::names().join(", ")
+            ));
+        }
+        map.insert(key.to_owned(), value);
+        let mut changed: Self = serde_json::from_value(serde_json::Value::Object(map))
+            .map_err(|error| format!("switch `{key}`: {error}"))?;
+        changed.explicit = self.explicit.clone();
+        Ok(changed)
+    }
+}
+
+fn to_map(switches: &Switches) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(switches) {
+        Ok(serde_json::Value::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_set_by_name() {
+        let mut switches = Switches::default();
+        switches.set("admin_mode=true").unwrap();
+        switches.set("gitlab_version=19.1.0").unwrap();
+        switches.set("latency_ms=50").unwrap();
+        assert!(switches.admin_mode && switches.at_least(19, 0) && switches.latency_ms == 50);
+        switches.set("gitlab_version=16").unwrap();
+        assert_eq!(switches.version(), (16, 0));
+    }
+
+    #[test]
+    fn an_unknown_switch_or_a_wrong_value_is_refused() {
+        let mut switches = Switches::default();
+        assert!(switches.set("admin_mod=true").unwrap_err().contains("admin_mode"));
+        assert!(switches.set("latency_ms=soon").unwrap_err().contains("latency_ms"));
+        assert!(switches.set("latency_ms").is_err());
+        assert_eq!(switches, Switches::default());
+    }
+
+    #[test]
+    fn what_was_set_wins_over_a_file_even_at_its_default() {
+        let mut file = Switches::default();
+        file.set("admin_mode=true").unwrap();
+        file.set("latency_ms=9").unwrap();
+        let mut over = Switches::default();
+        over.set("admin_mode=false").unwrap();
+        let both = file.overlaid(&over);
+        assert!(!both.admin_mode);
+        assert_eq!(both.latency_ms, 9);
+    }
+}

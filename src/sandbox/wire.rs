@@ -1,0 +1,135 @@
+//! The TCP side of the servers: connections that can be cut after a given number of bytes, which an ordinary
+//! handler cannot do, and an end that does not wait for ever.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How long a connection may finish what it does after the stop.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A handle on the connection that a request came by.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    budget: Arc<AtomicUsize>,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+}
+
+impl Wire {
+    /// Lets so many more bytes out, then cuts the connection.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.budget.store(bytes, Ordering::SeqCst);
+    }
+}
+
+impl Connected<IncomingStream<'_, Tap>> for Wire {
+    fn connect_info(stream: IncomingStream<'_, Tap>) -> Self {
+        Self {
+            budget: Arc::clone(&stream.io().budget),
+            peer: *stream.remote_addr(),
+        }
+    }
+}
+
+/// A listener whose connections can be cut.
+pub(crate) struct Tap(TcpListener);
+
+impl Listener for Tap {
+    type Io = Cuttable;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, peer)) => {
+                    // Small answers must not wait for each other's acknowledgement.
+                    let _ = stream.set_nodelay(true);
+                    return (
+                        Cuttable {
+                            stream,
+                            budget: Arc::new(AtomicUsize::new(usize::MAX)),
+                        },
+                        peer,
+                    );
+                }
+                // Out of file descriptors, or a client that left before it was accepted: try again shortly.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection with a number of bytes that it may still send.
+pub(crate) struct Cuttable {
+    stream: TcpStream,
+    budget: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let budget = self.budget.load(Ordering::SeqCst);
+        if budget == usize::MAX {
+            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+        }
+        if budget == 0 {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let allowed = bytes.len().min(budget);
+        let written = Pin::new(&mut self.stream).poll_write(cx, &bytes[..allowed]);
+        if let Poll::Ready(Ok(count)) = written {
+            self.budget.store(budget - count, Ordering::SeqCst);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Serves until `stopped` says so, then gives the connections a moment to end.
+pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let mut end = stopped.clone();
+    let server = axum::serve(Tap(listener), router.into_make_service_with_connect_info::<Wire>())
+        .with_graceful_shutdown(async move {
+            // An error means that the handle is gone without a stop: serve on, as long as the runtime lives.
+            if end.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        });
+    tokio::select! {
+        ended = server => ended,
+        () = async {
+            if stopped.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(LAST_WORDS).await;
+        } => Ok(()),
+    }
+}
