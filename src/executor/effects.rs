@@ -1,0 +1,170 @@
+//! What the executor acts through: the write traits, the vault, the person, the clock. All are borrowed, so that tests
+//! give fakes and `apply` gives what it also uses elsewhere.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::factory::{FactoryRead, FactoryWrite};
+use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite};
+use crate::model::{Address, ApplicationUid, ChangeOutcome, OperatorStep};
+use crate::secrets::Secret;
+
+/// Everything that a plan is carried out with.
+pub struct Effects<'a> {
+    /// Reads of GitLab that a write needs: which applications are there before one is created, and whether a lost
+    /// answer had arrived.
+    pub gitlab_read: &'a dyn GitlabRead,
+    /// Writes of GitLab's API.
+    pub gitlab: &'a dyn GitlabWrite,
+    /// Writes of the administrator's web session, if there is one.
+    pub admin: Option<&'a dyn AdminWrite>,
+    /// The droid's web session, if there is a way to have one.
+    pub droid: Option<&'a dyn DroidSession>,
+    /// Factory, to see whom it is connected as after an authorization.
+    pub factory_read: &'a dyn FactoryRead,
+    /// Writes of Factory, under the `api` driver.
+    pub factory: Option<&'a dyn FactoryWrite>,
+    /// Where the application's secret is kept.
+    pub vault: &'a dyn SecretVault,
+    /// The password that a new droid is given.
+    pub droid_password: Option<Secret>,
+    /// The person who is asked to do a step.
+    pub operator: &'a dyn Operator,
+    /// Now.
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// Where the application's secret is kept (`application.secret`).
+#[async_trait]
+pub trait SecretVault: Send + Sync {
+    /// Whether [`Self::save`] keeps it anywhere.
+    fn saves(&self) -> bool;
+    /// Keeps a fresh secret. Called before Factory is given it. Nothing configured is no error.
+    async fn save(&self, secret: &Secret) -> Result<(), String>;
+    /// Gives it back; none where nothing is stored yet or nothing is configured.
+    async fn load(&self) -> Result<Option<Secret>, String>;
+}
+
+/// What a person answered to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done, says this person (`user@host`).
+    Attested {
+        /// Who says so.
+        by: String,
+    },
+    /// Not now; go on with the next.
+    Skipped,
+    /// Not now, and ask for nothing more.
+    Quit,
+    /// Nobody is there to ask: the step is left for later.
+    Later,
+}
+
+/// A step as it is put before a person.
+#[derive(Debug)]
+pub struct StepContext<'a> {
+    /// The change that it belongs to.
+    pub address: &'a Address,
+    /// The step.
+    pub step: &'a OperatorStep,
+    /// The application's public id, where the step is about the application: an application that this very run
+    /// created has none in the plan.
+    pub application: Option<&'a ApplicationUid>,
+    /// The fresh secret, where the step needs one: to be shown on a terminal on request only.
+    pub secret: Option<&'a Secret>,
+    /// Whether the vault has kept that secret.
+    pub secret_saved: bool,
+}
+
+/// A person, or the absence of one.
+#[async_trait]
+pub trait Operator: Send + Sync {
+    /// Asks for one step. Steps are asked for one at a time, in the plan's order.
+    async fn ask(&self, step: StepContext<'_>) -> Answer;
+}
+
+/// The operator where there is no terminal: everything is left for later.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NobodyThere;
+
+#[async_trait]
+impl Operator for NobodyThere {
+    async fn ask(&self, _: StepContext<'_>) -> Answer {
+        Answer::Later
+    }
+}
+
+/// Why a run should begin nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The person or the system asked for it (Ctrl-C, SIGTERM).
+    Interrupted,
+    /// The change window ended.
+    WindowClosed,
+}
+
+/// Asks a run to stop: set from a signal handler or a timer, read before anything new begins.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicU8);
+
+impl Stop {
+    /// Nothing asks for a stop.
+    pub const fn new() -> Self {
+        Self(AtomicU8::new(0))
+    }
+
+    /// Asks for a stop. The first reason stays.
+    pub fn request(&self, reason: StopReason) {
+        let value = match reason {
+            StopReason::Interrupted => 1,
+            StopReason::WindowClosed => 2,
+        };
+        let _ = self.0.compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Whether and why to stop.
+    pub fn requested(&self) -> Option<StopReason> {
+        match self.0.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(StopReason::Interrupted),
+            _ => Some(StopReason::WindowClosed),
+        }
+    }
+}
+
+/// How to walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// How many changes are in flight at once, at least one.
+    pub parallelism: usize,
+    /// Whether the first failure ends the run.
+    pub fail_fast: bool,
+    /// Set when nothing new should begin.
+    pub stop: &'a Stop,
+    /// When the change window ends, on the monotonic clock: nothing new begins after it.
+    pub until: Option<Instant>,
+}
+
+impl Options<'_> {
+    /// Whether and why nothing new should begin.
+    pub(super) fn stopped(&self) -> Option<StopReason> {
+        self.stop.requested().or_else(|| {
+            self.until
+                .is_some_and(|end| Instant::now() >= end)
+                .then_some(StopReason::WindowClosed)
+        })
+    }
+}
+
+/// Progress, as it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A change begins.
+    Started(Address),
+    /// A change ended. Changes that were never begun end too.
+    Finished(ChangeOutcome),
+}

@@ -1,0 +1,198 @@
+//! What can be wrong with the record, each with what to do about it.
+
+use std::path::PathBuf;
+
+use super::LockInfo;
+
+/// The record could not be read, written or locked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another run holds the lock.
+    #[error("{}", locked(place, holder.as_deref()))]
+    Locked {
+        /// The record.
+        place: String,
+        /// Who holds it, where that is known.
+        holder: Option<Box<LockInfo>>,
+    },
+    /// There is no lock to release.
+    #[error("{place} is not locked")]
+    NotLocked {
+        /// The record.
+        place: String,
+    },
+    /// The lock has another id than the one that was to be released.
+    #[error("the lock on {place} has the id {}, not {asked}", held.id)]
+    OtherLock {
+        /// The record.
+        place: String,
+        /// The id that was given.
+        asked: String,
+        /// The lock that is there.
+        held: Box<LockInfo>,
+    },
+    /// A running process holds the lock; releasing it by force would let two runs write at once.
+    #[error(
+        "{}; it is a running process on this machine, so its lock is not released by force",
+        locked(place, Some(holder))
+    )]
+    HeldByProcess {
+        /// The record.
+        place: String,
+        /// Who holds it.
+        holder: Box<LockInfo>,
+    },
+    /// The lock was taken away during the run.
+    #[error("the lock on {place} was lost during the run: {why}")]
+    LockLost {
+        /// The record.
+        place: String,
+        /// What the backend said.
+        why: String,
+    },
+    /// The record was written by a newer Setpoint.
+    #[error(
+        "{place} has the format version {version}; this Setpoint knows versions up to {}",
+        crate::model::STATE_VERSION
+    )]
+    Newer {
+        /// The record.
+        place: String,
+        /// Its version.
+        version: u32,
+    },
+    /// The record cannot be understood.
+    #[error("{place} is damaged: {why}")]
+    Damaged {
+        /// The record.
+        place: String,
+        /// What was found.
+        why: String,
+    },
+    /// The record is of the sandbox and real sides were meant, or the reverse.
+    #[error("{place} describes {} and not {}", world(*record_is_sandbox), world(!*record_is_sandbox))]
+    OtherWorld {
+        /// The record.
+        place: String,
+        /// What the record is of.
+        record_is_sandbox: bool,
+    },
+    /// Another history is stored there.
+    #[error("{place} holds another record (lineage {stored}) than the one to be written (lineage {ours})")]
+    OtherLineage {
+        /// The record.
+        place: String,
+        /// The stored lineage.
+        stored: String,
+        /// The lineage to be written.
+        ours: String,
+    },
+    /// Somebody else wrote meanwhile.
+    #[error("{place} was written by another run meanwhile: its serial is {stored}, expected {ours}")]
+    Conflict {
+        /// The record.
+        place: String,
+        /// The stored serial.
+        stored: u64,
+        /// The serial that the record to be written was made from.
+        ours: u64,
+    },
+    /// The final name is a symbolic link, which could lead a privileged run to write elsewhere.
+    #[error("{} is a symbolic link, which is not followed", path.display())]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It is neither a file nor absent.
+    #[error("{} is no regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The HTTP backend failed.
+    #[error("the state backend: {0}")]
+    Backend(crate::http::Error),
+    /// No random numbers.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(String),
+    /// The record cannot be written as JSON.
+    #[error("the record cannot be encoded: {0}")]
+    Encode(String),
+}
+
+impl StateError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Locked { holder, .. } => match holder {
+                Some(holder) => format!(
+                    "wait for that run to end, or give --lock-timeout; if it is certain that it is gone, `setpoint state unlock {}`",
+                    holder.id
+                ),
+                None => "wait for the other run to end, or give --lock-timeout".to_owned(),
+            },
+            Self::NotLocked { .. } => {
+                "there is nothing to release; a lock file of a dead process is no lock".to_owned()
+            }
+            Self::OtherLock { .. } => {
+                "look at the holder with `setpoint state show` before releasing its lock".to_owned()
+            }
+            Self::HeldByProcess { holder, .. } => match holder.pid {
+                Some(pid) => format!("end process {pid}; its lock ends with it"),
+                None => "end that process; its lock ends with it".to_owned(),
+            },
+            Self::LockLost { .. } => "run the command again: what was begun is in the record as intents".to_owned(),
+            Self::Newer { .. } => {
+                "use the Setpoint version that wrote it, or a newer one; the record was left as it is".to_owned()
+            }
+            Self::Damaged { .. } => {
+                "the record was left as it is; restore it from a backup, or rebuild it from what is live \
+                                     with `setpoint state rebuild`, which loses only who changed what"
+                    .to_owned()
+            }
+            Self::OtherWorld { record_is_sandbox, .. } => {
+                if *record_is_sandbox {
+                    "give --sandbox, or another state.path".to_owned()
+                } else {
+                    "leave --sandbox out, or give another state.path".to_owned()
+                }
+            }
+            Self::OtherLineage { .. } => {
+                "check state.path or state.url: another configuration may be using this place".to_owned()
+            }
+            Self::Conflict { .. } => "run the command again".to_owned(),
+            Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file".to_owned(),
+            Self::Backend(error) => return error.hint.clone(),
+            Self::Io { what, .. } if *what == "read" => "check the permissions of the file".to_owned(),
+            Self::Io { .. } => "check free space and the permissions of the folder".to_owned(),
+            Self::Random(_) | Self::Encode(_) => return None,
+        };
+        Some(hint)
+    }
+
+    /// Whether it is a lock that somebody else holds: a refusal, not a failure.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+}
+
+fn locked(place: &str, holder: Option<&LockInfo>) -> String {
+    match holder {
+        Some(holder) => format!("{place} is locked by {holder}"),
+        None => format!("{place} is locked by another run"),
+    }
+}
+
+fn world(sandbox: bool) -> &'static str {
+    if sandbox { "the sandbox" } else { "real servers" }
+}

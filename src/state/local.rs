@@ -1,0 +1,373 @@
+//! The record as a file beside the configuration, and a lock that the operating system keeps: when its holder dies,
+//! the lock is gone, whatever the lock file still says.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{LockInfo, StateError, StateStore, check_ancestor, file, parse, render, successor};
+use crate::model::RecordedState;
+
+/// How often a held lock is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a lock is tried at least: [`LocalStore::holder`] of another process takes it for an instant to look.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A record in a JSON file (0600), with `<file>.lock` beside it.
+#[derive(Debug)]
+pub struct LocalStore {
+    path: PathBuf,
+    held: Mutex<Option<Held>>,
+}
+
+/// Our own lock: the open file carries it.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    info: LockInfo,
+}
+
+impl LocalStore {
+    /// A store at this path. Nothing is read or created yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            held: Mutex::new(None),
+        }
+    }
+
+    /// The record's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".lock");
+        PathBuf::from(name)
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One attempt: the lock, or who holds it.
+    fn try_lock(&self, info: &LockInfo) -> Result<Result<Held, Option<LockInfo>>, StateError> {
+        let path = self.lock_path();
+        loop {
+            let mut file = file::open_private(&path, false)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(&mut file))),
+                Err(TryLockError::Error(error)) => return Err(file::io_error("lock", &path)(error)),
+            }
+            // Its former holder may have removed the file between our opening and locking it.
+            if !file::is_still_at(&file, &path) {
+                continue;
+            }
+            let text = serde_json::to_vec(info).map_err(|error| StateError::Encode(error.to_string()))?;
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(&text))
+                .and_then(|()| file.sync_all())
+                .map_err(file::io_error("write", &path))?;
+            return Ok(Ok(Held {
+                file,
+                info: info.clone(),
+            }));
+        }
+    }
+
+    /// The lock that another process holds, if one does.
+    fn foreign_holder(&self) -> Result<Option<Option<LockInfo>>, StateError> {
+        let path = self.lock_path();
+        if !file::check_regular(&path)? {
+            return Ok(None);
+        }
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file::io_error("open", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(file::io_error("lock", &path)(error)),
+        }
+    }
+}
+
+/// What the lock file says; none while its holder is still writing it.
+fn read_holder(file: &mut File) -> Option<LockInfo> {
+    let mut text = Vec::new();
+    file.rewind().ok()?;
+    file.take(64 * 1024).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+#[async_trait]
+impl StateStore for LocalStore {
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    async fn read(&self) -> Result<Option<RecordedState>, StateError> {
+        file::read(&self.path)?
+            .map(|bytes| parse(&bytes, &self.place()))
+            .transpose()
+    }
+
+    async fn write(&self, record: &mut RecordedState) -> Result<(), StateError> {
+        if let Some(stored) = self.read().await? {
+            check_ancestor(&stored, record, &self.place())?;
+        }
+        let next = successor(record);
+        file::replace(&self.path, &render(&next)?)?;
+        *record = next;
+        Ok(())
+    }
+
+    async fn lock(&self, info: &LockInfo, timeout: Duration) -> Result<(), StateError> {
+        let deadline = tokio::time::Instant::now() + timeout.max(GLANCE);
+        loop {
+            match self.try_lock(info)? {
+                Ok(lock) => {
+                    *self.held() = Some(lock);
+                    return Ok(());
+                }
+                Err(holder) => {
+                    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+                    if left.is_zero() {
+                        return Err(StateError::Locked {
+                            place: self.place(),
+                            holder: holder.map(Box::new),
+                        });
+                    }
+                    tokio::time::sleep(left.min(RETRY_EVERY)).await;
+                }
+            }
+        }
+    }
+
+    async fn unlock(&self, id: &str) -> Result<(), StateError> {
+        {
+            let mut held = self.held();
+            match held.take_if(|held| held.info.id == id) {
+                // Removed while it is still locked, so that no other process can have locked it meanwhile.
+                Some(lock) => {
+                    let path = self.lock_path();
+                    std::fs::remove_file(&path).map_err(file::io_error("remove", &path))?;
+                    drop(lock.file);
+                    return Ok(());
+                }
+                None => {
+                    if let Some(held) = held.as_ref() {
+                        return Err(StateError::OtherLock {
+                            place: self.place(),
+                            asked: id.to_owned(),
+                            held: Box::new(held.info.clone()),
+                        });
+                    }
+                }
+            }
+        }
+        match self.foreign_holder()? {
+            None => Err(StateError::NotLocked { place: self.place() }),
+            Some(Some(held)) if held.id != id => Err(StateError::OtherLock {
+                place: self.place(),
+                asked: id.to_owned(),
+                held: Box::new(held),
+            }),
+            Some(Some(holder)) => Err(StateError::HeldByProcess {
+                place: self.place(),
+                holder: Box::new(holder),
+            }),
+            Some(None) => Err(StateError::Locked {
+                place: self.place(),
+                holder: None,
+            }),
+        }
+    }
+
+    async fn holder(&self) -> Result<Option<LockInfo>, StateError> {
+        if let Some(held) = self.held().as_ref() {
+            return Ok(Some(held.info.clone()));
+        }
+        Ok(self.foreign_holder()?.map(|holder| {
+            holder.unwrap_or_else(|| LockInfo {
+                id: "unknown".to_owned(),
+                who: String::new(),
+                pid: None,
+                command: String::new(),
+                created: String::new(),
+            })
+        }))
+    }
+
+    async fn set_aside(&self) -> Result<Option<PathBuf>, StateError> {
+        if !file::check_regular(&self.path)? {
+            return Ok(None);
+        }
+        let mut number = 1_u32;
+        let aside = loop {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".damaged-{number}"));
+            let candidate = PathBuf::from(name);
+            if std::fs::symlink_metadata(&candidate).is_err() {
+                break candidate;
+            }
+            number += 1;
+        };
+        std::fs::rename(&self.path, &aside).map_err(file::io_error("rename", &self.path))?;
+        let folder = file::folder_of(&self.path);
+        file::sync_folder(&folder).map_err(file::io_error("write", &folder))?;
+        Ok(Some(aside))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LocalStore, LockInfo, StateError, StateStore};
+    use crate::state::new_record;
+
+    fn info(id: &str) -> LockInfo {
+        LockInfo {
+            id: id.into(),
+            who: "ada@host.example.com".into(),
+            pid: Some(1),
+            command: "apply".into(),
+            created: "2026-01-02T03:04:05Z".into(),
+        }
+    }
+
+    fn store(folder: &tempfile::TempDir) -> LocalStore {
+        LocalStore::new(folder.path().join("sub/state.json"))
+    }
+
+    #[tokio::test]
+    async fn the_serial_goes_up_with_each_write_and_the_file_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        assert_eq!(store.read().await.unwrap(), None);
+        let mut record = new_record(false).unwrap();
+        store.write(&mut record).await.unwrap();
+        store.write(&mut record).await.unwrap();
+        assert_eq!(record.serial, 2);
+        assert_eq!(store.read().await.unwrap(), Some(record));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(store.path()), 0o600);
+            assert_eq!(mode(store.path().parent().unwrap()), 0o700);
+        }
+        let names: Vec<_> = std::fs::read_dir(folder.path().join("sub")).unwrap().collect();
+        assert_eq!(names.len(), 1, "no temporary file stays behind");
+    }
+
+    #[tokio::test]
+    async fn another_history_or_a_write_in_between_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let mut record = new_record(false).unwrap();
+        store.write(&mut record).await.unwrap();
+        let mut stale = record.clone();
+        store.write(&mut record).await.unwrap();
+        let error = store.write(&mut stale).await.unwrap_err();
+        assert!(
+            matches!(error, StateError::Conflict { stored: 2, ours: 1, .. }),
+            "{error}"
+        );
+        let error = store.write(&mut new_record(false).unwrap()).await.unwrap_err();
+        assert!(matches!(error, StateError::OtherLineage { .. }), "{error}");
+        assert_eq!(store.read().await.unwrap(), Some(record));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_is_never_overwritten_but_can_be_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let mut record = new_record(false).unwrap();
+        store.write(&mut record).await.unwrap();
+        std::fs::write(store.path(), "{\"version\": 1, \"ser").unwrap();
+        let error = store.write(&mut record).await.unwrap_err();
+        assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+        assert_eq!(std::fs::read(store.path()).unwrap(), b"{\"version\": 1, \"ser");
+        let aside = store.set_aside().await.unwrap().unwrap();
+        assert_eq!(std::fs::read(aside).unwrap(), b"{\"version\": 1, \"ser");
+        store.write(&mut record).await.unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_symbolic_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        std::fs::write(&target, "precious").unwrap();
+        for name in ["state.json", "state.json.lock"] {
+            std::os::unix::fs::symlink(&target, folder.path().join(name)).unwrap();
+        }
+        let store = LocalStore::new(folder.path().join("state.json"));
+        let mut record = new_record(false).unwrap();
+        assert!(matches!(store.read().await, Err(StateError::Symlink { .. })));
+        assert!(matches!(
+            store.write(&mut record).await,
+            Err(StateError::Symlink { .. })
+        ));
+        let lock = store.lock(&info("1"), Duration::ZERO).await;
+        assert!(matches!(lock, Err(StateError::Symlink { .. })));
+        assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn the_loser_is_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (winner, loser) = (store(&folder), store(&folder));
+        assert_eq!(loser.holder().await.unwrap(), None);
+        winner.lock(&info("1"), Duration::ZERO).await.unwrap();
+        let error = loser.lock(&info("2"), Duration::ZERO).await.unwrap_err();
+        assert!(error.is_locked());
+        assert!(
+            error.to_string().contains("ada@host.example.com running `apply`"),
+            "{error}"
+        );
+        assert_eq!(loser.holder().await.unwrap(), Some(info("1")));
+        assert!(matches!(loser.unlock("1").await, Err(StateError::HeldByProcess { .. })));
+        assert!(matches!(loser.unlock("3").await, Err(StateError::OtherLock { .. })));
+        winner.unlock("1").await.unwrap();
+        assert!(matches!(winner.unlock("1").await, Err(StateError::NotLocked { .. })));
+        loser.lock(&info("2"), Duration::ZERO).await.unwrap();
+        loser.unlock("2").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn waiting_gets_the_lock_when_it_is_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (store(&folder), store(&folder));
+        first.lock(&info("1"), Duration::ZERO).await.unwrap();
+        let two = info("2");
+        let (waited, released) = tokio::join!(second.lock(&two, Duration::from_secs(60)), first.unlock("1"));
+        released.unwrap();
+        waited.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_dead_process_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let text = serde_json::to_string(&info("dead")).unwrap();
+        std::fs::write(store.lock_path(), text).unwrap();
+        assert_eq!(store.holder().await.unwrap(), None);
+        assert!(matches!(store.unlock("dead").await, Err(StateError::NotLocked { .. })));
+        store.lock(&info("2"), Duration::ZERO).await.unwrap();
+        assert_eq!(store.holder().await.unwrap(), Some(info("2")));
+    }
+}

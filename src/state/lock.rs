@@ -1,0 +1,131 @@
+//! Who holds a lock, as the loser is shown it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, StateError, random_id};
+
+/// The holder of a lock. Serialized with the field names of Terraform's lock information, so that its tools and
+/// GitLab's pages show our locks as they show their own (OpenTofu: `internal/states/statemgr/locker.go`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Wire", into = "Wire")]
+pub struct LockInfo {
+    /// Random; what `state unlock` takes.
+    pub id: String,
+    /// `user@host`, or the CI job.
+    pub who: String,
+    /// Process id, where the holder is a Setpoint.
+    pub pid: Option<u32>,
+    /// The command, such as `apply`.
+    pub command: String,
+    /// When it was taken, RFC 3339.
+    pub created: String,
+}
+
+impl LockInfo {
+    /// A lock that this process is about to take.
+    pub fn new(command: &str, actor: &Actor, now: Timestamp) -> Result<Self, StateError> {
+        Ok(Self {
+            id: random_id()?,
+            who: actor.who(),
+            pid: Some(std::process::id()),
+            command: command.to_owned(),
+            created: now.to_string(),
+        })
+    }
+}
+
+impl std::fmt::Display for LockInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.who.is_empty() { "somebody" } else { &self.who })?;
+        if !self.command.is_empty() {
+            write!(f, " running `{}`", self.command)?;
+        }
+        if let Some(pid) = self.pid {
+            write!(f, " (process {pid})")?;
+        }
+        if !self.created.is_empty() {
+            write!(f, " since {}", self.created)?;
+        }
+        write!(f, ", lock id {}", self.id)
+    }
+}
+
+/// Terraform's form. Every field may be missing in the locks of other tools.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    #[serde(rename = "ID", default)]
+    id: String,
+    #[serde(rename = "Operation", default)]
+    operation: String,
+    #[serde(rename = "Info", default)]
+    info: String,
+    #[serde(rename = "Who", default)]
+    who: String,
+    #[serde(rename = "Version", default)]
+    version: String,
+    #[serde(rename = "Created", default)]
+    created: String,
+    #[serde(rename = "Path", default)]
+    path: String,
+}
+
+const PROCESS: &str = "setpoint process ";
+
+impl From<LockInfo> for Wire {
+    fn from(info: LockInfo) -> Self {
+        Self {
+            id: info.id,
+            operation: info.command,
+            info: info.pid.map(|pid| format!("{PROCESS}{pid}")).unwrap_or_default(),
+            who: info.who,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            created: info.created,
+            path: String::new(),
+        }
+    }
+}
+
+impl From<Wire> for LockInfo {
+    fn from(wire: Wire) -> Self {
+        Self {
+            id: wire.id,
+            who: wire.who,
+            pid: wire.info.strip_prefix(PROCESS).and_then(|pid| pid.parse().ok()),
+            command: wire.operation,
+            created: wire.created,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LockInfo;
+
+    #[test]
+    fn text_and_back_under_terraforms_names() {
+        let info = LockInfo {
+            id: "1".into(),
+            who: "ada@build.example.com".into(),
+            pid: Some(7),
+            command: "apply".into(),
+            created: "2026-01-02T03:04:05Z".into(),
+        };
+        let text = serde_json::to_value(&info).unwrap();
+        assert_eq!(text["ID"], "1");
+        assert_eq!(text["Operation"], "apply");
+        assert_eq!(text["Who"], "ada@build.example.com");
+        assert_eq!(serde_json::from_value::<LockInfo>(text).unwrap(), info);
+        assert_eq!(
+            info.to_string(),
+            "ada@build.example.com running `apply` (process 7) since 2026-01-02T03:04:05Z, lock id 1"
+        );
+    }
+
+    #[test]
+    fn a_lock_of_another_tool_is_understood_as_far_as_it_goes() {
+        let info: LockInfo = serde_json::from_str(r#"{"ID":"x","Info":"whatever","Extra":1}"#).unwrap();
+        assert_eq!((info.id.as_str(), info.pid), ("x", None));
+        assert_eq!(info.to_string(), "somebody, lock id x");
+    }
+}
