@@ -157,7 +157,7 @@ impl ChangeWindow {
 
     fn instants(&self, wall: DateTime) -> impl Iterator<Item = Timestamp> {
         let ambiguous = self.time_zone.to_ambiguous_timestamp(wall);
-        [ambiguous.clone().earlier(), ambiguous.later()].into_iter().flatten()
+        [ambiguous.earlier(), ambiguous.later()].into_iter().flatten()
     }
 }
 
