@@ -49,7 +49,9 @@ pub enum ErrorKind {
     RateLimited,
     /// 5xx, after the retries where these were safe.
     Server(u16),
-    /// A redirect where none is followed, with its target.
+    /// The server takes no writes now (maintenance mode, a read-only replica). It was not processed.
+    ReadOnly,
+    /// A redirect where none is followed, with its target (without query).
     Redirect(String),
     /// Any other status.
     Status(u16),

@@ -1,5 +1,27 @@
-//! One HTTP client for both sides: credentials bound to an origin, limits, retries, counting.
+//! One HTTP client for both sides: credentials bound to an origin, limits, retries, no redirects, counting.
+//!
+//! Everything that leaves this program leaves through [`Client`], so the promises about it are kept in one place: a
+//! client talks to the one origin it was made for, follows no redirect, reads no more than it needs, and repeats a
+//! request only where that cannot do harm.
 
+mod address;
+mod answer;
+mod client;
+mod counter;
 mod error;
+mod failure;
+mod request;
+mod response;
+mod retry;
+mod text;
 
+pub use address::{is_loopback, join, origin, same_origin};
+pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Timeouts};
+pub use counter::{Counter, Counts};
 pub use error::{Error, ErrorKind, Result, Side};
+pub use request::Request;
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+pub use reqwest::{Method, StatusCode};
+pub use response::Response;
+pub use retry::{RetryPolicy, Sleep};
+pub use text::remote_text;

@@ -1,0 +1,450 @@
+//! The client: one origin, one credential, one set of limits.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::retry::{Decision, Ending, asked_wait};
+use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, address, failure};
+use crate::secrets::Secret;
+
+/// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
+pub const JSON_LIMIT: usize = 8 * 1024 * 1024;
+/// The limit of a web page, in bytes.
+pub const HTML_LIMIT: usize = 2 * 1024 * 1024;
+
+/// What a client proves itself with. Sent to the client's own origin and nowhere else.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// Nothing.
+    #[default]
+    None,
+    /// GitLab's `PRIVATE-TOKEN` header.
+    PrivateToken(Secret),
+    /// `Authorization: Bearer`.
+    Bearer(Secret),
+    /// `Authorization: Basic`.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// How long a client waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next piece of an answer. Factory's first answer after idle may take over 30 s.
+    pub read: Duration,
+    /// For a whole attempt, so that a slow drip ends too.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            total: Duration::from_secs(180),
+        }
+    }
+}
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Whom it talks to, for messages and the counter.
+    pub side: Side,
+    /// Its origin, and the path that all URLs start with.
+    pub base_url: Url,
+    /// What it proves itself with.
+    pub credential: Credential,
+    /// Certificates in PEM that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether it keeps cookies, as a web session has to. They stay with this client.
+    pub cookies: bool,
+    /// Bounds the requests in flight; shared by all clients of a run.
+    pub parallelism: Arc<Semaphore>,
+    /// Counts requests; shared by all clients of a run.
+    pub counter: Arc<Counter>,
+    /// When requests are repeated.
+    pub retry: RetryPolicy,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+    /// The largest answer it reads, in bytes.
+    pub max_body: usize,
+}
+
+impl ClientOptions {
+    /// A client without credential, cookies and further certificates, with the default limits.
+    pub fn new(side: Side, base_url: Url) -> Self {
+        Self {
+            side,
+            base_url,
+            credential: Credential::None,
+            ca_file: None,
+            cookies: false,
+            parallelism: Arc::new(Semaphore::new(8)),
+            counter: Arc::default(),
+            retry: RetryPolicy::default(),
+            timeouts: Timeouts::default(),
+            max_body: JSON_LIMIT,
+        }
+    }
+}
+
+/// What errors need to know about the client that met them.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) side: Side,
+    pub(super) base: Url,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) has_credential: bool,
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// A client for one origin. Cheap to clone; clones share connections, cookies and limits.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    context: Arc<Context>,
+    http: reqwest::Client,
+    credential: Option<(HeaderName, HeaderValue)>,
+    parallelism: Arc<Semaphore>,
+    counter: Arc<Counter>,
+    retry: RetryPolicy,
+    max_body: usize,
+    /// Until when the server asked everybody to stay away.
+    paused: Mutex<Option<Instant>>,
+}
+
+impl Client {
+    /// Makes a client. Reads `ca_file`; sends nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`]: the address is no `https` URL (nor `http` on this machine), holds a user name, the
+    /// certificates cannot be read, or the credential has characters that no header can have.
+    pub fn new(options: ClientOptions) -> Result<Self> {
+        check_base(options.side, &options.base_url)?;
+        let credential = credential_header(options.side, &options.credential)?;
+        let secrets = match &options.credential {
+            Credential::None => Vec::new(),
+            Credential::PrivateToken(secret)
+            | Credential::Bearer(secret)
+            | Credential::Basic { password: secret, .. } => vec![secret.clone()],
+        };
+        let http = build(&options)?;
+        Ok(Self(Arc::new(Inner {
+            context: Arc::new(Context {
+                side: options.side,
+                base: options.base_url,
+                ca_file: options.ca_file,
+                has_credential: credential.is_some(),
+                secrets,
+            }),
+            http,
+            credential,
+            parallelism: options.parallelism,
+            counter: options.counter,
+            retry: options.retry,
+            max_body: options.max_body,
+            paused: Mutex::new(None),
+        })))
+    }
+
+    /// Whom it talks to.
+    pub fn side(&self) -> Side {
+        self.0.context.side
+    }
+
+    /// The base URL that it was made for.
+    pub fn base_url(&self) -> &Url {
+        &self.0.context.base
+    }
+
+    /// The URL of a path below the base; each segment is percent-encoded as a whole.
+    pub fn url(&self, segments: &[&str]) -> Url {
+        address::join(self.base_url(), segments)
+    }
+
+    /// A request for a path below the base.
+    pub fn request(&self, method: Method, segments: &[&str]) -> Request {
+        Request::new(method, self.url(segments))
+    }
+
+    /// `GET` of a path below the base.
+    pub fn get(&self, segments: &[&str]) -> Request {
+        self.request(Method::GET, segments)
+    }
+
+    /// `POST` to a path below the base.
+    pub fn post(&self, segments: &[&str]) -> Request {
+        self.request(Method::POST, segments)
+    }
+
+    /// `PUT` to a path below the base.
+    pub fn put(&self, segments: &[&str]) -> Request {
+        self.request(Method::PUT, segments)
+    }
+
+    /// `PATCH` of a path below the base.
+    pub fn patch(&self, segments: &[&str]) -> Request {
+        self.request(Method::PATCH, segments)
+    }
+
+    /// `DELETE` of a path below the base.
+    pub fn delete(&self, segments: &[&str]) -> Request {
+        self.request(Method::DELETE, segments)
+    }
+
+    /// Sends a request and gives the answer as JSON of this shape; everything but success is an error.
+    pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        self.call(request).await?.json()
+    }
+
+    /// Sends a request; everything but a status of success is an error, redirects included.
+    pub async fn call(&self, request: Request) -> Result<Response> {
+        self.send(request).await?.success()
+    }
+
+    /// Sends a request and gives its answer whatever the status: redirects and refusals are for the caller to read.
+    /// Repeats it where the policy allows.
+    ///
+    /// # Errors
+    /// No whole answer came ([`ErrorKind::Unreachable`], [`ErrorKind::AnswerLost`], [`ErrorKind::TooLarge`]); the server
+    /// asks for more patience than we have ([`ErrorKind::RateLimited`]); the URL is of another origin
+    /// ([`ErrorKind::Refused`]).
+    pub async fn send(&self, request: Request) -> Result<Response> {
+        self.check_origin(&request)?;
+        let (mut attempt, mut waited) = (0, Duration::ZERO);
+        if let Some(pause) = self.pause() {
+            (self.0.retry.sleep)(pause).await;
+        }
+        loop {
+            attempt += 1;
+            let (result, ending) = self.attempt(&request, attempt).await;
+            let too_long = match self.0.retry.decide(ending, request.repeatable, attempt, waited) {
+                Decision::Repeat(wait) => {
+                    waited += wait;
+                    (self.0.retry.sleep)(wait).await;
+                    continue;
+                }
+                Decision::TooLong(wait) => Some(wait),
+                Decision::Stop => None,
+            };
+            return match result {
+                Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS || too_long.is_some() => {
+                    Err(failure::busy(&answer, too_long))
+                }
+                other => other,
+            };
+        }
+    }
+
+    fn check_origin(&self, request: &Request) -> Result<()> {
+        let base = self.base_url();
+        if address::same_origin(base, &request.url) {
+            return Ok(());
+        }
+        let message = format!(
+            "refused to send a request for {} to {}: this client is bound to {}",
+            self.side(),
+            address::origin(&request.url),
+            address::origin(base),
+        );
+        Err(Error::new(self.side(), ErrorKind::Refused, request.label(), message))
+    }
+
+    /// How long the server still wants to be left alone, where it said so to an earlier request.
+    fn pause(&self) -> Option<Duration> {
+        let mut paused = self.0.paused.lock().ok()?;
+        let rest = paused.take()?.checked_duration_since(Instant::now())?;
+        *paused = Instant::now().checked_add(rest);
+        Some(rest.min(self.0.retry.max_wait))
+    }
+
+    async fn attempt(&self, request: &Request, attempt: u32) -> (Result<Response>, Ending) {
+        let _permit = self.0.parallelism.acquire().await.ok();
+        self.0.counter.add(self.side(), request.writes, attempt > 1);
+        let start = Instant::now();
+        let result = self.exchange(request, attempt).await;
+        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (method, path, side) = (request.method.as_str(), request.url.path(), self.side());
+        match result {
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::debug!(%side, method, path, status, ms, attempt, "request");
+                let ending = self.ending(&answer);
+                (Ok(answer), ending)
+            }
+            Err((error, ending)) => {
+                tracing::debug!(%side, method, path, error = %error.message, ms, attempt, "request failed");
+                (Err(error), ending)
+            }
+        }
+    }
+
+    /// What the status says about repeating; remembers what the server asks of everybody.
+    fn ending(&self, answer: &Response) -> Ending {
+        let wait = asked_wait(&answer.headers, Timestamp::now());
+        match answer.status.as_u16() {
+            429 => {
+                if let (Some(wait), Ok(mut paused)) = (wait, self.0.paused.lock()) {
+                    *paused = Instant::now().checked_add(wait);
+                }
+                Ending::NotProcessed { wait }
+            }
+            502..=504 if !failure::is_maintenance(answer) => Ending::Uncertain { wait },
+            _ => Ending::Final,
+        }
+    }
+
+    async fn exchange(&self, request: &Request, attempts: u32) -> Result<Response, (Error, Ending)> {
+        let inner = &self.0;
+        let fail = |error: &reqwest::Error| failure::transport(&inner.context, request, error);
+        let mut builder = inner
+            .http
+            .request(request.method.clone(), request.url.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .headers(request.headers.clone());
+        if let Some((name, value)) = inner.credential.as_ref().filter(|_| !request.anonymous) {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let mut answer = builder.send().await.map_err(|error| fail(&error))?;
+        let limit = request.limit.unwrap_or(inner.max_body);
+        let too_large = || (failure::too_large(&inner.context, request, limit), Ending::Final);
+        if answer.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| fail(&error))? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response {
+            context: Arc::clone(&inner.context),
+            label: request.label(),
+            url: request.url.clone(),
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body,
+            attempts,
+            secrets: request.secrets.clone(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Client").field(&self.base_url().as_str()).finish()
+    }
+}
+
+fn refused(side: Side, message: String) -> Error {
+    Error::new(side, ErrorKind::Refused, "", message)
+}
+
+fn check_base(side: Side, base: &Url) -> Result<()> {
+    let shown = address::origin(base);
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(refused(
+            side,
+            format!("the address of {side} at {shown} holds a user name or password"),
+        ));
+    }
+    match base.scheme() {
+        "https" => Ok(()),
+        "http" if address::is_loopback(base) => Ok(()),
+        "http" => Err(refused(
+            side,
+            format!("{shown} is not encrypted; http:// is for this machine only"),
+        )
+        .with_hint("use https://, with `ca_file` where a private authority signs the certificate")),
+        other => Err(refused(
+            side,
+            format!("`{other}:` is no scheme for the address of {side}; it is https"),
+        )),
+    }
+}
+
+fn credential_header(side: Side, credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)>> {
+    let (name, text) = match credential {
+        Credential::None => return Ok(None),
+        Credential::PrivateToken(secret) => (HeaderName::from_static("private-token"), secret.expose().to_owned()),
+        Credential::Bearer(secret) => (AUTHORIZATION, format!("Bearer {}", secret.expose())),
+        Credential::Basic { username, password } => {
+            let pair = format!("{username}:{}", password.expose());
+            let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+            (AUTHORIZATION, format!("Basic {encoded}"))
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        refused(
+            side,
+            format!("the credential for {side} has characters that cannot be sent, such as a line break"),
+        )
+        .with_hint("check what its reference yields: exactly the token, on one line")
+    })?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
+}
+
+fn build(options: &ClientOptions) -> Result<reqwest::Client> {
+    static PROVIDER: Once = Once::new();
+    // Another installation of the same process wins; both are rustls.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let Timeouts { connect, read, total } = options.timeouts;
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("setpoint/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .cookie_store(options.cookies)
+        .connect_timeout(connect)
+        .read_timeout(read)
+        .timeout(total)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2);
+    if options.base_url.scheme() == "http" {
+        // This machine: neither a proxy nor the system's certificates, which slim containers lack, have a part in it.
+        builder = builder.no_proxy().tls_certs_only([]);
+    } else {
+        builder = builder.https_only(true);
+        if let Some(file) = &options.ca_file {
+            builder = builder.tls_certs_merge(certificates(options.side, file)?);
+        }
+    }
+    builder.build().map_err(|error| {
+        let message = format!("the HTTPS client could not be set up: {}", failure::chain(&error));
+        refused(options.side, message).with_hint("check that the system has its root certificates installed")
+    })
+}
+
+fn certificates(side: Side, file: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let shown = file.display();
+    let pem = std::fs::read(file).map_err(|error| refused(side, format!("ca_file {shown} cannot be read: {error}")))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if found.is_empty() {
+        return Err(
+            refused(side, format!("ca_file {shown} holds no certificate in PEM form"))
+                .with_hint("it has to hold one or more blocks that begin with -----BEGIN CERTIFICATE-----"),
+        );
+    }
+    Ok(found)
+}

@@ -1,0 +1,394 @@
+//! Turns what went wrong into an [`Error`] that a person can act on. The one place that knows what a status or a broken
+//! connection means.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::client::Context;
+use super::retry::Ending;
+use super::text::{REMOTE_TEXT, remote_text};
+use super::{Error, ErrorKind, Request, Response, Side, address};
+
+/// The configuration's name for the address of a side.
+fn url_key(side: Side) -> &'static str {
+    match side {
+        Side::Gitlab => "gitlab.url",
+        Side::Factory => "factory.api_url",
+        Side::Other => "the configured URL",
+    }
+}
+
+fn capital(side: Side) -> &'static str {
+    match side {
+        Side::Gitlab => "GitLab",
+        Side::Factory => "Factory",
+        Side::Other => "The server",
+    }
+}
+
+/// An error and its causes in one line; reqwest's own words leave the cause out.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let mut words = Vec::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !words.iter().any(|known: &String| known.contains(&text)) {
+            words.push(text);
+        }
+        cause = inner.source();
+    }
+    if words.is_empty() {
+        return "no further reason is known".to_owned();
+    }
+    remote_text(&words.join(": "), REMOTE_TEXT)
+}
+
+fn find<'a, T: std::error::Error + 'static>(error: &'a reqwest::Error) -> Option<&'a T> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
+        }
+        // An `io::Error` hides the error it wraps from `source`.
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|wrapped| (wrapped as &dyn std::error::Error).downcast_ref()) {
+            return Some(found);
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+/// No whole answer came.
+pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::Error) -> (Error, Ending) {
+    let side = context.side;
+    let place = format!("{side} at {}", address::origin(&context.base));
+    let new = |kind, message| Error::new(side, kind, request.label(), message);
+    if error.is_builder() {
+        let message = format!("the request could not be built: {}", chain(error));
+        return (new(ErrorKind::Refused, message), Ending::Final);
+    }
+    if !error.is_connect() {
+        let message = if error.is_timeout() {
+            format!("no answer came from {place} in time")
+        } else {
+            format!(
+                "the connection to {place} broke before the answer was whole ({})",
+                chain(error)
+            )
+        };
+        return (new(ErrorKind::AnswerLost, message), Ending::Uncertain { wait: None });
+    }
+    let unreachable = |message| new(ErrorKind::Unreachable, message);
+    if let Some(tls) = find::<rustls::Error>(error) {
+        let failed = unreachable(format!("the TLS connection to {place} failed: {tls}"));
+        return (failed.with_hint(tls_hint(context, tls)), Ending::Final);
+    }
+    let again = Ending::NotProcessed { wait: None };
+    let host = context.base.host_str().unwrap_or_default();
+    let key = url_key(side);
+    if error.is_dns() {
+        let failed = unreachable(format!("the host name {host} of {side} could not be resolved"));
+        return (
+            failed.with_hint(format!("check {key} and this machine's DNS")),
+            Ending::Final,
+        );
+    }
+    let refused = find::<std::io::Error>(error).is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+    let failed = if refused {
+        unreachable(format!("{place} refuses connections"))
+            .with_hint(format!("check {key}, its port, and that the server runs"))
+    } else if error.is_timeout() {
+        unreachable(format!("no connection to {place} came about in time"))
+            .with_hint(format!("check {key}, firewalls and proxies (HTTPS_PROXY, NO_PROXY)"))
+    } else {
+        unreachable(format!("no connection to {place}: {}", chain(error)))
+    };
+    (failed, again)
+}
+
+fn tls_hint(context: &Context, error: &rustls::Error) -> String {
+    match (error, context.side) {
+        (rustls::Error::InvalidMessage(_), _) => {
+            "the server does not speak TLS on this port: check the port".to_owned()
+        }
+        (rustls::Error::InvalidCertificate(_), Side::Gitlab) => match &context.ca_file {
+            Some(file) => format!(
+                "the certificate is signed by none of the system's authorities, nor by one in ca_file {}",
+                file.display()
+            ),
+            None => "if a private authority signs the certificate, put its certificate into a file and name it as \
+                     gitlab.ca_file"
+                .to_owned(),
+        },
+        (rustls::Error::InvalidCertificate(_), _) => {
+            "add the authority that signs the certificate to the system's root certificates".to_owned()
+        }
+        _ => "TLS 1.2 or 1.3 is needed".to_owned(),
+    }
+}
+
+/// The answer is larger than it has any reason to be.
+pub(super) fn too_large(context: &Context, request: &Request, limit: usize) -> Error {
+    let message = format!(
+        "{} at {} sent more than {} KiB, which no such answer needs",
+        capital(context.side),
+        address::origin(&context.base),
+        limit / 1024
+    );
+    Error::new(context.side, ErrorKind::TooLarge, request.label(), message)
+}
+
+/// The server is still busy after all attempts, or asks for more patience than we have.
+pub(super) fn busy(answer: &Response, too_long: Option<Duration>) -> Error {
+    if answer.status.as_u16() != 429 && too_long.is_none() {
+        return status(answer);
+    }
+    let who = capital(answer.context.side);
+    let kind = match answer.status.as_u16() {
+        429 => ErrorKind::RateLimited,
+        other => ErrorKind::Server(other),
+    };
+    let message = match too_long {
+        Some(wait) => format!("{who} is busy and asks to be left alone for {}", seconds(wait)),
+        None => format!(
+            "{who} still limits the rate of requests after {} attempts",
+            answer.attempts
+        ),
+    };
+    Error::new(answer.context.side, kind, answer.label.clone(), message)
+        .with_hint("run it again later, or with a lower --parallelism")
+}
+
+fn seconds(wait: Duration) -> String {
+    match wait.as_secs() {
+        seconds if seconds >= u64::from(u32::MAX) => "ever".to_owned(),
+        seconds if seconds >= 120 => format!("{} minutes", seconds.div_ceil(60)),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+/// Whether a 503 is GitLab's maintenance mode, which refuses writes until an administrator ends it.
+pub(super) fn is_maintenance(answer: &Response) -> bool {
+    answer.status.as_u16() == 503
+        && answer.context.side == Side::Gitlab
+        && String::from_utf8_lossy(&answer.body)
+            .to_ascii_lowercase()
+            .contains("maintenance mode")
+}
+
+/// What a status other than success means.
+pub(super) fn status(answer: &Response) -> Error {
+    let said = Answer::of(answer);
+    let side = answer.context.side;
+    let who = capital(side);
+    let code = answer.status.as_u16();
+    let new = |kind, message: String| Error::new(side, kind, answer.label.clone(), message);
+    let with_reason = |text: String| match &said.text {
+        Some(reason) => format!("{text}: {reason}"),
+        None => text,
+    };
+    match code {
+        300..=399 => redirect(answer),
+        400 | 422 => {
+            let fields = if said.fields.is_empty() {
+                said.text.iter().map(|text| (String::new(), text.clone())).collect()
+            } else {
+                said.fields.clone()
+            };
+            new(
+                ErrorKind::Invalid(fields),
+                with_reason(format!("{who} does not take {}", answer.label)),
+            )
+        }
+        401 => unauthorized(answer, &said),
+        402 => new(
+            ErrorKind::PaymentRequired,
+            with_reason(format!("{who} says that the plan is too small")),
+        ),
+        403 => forbidden(answer, &said),
+        404 => new(
+            ErrorKind::NotFound,
+            with_reason(format!("{who} has no {}", answer.label)),
+        ),
+        409 => new(
+            ErrorKind::Conflict,
+            with_reason(format!("{who} sees a conflict in {}", answer.label)),
+        ),
+        423 => new(
+            ErrorKind::Locked(remote_body(answer)),
+            format!("{who} says that it is locked"),
+        ),
+        429 => busy(answer, None),
+        503 if is_maintenance(answer) => new(
+            ErrorKind::ReadOnly,
+            format!("{who} is in maintenance mode and takes no writes"),
+        )
+        .with_hint("run it again when an administrator has ended the maintenance mode"),
+        500..=599 => {
+            let attempts = match answer.attempts {
+                1 => String::new(),
+                n => format!(" after {n} attempts"),
+            };
+            let title = answer.status.canonical_reason().unwrap_or("server error");
+            new(
+                ErrorKind::Server(code),
+                with_reason(format!("{who} answered {code} {title}{attempts} to {}", answer.label)),
+            )
+        }
+        _ => new(
+            ErrorKind::Status(code),
+            with_reason(format!("{who} answered {code} to {}", answer.label)),
+        ),
+    }
+}
+
+fn remote_body(answer: &Response) -> String {
+    String::from_utf8_lossy(&answer.body[..answer.body.len().min(16 * 1024)]).into_owned()
+}
+
+fn unauthorized(answer: &Response, said: &Answer) -> Error {
+    let side = answer.context.side;
+    let who = capital(side);
+    let what = match (side, answer.context.has_credential) {
+        (_, false) => format!("{who} wants a sign-in for {}", answer.label),
+        (Side::Gitlab, true) => "GitLab does not accept the token".to_owned(),
+        (Side::Factory, true) => "Factory does not accept the API key".to_owned(),
+        (Side::Other, true) => "The server does not accept the user name or password".to_owned(),
+    };
+    let message = match &said.text {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what,
+    };
+    let error = Error::new(side, ErrorKind::Unauthorized, answer.label.clone(), message);
+    match side {
+        _ if !answer.context.has_credential => error,
+        Side::Gitlab => error.with_hint(
+            "give gitlab.token a personal access token of an administrator that has not expired, with the scope api \
+             (and admin_mode where Admin Mode is on)",
+        ),
+        Side::Factory => error.with_hint(
+            "give factory.token an API key of an Owner or Manager, and check that factory.region is the organization's",
+        ),
+        Side::Other => error.with_hint("check the user name and the password of the configuration"),
+    }
+}
+
+fn forbidden(answer: &Response, said: &Answer) -> Error {
+    let side = answer.context.side;
+    let reason = said.text.clone().unwrap_or_default();
+    let lower = reason.to_ascii_lowercase();
+    let new = |kind, message: String| Error::new(side, kind, answer.label.clone(), message);
+    if said.code.as_deref() == Some("insufficient_scope") {
+        let scope = said.scope.as_deref().unwrap_or("api");
+        return new(
+            ErrorKind::Forbidden,
+            format!(
+                "the token lacks the scope for {}; one of these would do: {scope}",
+                answer.label
+            ),
+        )
+        .with_hint("give gitlab.token a token with the scope api (and admin_mode where Admin Mode is on)");
+    }
+    if lower.contains("read-only") {
+        return new(
+            ErrorKind::ReadOnly,
+            format!("this GitLab is read-only and takes no writes: {reason}"),
+        )
+        .with_hint("gitlab.url may name a Geo secondary: name the primary");
+    }
+    let who = capital(side);
+    let message = match reason.as_str() {
+        "" => format!("{who} forbids {}", answer.label),
+        reason => format!("{who} forbids {}: {reason}", answer.label),
+    };
+    let error = new(ErrorKind::Forbidden, message);
+    match side {
+        Side::Gitlab if answer.context.has_credential => error.with_hint(
+            "the token has to be an administrator's; where Admin Mode is on, it needs the scope admin_mode besides api",
+        ),
+        Side::Factory if answer.context.has_credential => {
+            error.with_hint("the API key has to be an Owner's or Manager's")
+        }
+        _ => error,
+    }
+}
+
+/// A redirect where none is followed.
+fn redirect(answer: &Response) -> Error {
+    let side = answer.context.side;
+    let who = capital(side);
+    let base = &answer.context.base;
+    let Some(mut target) = answer.location() else {
+        let message = format!("{who} answered {} without saying where to go", answer.status.as_u16());
+        return Error::new(side, ErrorKind::Redirect(String::new()), answer.label.clone(), message);
+    };
+    target.set_query(None);
+    target.set_fragment(None);
+    let place = address::origin(&target);
+    let kind = ErrorKind::Redirect(remote_text(target.as_str(), REMOTE_TEXT));
+    let key = url_key(side);
+    let (message, hint) = if target.path().ends_with("/users/sign_in") {
+        let message = format!("{who} wants a browser's sign-in instead of answering {}", answer.label);
+        (
+            message,
+            format!("is {key} the address of GitLab itself, with its relative URL root?"),
+        )
+    } else if address::same_origin(base, &target) {
+        let message = format!(
+            "{who} redirects {} to {}, and redirects are not followed",
+            answer.label,
+            target.path()
+        );
+        (message, format!("check the path of {key}"))
+    } else {
+        let message = format!("{who} redirects to {place}, and no credential is ever sent there");
+        (message, format!("if that is its right address, set {key} to it"))
+    };
+    Error::new(side, kind, answer.label.clone(), remote_text(&message, REMOTE_TEXT)).with_hint(hint)
+}
+
+/// The answer is no JSON, or none of the shape that was due.
+pub(super) fn shape(answer: &Response, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let inner = error.inner();
+    if inner.is_syntax() || inner.is_eof() {
+        return no_json(answer, inner);
+    }
+    let field = remote_text(&error.path().to_string(), 100);
+    let place = if field == "." {
+        String::new()
+    } else {
+        format!(" at `{field}`")
+    };
+    let reason = remote_text(&inner.to_string(), REMOTE_TEXT);
+    let message = format!(
+        "{} answered {} with JSON of another shape than documented{place}: {reason}",
+        capital(answer.context.side),
+        answer.label
+    );
+    answer.unexpected(message)
+}
+
+/// The answer is no JSON.
+pub(super) fn no_json(answer: &Response, error: &serde_json::Error) -> Error {
+    let who = capital(answer.context.side);
+    let key = url_key(answer.context.side);
+    if answer.is_html() || answer.body.trim_ascii_start().starts_with(b"<") {
+        let base = &answer.context.base;
+        return answer
+            .unexpected(format!("{who} answered {} with a web page, not JSON", answer.label))
+            .with_hint(format!(
+                "is {key} ({base}) right, and is it {who} that answers there, not a proxy's login page?"
+            ));
+    }
+    if answer.body.trim_ascii().is_empty() {
+        return answer.unexpected(format!(
+            "{who} answered {} with nothing, where JSON was due",
+            answer.label
+        ));
+    }
+    answer
+        .unexpected(format!("{who} answered {} with what is no JSON: {error}", answer.label))
+        .with_hint(format!("check {key}, and what stands between here and there"))
+}

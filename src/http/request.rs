@@ -1,0 +1,141 @@
+//! A request as the client sends it, and may send again: all of it is at hand before the first attempt.
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use url::Url;
+
+use super::{Error, ErrorKind, Result, Side};
+use crate::secrets::Secret;
+
+/// A request. Built by [`super::Client::get`] and its like, or from a whole URL by [`Request::new`].
+///
+/// `GET` and `HEAD` are taken as reads that may be repeated; whatever else is a write that may not, unless
+/// [`Request::reading`] or [`Request::repeatable`] says otherwise.
+#[derive(Clone)]
+pub struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) writes: bool,
+    pub(super) repeatable: bool,
+    pub(super) anonymous: bool,
+    pub(super) limit: Option<usize>,
+    pub(super) secrets: Vec<Secret>,
+}
+
+impl Request {
+    /// A request for a URL, which must lie at the origin of the client that sends it.
+    pub fn new(method: Method, url: Url) -> Self {
+        let reads = matches!(method, Method::GET | Method::HEAD);
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            writes: !reads,
+            repeatable: reads,
+            anonymous: false,
+            limit: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Adds pairs to the query.
+    #[must_use]
+    pub fn query<K: AsRef<str>, V: AsRef<str>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut pairs = pairs.into_iter().peekable();
+        if pairs.peek().is_some() {
+            self.url.query_pairs_mut().extend_pairs(pairs);
+        }
+        self
+    }
+
+    /// Sends JSON. Fails only for values that are no JSON, such as maps with keys that are no strings.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self> {
+        let body = serde_json::to_vec(value).map_err(|error| {
+            let message = format!("the request could not be written as JSON: {error}");
+            Error::new(Side::Other, ErrorKind::Refused, self.label(), message)
+        })?;
+        self.body = Some(body);
+        Ok(self.header(CONTENT_TYPE, HeaderValue::from_static("application/json")))
+    }
+
+    /// Sends a form, as browsers do.
+    #[must_use]
+    pub fn form<K: AsRef<str>, V: AsRef<str>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        self.body = Some(body.into_bytes());
+        self.header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        )
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Asks for a web page.
+    #[must_use]
+    pub fn accept_html(self) -> Self {
+        self.header(
+            ACCEPT,
+            HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
+        )
+    }
+
+    /// Changes nothing on the server although its method might: counted as a read, and repeated like one.
+    #[must_use]
+    pub fn reading(mut self) -> Self {
+        self.writes = false;
+        self.repeatable = true;
+        self
+    }
+
+    /// A write that does no more the second time than the first: repeated also where it may have been processed.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// Goes without the client's credential.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// The largest body that the answer may have, in bytes, instead of the client's limit.
+    #[must_use]
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// A secret that the request carries: it is taken out of whatever the server says in an error.
+    #[must_use]
+    pub fn carries(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.clone());
+        self
+    }
+
+    /// Method and path, without the query, for logs and reports.
+    pub fn label(&self) -> String {
+        format!("{} {}", self.method, self.url.path())
+    }
+}
+
+impl std::fmt::Debug for Request {
+    /// Method and path only: the rest may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Request").field(&self.label()).finish()
+    }
+}

@@ -1,0 +1,119 @@
+//! A whole answer: its body was read, within the limit, before anybody sees it.
+
+use std::sync::Arc;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::client::Context;
+use super::{Error, Result, failure};
+use crate::secrets::Secret;
+
+/// An answer, redirects included: none is followed.
+#[derive(Clone)]
+pub struct Response {
+    pub(super) context: Arc<Context>,
+    pub(super) label: String,
+    pub(super) url: Url,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) attempts: u32,
+    pub(super) secrets: Vec<Secret>,
+}
+
+impl Response {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The URL that was requested.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// A header, where it is there and text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as text; bytes that are no UTF-8 become U+FFFD.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Where a redirect leads, as a whole URL. None for other answers, and where `Location` is missing or no URL.
+    pub fn location(&self) -> Option<Url> {
+        self.status.is_redirection().then_some(())?;
+        self.url.join(self.header(LOCATION.as_str())?).ok()
+    }
+
+    /// Whether this is a web page, by its declared type or, failing that, by its first character.
+    pub fn is_html(&self) -> bool {
+        match self.header(CONTENT_TYPE.as_str()) {
+            Some(kind) => kind.trim_start().to_ascii_lowercase().starts_with("text/html"),
+            None => self.body.trim_ascii_start().starts_with(b"<"),
+        }
+    }
+
+    /// The body as JSON of this shape.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Unexpected`] for a web page, for what is no JSON, and for JSON of another shape; the message
+    /// names the field.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        let value =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| failure::shape(self, &error))?;
+        deserializer.end().map_err(|error| failure::no_json(self, &error))?;
+        Ok(value)
+    }
+
+    /// Itself if the status is one of success.
+    pub fn success(self) -> Result<Self> {
+        if self.status.is_success() {
+            Ok(self)
+        } else {
+            Err(self.error())
+        }
+    }
+
+    /// This answer as an error: what its status means, and what the server says about it.
+    pub fn error(&self) -> Error {
+        failure::status(self)
+    }
+
+    /// An error about this answer: it came, but is not what was asked for.
+    pub fn unexpected(&self, message: impl Into<String>) -> Error {
+        let kind = super::ErrorKind::Unexpected;
+        Error::new(self.context.side, kind, self.label.clone(), message)
+    }
+
+    /// What the server says went wrong, as one clean line, where its body has words for it.
+    pub fn reason(&self) -> Option<String> {
+        super::answer::Answer::of(self).text
+    }
+}
+
+impl std::fmt::Debug for Response {
+    /// Status and request only: headers and body may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Response")
+            .field(&self.label)
+            .field(&self.status.as_u16())
+            .finish()
+    }
+}
