@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use super::faults::{Action, Seen, Side, is_write, strike_all};
 use super::state::App;
 use super::wire::Wire;
-use super::{RequestLog, gitlab};
+use super::{RequestLog, factory, gitlab};
 
 /// The largest body that is taken.
 const BODY_LIMIT: usize = 64 << 20;
@@ -44,7 +44,9 @@ async fn front(
         let (before, after) = strike_all(&mut world.switches.faults, &seen);
         (world.switches.latency_ms, before, after)
     });
-    pause(latency).await;
+    if !by_factory(&seen) {
+        pause(latency).await;
+    }
     if let Some(intercept) = &app.intercept {
         let asked = intercept.before(&seen);
         if asked != Action::Pass {
@@ -128,8 +130,16 @@ fn log(app: &App, seen: &Seen) -> usize {
         query: seen.query.clone(),
         status: None,
         write: seen.write,
+        by_factory: by_factory(seen),
     });
     requests.len() - 1
+}
+
+/// Whether Factory asks, as part of a request that a client made to it.
+fn by_factory(seen: &Seen) -> bool {
+    seen.headers
+        .iter()
+        .any(|(name, value)| name == "user-agent" && value == factory::USER_AGENT)
 }
 
 async fn pause(milliseconds: u64) {

@@ -22,6 +22,7 @@ use std::sync::{Arc, PoisonError};
 
 pub use builtin::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_USERNAME};
 pub use faults::{Action, Fault, Intercept, Seen, Side};
+pub use gitlab::pages_totp::totp;
 pub use switches::Switches;
 pub use world::World;
 
@@ -97,6 +98,8 @@ pub struct RequestLog {
     pub status: Option<u16>,
     /// Whether it may change something, see [`faults::is_write`].
     pub write: bool,
+    /// Whether Factory made it, to serve a request of its own: no client's doing, and never delayed.
+    pub by_factory: bool,
 }
 
 /// A running sandbox. Dropping it leaves the servers to the runtime; [`Sandbox::stop`] ends them and saves.

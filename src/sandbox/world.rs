@@ -175,6 +175,8 @@ pub struct WebSession {
     pub impersonator_id: Option<u64>,
     /// Token of the forms; made anew at sign-in.
     pub csrf_token: String,
+    /// When Admin Mode was asked for: the password must follow within five minutes.
+    pub admin_mode_requested_at: Option<Timestamp>,
     /// Until when Admin Mode is on.
     pub admin_mode_until: Option<Timestamp>,
     /// Where to go after sign-in (`session[:user_return_to]`).

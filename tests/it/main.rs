@@ -1,2 +1,5 @@
 //! The promises, tested with the real binary against the embedded GitLab and Factory over real sockets.
 //! One crate of modules, because every integration crate costs a link.
+
+#[cfg(feature = "sandbox")]
+mod sandbox_web;

@@ -7,7 +7,16 @@ pub(crate) mod answers;
 pub(crate) mod auth;
 pub(crate) mod limits;
 mod oauth;
+mod oauth_authorize;
 mod pages;
+mod pages_admin;
+mod pages_admin_applications;
+mod pages_admin_users;
+pub(crate) mod pages_html;
+pub(crate) mod pages_http;
+mod pages_settings;
+mod pages_sign_in;
+pub(crate) mod pages_totp;
 
 use axum::Router;
 use axum::extract::Request;

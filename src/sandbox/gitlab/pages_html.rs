@@ -1,0 +1,213 @@
+//! The smallest HTML in which GitLab's forms can be told apart: a layout and the helpers that Rails' form builder has.
+//!
+//! Order and names of the fields are GitLab's (`app/views/**`), the markup around them is ours: a client that parses
+//! forms sees what it would see there, and a person with a browser can click through.
+
+use std::fmt::Write as _;
+
+/// Escapes text for element content and for attribute values in double or single quotes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// A form under construction: `open`, fields in order, `finish`.
+pub(crate) struct Form {
+    html: String,
+}
+
+impl Form {
+    /// Opens a form as Rails does: the method that browsers lack goes into a hidden `_method` field, which stands
+    /// first, and the masked CSRF token follows.
+    pub(crate) fn open(id: &str, action: &str, method: &str, token: &str) -> Self {
+        let mut html = format!(
+            "<form id=\"{}\" action=\"{}\" accept-charset=\"UTF-8\" method=\"post\">\n",
+            escape(id),
+            escape(action)
+        );
+        if method != "post" {
+            let _ = writeln!(
+                html,
+                "<input type=\"hidden\" name=\"_method\" value=\"{method}\" autocomplete=\"off\">"
+            );
+        }
+        let _ = writeln!(
+            html,
+            "<input type=\"hidden\" name=\"authenticity_token\" value=\"{}\" autocomplete=\"off\">",
+            escape(token)
+        );
+        Self { html }
+    }
+
+    /// A hidden field. GitLab's consent page has some without a `value` at all (`nonce` of nil): `None`.
+    pub(crate) fn hidden(mut self, name: &str, value: Option<&str>) -> Self {
+        let value = value
+            .map(|value| format!(" value=\"{}\"", escape(value)))
+            .unwrap_or_default();
+        let _ = writeln!(
+            self.html,
+            "<input type=\"hidden\" name=\"{}\" id=\"{}\"{value} autocomplete=\"off\">",
+            escape(name),
+            dom_id(name)
+        );
+        self
+    }
+
+    /// A labelled input of one line: `kind` is `text` or `password`.
+    pub(crate) fn input(mut self, kind: &str, name: &str, label: &str, value: &str) -> Self {
+        let value = if value.is_empty() {
+            String::new()
+        } else {
+            format!(" value=\"{}\"", escape(value))
+        };
+        let _ = writeln!(
+            self.html,
+            "<p><label for=\"{id}\">{label}</label><br><input type=\"{kind}\" name=\"{name}\" id=\"{id}\"{value}></p>",
+            id = dom_id(name),
+            label = escape(label),
+            name = escape(name),
+        );
+        self
+    }
+
+    /// A labelled text area; the line break after the tag is the one that HTML drops.
+    pub(crate) fn text_area(mut self, name: &str, label: &str, value: &str, hint: &str) -> Self {
+        let _ = writeln!(
+            self.html,
+            "<p><label for=\"{id}\">{label}</label><br><textarea name=\"{name}\" id=\"{id}\" rows=\"3\" cols=\"80\">\n{value}</textarea><br><small>{hint}</small></p>",
+            id = dom_id(name),
+            label = escape(label),
+            name = escape(name),
+            value = escape(value),
+            hint = escape(hint),
+        );
+        self
+    }
+
+    /// A checkbox with its hidden twin in front: unticked, the browser sends `0`, ticked, it sends `0` and `1`.
+    pub(crate) fn checkbox(mut self, name: &str, label: &str, checked: bool) -> Self {
+        let _ = writeln!(
+            self.html,
+            "<p><input name=\"{name}\" type=\"hidden\" value=\"0\" autocomplete=\"off\"><input type=\"checkbox\" value=\"1\"{checked} name=\"{name}\" id=\"{id}\"> <label for=\"{id}\">{label}</label></p>",
+            id = dom_id(name),
+            label = escape(label),
+            name = escape(name),
+            checked = if checked { " checked=\"checked\"" } else { "" },
+        );
+        self
+    }
+
+    /// A checkbox of a list (`name[]`), which has no twin: unticked, nothing is sent.
+    pub(crate) fn choice(mut self, name: &str, value: &str, checked: bool) -> Self {
+        let _ = writeln!(
+            self.html,
+            "<div><input type=\"checkbox\" name=\"{name}\" id=\"{id}_{value}\" value=\"{value}\"{checked}> <label for=\"{id}_{value}\">{value}</label></div>",
+            id = dom_id(name),
+            name = escape(name),
+            value = escape(value),
+            checked = if checked { " checked=\"checked\"" } else { "" },
+        );
+        self
+    }
+
+    /// Any markup of one's own.
+    pub(crate) fn raw(mut self, html: &str) -> Self {
+        self.html.push_str(html);
+        self.html.push('\n');
+        self
+    }
+
+    /// Closes the form with its button, which has no name.
+    pub(crate) fn submit(mut self, label: &str) -> String {
+        let _ = writeln!(self.html, "<button type=\"submit\">{}</button>\n</form>", escape(label));
+        self.html
+    }
+}
+
+/// Rails' id of a field: `user[login]` is `user_login`.
+fn dom_id(name: &str) -> String {
+    escape(&name.replace("[]", "").replace('[', "_").replace(']', ""))
+}
+
+/// Everything around the content of a page.
+pub(crate) struct Layout<'a> {
+    /// The title, without the name of the product.
+    pub(crate) title: &'a str,
+    /// The masked CSRF token for the `meta` tags.
+    pub(crate) csrf: &'a str,
+    /// A message from the request before, or of this one.
+    pub(crate) flash: Option<&'a str>,
+    /// Links and forms at the top: already HTML.
+    pub(crate) bar: &'a str,
+    /// The stylesheet's accent, so that a person sees which of the two products this is.
+    pub(crate) accent: &'a str,
+    /// Whose page it is: `GitLab` or `Factory`.
+    pub(crate) product: &'a str,
+}
+
+impl Layout<'_> {
+    /// The whole document.
+    pub(crate) fn page(&self, content: &str) -> String {
+        let flash = self
+            .flash
+            .map(|text| {
+                format!(
+                    "<div class=\"flash\" role=\"alert\" data-testid=\"alert\">{}</div>\n",
+                    escape(text)
+                )
+            })
+            .unwrap_or_default();
+        let csrf = if self.csrf.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "<meta name=\"csrf-param\" content=\"authenticity_token\">\n<meta name=\"csrf-token\" content=\"{}\">\n",
+                escape(self.csrf)
+            )
+        };
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{csrf}<title>{title} · {product}</title>\n\
+             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}}\
+             header{{border-bottom:3px solid {accent};padding-bottom:.5rem;margin-bottom:1rem}}header form{{display:inline}}\
+             header a{{margin-right:1rem}}table{{border-collapse:collapse}}td,th{{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}}\
+             .flash{{border-left:4px solid {accent};background:#f4f4f4;padding:.5rem 1rem;margin-bottom:1rem}}\
+             .error{{color:#a00}}code,input,textarea{{font-size:1rem}}input[type=text],input[type=password]{{width:30rem;max-width:100%}}</style>\n\
+             </head>\n<body>\n<header><strong>{product}</strong> {bar}</header>\n{flash}{content}\n</body>\n</html>\n",
+            title = escape(self.title),
+            product = escape(self.product),
+            accent = self.accent,
+            bar = self.bar,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, escape};
+
+    #[test]
+    fn remote_text_cannot_leave_its_attribute() {
+        assert_eq!(escape("\"><script>'&"), "&quot;&gt;&lt;script&gt;&#39;&amp;");
+    }
+
+    #[test]
+    fn a_checkbox_has_its_hidden_twin_in_front() {
+        let html = Form::open("f", "/x", "patch", "t")
+            .checkbox("a[b]", "B", true)
+            .submit("Save");
+        let twin = html.find("type=\"hidden\" value=\"0\"");
+        let tick = html.find("type=\"checkbox\" value=\"1\" checked");
+        assert!(twin.is_some() && twin < tick, "{html}");
+        assert!(html.find("_method") < html.find("authenticity_token"), "{html}");
+    }
+}
