@@ -1,8 +1,172 @@
 //! From text to what is desired, or to all the faults of the text with their places.
+//!
+//! The way through the folder: the text becomes a tree of values with places (the `toml` crate); [`schema()`], derived
+//! from the types in `raw`, is walked over that tree and finds unknown keys, wrong types and missing keys, and takes
+//! them out; what is left becomes `raw`'s types, over which a table of small checks of meaning runs. Both lists of
+//! faults are shown together, sorted by place. Only a file without faults is converted into a [`Config`].
 
+mod convert;
+mod fault;
+mod nearest;
+mod raw;
+mod reference;
+mod schema;
 mod types;
+mod uri;
+mod walk;
 
+use std::path::Path;
+
+use serde::Deserialize as _;
+use sha2::{Digest as _, Sha256};
+use toml::de::DeTable;
+
+pub use fault::{ConfigError, Fault};
+pub use schema::schema;
 pub use types::{
     AdminSessionConfig, ChangeWindow, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig,
     Region, SaveTo, SecretStoreConfig, StateConfig,
 };
+
+use fault::Finding;
+use raw::RawConfig;
+
+/// No configuration is larger; a file that is was named by mistake.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Reads a configuration. The error is shown by [`ConfigError::render`].
+pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    let bytes = read(file)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        ConfigError::unreadable(
+            file,
+            format!("{} is not UTF-8 text (line {line})", file.display()),
+            "save it as UTF-8, which TOML requires, or name another file with `-c FILE`",
+        )
+    })?;
+    parse(&text, file)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
+    let name = file.display();
+    let fail = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => ConfigError::unreadable(
+            file,
+            format!("there is no configuration at {name}"),
+            "write a commented starter with `setpoint init`, or name another file with `-c FILE`",
+        ),
+        std::io::ErrorKind::PermissionDenied => ConfigError::unreadable(
+            file,
+            format!("{name} may not be read"),
+            "give the user that runs Setpoint the right to read it",
+        ),
+        _ => ConfigError::unreadable(
+            file,
+            format!("{name} cannot be read: {error}"),
+            "check the path, or name another file with `-c FILE`",
+        ),
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| fail(&error))?;
+    if metadata.is_dir() {
+        return Err(ConfigError::unreadable(
+            file,
+            format!("{name} is a folder"),
+            format!(
+                "name the file in it, such as `-c {}`",
+                file.join("setpoint.toml").display()
+            ),
+        ));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(ConfigError::unreadable(
+            file,
+            format!("{name} is larger than {} MiB", MAX_BYTES / 1024 / 1024),
+            "name the configuration with `-c FILE`",
+        ));
+    }
+    std::fs::read(file).map_err(|error| fail(&error))
+}
+
+/// Reads the text of a configuration that is, or might be, at `file`: relative paths in it start there.
+pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+    let faulty = |findings| ConfigError::faulty(file, text, &[], findings);
+    let (mut tree, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let finding = |error: toml::de::Error| {
+            Finding::new(error.span().unwrap_or(0..0), error.message(), "correct the TOML syntax")
+        };
+        return Err(faulty(errors.into_iter().map(finding).collect()));
+    }
+    let structure = walk::walk(&schema(), tree.get_mut(), text.len());
+    let mut findings = structure.findings;
+    let raw = RawConfig::deserialize(toml::de::Deserializer::from(tree))
+        .inspect_err(|error| findings.push(Finding::new(error.span().unwrap_or(0..0), error.message(), BY_MISTAKE)));
+    let Ok(raw) = raw else {
+        return Err(faulty(findings));
+    };
+    if !findings.is_empty() {
+        return Err(faulty(findings));
+    }
+    let digest = format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text.as_bytes())));
+    convert::config(&raw, file, digest)
+        .ok_or_else(|| faulty(vec![Finding::new(0..0, "the configuration cannot be used", BY_MISTAKE)]))
+}
+
+/// For faults that the walk and the checks should have found first.
+const BY_MISTAKE: &str = "compare the file with `setpoint schema`; this fault should have been explained better";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Config, Driver, StateConfig, load};
+    use crate::model::{Role, SignIn};
+    use crate::secrets::SecretRef;
+
+    fn example(name: &str) -> Config {
+        load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)).unwrap()
+    }
+
+    #[test]
+    fn the_quickstart_gets_the_defaults() {
+        let config = example("quickstart.toml");
+        assert_eq!(config.factory.driver, Driver::Api);
+        assert_eq!(config.factory.api_url.as_str(), "https://api.factory.ai/");
+        assert_eq!(config.desired.connection.domain, "https://gitlab.example.com");
+        assert_eq!(config.desired.application.scopes.len(), 7);
+        assert!(config.desired.application.trusted && config.desired.application.confidential);
+        assert_eq!(config.droid.sign_in, Some(SignIn::Password));
+        assert_eq!(
+            config.desired.memberships[&crate::model::FullPath::new("platform")],
+            Role::Developer
+        );
+        let StateConfig::File(path) = config.state else {
+            panic!("the state is a file by default");
+        };
+        assert!(path.ends_with("examples/.setpoint/state.json"), "{}", path.display());
+    }
+
+    #[test]
+    fn every_key_of_the_full_example_arrives() {
+        let config = example("full.toml");
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        assert_eq!(config.gitlab.ca_file, Some(beside.join("corp-ca.pem")));
+        let session = config.gitlab.admin_session.unwrap();
+        assert_eq!(session.totp_secret, Some(SecretRef::File(beside.join("totp.key"))));
+        assert_eq!(config.desired.user.previously, ["droid"]);
+        assert_eq!(config.change_windows.len(), 2);
+        assert!(config.secret.save.is_some() && config.secret.load.is_some());
+        let StateConfig::Http(state) = config.state else {
+            panic!("the state has a URL");
+        };
+        assert_eq!(
+            (state.lock_method.as_str(), state.unlock_method.as_str()),
+            ("POST", "DELETE")
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! From the file's shape to what the program works with: defaults, relative paths, regions. It runs after all checks
+//! have passed; where a text still does not fit, nothing comes out, and [`super::parse`] says so.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::model::{
+    Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FullPath, Guards, PathPattern,
+    SignIn,
+};
+use crate::secrets::SecretRef;
+
+use super::raw::{
+    Day, Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawRepositories,
+    RawState, RawUser, SecretDestination, SecretReference, Text,
+};
+use super::types::{
+    AdminSessionConfig, ChangeWindow, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo,
+    SecretStoreConfig, StateConfig,
+};
+use super::uri;
+
+/// The scopes that Factory's guide asks for.
+pub(super) const DEFAULT_SCOPES: [&str; 7] = [
+    "api",
+    "read_api",
+    "read_user",
+    "read_repository",
+    "write_repository",
+    "read_observability",
+    "write_observability",
+];
+
+/// The names that Factory's guide uses.
+const DEFAULT_APPLICATION_NAME: &str = "Factory Integration";
+const DEFAULT_USER_NAME: &str = "Factory Droid";
+
+/// Where the record is kept by default, beside the configuration.
+const DEFAULT_STATE: &str = ".setpoint/state.json";
+
+/// Everything there is to convert, or nothing where something does not fit.
+pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Config> {
+    let beside = Beside(file.parent().unwrap_or(Path::new("")));
+    let gitlab = gitlab(raw.gitlab.as_ref()?, &beside)?;
+    let application = raw.application.as_ref()?;
+    let user = raw.user.as_ref()?;
+    let guards = raw.guards.as_deref();
+    Some(Config {
+        file: file.to_owned(),
+        digest,
+        desired: Desired {
+            application: desired_application(application)?,
+            user: desired_user(user)?,
+            memberships: memberships(user),
+            connection: DesiredConnection {
+                domain: gitlab.external_url.as_str().trim_end_matches('/').to_owned(),
+            },
+            repositories: repositories(raw.repositories.as_ref()?)?,
+        },
+        factory: factory(raw.factory.as_deref(), &beside)?,
+        secret: secret_store(application, &beside),
+        droid: droid(user, gitlab.admin_session.is_some(), &beside),
+        guards: self::guards(guards),
+        replace_application: guards
+            .and_then(|guards| copied(&guards.replace_application))
+            .unwrap_or(false),
+        change_windows: raw
+            .change_windows
+            .iter()
+            .flatten()
+            .map(|window| change_window(window))
+            .collect::<Option<_>>()?,
+        state: state(raw.state.as_deref(), &beside)?,
+        gitlab,
+    })
+}
+
+/// Paths in the file are relative to the folder that holds it.
+struct Beside<'a>(&'a Path);
+
+impl Beside<'_> {
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+
+    /// A program named by a relative path lies beside the file too; a bare name is looked up in `PATH`.
+    fn command(&self, words: &[Text]) -> Vec<String> {
+        let mut command = texts(words);
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+            *program = self.path(program).to_string_lossy().into_owned();
+        }
+        command
+    }
+
+    fn secret(&self, reference: &SecretReference) -> SecretRef {
+        match reference {
+            SecretReference::Env(name) => SecretRef::Env(name.get().clone()),
+            SecretReference::File(path) => SecretRef::File(self.path(path)),
+            SecretReference::Command(words) => SecretRef::Command(self.command(words)),
+        }
+    }
+
+    fn optional_secret(&self, reference: &Option<Placed<SecretReference>>) -> Option<SecretRef> {
+        reference.as_deref().map(|reference| self.secret(reference))
+    }
+}
+
+fn gitlab(raw: &RawGitlab, beside: &Beside<'_>) -> Option<GitlabConfig> {
+    let url = uri::base(raw.url.as_deref()?).ok()?;
+    let admin_session = match raw.admin_session.as_deref() {
+        None => None,
+        Some(session) => Some(AdminSessionConfig {
+            username: text(&session.username)?,
+            password: beside.optional_secret(&session.password)?,
+            totp_secret: beside.optional_secret(&session.totp_secret),
+        }),
+    };
+    Some(GitlabConfig {
+        external_url: base_or(&raw.external_url, url.as_str())?,
+        token: beside.optional_secret(&raw.token)?,
+        ca_file: raw.ca_file.as_deref().map(|path| beside.path(path)),
+        admin_session,
+        url,
+    })
+}
+
+fn factory(raw: Option<&RawFactory>, beside: &Beside<'_>) -> Option<FactoryConfig> {
+    let region = raw.and_then(|raw| copied(&raw.region)).unwrap_or_default();
+    let none = None;
+    Some(FactoryConfig {
+        driver: raw.and_then(|raw| copied(&raw.driver)).unwrap_or_default(),
+        region,
+        api_url: base_or(raw.map_or(&none, |raw| &raw.api_url), region.api_url())?,
+        app_url: base_or(raw.map_or(&none, |raw| &raw.app_url), region.app_url())?,
+        token: raw.and_then(|raw| beside.optional_secret(&raw.token)),
+    })
+}
+
+fn desired_application(raw: &RawApplication) -> Option<DesiredApplication> {
+    Some(DesiredApplication {
+        name: text(&raw.name).unwrap_or_else(|| DEFAULT_APPLICATION_NAME.to_owned()),
+        redirect_uris: texts(raw.redirect_uri.as_ref()?).into_iter().collect(),
+        trusted: copied(&raw.trusted).unwrap_or(true),
+        confidential: copied(&raw.confidential).unwrap_or(true),
+        scopes: raw.scopes.as_ref().map_or_else(
+            || DEFAULT_SCOPES.into_iter().map(str::to_owned).collect(),
+            |scopes| texts(scopes).into_iter().collect(),
+        ),
+    })
+}
+
+fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
+    Some(DesiredUser {
+        name: text(&raw.name).unwrap_or_else(|| DEFAULT_USER_NAME.to_owned()),
+        username: text(&raw.username)?,
+        email: text(&raw.email)?,
+        previously: raw.previously.as_ref().map(|names| texts(names)).unwrap_or_default(),
+    })
+}
+
+fn memberships(raw: &RawUser) -> BTreeMap<FullPath, crate::model::Role> {
+    raw.memberships
+        .iter()
+        .flatten()
+        .map(|(path, role)| (FullPath::new(path.get()), **role))
+        .collect()
+}
+
+fn repositories(raw: &RawRepositories) -> Option<DesiredRepositories> {
+    let patterns = |list: &Option<Placed<Vec<Text>>>| -> Option<Vec<PathPattern>> {
+        let texts = list.iter().flat_map(|list| list.get());
+        texts.map(|text| PathPattern::new(text).ok()).collect()
+    };
+    Some(DesiredRepositories {
+        enable: patterns(&raw.enable)?,
+        except: patterns(&raw.except)?,
+        unlisted: copied(&raw.unlisted).unwrap_or_default(),
+    })
+}
+
+fn secret_store(raw: &RawApplication, beside: &Beside<'_>) -> SecretStoreConfig {
+    let Some(store) = raw.secret.as_deref() else {
+        return SecretStoreConfig::default();
+    };
+    SecretStoreConfig {
+        save: store.save.as_deref().map(|save| match save {
+            SecretDestination::Command(words) => SaveTo::Command(beside.command(words)),
+            SecretDestination::File(path) => SaveTo::File(beside.path(path)),
+        }),
+        load: beside.optional_secret(&store.load),
+    }
+}
+
+fn droid(raw: &RawUser, has_admin_session: bool, beside: &Beside<'_>) -> DroidConfig {
+    let password = beside.optional_secret(&raw.password);
+    let default = if password.is_some() {
+        Some(SignIn::Password)
+    } else {
+        has_admin_session.then_some(SignIn::Impersonate)
+    };
+    DroidConfig {
+        totp_secret: beside.optional_secret(&raw.totp_secret),
+        sign_in: copied(&raw.sign_in).or(default),
+        password,
+    }
+}
+
+fn guards(raw: Option<&RawGuards>) -> Guards {
+    let default = Guards::default();
+    Guards {
+        max_removals: raw
+            .and_then(|raw| copied(&raw.max_removals))
+            .unwrap_or(default.max_removals),
+        max_removal_percent: raw
+            .and_then(|raw| copied(&raw.max_removal_percent))
+            .unwrap_or(default.max_removal_percent),
+    }
+}
+
+fn change_window(raw: &RawChangeWindow) -> Option<ChangeWindow> {
+    let mut days: Vec<Day> = raw.days.as_ref()?.iter().map(|day| **day).collect();
+    days.sort();
+    days.dedup();
+    Some(ChangeWindow {
+        days: days.into_iter().map(weekday).collect(),
+        start: clock_time(raw.start.as_deref()?)?,
+        end: clock_time(raw.end.as_deref()?)?,
+        time_zone: time_zone(raw.time_zone.as_deref()?)?,
+    })
+}
+
+fn weekday(day: Day) -> Weekday {
+    match day {
+        Day::Mon => Weekday::Monday,
+        Day::Tue => Weekday::Tuesday,
+        Day::Wed => Weekday::Wednesday,
+        Day::Thu => Weekday::Thursday,
+        Day::Fri => Weekday::Friday,
+        Day::Sat => Weekday::Saturday,
+        Day::Sun => Weekday::Sunday,
+    }
+}
+
+/// `HH:MM`, from 00:00 to 23:59.
+pub(super) fn clock_time(text: &str) -> Option<Time> {
+    let (hours, minutes) = text.split_once(':')?;
+    let number = |digits: &str| -> Option<i8> {
+        (digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| digits.parse().ok())
+            .flatten()
+    };
+    Time::new(number(hours)?, number(minutes)?, 0, 0).ok()
+}
+
+/// A zone by its IANA name.
+pub(super) fn time_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+fn state(raw: Option<&RawState>, beside: &Beside<'_>) -> Option<StateConfig> {
+    let Some(raw) = raw else {
+        return Some(StateConfig::File(beside.path(DEFAULT_STATE)));
+    };
+    let Some(url) = raw.url.as_deref() else {
+        let path = raw.path.as_deref().map_or(DEFAULT_STATE, String::as_str);
+        return Some(StateConfig::File(beside.path(path)));
+    };
+    let url = uri::server(url).ok()?;
+    let of_gitlab = uri::is_gitlab_state(&url);
+    let lock = if of_gitlab {
+        uri::below(&url, "lock")
+    } else {
+        url.clone()
+    };
+    let lock_or =
+        |own: &Option<Text>| -> Option<Url> { own.as_deref().map_or(Some(lock.clone()), |own| uri::server(own).ok()) };
+    let method = |own: &Option<Text>, general: &str, gitlab: &str| {
+        text(own).unwrap_or_else(|| if of_gitlab { gitlab } else { general }.to_owned())
+    };
+    Some(StateConfig::Http(HttpStateConfig {
+        lock_url: lock_or(&raw.lock_url)?,
+        unlock_url: lock_or(&raw.unlock_url)?,
+        lock_method: method(&raw.lock_method, "LOCK", "POST"),
+        unlock_method: method(&raw.unlock_method, "UNLOCK", "DELETE"),
+        username: text(&raw.username),
+        password: beside.optional_secret(&raw.password),
+        url,
+    }))
+}
+
+fn base_or(own: &Option<Text>, default: &str) -> Option<Url> {
+    uri::base(own.as_deref().map_or(default, String::as_str)).ok()
+}
+
+fn text(own: &Option<Text>) -> Option<String> {
+    own.as_deref().cloned()
+}
+
+fn texts(own: &[Text]) -> Vec<String> {
+    own.iter().map(|text| text.get().clone()).collect()
+}
+
+fn copied<T: Copy>(own: &Option<Placed<T>>) -> Option<T> {
+    own.as_deref().copied()
+}

@@ -1,0 +1,349 @@
+//! The file's shape: one set of types from which both the parser and the JSON Schema are derived, so that they cannot
+//! disagree. The doc comments here are what an editor shows beside a key.
+//!
+//! Every key is an `Option`, also those that the schema requires: what the structural walk found wrong is taken out
+//! before this is parsed, and the checks of meaning still run over the rest.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::{Deref, Range};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+
+use crate::model::{Role, SignIn, Unlisted};
+
+use super::types::{Driver, Region};
+
+/// A value and the bytes of the file it came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Placed<T>(toml::Spanned<T>);
+
+impl<T> Placed<T> {
+    /// Where it stands.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+
+    /// The value without its place.
+    pub(super) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+}
+
+impl<T> Deref for Placed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get_ref()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        toml::Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Placed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A text with its place.
+pub(super) type Text = Placed<String>;
+
+/// How the integration of a self-hosted GitLab with Factory should be.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "setpoint.toml", rename = "Configuration")]
+pub(super) struct RawConfig {
+    /// How to reach GitLab.
+    #[schemars(required)]
+    pub(super) gitlab: Option<Placed<RawGitlab>>,
+    /// How to reach Factory. Left out, the driver is `assisted` and the region `us`.
+    pub(super) factory: Option<Placed<RawFactory>>,
+    /// The instance-wide OAuth application in GitLab.
+    #[schemars(required)]
+    pub(super) application: Option<Placed<RawApplication>>,
+    /// The GitLab user as whom Factory acts.
+    #[schemars(required)]
+    pub(super) user: Option<Placed<RawUser>>,
+    /// The repositories that are enabled in Factory.
+    #[schemars(required)]
+    pub(super) repositories: Option<Placed<RawRepositories>>,
+    /// How far one apply may go.
+    pub(super) guards: Option<Placed<RawGuards>>,
+    /// When `apply` may run. None: always.
+    pub(super) change_windows: Option<Vec<Placed<RawChangeWindow>>>,
+    /// Where the state record is kept. Left out: `.setpoint/state.json` beside the configuration.
+    pub(super) state: Option<Placed<RawState>>,
+}
+
+/// How to reach GitLab.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Gitlab")]
+pub(super) struct RawGitlab {
+    /// Where Setpoint talks to GitLab. A relative URL root may follow the host.
+    #[schemars(required, extend("format" = "uri"))]
+    pub(super) url: Option<Text>,
+    /// The URL that Factory is given as Domain. Left out: `url`.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) external_url: Option<Text>,
+    /// An administrator's personal access token with the scope `api`, and `admin_mode` where Admin Mode is on.
+    #[schemars(required)]
+    pub(super) token: Option<Placed<SecretReference>>,
+    /// A PEM file of certificates that are added to the system's roots.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<Text>,
+    /// A web session for what GitLab's API cannot do: trusted, in-place edits of the application, impersonation.
+    pub(super) admin_session: Option<Placed<RawAdminSession>>,
+}
+
+/// An administrator's web session.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "AdminSession")]
+pub(super) struct RawAdminSession {
+    /// The administrator's username.
+    #[schemars(required, length(min = 1))]
+    pub(super) username: Option<Text>,
+    /// The administrator's password.
+    #[schemars(required)]
+    pub(super) password: Option<Placed<SecretReference>>,
+    /// The base32 key of the administrator's authenticator (RFC 6238), where GitLab asks for codes.
+    pub(super) totp_secret: Option<Placed<SecretReference>>,
+}
+
+/// How to reach Factory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Factory")]
+pub(super) struct RawFactory {
+    /// Who does Factory's half: a guided person (`assisted`) or Setpoint (`api`).
+    #[schemars(extend("default" = "assisted"))]
+    pub(super) driver: Option<Placed<Driver>>,
+    /// Where the organization lives; sets the two hosts.
+    #[schemars(extend("default" = "us"))]
+    pub(super) region: Option<Placed<Region>>,
+    /// The API host, instead of the region's.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) api_url: Option<Text>,
+    /// The web application's host, instead of the region's.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) app_url: Option<Text>,
+    /// A Factory API key of an Owner or Manager. Required by the driver `api`.
+    pub(super) token: Option<Placed<SecretReference>>,
+}
+
+/// The instance-wide OAuth application in GitLab.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Application")]
+pub(super) struct RawApplication {
+    /// The application's name.
+    #[schemars(length(min = 1), extend("default" = "Factory Integration"))]
+    pub(super) name: Option<Text>,
+    /// The redirect URI, or several.
+    #[schemars(required, schema_with = "one_or_many_uris")]
+    pub(super) redirect_uri: Option<Placed<Vec<Text>>>,
+    /// Whether GitLab skips the consent page.
+    #[schemars(extend("default" = true))]
+    pub(super) trusted: Option<Placed<bool>>,
+    /// Whether the application keeps a secret.
+    #[schemars(extend("default" = true))]
+    pub(super) confidential: Option<Placed<bool>>,
+    /// OAuth scopes.
+    #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = super::convert::DEFAULT_SCOPES))]
+    pub(super) scopes: Option<Placed<Vec<Text>>>,
+    /// Where the secret that GitLab shows once is kept.
+    pub(super) secret: Option<Placed<RawSecretStore>>,
+}
+
+/// Where the secret that GitLab shows once is kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SecretStore")]
+pub(super) struct RawSecretStore {
+    /// Takes a new secret, before Factory gets it.
+    pub(super) save: Option<Placed<SecretDestination>>,
+    /// Gives the secret back.
+    pub(super) load: Option<Placed<SecretReference>>,
+}
+
+/// The GitLab user as whom Factory acts.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "User")]
+pub(super) struct RawUser {
+    /// Display name.
+    #[schemars(length(min = 1), extend("default" = "Factory Droid"))]
+    pub(super) name: Option<Text>,
+    /// Username. It identifies the account.
+    #[schemars(required, length(min = 1))]
+    pub(super) username: Option<Text>,
+    /// Primary e-mail address.
+    #[schemars(required, length(min = 3))]
+    pub(super) email: Option<Text>,
+    /// Earlier usernames: an account found under one of them is renamed.
+    pub(super) previously: Option<Placed<Vec<Text>>>,
+    /// The password that the account gets at its creation and is signed in with.
+    pub(super) password: Option<Placed<SecretReference>>,
+    /// The base32 key of the account's authenticator (RFC 6238), where GitLab asks for codes.
+    pub(super) totp_secret: Option<Placed<SecretReference>>,
+    /// How to sign in as this user. Left out: by password if there is one, else by impersonation if there is an
+    /// administrator's session.
+    pub(super) sign_in: Option<Placed<SignIn>>,
+    /// The user's direct role by the full path of a group or project.
+    pub(super) memberships: Option<BTreeMap<Text, Placed<Role>>>,
+}
+
+/// The repositories that are enabled in Factory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Repositories")]
+pub(super) struct RawRepositories {
+    /// Full paths and globs; `*` stays within a segment, `**` crosses segments.
+    #[schemars(required)]
+    pub(super) enable: Option<Placed<Vec<Text>>>,
+    /// Full paths and globs that are taken out of `enable` again.
+    pub(super) except: Option<Placed<Vec<Text>>>,
+    /// What becomes of repositories that are enabled in Factory but not listed.
+    #[schemars(extend("default" = "keep"))]
+    pub(super) unlisted: Option<Placed<Unlisted>>,
+}
+
+/// How far one apply may go.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Guards")]
+pub(super) struct RawGuards {
+    /// Disables and deletions in one apply, at most.
+    #[schemars(extend("default" = 10))]
+    pub(super) max_removals: Option<Placed<u64>>,
+    /// The same as a percentage of what is enabled now; the lower of the two counts.
+    #[schemars(range(max = 100), extend("default" = 25))]
+    pub(super) max_removal_percent: Option<Placed<u64>>,
+    /// Whether the application may be replaced, which drops every token of the old one.
+    #[schemars(extend("default" = false))]
+    pub(super) replace_application: Option<Placed<bool>>,
+}
+
+/// A span of the week in which `apply` may run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeWindow")]
+pub(super) struct RawChangeWindow {
+    /// The days on which the window opens.
+    #[schemars(required, length(min = 1), extend("uniqueItems" = true))]
+    pub(super) days: Option<Placed<Vec<Placed<Day>>>>,
+    /// When it opens, as HH:MM.
+    #[schemars(required, schema_with = "clock_time")]
+    pub(super) start: Option<Text>,
+    /// When it closes, as HH:MM; on the next day where it is before `start`.
+    #[schemars(required, schema_with = "clock_time")]
+    pub(super) end: Option<Text>,
+    /// The time zone of both, by its IANA name.
+    #[schemars(required, length(min = 1))]
+    pub(super) time_zone: Option<Text>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Day {
+    /// Monday
+    Mon,
+    /// Tuesday
+    Tue,
+    /// Wednesday
+    Wed,
+    /// Thursday
+    Thu,
+    /// Friday
+    Fri,
+    /// Saturday
+    Sat,
+    /// Sunday
+    Sun,
+}
+
+/// Where the state record is kept: either `path`, or `url` and what belongs to it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "State")]
+pub(super) struct RawState {
+    /// A local file.
+    #[schemars(length(min = 1))]
+    pub(super) path: Option<Text>,
+    /// An address that speaks Terraform's HTTP backend protocol, such as GitLab-managed Terraform state.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) url: Option<Text>,
+    /// Where the lock is taken. Left out: `url`, or `url/lock` for GitLab-managed state.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) lock_url: Option<Text>,
+    /// Where the lock is given back. Left out: `url`, or `url/lock` for GitLab-managed state.
+    #[schemars(extend("format" = "uri"))]
+    pub(super) unlock_url: Option<Text>,
+    /// The method that takes the lock. Left out: `LOCK`, or `POST` for GitLab-managed state.
+    #[schemars(length(min = 1))]
+    pub(super) lock_method: Option<Text>,
+    /// The method that gives it back. Left out: `UNLOCK`, or `DELETE` for GitLab-managed state.
+    #[schemars(length(min = 1))]
+    pub(super) unlock_method: Option<Text>,
+    /// For HTTP basic authentication.
+    #[schemars(length(min = 1))]
+    pub(super) username: Option<Text>,
+    /// For HTTP basic authentication.
+    pub(super) password: Option<Placed<SecretReference>>,
+}
+
+/// Where a secret is kept: a table with exactly one of `env`, `file` and `command`. Never the secret itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SecretReference {
+    /// The name of an environment variable that holds the secret.
+    Env(Text),
+    /// A file that holds the secret.
+    File(Text),
+    /// A program and its arguments, run without a shell, that prints the secret.
+    Command(Placed<Vec<Text>>),
+}
+
+/// What takes a new secret: a table with exactly one of `command` and `file`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SecretDestination {
+    /// A program and its arguments, run without a shell, that gets the secret on standard input.
+    Command(Placed<Vec<Text>>),
+    /// A file that only its owner may read.
+    File(Text),
+}
+
+/// A URI, or an array of them. The walk turns the former into the latter before the types see it.
+fn one_or_many_uris(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({
+        "anyOf": [
+            { "type": "string", "format": "uri" },
+            { "type": "array", "items": { "type": "string", "format": "uri" }, "minItems": 1, "uniqueItems": true },
+        ]
+    })
+}
+
+fn clock_time(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" })
+}
