@@ -99,6 +99,16 @@ pub enum UserState {
     Other(String),
 }
 
+impl UserState {
+    /// Whether the account can be used now. A deactivated one can: signing in ends the deactivation.
+    pub fn can_sign_in(&self) -> bool {
+        match self {
+            Self::Active | Self::Deactivated | Self::Other(_) => true,
+            Self::Blocked | Self::BlockedPendingApproval | Self::LdapBlocked | Self::Banned => false,
+        }
+    }
+}
+
 /// The droid's account.
 #[expect(clippy::struct_excessive_bools, reason = "GitLab shows these as independent flags")]
 #[derive(Debug, Clone, PartialEq, Eq)]

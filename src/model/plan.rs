@@ -91,7 +91,9 @@ pub struct Change {
     pub depends_on: Vec<Address>,
     /// Remarks for the reader.
     pub notes: Vec<String>,
-    /// The writes, in order. A `delete_application` in a replacement waits for the whole plan.
+    /// The writes, in order. A `delete_application` that comes after other writes, as in a replacement, waits until
+    /// everything else of the plan is done. Once the writes are done, what depends on this change can go on, whatever
+    /// [steps](Change::steps) are left.
     #[serde(skip)]
     pub operations: Vec<Operation>,
     /// What is left to a person, in order.
@@ -379,6 +381,8 @@ pub struct Policy {
     pub sign_in: Option<SignIn>,
     /// Whether `application.secret.load` is configured.
     pub can_load_secret: bool,
+    /// Whether `application.secret.save` is configured, so that a person finds the newest secret there.
+    pub saves_secret: bool,
     /// Whether replacing the application is allowed (`guards.replace_application`, `--allow-replace`).
     pub allow_replace: bool,
     /// The guards.
@@ -401,6 +405,7 @@ impl Policy {
             admin_session: false,
             sign_in: None,
             can_load_secret: false,
+            saves_secret: false,
             allow_replace: false,
             guards: Guards::default(),
             allow_removals: None,

@@ -1,1 +1,100 @@
-//! The pure heart: what is desired, observed and recorded go in, a plan comes out.
+//! What is desired, what is observed and what was recorded, compared into a plan.
+//!
+//! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
+//! are. One file for each resource; each puts its changes into a draft, and asks the draft what it has to wait for.
+
+mod application;
+mod authorization;
+mod connection;
+mod destroy;
+mod draft;
+mod guards;
+mod invariants;
+mod membership;
+mod origin;
+mod refresh;
+mod repository;
+mod secret;
+mod selection;
+mod summary;
+mod targets;
+mod user;
+mod world;
+
+use crate::model::{Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status};
+
+use draft::Draft;
+use world::World;
+
+pub use invariants::check_invariants;
+pub use refresh::refresh;
+
+/// Compares what is desired with what is observed and recorded, and decides everything that the execution needs.
+pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) -> Plan {
+    let world = World {
+        desired,
+        observed,
+        recorded,
+        policy,
+    };
+    let mut draft = Draft::default();
+    match policy.command {
+        Command::Destroy => destroy::plan(&world, &mut draft),
+        Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&world, &mut draft),
+    }
+    let mut plan = draft.finish(policy.command);
+    for change in &mut plan.changes {
+        change.depends_on.sort();
+        change.depends_on.dedup();
+    }
+    if !policy.targets.is_empty() {
+        targets::apply(&mut plan, &policy.targets, true);
+    } else if policy.command == Command::Rotate {
+        let targets = [Address::Application, Address::Connection, Address::Authorization].into();
+        targets::apply(&mut plan, &targets, false);
+    }
+    if policy.command != Command::Destroy {
+        let enabled = repository::enabled(&world).len() as u64;
+        guards::check(&mut plan, policy.guards, policy.allow_removals, enabled);
+    }
+    plan
+}
+
+/// The resources in the order in which they depend on each other.
+fn converge(world: &World<'_>, draft: &mut Draft) {
+    let mut application = application::plan(world, draft);
+    let handover = secret::decide(world, &application);
+    if let Some(renewal) = handover.as_ref().and_then(|handover| handover.renewal.as_ref()) {
+        application.renew(renewal);
+    }
+    application.settle(draft);
+    let user = user::plan(world, draft);
+    let coverage = membership::plan(world, draft, &user);
+    connection::plan(world, draft, &application, handover.as_ref());
+    authorization::plan(world, draft, &application, &user);
+    repository::plan(world, draft, &coverage);
+    wait_with_removal(draft);
+}
+
+/// An old application goes only after Factory has moved away from it. In a replacement the execution keeps it for the
+/// end; a removal that is all that is left of one waits for whatever else moves Factory.
+fn wait_with_removal(draft: &mut Draft) {
+    let waits_for: Vec<Address> = [Address::Connection, Address::Authorization]
+        .into_iter()
+        .filter(|address| draft.changes.contains_key(address))
+        .collect();
+    if let Some(removal) = draft.changes.get_mut(&Address::Application)
+        && is_only_removal(removal)
+    {
+        removal.depends_on.extend(waits_for);
+    }
+}
+
+fn is_only_removal(change: &Change) -> bool {
+    change.status == Status::Ready
+        && !change.operations.is_empty()
+        && change
+            .operations
+            .iter()
+            .all(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+}

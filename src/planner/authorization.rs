@@ -1,0 +1,219 @@
+//! `factory.authorization`: the OAuth grant, and whose it is. Factory drops it whenever a changed connection is saved.
+
+use crate::model::{
+    Actions, Address, Change, Evidence, IntegrationStatus, Known, Operation, OperatorStep, Origin, Reason,
+    RecordedAuthorization, Status,
+};
+
+use super::application::ApplicationPlan;
+use super::draft::{Draft, attribute, block, change};
+use super::origin::Origins;
+use super::user::UserPlan;
+use super::world::World;
+
+/// Plans the authorization; the connection's change is in the draft already.
+pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &ApplicationPlan<'_>, user: &UserPlan) {
+    let connection = draft.change(&Address::Connection);
+    let contradicted = contradicted(world, application);
+    let Some(mut planned) = needed(world, connection, contradicted) else {
+        let attestation = recorded(world)
+            .and_then(|authorization| authorization.attested.as_ref())
+            .filter(|_| world.attested());
+        draft.keep_attested(Address::Authorization, attestation);
+        return;
+    };
+    let depends_on_connection = connection.is_some();
+    let username = world.desired.user.username.clone();
+    if user.beyond_help {
+        draft.push(block(
+            planned,
+            Reason::UserBlocked,
+            format!("nobody can sign in as `{username}` while its account is as it is"),
+        ));
+        return;
+    }
+    if world.attested() {
+        planned.status = Status::Operator;
+        planned.steps.push(OperatorStep::Authorize { username });
+    } else if let Some(sign_in) = world.policy.sign_in {
+        planned.operations.push(Operation::Authorize {
+            username,
+            sign_in,
+            redirect_uris: application.redirect_uris.clone(),
+        });
+    } else {
+        draft.push(block(
+            planned,
+            Reason::NoSignIn,
+            format!(
+                "Factory has to be approved while signed in as `{username}`; configure user.password, or \
+                 gitlab.admin_session for impersonation"
+            ),
+        ));
+        return;
+    }
+    add_notes(world, &mut planned);
+    if application.grant_edited || (application.is_blocked() && application.live.is_none()) {
+        planned.depends_on.push(Address::Application);
+    }
+    if user.gates_authorization && draft.change(&Address::User).is_some() {
+        planned.depends_on.push(Address::User);
+    }
+    if depends_on_connection {
+        planned.depends_on.push(Address::Connection);
+    }
+    draft.push(planned);
+}
+
+fn add_notes(world: &World<'_>, planned: &mut Change) {
+    let Some(droid) = world.droid() else {
+        return;
+    };
+    if !droid.confirmed {
+        planned
+            .notes
+            .push("the account's e-mail address is not confirmed, and GitLab refuses OAuth until it is".to_owned());
+    }
+    if droid.locked {
+        planned.notes.push(
+            "the account is locked after failed sign-ins; the lock ends by itself, or in GitLab's admin area"
+                .to_owned(),
+        );
+    }
+}
+
+/// The record of the authorization, unless a later handover of ours has ended it already.
+fn recorded<'a>(world: &World<'a>) -> Option<&'a RecordedAuthorization> {
+    let authorization = world.recorded.authorization.as_ref()?;
+    match &world.recorded.connection {
+        Some(connection)
+            if connection.application != authorization.application
+                || connection.secret_fingerprint != authorization.secret_fingerprint =>
+        {
+            None
+        }
+        _ => Some(authorization),
+    }
+}
+
+/// Whether the droid's own page of authorized applications denies what was attested.
+fn contradicted(world: &World<'_>, application: &ApplicationPlan<'_>) -> bool {
+    match (&world.observed.gitlab.evidence, application.live) {
+        (Known::Known(Evidence { authorized }), Some(live)) => world.attested() && !authorized.contains(&live.name),
+        _ => false,
+    }
+}
+
+/// The change, if the authorization is not as it has to be, or will not stay so.
+fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) -> Option<Change> {
+    let username = world.desired.user.username.as_str();
+    let Some(live) = world.integration() else {
+        let mut origins = Origins::default();
+        origins.compare(Some(&()), None, recorded(world).map(|_| &()));
+        let mut absent = change(
+            Address::Authorization,
+            Actions::Create,
+            Reason::NotConnected,
+            resolve(world, origins),
+        );
+        absent.attributes.push(attribute("user", (), username));
+        return Some(absent);
+    };
+    let connected = live.status == IntegrationStatus::Connected;
+    let acts_as = live
+        .user
+        .as_ref()
+        .filter(|_| connected)
+        .map(|user| user.username.as_str());
+    let was_attested = world.attested() && recorded(world).is_some_and(|recorded| recorded.attested.is_some());
+    let ended_by_us = world.recorded.authorization.is_some() && recorded(world).is_none();
+    let mut origins = Origins::default();
+    let (actions, reason) = match live.status {
+        IntegrationStatus::Configured => {
+            origins.compare(Some(&()), None, recorded(world).map(|_| &()));
+            (Actions::Create, Reason::NotConnected)
+        }
+        IntegrationStatus::Error => {
+            origins.compare(Some(&true), Some(&false), recorded(world).map(|_| &true));
+            (Actions::Update, Reason::AuthorizationFailed)
+        }
+        IntegrationStatus::Connected if !world.connected_as_droid() => {
+            let recorded_name = recorded(world).map(|recorded| recorded.user.username.to_ascii_lowercase());
+            origins.compare(
+                Some(&username.to_ascii_lowercase()),
+                acts_as.map(str::to_ascii_lowercase).as_ref(),
+                recorded_name.as_ref(),
+            );
+            (
+                Actions::Update,
+                if was_attested {
+                    Reason::AttestationDue
+                } else {
+                    Reason::WrongUser
+                },
+            )
+        }
+        IntegrationStatus::Connected if contradicted => {
+            origins.add(Origin::Drift);
+            (Actions::Update, Reason::NotConnected)
+        }
+        IntegrationStatus::Connected => {
+            let connection = connection?;
+            origins.add(connection.origin);
+            (
+                Actions::Update,
+                if was_attested {
+                    Reason::AttestationDue
+                } else {
+                    Reason::NotConnected
+                },
+            )
+        }
+    };
+    if ended_by_us && !connected {
+        origins = Origins::default();
+        origins.add(Origin::Pending);
+    }
+    let mut planned = change(Address::Authorization, actions, reason, resolve(world, origins));
+    describe(world, &mut planned, connection, acts_as, contradicted);
+    Some(planned)
+}
+
+fn describe(
+    world: &World<'_>,
+    planned: &mut Change,
+    connection: Option<&Change>,
+    acts_as: Option<&str>,
+    contradicted: bool,
+) {
+    let username = world.desired.user.username.as_str();
+    if acts_as.is_none_or(|acts_as| !acts_as.eq_ignore_ascii_case(username)) || connection.is_none() {
+        planned
+            .attributes
+            .push(attribute("user", acts_as.filter(|_| !contradicted), username));
+    }
+    if acts_as.is_some()
+        && let Some(connection) = connection
+    {
+        planned.attributes.extend(connection.attributes.iter().cloned());
+        planned
+            .notes
+            .push("saving the changed connection ends the present authorization".to_owned());
+    }
+    if contradicted {
+        planned.notes.push(format!(
+            "GitLab's page of authorized applications of `{username}` does not list `{}`, although it was attested",
+            world.desired.application.name
+        ));
+    }
+    if let Some(detail) = world
+        .integration()
+        .and_then(|integration| integration.detail.as_deref())
+    {
+        planned.notes.push(format!("Factory says: {detail}"));
+    }
+}
+
+fn resolve(world: &World<'_>, origins: Origins) -> Origin {
+    origins.resolve(world.interrupted(&Address::Authorization) || world.interrupted(&Address::Connection))
+}

@@ -1,0 +1,127 @@
+//! A plan in the making: resources put their changes in, keyed by address, and the canonical order falls out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::model::{
+    Actions, Address, Attestation, Attested, AttributeChange, Change, Command, Origin, Plan, PlanSummary, Reason,
+    Status, Warning, WarningCode,
+};
+
+use super::summary;
+
+/// A plan in the making.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) changes: BTreeMap<Address, Change>,
+    pub(super) unchanged: BTreeSet<Address>,
+    pub(super) warnings: BTreeSet<Warning>,
+    pub(super) attested: BTreeMap<Address, Attested>,
+}
+
+impl Draft {
+    /// Puts a change in.
+    pub(super) fn push(&mut self, change: Change) {
+        self.unchanged.remove(&change.address);
+        self.attested.remove(&change.address);
+        self.changes.insert(change.address.clone(), change);
+    }
+
+    /// Notes that a resource is as declared.
+    pub(super) fn keep(&mut self, address: Address) {
+        if !self.changes.contains_key(&address) {
+            self.unchanged.insert(address);
+        }
+    }
+
+    /// Notes that a resource is as declared because somebody said so.
+    pub(super) fn keep_attested(&mut self, address: Address, attestation: Option<&Attestation>) {
+        if let (Some(attestation), false) = (attestation, self.changes.contains_key(&address)) {
+            self.attested
+                .insert(address.clone(), Attested::new(address.clone(), attestation));
+        }
+        self.keep(address);
+    }
+
+    /// Tells the reader something.
+    pub(super) fn warn(&mut self, code: WarningCode, address: Option<Address>, message: impl Into<String>) {
+        self.warnings.insert(Warning {
+            code,
+            message: message.into(),
+            address,
+        });
+    }
+
+    /// The change of an address, if one is planned.
+    pub(super) fn change(&self, address: &Address) -> Option<&Change> {
+        self.changes.get(address)
+    }
+
+    /// The plan.
+    pub(super) fn finish(self, command: Command) -> Plan {
+        let mut plan = Plan {
+            command,
+            changes: self.changes.into_values().collect(),
+            unchanged: self.unchanged.into_iter().collect(),
+            warnings: self.warnings.into_iter().collect(),
+            summary: PlanSummary::default(),
+            attested: self.attested.into_values().collect(),
+            refusals: Vec::new(),
+        };
+        plan.summary = summary::of(&plan);
+        plan
+    }
+}
+
+/// A change without anything to do yet.
+pub(super) fn change(address: Address, actions: Actions, reason: Reason, origin: Origin) -> Change {
+    Change {
+        address,
+        actions,
+        status: Status::Ready,
+        origin,
+        reason,
+        attributes: Vec::new(),
+        depends_on: Vec::new(),
+        notes: Vec::new(),
+        operations: Vec::new(),
+        steps: Vec::new(),
+    }
+}
+
+/// Turns a change into one that cannot be done: nothing of it is carried out.
+pub(super) fn block(mut change: Change, reason: Reason, note: impl Into<String>) -> Change {
+    change.status = Status::Blocked;
+    change.reason = reason;
+    change.operations.clear();
+    change.steps.clear();
+    change.depends_on.clear();
+    change.notes = vec![note.into()];
+    change
+}
+
+/// An attribute that may be shown.
+pub(super) fn attribute(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> AttributeChange {
+    AttributeChange {
+        path: path.to_owned(),
+        before: before.into(),
+        after: after.into(),
+        sensitive: false,
+    }
+}
+
+/// A secret: only that it changes is shown.
+pub(super) fn secret_attribute() -> AttributeChange {
+    AttributeChange {
+        path: "secret".to_owned(),
+        before: Value::Null,
+        after: Value::Null,
+        sensitive: true,
+    }
+}
+
+/// A set as a JSON list, in its order.
+pub(super) fn list(set: &BTreeSet<String>) -> Value {
+    set.iter().cloned().collect::<Vec<_>>().into()
+}

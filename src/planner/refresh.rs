@@ -1,0 +1,302 @@
+//! The record brought up to date with what a plan has found: what is as declared is adopted, what is gone is dropped,
+//! and announcements whose end is known now are taken back. Writes nothing to either side.
+
+use crate::model::{
+    Address, Command, Desired, FactorySource, Observed, ObservedApplication, ObservedIntegration, ObservedUser,
+    Operation, Plan, Policy, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
+    RecordedRepository, RecordedState, RecordedUser, Resolution, SecretCheck, WarningCode,
+};
+
+use super::application::{self, Remembered};
+use super::world::World;
+
+/// The record as it should be before the plan is carried out.
+///
+/// Attributes of the application and the droid are adopted one by one: one that differs keeps its recorded value, for
+/// that is what tells drift from a changed file. Where there was no record of them at all, the live values become it,
+/// so that the execution has a record to continue.
+pub fn refresh(desired: &Desired, observed: &Observed, recorded: &RecordedState, plan: &Plan) -> RecordedState {
+    let policy = Policy::new(plan.command);
+    let world = World {
+        desired,
+        observed,
+        recorded,
+        policy: &policy,
+    };
+    let settled = Settled::of(plan);
+    let mut next = recorded.clone();
+    application(&world, &settled, &mut next);
+    user(&world, &settled, &mut next);
+    memberships(&world, &settled, &mut next);
+    if observed.factory.source == FactorySource::Live {
+        if let Some(live) = world.integration() {
+            factory(&settled, live, &mut next);
+        } else if settled.is_gone(&Address::Connection) {
+            next.connection = None;
+            next.authorization = None;
+        }
+        repositories(&world, &settled, &mut next);
+    }
+    next.intents.retain(|intent| match &intent.operation {
+        Operation::CreateApplication { application: _ } => {
+            let found = next.application.as_ref();
+            let answered = found.is_some_and(|found| !intent.applications_before.contains(&found.id));
+            !answered && !settled.is_settled(&intent.address)
+        }
+        Operation::DeleteApplication { id, uid } => observed
+            .gitlab
+            .applications
+            .iter()
+            .any(|application| application.id == *id && application.uid == *uid),
+        _ => !settled.is_settled(&intent.address),
+    });
+    next
+}
+
+/// What a plan says of addresses.
+struct Settled<'a> {
+    plan: &'a Plan,
+    /// Whether an address that the plan does not name has nothing to it; not so where only targets were planned.
+    complete: bool,
+}
+
+impl<'a> Settled<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let targeted = plan
+            .warnings
+            .iter()
+            .any(|warning| warning.code == WarningCode::Targeted);
+        Self {
+            plan,
+            complete: !targeted && plan.command != Command::Rotate,
+        }
+    }
+
+    fn is_unchanged(&self, address: &Address) -> bool {
+        self.plan.unchanged.binary_search(address).is_ok()
+    }
+
+    fn is_changed(&self, address: &Address) -> bool {
+        self.plan
+            .changes
+            .binary_search_by(|change| change.address.cmp(address))
+            .is_ok()
+    }
+
+    /// Neither live nor declared, as far as the plan looked.
+    fn is_gone(&self, address: &Address) -> bool {
+        self.complete && !self.is_unchanged(address) && !self.is_changed(address)
+    }
+
+    /// Nothing is left to do here.
+    fn is_settled(&self, address: &Address) -> bool {
+        self.is_unchanged(address) || self.is_gone(address)
+    }
+}
+
+fn application(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let recorded = world.recorded;
+    let exists = |id, uid: &_| {
+        world
+            .observed
+            .gitlab
+            .applications
+            .iter()
+            .any(|application| application.id == id && application.uid == *uid)
+    };
+    next.superseded.retain(|id, uid| exists(*id, uid));
+    let Some(live) = application::identify(world).found() else {
+        if settled.is_gone(&Address::Application) {
+            next.application = None;
+        }
+        return;
+    };
+    next.superseded.extend(application::superseded(world, Some(live)));
+    next.application = Some(adopted(world, settled, live, recorded.application.as_ref()));
+}
+
+fn adopted(
+    world: &World<'_>,
+    settled: &Settled<'_>,
+    live: &ObservedApplication,
+    recorded: Option<&RecordedApplication>,
+) -> RecordedApplication {
+    let recorded = recorded.filter(|recorded| recorded.id == live.id && recorded.uid == live.uid);
+    let remembered = Remembered::of(world.recorded, live);
+    let declared = &world.desired.application;
+    let trusted = live.trusted.known().or(remembered.trusted);
+    let scopes = live.scopes.as_ref().known().or(remembered.scopes).cloned();
+    let accepted = match &world.observed.gitlab.secret {
+        SecretCheck::Accepted { fingerprint } if settled.is_unchanged(&Address::Connection) => {
+            Some(fingerprint.clone())
+        }
+        _ => None,
+    };
+    let Some(recorded) = recorded else {
+        return RecordedApplication {
+            id: live.id,
+            uid: live.uid.clone(),
+            name: live.name.clone(),
+            redirect_uris: live.redirect_uris.clone(),
+            confidential: live.confidential,
+            scopes,
+            trusted,
+            trusted_attested: None,
+            secret_fingerprint: accepted,
+        };
+    };
+    let mut next = recorded.clone();
+    if live.name == declared.name {
+        next.name.clone_from(&live.name);
+    }
+    if live.redirect_uris == declared.redirect_uris {
+        next.redirect_uris.clone_from(&live.redirect_uris);
+    }
+    if live.confidential == declared.confidential {
+        next.confidential = live.confidential;
+    }
+    if next.scopes.is_none() || scopes.as_ref() == Some(&declared.scopes) {
+        next.scopes = scopes;
+    }
+    if next.trusted.is_none() || trusted == Some(declared.trusted) {
+        next.trusted = trusted;
+    }
+    if !live.trusted.is_unknown() {
+        next.trusted_attested = None;
+    }
+    if accepted.is_some() {
+        next.secret_fingerprint = accepted;
+    }
+    next
+}
+
+fn user(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let Some(live) = world.droid() else {
+        if settled.is_gone(&Address::User) || settled.plan.command == Command::Destroy {
+            next.user = None;
+        }
+        return;
+    };
+    let ObservedUser {
+        id,
+        username,
+        name,
+        email,
+        ..
+    } = live;
+    let declared = &world.desired.user;
+    let next = next.user.get_or_insert_with(|| RecordedUser {
+        id: *id,
+        username: username.clone(),
+        name: name.clone(),
+        email: email.clone(),
+    });
+    next.id = *id;
+    if username.eq_ignore_ascii_case(&declared.username) {
+        next.username.clone_from(username);
+    }
+    if *name == declared.name {
+        next.name.clone_from(name);
+    }
+    if email.eq_ignore_ascii_case(&declared.email) {
+        next.email.clone_from(email);
+    }
+}
+
+fn memberships(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    if settled.plan.command == Command::Destroy {
+        return;
+    }
+    next.memberships
+        .retain(|path, _| !settled.is_gone(&Address::Membership(path.clone())));
+    for (path, role) in &world.desired.memberships {
+        let Some(Resolution::Found(source)) = world.observed.gitlab.namespaces.get(path) else {
+            continue;
+        };
+        let held = world
+            .observed
+            .gitlab
+            .memberships
+            .iter()
+            .any(|membership| membership.source == *source && membership.role() == Some(*role));
+        if !settled.is_unchanged(&Address::Membership(path.clone())) {
+            continue;
+        }
+        if held {
+            let adopted = RecordedMembership {
+                source: *source,
+                role: *role,
+            };
+            next.memberships.insert(path.clone(), adopted);
+        } else {
+            next.memberships.remove(path);
+        }
+    }
+}
+
+fn factory(settled: &Settled<'_>, live: &ObservedIntegration, next: &mut RecordedState) {
+    let ObservedIntegration {
+        domain,
+        application,
+        redirect_uri: _,
+        status: _,
+        detail: _,
+        user,
+        secret_fingerprint: _,
+    } = live;
+    let newest = next
+        .application
+        .as_ref()
+        .filter(|recorded| recorded.uid == *application)
+        .and_then(|recorded| recorded.secret_fingerprint.clone());
+    if settled.is_unchanged(&Address::Connection) {
+        next.connection = Some(RecordedConnection {
+            domain: domain.clone(),
+            application: application.clone(),
+            secret_fingerprint: newest.clone(),
+            attested: None,
+        });
+    }
+    if let (true, Some(user)) = (settled.is_unchanged(&Address::Authorization), user) {
+        next.authorization = Some(RecordedAuthorization {
+            user: user.clone(),
+            application: application.clone(),
+            secret_fingerprint: newest,
+            attested: None,
+        });
+    }
+}
+
+fn repositories(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let Some(list) = world.observed.factory.repositories.as_ref().known() else {
+        if settled.complete && world.integration().is_none() && settled.plan.command == Command::Destroy {
+            next.repositories.clear();
+        }
+        return;
+    };
+    if settled.complete && settled.plan.command != Command::Destroy {
+        let still_there = |path: &crate::model::FullPath| {
+            let address = Address::Repository(path.clone());
+            settled.is_unchanged(&address) || settled.is_changed(&address)
+        };
+        next.repositories.retain(|id, recorded| match list.get(id) {
+            Some(listed) => listed.enabled || still_there(&listed.path) || still_there(&recorded.path),
+            None => still_there(&recorded.path) || world.desired.repositories.selects(&recorded.path),
+        });
+    }
+    for (id, listed) in list.iter().filter(|(_, listed)| listed.enabled) {
+        let path = world
+            .observed
+            .gitlab
+            .projects
+            .get(id)
+            .map_or(&listed.path, |project| &project.path);
+        if settled.is_unchanged(&Address::Repository(path.clone())) {
+            let adopted = RecordedRepository {
+                path: path.clone(),
+                attested: None,
+            };
+            next.repositories.insert(*id, adopted);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The life of the application's secret. GitLab shows it once, Factory never; so whether Factory holds the right one
+//! follows from fingerprints in the record, from announced writes whose end nobody saw, and from what GitLab says of
+//! the secret that `application.secret.load` gives.
+
+use crate::model::{
+    Address, ApplicationRef, Command, IntegrationStatus, Operation, Origin, Reason, SecretCheck, SecretSource,
+};
+
+use super::application::ApplicationPlan;
+use super::world::{World, same_domain};
+
+/// What the connection needs.
+#[derive(Debug)]
+pub(super) struct Handover {
+    /// Where Factory's secret comes from.
+    pub(super) source: SecretSource,
+    /// Whether the secret itself changes, and not only what it is saved together with.
+    pub(super) secret_moves: Option<(Reason, Origin)>,
+    /// The renewal that has to come first.
+    pub(super) renewal: Option<Renewal>,
+}
+
+/// A renewal of the application's secret.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub(super) reason: Reason,
+    pub(super) origin: Origin,
+    pub(super) note: String,
+}
+
+/// What is known of the secret that is in force, and of the one that Factory holds.
+struct Knowledge<'a> {
+    /// Fingerprint of the newest secret that we got for the application.
+    newest: Option<&'a str>,
+    /// Fingerprint of the secret that Factory was given for the application.
+    handed: Option<&'a str>,
+    /// Whether we know of a handover at all, be it adopted.
+    handover_recorded: bool,
+    /// A renewal or creation was announced, and its answer not seen.
+    unanswered_secret: bool,
+    /// A handover was announced, and its answer not seen.
+    unanswered_save: bool,
+}
+
+impl<'a> Knowledge<'a> {
+    fn of(world: &World<'a>, application: &ApplicationPlan<'_>) -> Self {
+        let uid = application.uid();
+        let recorded = world.recorded;
+        let connection = recorded
+            .connection
+            .as_ref()
+            .filter(|connection| Some(&connection.application) == uid);
+        let attested = world
+            .integration()
+            .filter(|integration| Some(&integration.application) == uid)
+            .and_then(|integration| integration.secret_fingerprint.as_ref().known());
+        let announced = |of: &dyn Fn(&Operation) -> bool| recorded.intents.iter().any(|intent| of(&intent.operation));
+        Self {
+            newest: recorded
+                .application
+                .as_ref()
+                .filter(|application| Some(&application.uid) == uid)
+                .and_then(|application| application.secret_fingerprint.as_deref()),
+            handed: attested
+                .map(String::as_str)
+                .or_else(|| connection.and_then(|connection| connection.secret_fingerprint.as_deref())),
+            handover_recorded: connection.is_some(),
+            unanswered_secret: announced(&|operation| match operation {
+                Operation::RenewSecret { application } => match application {
+                    ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
+                    ApplicationRef::Planned => true,
+                },
+                _ => false,
+            }) || application
+                .live
+                .is_some_and(|live| super::application::created_by(recorded, live).is_some()),
+            unanswered_save: announced(&|operation| matches!(operation, Operation::SaveConnection { .. })),
+        }
+    }
+
+    fn unanswered(&self) -> bool {
+        self.unanswered_secret || self.unanswered_save
+    }
+}
+
+/// Decides whether Factory has to be given a secret, and which.
+pub(super) fn decide(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Handover> {
+    let knowledge = Knowledge::of(world, application);
+    if application.fresh {
+        return Some(Handover {
+            source: SecretSource::Fresh,
+            secret_moves: None,
+            renewal: None,
+        });
+    }
+    let moves = moved(world, &knowledge);
+    let fits = world.integration().is_some_and(|integration| {
+        Some(&integration.application) == application.uid()
+            && same_domain(&integration.domain, &world.desired.connection.domain)
+    });
+    if moves.is_none() && fits {
+        return None;
+    }
+    let rotating = world.policy.command == Command::Rotate;
+    if !rotating && is_at_hand(world, &knowledge) {
+        return Some(Handover {
+            source: SecretSource::Loaded,
+            secret_moves: moves,
+            renewal: None,
+        });
+    }
+    Some(Handover {
+        source: SecretSource::Fresh,
+        secret_moves: moves.or(Some((Reason::SecretUnknown, Origin::Pending))),
+        renewal: Some(renewal(world, moves, rotating)),
+    })
+}
+
+/// Whether the secret that is in force can be handed over without renewing it: loaded and accepted by GitLab, or, where
+/// a person hands it over, kept where that person finds it.
+fn is_at_hand(world: &World<'_>, knowledge: &Knowledge<'_>) -> bool {
+    match &world.observed.gitlab.secret {
+        SecretCheck::Accepted { fingerprint: _ } => true,
+        SecretCheck::Rejected { fingerprint: _ } => false,
+        SecretCheck::NoneStored | SecretCheck::NotChecked => {
+            world.attested() && world.policy.saves_secret && knowledge.newest.is_some() && !knowledge.unanswered_secret
+        }
+    }
+}
+
+/// Why Factory cannot go on with the secret it has, and which side moved.
+fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin)> {
+    if world.policy.command == Command::Rotate {
+        return Some((Reason::Differs, Origin::Pending));
+    }
+    let status = world.integration().map(|integration| integration.status);
+    let never_worked = !knowledge.handover_recorded
+        && matches!(status, Some(IntegrationStatus::Configured | IntegrationStatus::Error));
+    let remembered = knowledge.handed.or(knowledge.newest).is_some();
+    match &world.observed.gitlab.secret {
+        SecretCheck::Rejected { fingerprint: _ } => {
+            let origin = match (knowledge.unanswered_secret, remembered) {
+                (true, _) => Origin::Pending,
+                (false, true) => Origin::Drift,
+                (false, false) => Origin::Unrecorded,
+            };
+            Some((Reason::SecretRejected, origin))
+        }
+        SecretCheck::Accepted { fingerprint } => match knowledge.handed {
+            Some(handed) if handed == fingerprint => None,
+            Some(_) if knowledge.newest == Some(fingerprint) || knowledge.unanswered() => {
+                Some((Reason::Differs, Origin::Pending))
+            }
+            Some(_) => Some((Reason::Differs, Origin::Drift)),
+            None if knowledge.newest.is_some() || knowledge.unanswered() => Some((Reason::Differs, Origin::Pending)),
+            None if never_worked => Some((Reason::Differs, Origin::Unrecorded)),
+            None => None,
+        },
+        SecretCheck::NoneStored | SecretCheck::NotChecked => {
+            if knowledge.unanswered() || (knowledge.newest.is_some() && knowledge.newest != knowledge.handed) {
+                Some((Reason::SecretUnknown, Origin::Pending))
+            } else if never_worked {
+                Some((Reason::SecretUnknown, Origin::Unrecorded))
+            } else {
+                None
+            }
+        }
+    }
+}
+
+fn renewal(world: &World<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
+    let rejected = matches!(world.observed.gitlab.secret, SecretCheck::Rejected { .. });
+    let (reason, note) = if rotating {
+        (
+            Reason::Differs,
+            "the secret is renewed; the old one stops working at once, and Factory is given the new one",
+        )
+    } else if rejected {
+        (
+            Reason::SecretRejected,
+            "GitLab refuses the secret that application.secret.load gives, so it is renewed",
+        )
+    } else {
+        (
+            Reason::SecretUnknown,
+            "Factory has to be given the secret, which GitLab shows only when it is made, and nobody knows it; so it is renewed",
+        )
+    };
+    let origin = match (moves, world.integration(), &world.recorded.connection) {
+        (Some((_, origin)), _, _) => origin,
+        (None, None, Some(_)) => Origin::Drift,
+        (None, Some(_), None) if !world.interrupted(&Address::Connection) => Origin::Unrecorded,
+        (None, _, _) => Origin::Pending,
+    };
+    Renewal {
+        reason,
+        origin,
+        note: note.to_owned(),
+    }
+}

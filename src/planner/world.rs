@@ -1,0 +1,70 @@
+//! The planner's arguments as one value, with the few questions that several resources ask of them.
+
+use crate::model::{
+    Address, Desired, FactorySource, IntegrationStatus, Observed, ObservedIntegration, ObservedUser, Policy,
+    RecordedState,
+};
+
+/// What a plan follows from.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) recorded: &'a RecordedState,
+    pub(super) policy: &'a Policy,
+}
+
+impl<'a> World<'a> {
+    /// Whether Factory's side is known from attestations only, and changed by a person.
+    pub(super) fn attested(&self) -> bool {
+        match self.observed.factory.source {
+            FactorySource::Attested => true,
+            FactorySource::Live => false,
+        }
+    }
+
+    /// The integration, live or attested.
+    pub(super) fn integration(&self) -> Option<&'a ObservedIntegration> {
+        self.observed.factory.integration.as_ref()
+    }
+
+    /// The droid's account, if there is one.
+    pub(super) fn droid(&self) -> Option<&'a ObservedUser> {
+        self.observed.gitlab.user.as_ref()
+    }
+
+    /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.
+    pub(super) fn interrupted(&self, address: &Address) -> bool {
+        self.recorded.intents_of(address).next().is_some()
+    }
+
+    /// Whether Factory acts as the droid now: by id where the account exists, else by username. What a person attested
+    /// holds for the username, too, so that a rename makes it due again.
+    pub(super) fn connected_as_droid(&self) -> bool {
+        let Some(integration) = self.integration() else {
+            return false;
+        };
+        let Some(user) = &integration.user else {
+            return false;
+        };
+        let same_name = user.username.eq_ignore_ascii_case(&self.desired.user.username);
+        let same_user = match self.droid() {
+            Some(droid) => user.id == droid.id && (same_name || !self.attested()),
+            None => same_name,
+        };
+        integration.status == IntegrationStatus::Connected && same_user
+    }
+}
+
+/// Whether two domains are the same to Factory, which normalizes them: case of scheme and host, final slashes.
+pub(super) fn same_domain(one: &str, other: &str) -> bool {
+    normal_domain(one) == normal_domain(other)
+}
+
+/// A domain without the spelling that means nothing.
+pub(super) fn normal_domain(domain: &str) -> String {
+    url::Url::parse(domain)
+        .map_or_else(|_| domain.to_owned(), |url| url.to_string())
+        .trim_end_matches('/')
+        .to_owned()
+}
