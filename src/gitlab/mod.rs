@@ -2,6 +2,8 @@
 //!
 //! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
 
+pub mod web;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;

@@ -1,0 +1,485 @@
+//! GitLab's pages as plain data: forms with their fields, links that send a form, messages, the CSRF token.
+//!
+//! Pages are parsed by form and field, because their markup changes from release to release while the names of the
+//! fields hardly do. A page that lacks what was looked for is an error that names it; nothing is posted blindly.
+//! Parsed pages are owned data: `scraper`'s documents cannot cross an `await`.
+
+use scraper::{ElementRef, Html, Selector};
+
+use crate::http::{Error, ErrorKind, Result, Side};
+
+/// The largest page that is parsed, in bytes; GitLab's own stay below a tenth of it.
+const MAX_PAGE: usize = 4 << 20;
+/// The longest message that is quoted from a page, in characters.
+const MAX_QUOTE: usize = 300;
+
+/// A page of GitLab's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Page {
+    /// `GET /path` that brought it, for messages.
+    pub(crate) request: String,
+    /// Its title, on one line; empty where it has none.
+    pub(crate) title: String,
+    /// The token of the `csrf-token` meta tag, for what GitLab's scripts send without a form.
+    csrf: Option<String>,
+    /// Its forms, in order.
+    pub(crate) forms: Vec<Form>,
+    /// Its links, and the buttons that its scripts turn into forms, in order.
+    pub(crate) links: Vec<Link>,
+    /// Messages in flashes and alerts, without repetition.
+    pub(crate) alerts: Vec<String>,
+    /// What is wrong with the form that was sent, an entry for each fault.
+    pub(crate) faults: Vec<String>,
+    /// Text of preformatted blocks: `Doorkeeper`'s error page has its description there.
+    pub(crate) preformatted: Vec<String>,
+    /// The main heading, or the first one of another level.
+    pub(crate) heading: String,
+    /// Text of the main part.
+    pub(crate) main: String,
+    /// Whether a reCAPTCHA stands on it.
+    pub(crate) captcha: bool,
+    /// Whether GitLab asks for a code that it sent by e-mail.
+    pub(crate) email_verification: bool,
+}
+
+/// A form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Where it goes, as written; empty: to the page itself.
+    pub(crate) action: String,
+    /// `get`, `post`, or what the hidden `_method` field says: `patch`, `put`, `delete`.
+    pub(crate) method: String,
+    /// Its named fields, in order.
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A named field of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Name.
+    pub(crate) name: String,
+    /// Value that would be sent.
+    pub(crate) value: String,
+    /// What kind of field.
+    pub(crate) kind: FieldKind,
+}
+
+/// What kind of field, as far as it decides whether it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    /// `input type=hidden`.
+    Hidden,
+    /// A text, a password, a text area, or the chosen option of a list.
+    Text,
+    /// A checkbox or radio button, ticked or not: unticked, it is not sent.
+    Tick(bool),
+}
+
+/// A link, or a button that a script turns into a form (`data-method`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Where it goes, as written.
+    pub(crate) href: String,
+    /// The method that GitLab's script would use; a plain link has none.
+    pub(crate) method: Option<String>,
+}
+
+impl Page {
+    /// Parses a page. `request` is the request that brought it, for messages.
+    pub(crate) fn parse(request: &str, html: &str) -> Result<Self> {
+        if html.len() > MAX_PAGE {
+            let message = format!("{request} answered a page of more than {} MiB", MAX_PAGE >> 20);
+            return Err(Error::new(Side::Gitlab, ErrorKind::TooLarge, request, message));
+        }
+        let document = Html::parse_document(html);
+        let mut page = Self {
+            request: request.to_owned(),
+            title: first_text(&document, "title"),
+            csrf: attribute(&document, "meta[name='csrf-token']", "content"),
+            heading: first_text(&document, "h1, h2, h3"),
+            main: first_text(&document, "main"),
+            preformatted: texts(&document, "pre"),
+            captcha: any(&document, ".g-recaptcha, [data-sitekey], script[src*='recaptcha']"),
+            email_verification: any(&document, ".js-email-verification"),
+            faults: texts(
+                &document,
+                "#error_explanation li, .gl-alert-danger li, .alert-danger li",
+            ),
+            ..Self::default()
+        };
+        page.alerts = alerts(&document);
+        page.forms = select(&document, "form", |form| Some(Form::read(form)));
+        page.links = select(&document, "a[href], button[data-method]", Link::read);
+        Ok(page)
+    }
+
+    /// An error about this page: what was looked for and is not there.
+    pub(crate) fn lacks(&self, what: &str) -> Error {
+        let title = if self.title.is_empty() {
+            "without a title".to_owned()
+        } else {
+            format!("\"{}\"", self.title)
+        };
+        let said = self.said().map(|said| format!("; it says: {said}")).unwrap_or_default();
+        let message = format!("GitLab's page {title} ({}) has no {what}{said}", self.request);
+        Error::new(Side::Gitlab, ErrorKind::Unexpected, &self.request, message)
+            .with_hint("This GitLab's pages differ from those of 16.11 to 19; nothing was sent to this one.")
+    }
+
+    /// The form that sends `field`, by any method and to any address.
+    pub(crate) fn form_with(&self, field: &str) -> Option<&Form> {
+        self.forms.iter().find(|form| form.has(field))
+    }
+
+    /// The token that GitLab's scripts take for requests without a form of their own.
+    pub(crate) fn csrf(&self) -> Result<&str> {
+        self.csrf
+            .as_deref()
+            .ok_or_else(|| self.lacks("CSRF token (meta name=\"csrf-token\")"))
+    }
+
+    /// A form as GitLab's scripts make it of a link with `data-method`: the method and the page's token, no more.
+    pub(crate) fn scripted_form(&self, action: &str, method: &str) -> Result<Form> {
+        let hidden = |name: &str, value: &str| Field {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            kind: FieldKind::Hidden,
+        };
+        let mut fields = Vec::new();
+        if method != "post" {
+            fields.push(hidden("_method", method));
+        }
+        fields.push(hidden("authenticity_token", self.csrf()?));
+        Ok(Form {
+            action: action.to_owned(),
+            method: method.to_owned(),
+            fields,
+        })
+    }
+
+    /// The form or scripted link that sends to a path with this end; by whatever method the page says.
+    pub(crate) fn sender_to(&self, path_end: &str) -> Result<Option<Form>> {
+        if let Some(form) = self.forms.iter().find(|form| form.goes_to(path_end)) {
+            return Ok(Some(form.clone()));
+        }
+        let link = self.links.iter().find(|link| path_of(&link.href).ends_with(path_end));
+        match link.and_then(|link| link.method.as_deref().map(|method| (link, method))) {
+            Some((link, method)) => self.scripted_form(&link.href, method).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The page's messages in one line, where it has any.
+    pub(crate) fn said(&self) -> Option<String> {
+        let messages = if self.faults.is_empty() {
+            &self.alerts
+        } else {
+            &self.faults
+        };
+        (!messages.is_empty()).then(|| quote(&messages.join("; ")))
+    }
+}
+
+impl Form {
+    fn read(element: ElementRef<'_>) -> Self {
+        let attr = |name: &str| element.attr(name).unwrap_or_default().trim().to_owned();
+        let mut fields = Vec::new();
+        if let Ok(selector) = Selector::parse("input[name], textarea[name], select[name]") {
+            fields.extend(element.select(&selector).filter_map(Field::read));
+        }
+        let mut form = Self {
+            action: attr("action"),
+            method: attr("method").to_ascii_lowercase(),
+            fields,
+        };
+        if let Some(method) = form.value("_method") {
+            form.method = method.to_ascii_lowercase();
+        } else if form.method.is_empty() {
+            "get".clone_into(&mut form.method);
+        }
+        form
+    }
+
+    /// Whether it has a field of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name)
+    }
+
+    /// The value that would be sent under this name: of several, the last one wins, as in Rails.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let sent = |field: &&Field| field.name == name && field.kind != FieldKind::Tick(false);
+        self.fields.iter().rev().find(sent).map(|field| field.value.as_str())
+    }
+
+    /// Whether it goes to a path with this end, which is to start with a slash.
+    pub(crate) fn goes_to(&self, path_end: &str) -> bool {
+        path_of(&self.action).ends_with(path_end)
+    }
+
+    /// What its hidden fields send: the token, `_method` and whatever else the page carries along, but not the
+    /// hidden twin of a checkbox.
+    pub(crate) fn hidden(&self) -> Vec<(String, String)> {
+        let twin = |name: &str| {
+            let tick = |field: &Field| field.name == name && matches!(field.kind, FieldKind::Tick(_));
+            self.fields.iter().any(tick)
+        };
+        self.fields
+            .iter()
+            .filter(|field| field.kind == FieldKind::Hidden && !twin(&field.name))
+            .map(|field| (field.name.clone(), field.value.clone()))
+            .collect()
+    }
+}
+
+impl Field {
+    fn read(element: ElementRef<'_>) -> Option<Self> {
+        let name = element.attr("name").filter(|name| !name.is_empty())?.to_owned();
+        if element.attr("disabled").is_some() {
+            return None;
+        }
+        let value = element.attr("value").map(ToOwned::to_owned);
+        let (value, kind) = match element.value().name() {
+            "textarea" => (element.text().collect::<String>(), FieldKind::Text),
+            "select" => (chosen(element)?, FieldKind::Text),
+            _ => match element.attr("type").unwrap_or("text").to_ascii_lowercase().as_str() {
+                "hidden" => (value.unwrap_or_default(), FieldKind::Hidden),
+                "checkbox" | "radio" => {
+                    let value = value.unwrap_or_else(|| "on".to_owned());
+                    (value, FieldKind::Tick(element.attr("checked").is_some()))
+                }
+                "submit" | "button" | "image" | "reset" | "file" => return None,
+                _ => (value.unwrap_or_default(), FieldKind::Text),
+            },
+        };
+        Some(Self { name, value, kind })
+    }
+}
+
+impl Link {
+    fn read(element: ElementRef<'_>) -> Option<Self> {
+        let href = element.attr("href").or_else(|| element.attr("data-url"))?;
+        if element.attr("disabled").is_some() {
+            return None;
+        }
+        Some(Self {
+            href: href.trim().to_owned(),
+            method: element.attr("data-method").map(str::to_ascii_lowercase),
+        })
+    }
+}
+
+/// The path of an address, without query and fragment; an absolute address keeps its origin, which no caller minds.
+fn path_of(address: &str) -> &str {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    &address[..end]
+}
+
+/// The chosen option of a list, else its first.
+fn chosen(select: ElementRef<'_>) -> Option<String> {
+    let options = Selector::parse("option").ok()?;
+    let mut first = None;
+    for option in select.select(&options) {
+        let value = option
+            .attr("value")
+            .map_or_else(|| option.text().collect(), ToOwned::to_owned);
+        if option.attr("selected").is_some() {
+            return Some(value);
+        }
+        first.get_or_insert(value);
+    }
+    first
+}
+
+fn alerts(document: &Html) -> Vec<String> {
+    const ALERTS: &str = ".flash-alert, .flash-warning, .flash-container .gl-alert-body, .flash, \
+        .gl-alert-danger .gl-alert-body, [data-testid='alert-danger'], .devise-errors li";
+    let mut alerts: Vec<String> = Vec::new();
+    for text in texts(document, ALERTS) {
+        if !alerts.iter().any(|known| known.contains(&text)) {
+            alerts.push(text);
+        }
+    }
+    alerts
+}
+
+fn select<T>(document: &Html, selector: &str, read: impl Fn(ElementRef<'_>) -> Option<T>) -> Vec<T> {
+    Selector::parse(selector)
+        .map(|selector| document.select(&selector).filter_map(read).collect())
+        .unwrap_or_default()
+}
+
+fn texts(document: &Html, selector: &str) -> Vec<String> {
+    select(document, selector, |element| {
+        Some(text_of(element)).filter(|text| !text.is_empty())
+    })
+}
+
+fn first_text(document: &Html, selector: &str) -> String {
+    select(document, selector, |element| Some(text_of(element)))
+        .into_iter()
+        .next()
+        .unwrap_or_default()
+}
+
+fn attribute(document: &Html, selector: &str, name: &str) -> Option<String> {
+    select(document, selector, |element| element.attr(name).map(ToOwned::to_owned))
+        .into_iter()
+        .next()
+}
+
+fn any(document: &Html, selector: &str) -> bool {
+    !select(document, selector, |_| Some(())).is_empty()
+}
+
+fn text_of(element: ElementRef<'_>) -> String {
+    quote(&element.text().collect::<String>())
+}
+
+/// Text on one line without control characters, and not longer than a message should be.
+pub(crate) fn quote(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_QUOTE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// The names in the first column of the list of authorized applications, which says nothing else of them.
+///
+/// GitLab: `app/views/shared/doorkeeper/applications/_index.html.haml`. A page without that list is an error.
+pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<std::collections::BTreeSet<String>> {
+    const LIST: &str = "[data-testid='oauth-authorized-applications'], .oauth-authorized-applications";
+    let page = Page::parse(request, html)?;
+    let document = Html::parse_document(html);
+    if !any(&document, LIST) {
+        return Err(page.lacks("list of authorized applications"));
+    }
+    let (Ok(list), Ok(rows), Ok(cells)) = (
+        Selector::parse(LIST),
+        Selector::parse("tr[id^='application_']"),
+        Selector::parse("td"),
+    ) else {
+        return Err(page.lacks("list of authorized applications"));
+    };
+    Ok(document
+        .select(&list)
+        .flat_map(|list| list.select(&rows).collect::<Vec<_>>())
+        .filter_map(|row| row.select(&cells).next().map(text_of))
+        .collect())
+}
+
+/// The public id on an application's admin page (`input#application_id`).
+///
+/// GitLab: `app/views/shared/doorkeeper/applications/_show.html.haml`.
+pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
+    let page = Page::parse(request, html)?;
+    let document = Html::parse_document(html);
+    let field = attribute(&document, "#application_id[value]", "value");
+    let uid = field.unwrap_or_else(|| first_text(&document, "#application_id, [data-testid='application-id-field']"));
+    if uid.is_empty() {
+        Err(page.lacks("application id (#application_id)"))
+    } else {
+        Ok(uid)
+    }
+}
+
+/// Why the button on a user's admin page is disabled, where it is: the tooltip of the element around it.
+///
+/// GitLab: `app/views/admin/users/_head.html.haml`, `users_helper.rb#impersonation_error_text`.
+pub(crate) fn impersonation_tooltip(html: &str) -> Option<String> {
+    let document = Html::parse_document(html);
+    let tooltips = select(&document, "[title]", |element| {
+        let disabled = Selector::parse("[disabled]").ok()?;
+        let button = element.select(&disabled).next()?;
+        let own = button.attr("data-testid") == Some("impersonate-user-link");
+        Some(quote(element.attr("title")?)).filter(|title| own || title.contains("impersonate"))
+    });
+    tooltips.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = r##"<html><head><title>Sign in
+      · GitLab</title><meta name="csrf-token" content="tok&amp;en"></head><body>
+      <div class="flash-container"><div class="flash-alert"><span>Invalid login or
+        password.</span></div></div>
+      <form action="/users/auth/ldapmain/callback" method="post"><input name="username"></form>
+      <form action="/gitlab/users/sign_in?x=1" accept-charset="UTF-8" method="post">
+        <input type="hidden" name="authenticity_token" value="a&quot;b">
+        <input type="text" name="user[login]">
+        <input type="password" class="js-password" data-name="user[password]">
+        <input name="user[remember_me]" type="hidden" value="0"><input type="checkbox" value="1" name="user[remember_me]">
+        <input type="text" name="off" value="x" disabled><input type="submit" name="commit" value="Go">
+        <select name="lang"><option value="de">D</option><option value="en" selected>E</option></select>
+      </form>
+      <a rel="nofollow" data-method="post" href="/gitlab/users/sign_out">Sign out</a>
+      <a href="/gitlab/admin/users/x/impersonate">no form</a>
+    </body></html>"##;
+
+    #[test]
+    fn forms_are_found_by_field_and_read_as_a_browser_would_send_them() {
+        let page = Page::parse("GET /users/sign_in", PAGE).unwrap();
+        assert_eq!(page.title, "Sign in · GitLab");
+        assert_eq!(page.alerts, ["Invalid login or password."]);
+        let form = page.form_with("user[login]").unwrap();
+        assert_eq!(form.method, "post");
+        assert!(form.goes_to("/users/sign_in"));
+        assert_eq!(form.value("user[remember_me]"), Some("0"));
+        assert_eq!(form.value("lang"), Some("en"));
+        assert!(!form.has("off") && !form.has("commit"));
+        assert_eq!(form.hidden(), [("authenticity_token".to_owned(), "a\"b".to_owned())]);
+    }
+
+    #[test]
+    fn a_link_with_a_method_becomes_a_form_and_a_plain_one_does_not() {
+        let page = Page::parse("GET /", PAGE).unwrap();
+        let form = page.sender_to("/users/sign_out").unwrap().unwrap();
+        assert_eq!(form.action, "/gitlab/users/sign_out");
+        assert_eq!(form.hidden(), [("authenticity_token".to_owned(), "tok&en".to_owned())]);
+        assert_eq!(page.sender_to("/impersonate").unwrap(), None);
+    }
+
+    #[test]
+    fn a_page_that_is_not_understood_says_what_was_looked_for() {
+        let page = Page::parse("GET /x", "<title>Bad\x1b[31m gateway</title><p>no").unwrap();
+        let error = page.csrf().unwrap_err();
+        assert!(error.message.contains("csrf-token"), "{error}");
+        assert!(
+            error.message.contains("gateway") && error.message.contains("GET /x"),
+            "{error}"
+        );
+        assert!(!error.message.contains('\x1b'));
+        assert!(Page::parse("GET /x", &" ".repeat(MAX_PAGE + 1)).is_err());
+    }
+
+    #[test]
+    fn authorized_applications_are_those_of_their_own_list() {
+        let html = r#"<section class="x" data-testid="oauth-applications"><table><tr id="application_1"><td>Mine</td></tr></table></section>
+          <section data-testid="oauth-authorized-applications"><table><thead><tr><th>Name</th></tr></thead>
+          <tr id="application_7"><td data-label="Name"> Factory
+             Integration </td><td>2026-01-01</td><td>api</td></tr>
+          <tr><td>Anonymous <em>by password</em></td></tr></table></section>"#;
+        let names = authorized_applications("GET /", html).unwrap();
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["Factory Integration"]);
+        assert!(authorized_applications("GET /", "<title>404</title>").is_err());
+    }
+
+    #[test]
+    fn the_uid_and_the_reason_of_a_disabled_button_are_read() {
+        let show = r#"<input id="application_id" type="text" value="abc" readonly>"#;
+        assert_eq!(application_uid("GET /", show).unwrap(), "abc");
+        assert!(application_uid("GET /", "<p>").is_err());
+        let user = r#"<span class="has-tooltip" title="You cannot impersonate a blocked user"><button disabled data-testid="impersonate-user-link">I</button></span>"#;
+        assert_eq!(
+            impersonation_tooltip(user).as_deref(),
+            Some("You cannot impersonate a blocked user")
+        );
+        assert_eq!(
+            impersonation_tooltip("<span title='impersonate'><a href='/x'>I</a></span>"),
+            None
+        );
+    }
+}
