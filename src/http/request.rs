@@ -99,6 +99,13 @@ impl Request {
         self
     }
 
+    /// Changes nothing but the web session it is sent in, such as a sign-in: counted as a read, yet not repeated like one.
+    #[must_use]
+    pub fn session_only(mut self) -> Self {
+        self.writes = false;
+        self
+    }
+
     /// A write that does no more the second time than the first: repeated also where it may have been processed.
     #[must_use]
     pub fn repeatable(mut self) -> Self {

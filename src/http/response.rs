@@ -30,6 +30,11 @@ impl Response {
         self.status
     }
 
+    /// Method and path of the request, for messages.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// The URL that was requested.
     pub fn url(&self) -> &Url {
         &self.url

@@ -6,10 +6,8 @@
 
 use scraper::{ElementRef, Html, Selector};
 
-use crate::http::{Error, ErrorKind, Result, Side};
+use crate::http::{Error, ErrorKind, HTML_LIMIT, Result, Side};
 
-/// The largest page that is parsed, in bytes; GitLab's own stay below a tenth of it.
-const MAX_PAGE: usize = 4 << 20;
 /// The longest message that is quoted from a page, in characters.
 const MAX_QUOTE: usize = 300;
 
@@ -87,8 +85,8 @@ pub(crate) struct Link {
 impl Page {
     /// Parses a page. `request` is the request that brought it, for messages.
     pub(crate) fn parse(request: &str, html: &str) -> Result<Self> {
-        if html.len() > MAX_PAGE {
-            let message = format!("{request} answered a page of more than {} MiB", MAX_PAGE >> 20);
+        if html.len() > HTML_LIMIT {
+            let message = format!("{request} answered a page of more than {} MiB", HTML_LIMIT >> 20);
             return Err(Error::new(Side::Gitlab, ErrorKind::TooLarge, request, message));
         }
         let document = Html::parse_document(html);
@@ -402,7 +400,7 @@ pub(crate) fn impersonation_tooltip(html: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = r##"<html><head><title>Sign in
+    const PAGE: &str = r#"<html><head><title>Sign in
       · GitLab</title><meta name="csrf-token" content="tok&amp;en"></head><body>
       <div class="flash-container"><div class="flash-alert"><span>Invalid login or
         password.</span></div></div>
@@ -417,7 +415,7 @@ mod tests {
       </form>
       <a rel="nofollow" data-method="post" href="/gitlab/users/sign_out">Sign out</a>
       <a href="/gitlab/admin/users/x/impersonate">no form</a>
-    </body></html>"##;
+    </body></html>"#;
 
     #[test]
     fn forms_are_found_by_field_and_read_as_a_browser_would_send_them() {
@@ -452,7 +450,7 @@ mod tests {
             "{error}"
         );
         assert!(!error.message.contains('\x1b'));
-        assert!(Page::parse("GET /x", &" ".repeat(MAX_PAGE + 1)).is_err());
+        assert!(Page::parse("GET /x", &" ".repeat(HTML_LIMIT + 1)).is_err());
     }
 
     #[test]

@@ -121,13 +121,13 @@ impl AuthorizeRequest {
             return Ok(AuthorizePage::SignIn);
         }
         if let Some(description) = page.preformatted.first() {
-            return Err(self.error_page(page, description));
+            return Err(Self::error_page(page, description));
         }
         let answers = page.links.iter().filter(|link| carries_answer(&link.href));
         if let Some(link) = answers.clone().find(|link| self.is_redirect_uri(&link.href)) {
             return Ok(AuthorizePage::Redirect(link.href.clone()));
         }
-        if let Some(target) = answers.filter_map(|link| Url::parse(&link.href).ok()).next() {
+        if let Some(target) = answers.clone().find_map(|link| Url::parse(&link.href).ok()) {
             return Err(self.wrong_target(&target));
         }
         if page.heading == "Forbidden" || page.main.contains("disable_admin_oauth_scopes") {
@@ -151,7 +151,7 @@ impl AuthorizeRequest {
         }
     }
 
-    fn error_page(&self, page: &Page, description: &str) -> Error {
+    fn error_page(page: &Page, description: &str) -> Error {
         let lower = description.to_lowercase();
         let hint = if lower.contains("redirect ur") {
             "The application in GitLab does not have the redirect URI that Factory uses."
@@ -214,7 +214,7 @@ impl AuthorizeRequest {
             );
             return Err(Error::new(Side::Gitlab, ErrorKind::Forbidden, REQUEST, message));
         }
-        if values("state").as_slice() != self.state.as_ref().map_or(&[][..], std::slice::from_ref) {
+        if values("state").as_slice() != self.state.as_slice() {
             return Err(refused(
                 "GitLab answered the authorization with another state than it was given",
             ));

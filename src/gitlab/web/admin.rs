@@ -1,0 +1,422 @@
+//! The administrator's session: applications are read and edited on their admin pages, and other users impersonated.
+//!
+//! There is one session, opened at its first use and shared; whoever needs it waits for the other. While it impersonates
+//! somebody it is that user's session, so the lock is held from the start of an impersonation to its end.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::application_form::ApplicationForm;
+use super::forms::{application_uid, impersonation_tooltip};
+use super::session::{Effect, Visited, WebOptions, WebSession};
+use super::sign_in::{Account, SignIn};
+use crate::gitlab::{AdminRead, AdminWrite, EndSession};
+use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known, ObservedApplication};
+
+/// Sign-ins that one session object tries in its life: GitLab locks an account after ten wrong passwords.
+pub(crate) const MAX_SIGN_INS: u32 = 3;
+
+const ADMIN_MODE: &str = "/admin/session/new";
+
+/// The administrator's web session.
+pub struct AdminSession {
+    options: WebOptions,
+    account: Account,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Arc<WebSession>>,
+    impersonating: bool,
+    sign_ins: u32,
+    failure: Option<Error>,
+}
+
+/// A running impersonation. It has to be stopped; if it is dropped instead, [`EndSession::end`] stops it.
+pub(crate) struct Impersonation<'a> {
+    admin: &'a AdminSession,
+    state: OwnedMutexGuard<State>,
+    /// The session, which is the other user's for as long as this lasts.
+    pub(crate) session: Arc<WebSession>,
+}
+
+impl AdminSession {
+    /// Takes the account. Sends nothing before the first use.
+    pub fn new(options: WebOptions, account: Account) -> Self {
+        Self {
+            options,
+            account,
+            state: Arc::default(),
+        }
+    }
+
+    fn sign_in(&self) -> SignIn<'_> {
+        SignIn {
+            account: &self.account,
+            table: "gitlab.admin_session",
+            clock: self.options.clock.as_ref(),
+        }
+    }
+
+    /// The session, signed in to if it is not.
+    async fn session(&self, state: &mut State) -> Result<Arc<WebSession>> {
+        if state.impersonating {
+            self.stop(state).await?;
+        }
+        if let Some(session) = &state.session {
+            return Ok(Arc::clone(session));
+        }
+        if let Some(failure) = state.failure.as_ref().filter(|_| state.sign_ins >= MAX_SIGN_INS) {
+            return Err(failure.clone());
+        }
+        state.sign_ins += 1;
+        let session = Arc::new(WebSession::new(&self.options)?);
+        match self.sign_in().run(&session).await {
+            Ok(()) => {
+                state.session = Some(Arc::clone(&session));
+                Ok(session)
+            }
+            Err(failure) => {
+                state.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Opens a page of the admin area; signs in again where the session has ended, and enters Admin Mode where asked.
+    async fn page(&self, state: &mut State, path: &str) -> Result<(Arc<WebSession>, Visited)> {
+        for _ in 0..3 {
+            let session = self.session(state).await?;
+            let visited = session.open(session.url(path)).await?;
+            if visited.is_at("/users/sign_in") {
+                state.session = None;
+            } else if visited.is_at(ADMIN_MODE) {
+                let landed = self.enter_admin_mode(&session, visited).await?;
+                // GitLab leads back to the page that was asked for; elsewhere, it is opened again.
+                if landed.is_at(&format!("/{path}")) {
+                    return Ok((session, landed));
+                }
+            } else if let Some(obstacle) = visited.obstacle(&self.account.username) {
+                return Err(obstacle);
+            } else {
+                return Ok((session, visited));
+            }
+        }
+        let message = format!("GitLab does not let {} stay in the admin area", self.account.username);
+        Err(Error::new(
+            Side::Gitlab,
+            ErrorKind::Unexpected,
+            format!("GET /{path}"),
+            message,
+        ))
+    }
+
+    /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
+    async fn enter_admin_mode(&self, session: &WebSession, visited: Visited) -> Result<Visited> {
+        let form = visited.page.forms.iter().find(|form| form.goes_to("/admin/session"));
+        let form = form.ok_or_else(|| visited.page.lacks("form for Admin Mode (sent to /admin/session)"))?;
+        let password = &self.account.password;
+        let mut fields = form.hidden();
+        fields.push(("user[password]".to_owned(), password.expose().to_owned()));
+        let landed = session
+            .submit(visited.url(), form, &fields, &[password], Effect::Session)
+            .await?;
+        let landed = self.sign_in().with_code(session, landed).await?.success()?;
+        if landed.page.forms.iter().any(|form| form.goes_to("/admin/session")) {
+            let said = landed.page.said().unwrap_or_else(|| "no reason is given".to_owned());
+            let message = format!("GitLab does not let {} enter Admin Mode: {said}", self.account.username);
+            return Err(
+                Error::new(Side::Gitlab, ErrorKind::Unauthorized, "POST /admin/session", message).with_hint(
+                    "Check gitlab.admin_session.password; an administrator from LDAP cannot enter this way.",
+                ),
+            );
+        }
+        Ok(landed)
+    }
+
+    /// A page about an object: 404 may be the object's or the administrator's.
+    fn found(&self, visited: Visited, what: &str) -> Result<Visited> {
+        if visited.response.status() == StatusCode::NOT_FOUND {
+            let who = &self.account.username;
+            let message = format!("GitLab shows {who} no {what}: there is none, or {who} is no administrator");
+            return Err(Error::new(
+                Side::Gitlab,
+                ErrorKind::NotFound,
+                visited.response.label(),
+                message,
+            ));
+        }
+        visited.success()
+    }
+
+    async fn edit_page(
+        &self,
+        state: &mut State,
+        id: ApplicationId,
+    ) -> Result<(Arc<WebSession>, Visited, ApplicationForm)> {
+        let (session, visited) = self.page(state, &format!("admin/applications/{id}/edit")).await?;
+        let visited = self.found(visited, &format!("application with the id {id}"))?;
+        let form = ApplicationForm::find(&visited.page)?;
+        Ok((session, visited, form))
+    }
+
+    /// Becomes another user, and makes sure of it. Holds the administrator's session until it is stopped.
+    pub(crate) async fn impersonate(&self, username: &str) -> Result<Impersonation<'_>> {
+        let mut state = Arc::clone(&self.state).lock_owned().await;
+        let path = format!("admin/users/{username}");
+        let (session, visited) = self.page(&mut state, &path).await?;
+        let visited = self.found(visited, &format!("user {username}"))?;
+        let form = match visited.page.sender_to("/impersonate")? {
+            Some(form) if form.method == "post" => form,
+            _ => return Err(self.no_button(&visited, username)),
+        };
+        // From here on the session may be the other user's, whatever becomes of the answer.
+        state.impersonating = true;
+        session.forget_page();
+        let sent = session
+            .submit(visited.url(), &form, &form.hidden(), &[], Effect::Session)
+            .await;
+        let started = self.started(&session, sent, username).await;
+        let mut running = Impersonation {
+            admin: self,
+            state,
+            session,
+        };
+        match started {
+            Ok(()) => Ok(running),
+            Err(Started::Refused(error)) => {
+                running.state.impersonating = false;
+                Err(error)
+            }
+            Err(Started::Unclear(error)) => {
+                // What matters to the caller is why it failed; that the session is in order again is seen to.
+                let _ = running.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn started(&self, session: &WebSession, sent: Result<Visited>, username: &str) -> Result<(), Started> {
+        let landed = sent.map_err(Started::Unclear)?;
+        if landed.response.status() == StatusCode::NOT_FOUND && !landed.redirected {
+            return Err(Started::Refused(switched_off(username)));
+        }
+        match session.who().await.map_err(Started::Unclear)? {
+            Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
+            Some(name) if self.sign_in().is_account(&name) => {
+                let said = landed.page.said();
+                Err(Started::Refused(refused_impersonation(username, said.as_deref())))
+            }
+            other => {
+                let who = other.unwrap_or_else(|| "nobody".to_owned());
+                let message = format!("after starting to impersonate {username}, GitLab takes the session for {who}'s");
+                Err(Started::Unclear(Error::new(
+                    Side::Gitlab,
+                    ErrorKind::Unexpected,
+                    landed.response.label(),
+                    message,
+                )))
+            }
+        }
+    }
+
+    fn no_button(&self, visited: &Visited, username: &str) -> Error {
+        if username.eq_ignore_ascii_case(&self.account.username) {
+            let message =
+                format!("{username} is the administrator of gitlab.admin_session, who cannot impersonate himself");
+            return Error::new(Side::Gitlab, ErrorKind::Forbidden, visited.response.label(), message);
+        }
+        match impersonation_tooltip(&visited.response.text()) {
+            Some(reason) => refused_impersonation(username, Some(&reason)),
+            None => switched_off(username),
+        }
+    }
+
+    /// Ends an impersonation and makes sure of it; signs the whole session out where that fails.
+    async fn stop(&self, state: &mut State) -> Result<()> {
+        let Some(session) = state.session.clone() else {
+            state.impersonating = false;
+            return Ok(());
+        };
+        let mut outcome = self.try_stop(&session).await;
+        if outcome.is_err() {
+            // The page's token may have been outdated: once more with a new one.
+            session.forget_page();
+            outcome = self.try_stop(&session).await;
+        }
+        session.forget_page();
+        if outcome.is_err() {
+            state.session = None;
+            session.sign_out().await?;
+        }
+        state.impersonating = false;
+        outcome
+    }
+
+    async fn try_stop(&self, session: &WebSession) -> Result<()> {
+        const PATH: &str = "/admin/impersonation";
+        let page = session.page_with_token().await?;
+        let form = match page.sender_to(PATH)? {
+            Some(form) => form,
+            None => page.scripted_form(session.url("admin/impersonation").as_str(), "delete")?,
+        };
+        let sent = session
+            .submit(&session.url(""), &form, &form.hidden(), &[], Effect::Session)
+            .await?;
+        session.forget_page();
+        match session.who().await? {
+            Some(name) if self.sign_in().is_account(&name) => Ok(()),
+            _ => {
+                let message =
+                    "the impersonation could not be stopped; the administrator's session was signed out instead";
+                Err(Error::new(
+                    Side::Gitlab,
+                    ErrorKind::Unexpected,
+                    sent.response.label(),
+                    message,
+                ))
+            }
+        }
+    }
+}
+
+/// How starting an impersonation failed.
+enum Started {
+    /// The session is still the administrator's.
+    Refused(Error),
+    /// It may not be.
+    Unclear(Error),
+}
+
+impl Impersonation<'_> {
+    /// Ends it; the session is the administrator's again.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.admin.stop(&mut self.state).await
+    }
+}
+
+fn impersonation_error(message: String) -> Error {
+    Error::new(
+        Side::Gitlab,
+        ErrorKind::Forbidden,
+        "POST /admin/users/:username/impersonate",
+        message,
+    )
+}
+
+fn switched_off(username: &str) -> Error {
+    impersonation_error(format!(
+        "GitLab offers no impersonation of {username}: it is switched off on this instance"
+    ))
+    .with_hint("Set gitlab_rails['impersonation_enabled'] = true in gitlab.rb, or use user.sign_in = \"password\".")
+}
+
+/// GitLab's own reasons (GitLab: `app/helpers/users_helper.rb`, `impersonation_error_text`).
+fn refused_impersonation(username: &str, said: Option<&str>) -> Error {
+    let said = said.unwrap_or("no reason is given");
+    let lower = said.to_lowercase();
+    let hint = if lower.contains("blocked") {
+        "Unblock the user first."
+    } else if lower.contains("expired password") {
+        "Sign in once as this user and set a new password; one that an administrator sets expires at once."
+    } else if lower.contains("internal") {
+        "This is one of GitLab's own accounts: use a regular user."
+    } else if lower.contains("already impersonating") {
+        "Stop the other impersonation, or wait until its session ends."
+    } else {
+        "Service accounts, deactivated, locked and unconfirmed users cannot be impersonated: use a regular, active user."
+    };
+    impersonation_error(format!("GitLab refuses to impersonate {username}: {said}")).with_hint(hint)
+}
+
+#[async_trait]
+impl AdminRead for AdminSession {
+    async fn application(&self, id: ApplicationId) -> Result<ObservedApplication> {
+        let mut state = self.state.lock().await;
+        let (session, _, form) = self.edit_page(&mut state, id).await?;
+        let shown = session.open(session.url(&format!("admin/applications/{id}"))).await?;
+        let shown = self.found(shown, &format!("application with the id {id}"))?;
+        let uid = application_uid(shown.response.label(), &shown.response.text())?;
+        let fields = form.read();
+        Ok(ObservedApplication {
+            id,
+            uid: ApplicationUid(uid),
+            name: fields.name,
+            redirect_uris: fields.redirect_uris,
+            confidential: fields.confidential,
+            scopes: Known::Known(fields.scopes),
+            trusted: Known::Known(fields.trusted),
+        })
+    }
+}
+
+#[async_trait]
+impl AdminWrite for AdminSession {
+    async fn edit_application(&self, id: ApplicationId, edit: &ApplicationEdit) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let (session, visited, form) = self.edit_page(&mut state, id).await?;
+        if form.read().satisfies(edit) {
+            return Ok(());
+        }
+        let fields = form.submission(edit)?;
+        let sent = session
+            .submit(visited.url(), &form.form, &fields, &[], Effect::Write)
+            .await;
+        match sent {
+            Ok(landed) if landed.redirected && landed.is_at(&format!("/admin/applications/{id}")) => return Ok(()),
+            Ok(landed) if !landed.page.faults.is_empty() => {
+                let said = landed.page.faults.join("; ");
+                let faults = landed
+                    .page
+                    .faults
+                    .iter()
+                    .map(|fault| (String::new(), fault.clone()))
+                    .collect();
+                let message = format!("GitLab does not take the changed application: {said}");
+                return Err(Error::new(
+                    Side::Gitlab,
+                    ErrorKind::Invalid(faults),
+                    landed.response.label(),
+                    message,
+                ));
+            }
+            Ok(landed) if landed.response.status().is_success() => {}
+            Ok(landed) => return Err(landed.response.error()),
+            Err(error) if error.may_have_been_processed() => {}
+            Err(error) => return Err(error),
+        }
+        // Neither the application's page nor a fault: what it looks like now decides.
+        let (_, visited, form) = self.edit_page(&mut state, id).await?;
+        if form.read().satisfies(edit) {
+            return Ok(());
+        }
+        let message = format!("GitLab took the form of application {id}, but the application has not changed");
+        Err(Error::new(
+            Side::Gitlab,
+            ErrorKind::Unexpected,
+            visited.response.label(),
+            message,
+        ))
+    }
+}
+
+#[async_trait]
+impl EndSession for AdminSession {
+    async fn end(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let stopped = if state.impersonating {
+            self.stop(&mut state).await
+        } else {
+            Ok(())
+        };
+        let signed_out = match state.session.take() {
+            Some(session) => session.sign_out().await,
+            None => Ok(()),
+        };
+        stopped.and(signed_out)
+    }
+}

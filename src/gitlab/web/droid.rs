@@ -1,0 +1,249 @@
+//! The droid's own session: approves Factory's access as the droid, and reads which applications have access already.
+//!
+//! It is had by the droid's password, or by impersonation from the administrator's session, which is stopped after each
+//! use. An authorize URL is checked before anything is sent.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::admin::{AdminSession, MAX_SIGN_INS};
+use super::forms::authorized_applications;
+use super::oauth::{AuthorizePage, AuthorizeRequest};
+use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
+use super::sign_in::{Account, SignIn};
+use super::totp::Totp;
+use crate::gitlab::{DroidSession, EndSession};
+use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::model::Evidence;
+use crate::secrets::Secret;
+
+/// How the droid's session is had.
+#[derive(Clone)]
+pub enum DroidSignIn {
+    /// By its password, through the sign-in form.
+    Password {
+        /// The password.
+        password: Secret,
+        /// Its authenticator, if it has one.
+        totp: Option<Arc<Totp>>,
+    },
+    /// From the administrator's session.
+    Impersonate(Arc<AdminSession>),
+}
+
+/// The droid's web session.
+pub struct Droid {
+    options: WebOptions,
+    how: DroidSignIn,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<(String, WebSession)>,
+    sign_ins: u32,
+    failure: Option<Error>,
+}
+
+/// What is done as the droid.
+enum Task<'a> {
+    Authorize(&'a AuthorizeRequest),
+    Evidence,
+}
+
+/// What came of it.
+enum Done {
+    Callback(Url),
+    Evidence(Evidence),
+    /// The session has ended: sign in again.
+    SignedOut,
+}
+
+impl Droid {
+    /// Takes the way in. Sends nothing before the first use.
+    pub fn new(options: WebOptions, how: DroidSignIn) -> Self {
+        Self {
+            options,
+            how,
+            state: Mutex::default(),
+        }
+    }
+
+    async fn run(&self, droid: &str, task: &Task<'_>) -> Result<Done> {
+        match &self.how {
+            DroidSignIn::Impersonate(admin) => {
+                let impersonation = admin.impersonate(droid).await?;
+                let done = perform(&impersonation.session, droid, task).await;
+                let stopped = impersonation.stop().await;
+                let done = done?;
+                stopped.map(|()| done)
+            }
+            DroidSignIn::Password { password, totp } => {
+                let account = Account {
+                    username: droid.to_owned(),
+                    password: password.clone(),
+                    totp: totp.clone(),
+                };
+                let mut state = self.state.lock().await;
+                for _ in 0..2 {
+                    let session = self.signed_in(&mut state, &account).await?;
+                    match perform(session, droid, task).await? {
+                        Done::SignedOut => state.session = None,
+                        done => return Ok(done),
+                    }
+                }
+                Ok(Done::SignedOut)
+            }
+        }
+    }
+
+    async fn signed_in<'s>(&self, state: &'s mut State, account: &Account) -> Result<&'s WebSession> {
+        if state.session.as_ref().is_none_or(|(who, _)| *who != account.username) {
+            self.open(state, account).await?;
+        }
+        let session = state.session.as_ref().map(|(_, session)| session);
+        session.ok_or_else(|| signed_out(&account.username))
+    }
+
+    async fn open(&self, state: &mut State, account: &Account) -> Result<()> {
+        if let Some((_, other)) = state.session.take() {
+            other.sign_out().await?;
+        }
+        if let Some(failure) = state.failure.as_ref().filter(|_| state.sign_ins >= MAX_SIGN_INS) {
+            return Err(failure.clone());
+        }
+        state.sign_ins += 1;
+        let session = WebSession::new(&self.options)?;
+        let sign_in = SignIn {
+            account,
+            table: "user",
+            clock: self.options.clock.as_ref(),
+        };
+        match sign_in.run(&session).await {
+            Ok(()) => {
+                state.session = Some((account.username.clone(), session));
+                Ok(())
+            }
+            Err(failure) => {
+                state.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+}
+
+async fn perform(session: &WebSession, droid: &str, task: &Task<'_>) -> Result<Done> {
+    match task {
+        Task::Authorize(request) => authorize(session, droid, request).await,
+        Task::Evidence => evidence(session, droid).await,
+    }
+}
+
+async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest) -> Result<Done> {
+    let stop = |url: &Url| request.is_redirect_uri(url.as_str());
+    let mut arrival = session.open_until(request.open_at.clone(), &stop).await?;
+    // At most two pages: the consent page, and the one that a GitLab may answer it with instead of a redirect.
+    for may_consent in [true, false] {
+        let visited = match arrival {
+            Arrival::Leaves(url) => return request.check_callback(url.as_str()).map(Done::Callback),
+            Arrival::Page(visited) => *visited,
+        };
+        if let Some(obstacle) = visited.obstacle(droid) {
+            return Err(obstacle);
+        }
+        let visited = refusals(visited)?;
+        match request.classify(&visited.page)? {
+            AuthorizePage::Redirect(address) => return request.check_callback(&address).map(Done::Callback),
+            AuthorizePage::SignIn => return Ok(Done::SignedOut),
+            AuthorizePage::Consent(form) if may_consent => {
+                let fields = form.hidden();
+                let url = visited.url();
+                arrival = session
+                    .submit_until(url, &form, &fields, &[], Effect::Write, &stop)
+                    .await?;
+            }
+            AuthorizePage::Consent(_) => break,
+        }
+    }
+    let message = "GitLab asks for consent again after it was given";
+    Err(Error::new(
+        Side::Gitlab,
+        ErrorKind::Unexpected,
+        "POST /oauth/authorize",
+        message,
+    ))
+}
+
+/// Doorkeeper's error page may come with a status of its own: then the page says more than the status does.
+fn refusals(visited: Visited) -> Result<Visited> {
+    if visited.page.preformatted.is_empty() {
+        visited.success()
+    } else {
+        Ok(visited)
+    }
+}
+
+/// GitLab: `app/controllers/user_settings/applications_controller.rb`; before 17 the page was below `/-/profile`.
+async fn evidence(session: &WebSession, droid: &str) -> Result<Done> {
+    for path in ["-/user_settings/applications", "-/profile/applications"] {
+        let visited = session.open(session.url(path)).await?;
+        if visited.response.status() == StatusCode::NOT_FOUND {
+            continue;
+        }
+        if visited.is_at("/users/sign_in") {
+            return Ok(Done::SignedOut);
+        }
+        if let Some(obstacle) = visited.obstacle(droid) {
+            return Err(obstacle);
+        }
+        let visited = visited.success()?;
+        let authorized = authorized_applications(visited.response.label(), &visited.response.text())?;
+        return Ok(Done::Evidence(Evidence { authorized }));
+    }
+    let message = "GitLab has no page of authorized applications where 16.11 to 19 have it";
+    Err(Error::new(
+        Side::Gitlab,
+        ErrorKind::Unexpected,
+        "GET /-/user_settings/applications",
+        message,
+    ))
+}
+
+fn signed_out(droid: &str) -> Error {
+    let message = format!("GitLab ends the session of {droid} as soon as it is opened");
+    Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_in", message)
+}
+
+#[async_trait]
+impl DroidSession for Droid {
+    async fn authorize(&self, authorize_url: &str, redirect_uris: &BTreeSet<String>, droid: &str) -> Result<Url> {
+        let url = &self.options.client.base_url;
+        let request = AuthorizeRequest::check(authorize_url, url, &self.options.external_url, redirect_uris)?;
+        match self.run(droid, &Task::Authorize(&request)).await? {
+            Done::Callback(url) => Ok(url),
+            Done::Evidence(_) | Done::SignedOut => Err(signed_out(droid)),
+        }
+    }
+
+    async fn evidence(&self, droid: &str) -> Result<Evidence> {
+        match self.run(droid, &Task::Evidence).await? {
+            Done::Evidence(evidence) => Ok(evidence),
+            Done::Callback(_) | Done::SignedOut => Err(signed_out(droid)),
+        }
+    }
+}
+
+#[async_trait]
+impl EndSession for Droid {
+    /// Signs the droid out. The administrator's session, where the droid was impersonated, is ended by its owner.
+    async fn end(&self) -> Result<()> {
+        match self.state.lock().await.session.take() {
+            Some((_, session)) => session.sign_out().await,
+            None => Ok(()),
+        }
+    }
+}

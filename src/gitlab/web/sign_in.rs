@@ -1,0 +1,244 @@
+//! Signing in by form, and telling why it does not work.
+//!
+//! A redirect after the form is no success: blocked and unconfirmed accounts get one, too. What counts is whose session
+//! it is afterwards (GitLab: `app/controllers/sessions_controller.rb`, `concerns/authenticates_with_two_factor.rb`).
+
+use std::sync::Arc;
+
+use super::forms::Page;
+use super::session::{Effect, Visited, WebSession};
+use super::totp::{Clock, Totp};
+use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::secrets::Secret;
+
+const SIGN_IN: &str = "/users/sign_in";
+const OTP: &str = "user[otp_attempt]";
+
+/// An account that can sign in.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Username, or e-mail address.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+    /// Its authenticator. One value for all sessions of the account, because a code works once.
+    pub totp: Option<Arc<Totp>>,
+}
+
+/// An account with what messages about it need.
+pub(crate) struct SignIn<'a> {
+    /// Who.
+    pub(crate) account: &'a Account,
+    /// The configuration's table with its password and `totp_secret`: `gitlab.admin_session` or `user`.
+    pub(crate) table: &'static str,
+    /// The time, for one-time codes.
+    pub(crate) clock: &'a dyn Clock,
+}
+
+impl SignIn<'_> {
+    /// Signs in to a session that nobody is signed in to.
+    pub(crate) async fn run(&self, session: &WebSession) -> Result<()> {
+        let mut url = session.url("users/sign_in");
+        url.set_query(Some("auto_sign_in=false"));
+        let visited = session.open(url).await?.success()?;
+        if let Some(obstacle) = visited.obstacle(&self.account.username) {
+            return Err(obstacle);
+        }
+        let Some(form) = visited
+            .page
+            .forms
+            .iter()
+            .find(|form| form.goes_to(SIGN_IN) && form.has("user[login]"))
+        else {
+            if visited.is_at(SIGN_IN) && visited.page.csrf().is_ok() {
+                return Err(self.password_off());
+            }
+            return Err(visited
+                .page
+                .lacks("sign-in form (a field user[login] sent to /users/sign_in)"));
+        };
+        if visited.page.captcha {
+            return Err(self.captcha());
+        }
+        let mut fields = form.hidden();
+        fields.push(("user[login]".to_owned(), self.account.username.clone()));
+        fields.push(("user[password]".to_owned(), self.account.password.expose().to_owned()));
+        let sent = session
+            .submit(visited.url(), form, &fields, &[&self.account.password], Effect::Session)
+            .await;
+        let landed = self.with_code(session, sent.map_err(rate_limit)?).await?;
+        self.verify(session, &landed).await
+    }
+
+    /// Answers the question for a one-time code, where it is asked. A refused code is followed by one more, of the next
+    /// step: somebody else may have used the first.
+    pub(crate) async fn with_code(&self, session: &WebSession, mut landed: Visited) -> Result<Visited> {
+        for _ in 0..2 {
+            let Some(form) = landed.page.form_with(OTP).cloned() else {
+                return Ok(landed);
+            };
+            let Some(totp) = &self.account.totp else {
+                let message = format!(
+                    "GitLab asks {} for a code of two-factor authentication",
+                    self.account.username
+                );
+                return Err(self.forbidden(message).with_hint(format!(
+                    "Give the key of its authenticator as {}.totp_secret.",
+                    self.table
+                )));
+            };
+            let code = totp.code(self.clock).await;
+            let mut fields = form.hidden();
+            fields.push((OTP.to_owned(), code.expose().to_owned()));
+            let sent = session
+                .submit(landed.url(), &form, &fields, &[&code], Effect::Session)
+                .await;
+            landed = sent.map_err(rate_limit)?;
+        }
+        if landed.page.form_with(OTP).is_none() {
+            return Ok(landed);
+        }
+        let said = landed.page.said().map(|said| format!(": {said}")).unwrap_or_default();
+        let message = format!(
+            "GitLab does not accept the code of two-factor authentication for {}{said}",
+            self.account.username
+        );
+        Err(self.error(ErrorKind::Unauthorized, message).with_hint(format!(
+            "Check {}.totp_secret, and that the clocks of this machine and of GitLab agree.",
+            self.table
+        )))
+    }
+
+    async fn verify(&self, session: &WebSession, landed: &Visited) -> Result<()> {
+        let status = landed.response.status();
+        if status == StatusCode::FORBIDDEN {
+            return Err(self.password_off());
+        }
+        if let Some(obstacle) = landed.obstacle(&self.account.username) {
+            return Err(obstacle);
+        }
+        if landed.page.email_verification {
+            let message = format!(
+                "GitLab asks {} for a code that it sent by e-mail",
+                self.account.username
+            );
+            return Err(self
+                .forbidden(message)
+                .with_hint("Sign in once in a browser, or switch e-mail verification off for this user."));
+        }
+        let signed_out = landed.page.form_with("user[login]").is_some();
+        if !signed_out && status.is_client_error() {
+            return Err(self.rejected(&landed.page, status));
+        }
+        match session.who().await? {
+            Some(name) if self.is_account(&name) => Ok(()),
+            Some(name) => {
+                let message = format!("GitLab signed in {name}, not {}", self.account.username);
+                Err(self.error(ErrorKind::Unexpected, message))
+            }
+            None if signed_out => Err(self.refusal(&landed.page)),
+            None => Err(self.second_factor_or_unknown(&landed.page)),
+        }
+    }
+
+    /// An account may be named by its e-mail address, which GitLab's answer does not repeat.
+    pub(crate) fn is_account(&self, username: &str) -> bool {
+        self.account.username.contains('@') || self.account.username.eq_ignore_ascii_case(username)
+    }
+
+    /// Why the sign-in page is back.
+    fn refusal(&self, page: &Page) -> Error {
+        let who = &self.account.username;
+        let said = page.said().unwrap_or_else(|| "no reason is given".to_owned());
+        let lower = said.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if page.captcha || says(&["recaptcha"]) {
+            return self.captcha();
+        }
+        let (kind, hint) = if says(&["pending approval"]) {
+            (
+                ErrorKind::Forbidden,
+                "An administrator has to approve this user.".to_owned(),
+            )
+        } else if says(&["blocked", "banned"]) {
+            (
+                ErrorKind::Forbidden,
+                "An administrator has to unblock this user.".to_owned(),
+            )
+        } else if says(&["confirm"]) {
+            let hint = "An administrator can confirm the e-mail address on the user's page in the admin area.";
+            (ErrorKind::Forbidden, hint.to_owned())
+        } else if says(&["locked"]) {
+            (
+                ErrorKind::Forbidden,
+                "Wait until the lock ends (10 minutes), or let an administrator unlock this user.".to_owned(),
+            )
+        } else {
+            let hint = format!(
+                "Check {}.password. GitLab says the same of an account that is locked after wrong passwords, of one \
+                 that does not exist, and of one whose password comes from LDAP.",
+                self.table
+            );
+            (ErrorKind::Unauthorized, hint)
+        };
+        self.error(kind, format!("GitLab does not let {who} sign in: {said}"))
+            .with_hint(hint)
+    }
+
+    fn second_factor_or_unknown(&self, page: &Page) -> Error {
+        let title = page.title.to_lowercase();
+        if title.contains("two-factor") || title.contains("two factor") {
+            let message = format!(
+                "GitLab asks {} for a second factor that is no code, such as a security key",
+                self.account.username
+            );
+            return self
+                .forbidden(message)
+                .with_hint("Register an authenticator app for this user, too.");
+        }
+        page.lacks("sign that somebody is signed in")
+    }
+
+    fn rejected(&self, page: &Page, status: StatusCode) -> Error {
+        let said = page.said().unwrap_or_else(|| page.title.clone());
+        let message = format!(
+            "GitLab rejected the sign-in of {} ({}): {said}",
+            self.account.username,
+            status.as_u16()
+        );
+        self.error(ErrorKind::Unexpected, message)
+            .with_hint("A proxy that drops cookies or changes the Host header causes this.")
+    }
+
+    fn password_off(&self) -> Error {
+        self.forbidden("GitLab does not take passwords on its sign-in page".to_owned())
+            .with_hint(
+                "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in \
+             restrictions), or let an administrator whose sign-in works do it: user.sign_in = \"impersonate\".",
+            )
+    }
+
+    fn captcha(&self) -> Error {
+        self.forbidden("GitLab's sign-in page asks for a reCAPTCHA, which no program can answer".to_owned()).with_hint(
+            "It comes after failed or many anonymous visits from this address: wait an hour, or switch off \"reCAPTCHA \
+             for login\" in the admin area.",
+        )
+    }
+
+    fn forbidden(&self, message: String) -> Error {
+        self.error(ErrorKind::Forbidden, message)
+    }
+
+    #[expect(clippy::unused_self, reason = "the errors of a sign-in are made in one way")]
+    fn error(&self, kind: ErrorKind, message: String) -> Error {
+        Error::new(Side::Gitlab, kind, "POST /users/sign_in", message)
+    }
+}
+
+/// Adds to a 429 what it means here.
+fn rate_limit(error: Error) -> Error {
+    if error.kind == ErrorKind::RateLimited {
+        return error.with_hint("GitLab takes ten sign-ins a minute from one address: run it again in a minute.");
+    }
+    error
+}
