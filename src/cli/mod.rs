@@ -1,6 +1,143 @@
 //! The commands: the only place that knows the terminal, the clock and exit codes.
+//!
+//! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
+
+mod commands;
+mod context;
+#[cfg(feature = "sandbox")]
+mod embedded;
+mod error;
+mod exit;
+mod globals;
+mod interrupt;
+mod keys;
+mod logging;
+mod term;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use self::error::{Failure, Result};
+use self::exit::Exit;
+use self::globals::Globals;
+
+/// Keeps the integration of a self-hosted GitLab with Factory as one TOML file says
+///
+/// Setpoint reads how GitLab and Factory are, shows how that differs from the configuration, and applies the smallest
+/// set of changes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "setpoint",
+    version,
+    max_term_width = 80,
+    disable_help_subcommand = true,
+    after_help = "Exit codes:
+  \
+                  0  done, or nothing to do
+  \
+                  1  error
+  \
+                  2  there are differences (plan --detailed-exitcode, drift)
+  \
+                  3  something is left: operator steps, blocked or failed changes
+  \
+                  4  refused before the first write"
+)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(commands::init::Args),
+    Validate(commands::validate::Args),
+    State(commands::state::Args),
+    #[cfg(feature = "sandbox")]
+    Sandbox(commands::sandbox::Args),
+    Schema(commands::schema::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
+}
+
+/// The whole command line as clap knows it, for completions, manual pages and documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command line and gives its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    run(std::env::args_os()).into()
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    cli.globals.color.choose();
+    logging::start(&cli.globals);
+    match execute(cli) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            term::err(&failure.render());
+            failure.exit()
+        }
+    }
+}
+
+/// Help and version are data and succeed. A wrong flag is an error like any other: 1, for 2 means differences.
+fn usage(error: &clap::Error) -> Exit {
+    // A reader that went away is no reason to complain.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Error,
+    }
+}
+
+fn execute(cli: Cli) -> Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(error.to_string()).context("the program cannot start"))?;
+    let ended = runtime.block_on(dispatch(cli));
+    // A thread that still waits for an answer on the terminal must not keep the program.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit> {
+    let Cli { globals, command } = cli;
+    match command {
+        Command::Init(args) => args.run(&globals),
+        Command::Validate(args) => args.run(&globals),
+        Command::State(args) => args.run(globals).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => args.run(globals).await,
+        Command::Schema(args) => args.run(),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, command, run};
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_flag_is_an_error_and_not_a_difference() {
+        assert_eq!(run(["setpoint", "plan", "--no-such-flag"].map(Into::into)), Exit::Error);
+        assert_eq!(run(["setpoint"].map(Into::into)), Exit::Error);
+    }
 }

@@ -1,1 +1,20 @@
-//! Each way of showing a plan or a report, as a function of that value.
+//! Plans and reports as text. Each renderer is a function of plain data: it decides nothing and knows no terminal.
+//! Human forms are styled with terminal sequences, which whoever prints them strips where they are not wanted; text of
+//! others has none, because [`text::sanitize`] has been over it.
+
+mod attributes;
+mod human;
+mod json;
+mod record;
+mod report;
+mod steps;
+mod style;
+pub mod text;
+mod words;
+
+pub use human::{drift, plan};
+pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, to_json};
+pub use record::record;
+pub use report::{Requests, SideRequests, progress, report};
+pub use steps::steps;
+pub use words::{reason_in_words, status_in_words};

@@ -1,0 +1,183 @@
+//! What a command works with, put together from the configuration and the flags: the state store, the credentials, the
+//! request counter, and with `--sandbox` the embedded GitLab and Factory in place of the real ones.
+
+use std::path::Path;
+#[cfg(feature = "sandbox")]
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use super::error::{Failure, Result};
+use super::exit::Exit;
+use super::globals::Globals;
+use super::interrupt::Interrupts;
+use super::keys::Keys;
+use crate::config::{self, Config, StateConfig};
+use crate::http::{Counter, Side};
+use crate::model::{Command, Policy, RecordedState};
+use crate::render::{Environment, Requests, SideRequests};
+use crate::state::{self, Actor, LocalStore, StateStore};
+
+/// Reads the configuration, or says all that is wrong with it.
+pub(crate) fn load(path: &Path) -> Result<Config> {
+    // Styled in any case: what is not for a terminal is stripped where it is printed.
+    config::load(path).map_err(|error| Failure::rendered(error.render(true)))
+}
+
+/// Whether `--sandbox` was given.
+pub(crate) fn is_sandbox(globals: &Globals) -> bool {
+    #[cfg(feature = "sandbox")]
+    return globals.sandbox.is_some();
+    #[cfg(not(feature = "sandbox"))]
+    {
+        let _ = globals;
+        false
+    }
+}
+
+/// The file that keeps the sandbox's world.
+#[cfg(feature = "sandbox")]
+pub(crate) fn world_file(globals: &Globals) -> PathBuf {
+    match &globals.sandbox {
+        Some(Some(file)) => file.clone(),
+        Some(None) | None => beside(&globals.config, ".setpoint/sandbox.json"),
+    }
+}
+
+/// A path beside the configuration file.
+pub(crate) fn beside(config: &Path, relative: &str) -> std::path::PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(relative)
+}
+
+/// The store of the state record. With `--sandbox` it is a local file in any case.
+pub(crate) async fn open_store(config: &Config, globals: &Globals) -> Result<Box<dyn StateStore>> {
+    match &config.state {
+        StateConfig::File(path) => Ok(Box::new(LocalStore::new(path))),
+        StateConfig::Http(_) if is_sandbox(globals) => {
+            Ok(Box::new(LocalStore::new(beside(&config.file, ".setpoint/state.json"))))
+        }
+        StateConfig::Http(_) => Err(Failure::new("`state.url` is not available in this version")),
+    }
+}
+
+/// What a command works with.
+pub(crate) struct Context {
+    /// The flags of all commands.
+    pub(crate) globals: Globals,
+    /// The configuration, with the sandbox's addresses where it stands in.
+    pub(crate) config: Config,
+    /// The credentials.
+    pub(crate) keys: Keys,
+    /// Where the record is.
+    pub(crate) store: Box<dyn StateStore>,
+    /// Ctrl-C and SIGTERM.
+    pub(crate) interrupts: Interrupts,
+    /// Who runs this.
+    pub(crate) actor: Actor,
+    /// Counts the requests of all clients.
+    pub(crate) counter: Arc<Counter>,
+    /// Bounds the requests of all clients.
+    pub(crate) parallelism: Arc<Semaphore>,
+    /// When this run began.
+    pub(crate) started: Timestamp,
+    #[cfg(feature = "sandbox")]
+    sandbox: Option<crate::sandbox::Sandbox>,
+}
+
+impl Context {
+    /// Puts everything together; nothing is asked of either side yet.
+    pub(crate) async fn open(globals: Globals) -> Result<Self> {
+        let interrupts = Interrupts::listen()?;
+        let config = load(&globals.config)?;
+        #[cfg(feature = "sandbox")]
+        let (config, sandbox) = super::embedded::replace(config, &globals).await?;
+        let keys = if is_sandbox(&globals) {
+            Keys::Sandbox
+        } else {
+            Keys::Configured
+        };
+        let store = open_store(&config, &globals).await?;
+        Ok(Self {
+            keys,
+            store,
+            interrupts,
+            actor: Actor::from_env(),
+            counter: Arc::default(),
+            parallelism: Arc::new(Semaphore::new(globals.parallelism.get())),
+            started: Timestamp::now(),
+            #[cfg(feature = "sandbox")]
+            sandbox,
+            config,
+            globals,
+        })
+    }
+
+    /// Ends what was started. How the command ended counts, unless it ended well and this does not.
+    pub(crate) async fn close(self, ended: Result<Exit>) -> Result<Exit> {
+        #[cfg(feature = "sandbox")]
+        if let Some(sandbox) = self.sandbox {
+            let stopped = sandbox.stop().await;
+            if ended.is_ok() {
+                stopped.map_err(|error| Failure::of(&error).context("the sandbox cannot keep its world"))?;
+            }
+        }
+        ended
+    }
+
+    /// What the configuration allows.
+    pub(crate) fn policy(&self, command: Command) -> Policy {
+        Policy {
+            admin_session: self.config.gitlab.admin_session.is_some(),
+            sign_in: self.config.droid.sign_in,
+            can_load_secret: self.config.secret.load.is_some(),
+            allow_replace: self.config.replace_application,
+            guards: self.config.guards,
+            ..Policy::new(command)
+        }
+    }
+
+    /// The record, or a new one where there is none yet.
+    pub(crate) async fn record(&self) -> Result<RecordedState> {
+        let sandbox = is_sandbox(&self.globals);
+        match self.store.read().await? {
+            Some(record) => {
+                state::check_world(&record, sandbox, &self.store.place())?;
+                Ok(record)
+            }
+            None => Ok(state::new_record(sandbox)?),
+        }
+    }
+
+    /// What a plan is made with.
+    pub(crate) fn environment(&self) -> Environment {
+        Environment {
+            created_at: self.started,
+            config_digest: self.config.digest.clone(),
+            gitlab_url: bare(&self.config.gitlab.url),
+            factory_url: bare(&self.config.factory.api_url),
+        }
+    }
+
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> Requests {
+        let side = |side| {
+            let counts = self.counter.of(side);
+            SideRequests {
+                reads: counts.reads,
+                writes: counts.writes,
+            }
+        };
+        Requests {
+            gitlab: side(Side::Gitlab),
+            factory: side(Side::Factory),
+            other: side(Side::Other),
+        }
+    }
+}
+
+/// A URL without its final slash.
+fn bare(url: &url::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}

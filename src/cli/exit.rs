@@ -1,0 +1,40 @@
+//! Exit codes, in one place: scripts branch on them.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: an error; wrong flags included.
+    Error,
+    /// 2: there are differences, for `plan --detailed-exitcode` and `drift`.
+    Differences,
+    /// 3: applied what could be, something is left.
+    Left,
+    /// 4: refused before the first write.
+    Refused,
+    /// 130: a second interrupt ended the program on the spot, as a shell reports it.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Differences => 2,
+            Self::Left => 3,
+            Self::Refused => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,112 @@
+//! The flags that every command has.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+/// Flags of all commands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Configuration file
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "setpoint.toml")]
+    pub(crate) config: PathBuf,
+
+    /// Use the embedded GitLab and Factory; they keep their world in FILE
+    /// [default: .setpoint/sandbox.json]
+    #[cfg(feature = "sandbox")]
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub(crate) sandbox: Option<Option<PathBuf>>,
+
+    /// Form of what goes to standard output
+    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = Format::Human)]
+    pub(crate) format: Format,
+
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+
+    /// Log what is done to standard error; repeat for more
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+
+    /// Say nothing on standard error but errors and questions
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Form of the log
+    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    /// How many requests may be under way at once
+    #[arg(long, global = true, value_name = "N", default_value = "8")]
+    pub(crate) parallelism: NonZeroUsize,
+
+    /// How long to wait for the state lock, such as 30s or 5m
+    #[arg(long, global = true, value_name = "DUR", default_value = "0s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+}
+
+// The values speak for themselves: with a description each, `--help` would give every one a line.
+
+/// Form of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Settles it for the whole process.
+    pub(crate) fn choose(self) {
+        match self {
+            // What the environment says (NO_COLOR, CLICOLOR_FORCE, TERM) is anstream's to find out.
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "it is no duration; write 30s, 5m or 1h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+    use std::time::Duration;
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("-5m").is_err());
+        assert!(duration("soon").is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! Ctrl-C and SIGTERM, in two stages. While nothing has been written yet the first ends the command; while a plan is
+//! carried out it lets the requests under way finish and be recorded, and begins nothing new. The second ends the
+//! program on the spot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use super::error::{Failure, Result};
+use super::exit::Exit;
+use super::term;
+use crate::executor::{Stop, StopReason};
+
+/// Listens for the whole run of a command.
+pub(crate) struct Interrupts {
+    stop: Arc<Stop>,
+    writing: Arc<AtomicBool>,
+    seen: watch::Receiver<bool>,
+}
+
+impl Interrupts {
+    /// Begins to listen.
+    pub(crate) fn listen() -> Result<Self> {
+        let mut signals = Signals::new().map_err(|error| Failure::of(&error).context("signals cannot be watched"))?;
+        let (first, seen) = watch::channel(false);
+        let stop = Arc::new(Stop::new());
+        let writing = Arc::new(AtomicBool::new(false));
+        let interrupts = Self {
+            stop: Arc::clone(&stop),
+            writing: Arc::clone(&writing),
+            seen,
+        };
+        tokio::spawn(async move {
+            signals.next().await;
+            if writing.load(Ordering::SeqCst) {
+                stop.request(StopReason::Interrupted);
+                term::err(
+                    "\nInterrupted. What is under way is finished and recorded, nothing new begins.\n\
+                     Interrupt again to end at once.\n",
+                );
+            }
+            let _ = first.send(true);
+            signals.next().await;
+            std::process::exit(Exit::Interrupted.code().into());
+        });
+        Ok(interrupts)
+    }
+
+    /// What the executor looks at before it begins anything.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// From here on the first interrupt asks the executor to stop.
+    pub(crate) fn writing_begins(&self) {
+        self.writing.store(true, Ordering::SeqCst);
+    }
+
+    /// Does something that may be given up at any point because it writes to neither side.
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            ended = work => ended,
+            () = self.first() => Err(Failure::new("interrupted before anything was changed")),
+        }
+    }
+
+    /// Waits for the first interrupt.
+    pub(crate) async fn first(&self) {
+        let mut seen = self.seen.clone();
+        if seen.wait_for(|seen| *seen).await.is_err() {
+            // The listener lives as long as the runtime; without it nothing can interrupt.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Where credentials come from: the references of the configuration, or the fixed and fake ones of the sandbox.
+
+use super::error::{Failure, Result};
+use crate::secrets::{Secret, SecretRef};
+
+/// Where credentials come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// The references of the configuration are followed.
+    Configured,
+    /// No reference is followed; the sandbox's own credentials stand in.
+    Sandbox,
+}
+
+/// Which credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    GitlabToken,
+    AdminPassword,
+    AdminTotp,
+    DroidPassword,
+    DroidTotp,
+    FactoryToken,
+}
+
+impl Key {
+    /// Its place in the configuration.
+    fn name(self) -> &'static str {
+        match self {
+            Self::GitlabToken => "gitlab.token",
+            Self::AdminPassword => "gitlab.admin_session.password",
+            Self::AdminTotp => "gitlab.admin_session.totp_secret",
+            Self::DroidPassword => "user.password",
+            Self::DroidTotp => "user.totp_secret",
+            Self::FactoryToken => "factory.token",
+        }
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn of_sandbox(self) -> Option<Secret> {
+        use crate::sandbox::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN};
+        let text = match self {
+            Self::GitlabToken => ROOT_TOKEN,
+            Self::AdminPassword => ROOT_PASSWORD,
+            Self::DroidPassword => DROID_PASSWORD,
+            Self::FactoryToken => FACTORY_KEY,
+            Self::AdminTotp | Self::DroidTotp => return None,
+        };
+        Some(Secret::new(text))
+    }
+}
+
+impl Keys {
+    /// The credential, or none where the reference yields nothing or there is no reference.
+    pub(crate) async fn find(self, key: Key, reference: Option<&SecretRef>) -> Result<Option<Secret>> {
+        let Some(reference) = reference else {
+            return Ok(None);
+        };
+        #[cfg(feature = "sandbox")]
+        if self == Self::Sandbox {
+            return Ok(key.of_sandbox());
+        }
+        reference
+            .resolve()
+            .await
+            .map_err(|error| Failure::from(error).context(format!("`{}` cannot be read", key.name())))
+    }
+
+    /// The credential, which has to be there.
+    pub(crate) async fn need(self, key: Key, reference: &SecretRef) -> Result<Secret> {
+        self.find(key, Some(reference)).await?.ok_or_else(|| {
+            let (what, hint) = match reference {
+                SecretRef::Env(name) => (
+                    format!("the environment variable {name} is not set, or empty"),
+                    format!("set {name}"),
+                ),
+                other => (
+                    format!("{other} gives nothing"),
+                    format!("see to it that {other} gives it"),
+                ),
+            };
+            Failure::new(format!("there is no `{}`: {what}", key.name())).hint(format!(
+                "{hint}; to try Setpoint without any credentials, add --sandbox"
+            ))
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! The terminal: data on standard output, everything else on standard error, and questions to the person there.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use super::error::{Failure, Result};
+
+/// Writes data to standard output. A reader that went away (`| head`) is no error: there is nobody left to tell.
+pub(crate) fn out(text: &str) -> Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(error.to_string()).context("standard output cannot be written"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes to standard error, as far as that is possible.
+pub(crate) fn err(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Whether a person can be asked: questions go to standard error, answers come from standard input.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks, and gives the line that was typed, without spaces around it; none at the end of input.
+pub(crate) async fn ask(question: String) -> Result<Option<String>> {
+    err(&question);
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|read| (read, line))
+    })
+    .await
+    .map_err(|error| Failure::of(&error))?;
+    match line {
+        Ok((0, _)) => Ok(None),
+        Ok((_, line)) => Ok(Some(line.trim().to_owned())),
+        Err(error) => Err(Failure::new(error.to_string()).context("standard input cannot be read")),
+    }
+}
+
+/// Asks for the one word that means yes: `yes`. Without a terminal it is an error that names the flag which answers instead.
+pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
+    if !can_ask() {
+        return Err(
+            Failure::refused("this needs a confirmation, and there is no terminal to ask on").hint(format!(
+                "pass {flag} to go on without being asked, or run it on a terminal"
+            )),
+        );
+    }
+    let answer = ask(format!("\n{question}\n  Only `yes` is taken as consent.\n\n  Answer: ")).await?;
+    err("\n");
+    Ok(answer.as_deref() == Some("yes"))
+}
+
+/// A sign of life on standard error for what takes over a second; nothing where that is no terminal or `quiet`.
+pub(crate) struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    /// Begins. It shows itself after a second.
+    pub(crate) fn start(message: &'static str, quiet: bool) -> Self {
+        if quiet || !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = indicatif::ProgressBar::with_draw_target(None, indicatif::ProgressDrawTarget::hidden());
+        bar.set_message(message);
+        let shown = bar.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if !shown.is_finished() {
+                shown.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+                shown.enable_steady_tick(Duration::from_millis(120));
+            }
+        });
+        Self(Some(bar))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The human form of a plan, after Terraform's: a legend of the symbols in use, a block for each change, warnings,
+//! and one line that sums up. Everything that colour says, words or symbols say too.
+
+use std::fmt::Write as _;
+
+use super::attributes;
+use super::style::{ATTENTION, BOLD, DELETE, of, paint};
+use super::text::{count, sanitize, wrap};
+use super::words::{finding, headline, status_in_words};
+use crate::model::{Actions, Address, Attested, Change, Origin, Plan};
+
+const WIDTH: usize = 80;
+
+/// A plan, as `plan`, `apply`, `rotate` and `destroy` show it.
+pub fn plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    if plan.changes.is_empty() {
+        let _ = writeln!(
+            out,
+            "{}",
+            paint(BOLD, "No changes. GitLab and Factory are as the configuration says.")
+        );
+    } else {
+        out.push_str("Setpoint plans these changes:\n");
+        legend(&mut out, &plan.changes);
+        blocks(&mut out, &plan.changes, headline);
+    }
+    attested(&mut out, &plan.attested);
+    warnings(&mut out, plan);
+    refusals(&mut out, plan);
+    if !plan.changes.is_empty() {
+        let _ = write!(out, "\n{}\n", summary_line(plan));
+    }
+    out
+}
+
+/// The findings of `drift`: what the live sides changed apart from what the configuration still waits to have applied.
+pub fn drift(plan: &Plan) -> String {
+    let mut out = String::new();
+    let (pending, drifted): (Vec<Change>, Vec<Change>) = plan
+        .changes
+        .iter()
+        .cloned()
+        .partition(|change| change.origin == Origin::Pending);
+    if drifted.is_empty() {
+        let _ = writeln!(out, "{}", paint(BOLD, "No drift. Nothing changed outside of Setpoint."));
+    } else {
+        let _ = writeln!(
+            out,
+            "{} Changed outside of Setpoint, or never recorded.\nThe lines show what `setpoint apply` would change back:",
+            paint(ATTENTION, "Drift.")
+        );
+        legend(&mut out, &drifted);
+        blocks(&mut out, &drifted, finding);
+    }
+    if !pending.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{} In the configuration, and not applied yet:",
+            paint(BOLD, "Pending.")
+        );
+        legend(&mut out, &pending);
+        blocks(&mut out, &pending, headline);
+    }
+    attested(&mut out, &plan.attested);
+    warnings(&mut out, plan);
+    let _ = write!(
+        out,
+        "\n{} {} drifted, {} pending, {} unchanged.\n",
+        paint(BOLD, "Drift:"),
+        plan.summary.drifted,
+        plan.summary.pending,
+        plan.summary.unchanged
+    );
+    out
+}
+
+/// `Plan: 3 to create, 1 to update.` and so on: zeros are left out, unless all are.
+fn summary_line(plan: &Plan) -> String {
+    let s = plan.summary;
+    let mut parts = Vec::new();
+    for (number, word) in [
+        (s.create, "to create"),
+        (s.update, "to update"),
+        (s.replace, "to replace"),
+        (s.delete, "to delete"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    parts.push(format!("{} unchanged", s.unchanged));
+    let mut line = format!("{} {}.", paint(BOLD, "Plan:"), parts.join(", "));
+    if s.operator > 0 {
+        let _ = write!(line, " {} for an operator.", s.operator);
+    }
+    if s.blocked > 0 {
+        let _ = write!(line, " {} blocked.", s.blocked);
+    }
+    line
+}
+
+fn legend(out: &mut String, changes: &[Change]) {
+    for (actions, meaning) in [
+        (Actions::Create, "create"),
+        (Actions::Update, "update in place"),
+        (Actions::Replace, "replace: create the new one, then delete the old one"),
+        (Actions::Delete, "delete"),
+    ] {
+        if changes.iter().any(|change| change.actions == actions) {
+            let _ = writeln!(out, "{} {meaning}", symbol(actions));
+        }
+    }
+}
+
+/// The symbol in its column of three.
+fn symbol(actions: Actions) -> String {
+    let text = actions.symbol();
+    format!("{}{}", " ".repeat(3 - text.len().min(3)), paint(of(actions), text))
+}
+
+fn blocks(out: &mut String, changes: &[Change], remark: fn(&Change) -> String) {
+    let mut rest = changes;
+    while let Some((first, _)) = rest.split_first() {
+        let run = rest.iter().take_while(|change| is_alike(first, change)).count();
+        let (group, after) = rest.split_at(run.max(1));
+        rest = after;
+        out.push('\n');
+        let subject = if group.len() > 1 {
+            count(group.len() as u64, "repository", "repositories")
+        } else {
+            sanitize(&first.address.to_string()).into_owned()
+        };
+        let text = format!("{subject} {}", plural(remark(first), group.len()));
+        let _ = writeln!(out, "{}", paint(BOLD, &wrap(&text, WIDTH, "  # ", "  #   ")));
+        for change in group {
+            block(out, change);
+        }
+    }
+}
+
+/// Repositories that differ in nothing but their path are shown together.
+fn is_alike(one: &Change, other: &Change) -> bool {
+    let terse = |change: &Change| {
+        matches!(change.address, Address::Repository(_)) && change.notes.is_empty() && !speaks(change)
+    };
+    terse(one)
+        && terse(other)
+        && (one.actions, one.status, one.origin, one.reason)
+            == (other.actions, other.status, other.origin, other.reason)
+}
+
+/// Whether the attributes say more than that a repository is enabled or disabled.
+fn speaks(change: &Change) -> bool {
+    let is_plain = matches!(change.address, Address::Repository(_)) && change.actions != Actions::Update;
+    change
+        .attributes
+        .iter()
+        .any(|attribute| !(is_plain && attribute.path == "enabled"))
+}
+
+fn plural(remark: String, number: usize) -> String {
+    if number < 2 {
+        return remark;
+    }
+    let mut words: Vec<&str> = remark.split(' ').collect();
+    if let Some(first) = words.first_mut() {
+        *first = match *first {
+            "is" => "are",
+            "has" => "have",
+            other => other,
+        };
+    }
+    words
+        .join(" ")
+        .replace(": it does ", ": they do ")
+        .replace(": it is ", ": they are ")
+        .replace(": it has ", ": they have ")
+        .replace("cannot see it", "cannot see them")
+        .replace("about it", "about them")
+}
+
+fn block(out: &mut String, change: &Change) {
+    let _ = writeln!(
+        out,
+        "{} {}{}",
+        symbol(change.actions),
+        sanitize(&change.address.to_string()),
+        status_in_words(change.status),
+    );
+    if speaks(change) {
+        for line in attributes::lines(change.actions, &change.attributes) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    for note in &change.notes {
+        let _ = writeln!(out, "{}", wrap(&sanitize(note), WIDTH, "      note: ", "            "));
+    }
+}
+
+fn attested(out: &mut String, attested: &[Attested]) {
+    if attested.is_empty() {
+        return;
+    }
+    out.push_str("\nAs people attested; Factory was not asked:\n");
+    let said = |one: &Attested| format!("attested on {} by {}", one.at.strftime("%Y-%m-%d"), sanitize(&one.by));
+    let mut rest = attested;
+    while let Some((first, _)) = rest.split_first() {
+        let alike = |one: &&Attested| one.address.kind() == first.address.kind() && said(one) == said(first);
+        let run = rest.iter().take_while(alike).count().max(1);
+        rest = &rest[run..];
+        let subject = if run > 1 {
+            count(run as u64, "repository", "repositories")
+        } else {
+            sanitize(&first.address.to_string()).into_owned()
+        };
+        let _ = writeln!(out, "    {subject}: {}", said(first));
+    }
+}
+
+fn warnings(out: &mut String, plan: &Plan) {
+    for warning in &plan.warnings {
+        let mut text = String::new();
+        if let Some(address) = &warning.address {
+            let _ = write!(text, "{}: ", sanitize(&address.to_string()));
+        }
+        text.push_str(&sanitize(&warning.message));
+        let wrapped = wrap(&text, WIDTH, "         ", "         ");
+        let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
+    }
+}
+
+fn refusals(out: &mut String, plan: &Plan) {
+    for refusal in &plan.refusals {
+        let text = wrap(&sanitize(&refusal.message), WIDTH, "         ", "         ");
+        let hint = wrap(&sanitize(&refusal.hint), WIDTH, "         ", "         ");
+        let _ = writeln!(
+            out,
+            "\n{} {}\n{hint}",
+            paint(DELETE.bold(), "Refused:"),
+            text.trim_start()
+        );
+    }
+}

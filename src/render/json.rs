@@ -1,0 +1,100 @@
+//! The JSON forms. Their keys are an interface: keys may be added, none changes its meaning.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::{ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning};
+
+/// The version of all JSON forms. The number before the dot goes up when a key changes its meaning or goes away.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// What a plan was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// When.
+    pub created_at: Timestamp,
+    /// `sha256:` and the digest of the configuration file.
+    pub config_digest: String,
+    /// Where GitLab was asked.
+    pub gitlab_url: String,
+    /// Where Factory was asked.
+    pub factory_url: String,
+}
+
+/// A plan as `--format json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlanDocument<'a> {
+    /// `1.0`.
+    pub format_version: &'static str,
+    /// The version of the program.
+    pub setpoint_version: &'static str,
+    /// When the plan was made, RFC 3339.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// What the plan is for.
+    pub command: Command,
+    /// Digest of the configuration file.
+    pub config_digest: &'a str,
+    /// Where GitLab was asked.
+    pub gitlab_url: &'a str,
+    /// Where Factory was asked.
+    pub factory_url: &'a str,
+    /// What differs, sorted by address.
+    pub changes: &'a [Change],
+    /// What does not, sorted by address.
+    pub unchanged: &'a [crate::model::Address],
+    /// What the reader should know.
+    pub warnings: &'a [Warning],
+    /// Counts.
+    pub summary: PlanSummary,
+    /// What is unchanged only because a person said so.
+    #[serde(skip_serializing_if = "<[Attested]>::is_empty")]
+    pub attested: &'a [Attested],
+}
+
+impl<'a> PlanDocument<'a> {
+    /// Of a plan.
+    pub fn new(plan: &'a Plan, environment: &'a Environment) -> Self {
+        let Plan {
+            command,
+            changes,
+            unchanged,
+            warnings,
+            summary,
+            attested,
+            refusals: _,
+        } = plan;
+        Self {
+            format_version: FORMAT_VERSION,
+            setpoint_version: env!("CARGO_PKG_VERSION"),
+            created_at: environment.created_at,
+            command: *command,
+            config_digest: &environment.config_digest,
+            gitlab_url: &environment.gitlab_url,
+            factory_url: &environment.factory_url,
+            changes,
+            unchanged,
+            warnings,
+            summary: *summary,
+            attested,
+        }
+    }
+}
+
+/// The report of an apply.
+pub fn apply_report(run_id: impl Into<String>, outcomes: Vec<ChangeOutcome>) -> ApplyReport {
+    ApplyReport {
+        format_version: FORMAT_VERSION.to_owned(),
+        run_id: run_id.into(),
+        summary: OutcomeSummary::of(&outcomes),
+        outcomes,
+    }
+}
+
+/// A value as indented JSON with a line feed at its end.
+pub fn to_json<T: Serialize>(value: &T) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    text.push('\n');
+    text
+}

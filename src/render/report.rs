@@ -1,0 +1,131 @@
+//! What became of an apply, for people: a line as each change ends, and a sum at the end.
+
+use std::fmt::Write as _;
+
+use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
+use super::text::{count, sanitize, wrap};
+use super::words::participle;
+use crate::model::{ApplyReport, ChangeOutcome, Outcome, Plan};
+
+/// How many requests a run took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// To GitLab.
+    pub gitlab: SideRequests,
+    /// To Factory.
+    pub factory: SideRequests,
+    /// To anything else, such as a state backend.
+    pub other: SideRequests,
+}
+
+/// Requests to one side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SideRequests {
+    /// Those that change nothing.
+    pub reads: u64,
+    /// All others.
+    pub writes: u64,
+}
+
+/// The line that is shown as a change ends.
+pub fn progress(outcome: &ChangeOutcome) -> String {
+    let address = sanitize(&outcome.address.to_string()).into_owned();
+    let done = participle(&outcome.address, outcome.actions);
+    match outcome.outcome {
+        Outcome::Done => format!("{}: {done}\n", paint(BOLD, &address)),
+        Outcome::Failed => format!("{}: {}\n", paint(BOLD, &address), paint(DELETE, "failed")),
+        Outcome::Skipped => format!("{}: skipped\n", paint(BOLD, &address)),
+        Outcome::Operator => format!("{}: waits for an operator\n", paint(BOLD, &address)),
+        Outcome::Blocked => format!("{}: blocked\n", paint(BOLD, &address)),
+    }
+}
+
+/// The report at the end of an apply.
+pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
+    let mut out = String::new();
+    let left: Vec<&ChangeOutcome> = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.outcome != Outcome::Done)
+        .collect();
+    for (kind, title) in [
+        (Outcome::Failed, "Failed:"),
+        (Outcome::Skipped, "Skipped:"),
+        (Outcome::Operator, "Left to an operator:"),
+        (Outcome::Blocked, "Blocked:"),
+    ] {
+        let of_kind: Vec<_> = left.iter().filter(|outcome| outcome.outcome == kind).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let style = if kind == Outcome::Failed {
+            DELETE.bold()
+        } else {
+            ATTENTION
+        };
+        let _ = writeln!(out, "\n{}", paint(style, title));
+        for outcome in of_kind {
+            let _ = writeln!(out, "  {}", sanitize(&outcome.address.to_string()));
+            if let Some(error) = why(plan, outcome) {
+                let _ = writeln!(out, "{}", wrap(&sanitize(&error), 80, "      ", "      "));
+            }
+        }
+    }
+    let _ = write!(out, "\n{}\n{}\n", sum(report), paint(DIM, &requests_line(requests)));
+    out
+}
+
+/// What went wrong, or what a change waits for, with the notes of the plan where the outcome says nothing itself.
+fn why(plan: &Plan, outcome: &ChangeOutcome) -> Option<String> {
+    outcome.error.clone().or_else(|| {
+        let change = plan.changes.iter().find(|change| change.address == outcome.address)?;
+        Some(super::reason_in_words(change.reason).to_owned())
+    })
+}
+
+fn sum(report: &ApplyReport) -> String {
+    let s = report.summary;
+    if s.is_complete() {
+        return format!(
+            "{} {} done.",
+            paint(CREATE.bold(), "Apply complete:"),
+            count(s.done, "change", "changes")
+        );
+    }
+    let mut parts = vec![format!("{} done", s.done)];
+    for (number, word) in [
+        (s.failed, "failed"),
+        (s.skipped, "skipped"),
+        (s.operator, "left to an operator"),
+        (s.blocked, "blocked"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    format!("{} {}.", paint(ATTENTION, "Apply incomplete:"), parts.join(", "))
+}
+
+fn requests_line(requests: Requests) -> String {
+    let Requests { gitlab, factory, other } = requests;
+    let total = [gitlab, factory, other]
+        .iter()
+        .map(|side| side.reads + side.writes)
+        .sum();
+    let mut sides = Vec::new();
+    for (name, side) in [("GitLab", gitlab), ("Factory", factory), ("elsewhere", other)] {
+        if side.reads + side.writes > 0 {
+            sides.push(format!(
+                "{name} {} and {}",
+                count(side.reads, "read", "reads"),
+                count(side.writes, "write", "writes")
+            ));
+        }
+    }
+    let sides = if sides.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", sides.join(", "))
+    };
+    format!("{}{sides}.", count(total, "request", "requests"))
+}
