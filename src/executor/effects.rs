@@ -34,7 +34,7 @@ pub struct Effects<'a> {
     /// The person who is asked to do a step.
     pub operator: &'a dyn Operator,
     /// Now.
-    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+    pub clock: &'a dyn Fn() -> Timestamp,
 }
 
 /// Where the application's secret is kept (`application.secret`).
@@ -64,13 +64,11 @@ pub enum Answer {
     Later,
 }
 
-/// A step as it is put before a person.
+/// A card that is put before a person.
 #[derive(Debug)]
-pub struct StepContext<'a> {
-    /// The change that it belongs to.
-    pub address: &'a Address,
-    /// The step.
-    pub step: &'a OperatorStep,
+pub struct Card<'a> {
+    /// The step with the change that it belongs to. One, but for repositories: these come all on one card.
+    pub steps: Vec<(&'a Address, &'a OperatorStep)>,
     /// The application's public id, where the step is about the application: an application that this very run
     /// created has none in the plan.
     pub application: Option<&'a ApplicationUid>,
@@ -83,8 +81,8 @@ pub struct StepContext<'a> {
 /// A person, or the absence of one.
 #[async_trait]
 pub trait Operator: Send + Sync {
-    /// Asks for one step. Steps are asked for one at a time, in the plan's order.
-    async fn ask(&self, step: StepContext<'_>) -> Answer;
+    /// Asks for what is on one card. Cards come one at a time, in the plan's order, while nothing else is running.
+    async fn ask(&self, card: Card<'_>) -> Answer;
 }
 
 /// The operator where there is no terminal: everything is left for later.
@@ -93,7 +91,7 @@ pub struct NobodyThere;
 
 #[async_trait]
 impl Operator for NobodyThere {
-    async fn ask(&self, _: StepContext<'_>) -> Answer {
+    async fn ask(&self, _: Card<'_>) -> Answer {
         Answer::Later
     }
 }
@@ -163,7 +161,7 @@ impl Options<'_> {
 /// Progress, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A change begins.
+    /// The writes of a change begin. A change that is a person's alone has none.
     Started(Address),
     /// A change ended. Changes that were never begun end too.
     Finished(ChangeOutcome),

@@ -1,5 +1,38 @@
 //! Walks a plan in dependency order and takes no decision that the plan has not taken.
+//!
+//! Each write is announced in the state record before it goes out and struck off together with what the answer said.
+//! So whatever ends a run, the record holds either the result of a write or its announcement, and the next run can
+//! look up what became of it. A fresh secret lives in memory only: it goes from GitLab's answer to the vault and then
+//! to Factory.
 
+mod application;
+mod attest;
 mod effects;
+mod factory;
+mod ledger;
+mod run;
+mod user;
+mod walk;
 
-pub use effects::{Answer, Effects, Event, NobodyThere, Operator, Options, SecretVault, StepContext, Stop, StopReason};
+#[cfg(test)]
+mod tests;
+
+pub use attest::attest;
+pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, SecretVault, Stop, StopReason};
+
+use crate::model::{ChangeOutcome, Plan, RecordedState};
+use crate::state::StateStore;
+
+/// Carries the plan out, starting from this record, whose lock the caller holds. Gives one outcome for each change, in
+/// the plan's order; the record in the store is up to date when it returns.
+pub async fn execute(
+    plan: &Plan,
+    record: RecordedState,
+    effects: &Effects<'_>,
+    store: &dyn StateStore,
+    options: &Options<'_>,
+    observer: &dyn Fn(Event),
+) -> Vec<ChangeOutcome> {
+    let run = run::Run::new(plan, record, effects, store);
+    walk::Walk::new(plan, &run, options, observer).walk().await
+}

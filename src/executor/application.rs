@@ -1,0 +1,282 @@
+//! The application: created, edited in place, its secret renewed, and the old one of a replacement deleted.
+
+use super::run::{Failure, Fresh, Run, Step, describe, unrecorded};
+use crate::http;
+use crate::model::{
+    ApplicationEdit, ApplicationId, ApplicationRef, ApplicationUid, Change, DesiredApplication, ObservedApplication,
+    Operation, RecordedApplication, RecordedState,
+};
+use crate::secrets::Secret;
+
+impl Run<'_> {
+    pub(super) async fn perform_on_application(&self, change: &Change, operation: &Operation) -> Step {
+        match operation {
+            Operation::CreateApplication { application } => {
+                self.create_application(change, operation, application).await
+            }
+            Operation::EditApplication { application, edit } => {
+                self.edit_application(change, operation, application, edit).await
+            }
+            Operation::RenewSecret { application } => self.renew_secret(change, operation, application).await,
+            Operation::DeleteApplication { id, uid } => {
+                let request = self.effects.gitlab.delete_application(*id, uid);
+                self.announced(&change.address, operation, request, |record, ()| {
+                    record.superseded.remove(id);
+                    if record.application.as_ref().is_some_and(|app| app.id == *id) {
+                        record.application = None;
+                    }
+                })
+                .await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which applications are there is recorded before the creation, so that one whose answer was lost can be told
+    /// from all others.
+    async fn create_application(&self, change: &Change, operation: &Operation, desired: &DesiredApplication) -> Step {
+        let before = self
+            .effects
+            .gitlab_read
+            .applications()
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        let mut intent = self.intent(&change.address, operation);
+        intent.applications_before = before.iter().map(|app| app.id).collect();
+        self.ledger.announce(vec![intent.clone()], |_| {}).await?;
+        match self.effects.gitlab.create_application(desired).await {
+            Ok((created, secret)) => {
+                let saved = self.keep(secret).await;
+                let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
+                self.adopt(change, operation, desired, &created, fingerprint).await?;
+                saved.map_err(|why| {
+                    Failure(format!(
+                        "the application was created, but its secret could not be saved: {why}; the next run renews it"
+                    ))
+                })
+            }
+            Err(error) if error.may_have_been_processed() => {
+                let known = intent.applications_before;
+                let new = self.find_created(desired, |id| known.contains(&id)).await;
+                self.settle_lost_creation(change, operation, desired, &error, new).await
+            }
+            Err(error) => Err(self.refused(&change.address, operation, &error).await),
+        }
+    }
+
+    /// The one application that was not there before and is as it was to be created.
+    async fn find_created(
+        &self,
+        desired: &DesiredApplication,
+        was_there: impl Fn(ApplicationId) -> bool,
+    ) -> Option<ObservedApplication> {
+        let mut found: Vec<_> = self.effects.gitlab_read.applications().await.ok()?;
+        found
+            .retain(|app| !was_there(app.id) && app.name == desired.name && app.redirect_uris == desired.redirect_uris);
+        if found.len() == 1 { found.pop() } else { None }
+    }
+
+    /// The answer to a creation was lost, and with it the secret.
+    async fn settle_lost_creation(
+        &self,
+        change: &Change,
+        operation: &Operation,
+        desired: &DesiredApplication,
+        error: &http::Error,
+        new: Option<ObservedApplication>,
+    ) -> Step {
+        let Some(new) = new else {
+            return Err(self.refused(&change.address, operation, error).await);
+        };
+        self.adopt(change, operation, desired, &new, None).await?;
+        Err(Failure(format!(
+            "{}; the application was created, but its secret was lost with the answer: the next run renews it",
+            describe(error)
+        )))
+    }
+
+    /// Records a created application, and in a replacement the old one as superseded, which must not be forgotten
+    /// before it is deleted.
+    async fn adopt(
+        &self,
+        change: &Change,
+        operation: &Operation,
+        desired: &DesiredApplication,
+        created: &ObservedApplication,
+        secret_fingerprint: Option<String>,
+    ) -> Step {
+        let old: Vec<_> = change.operations.iter().filter_map(deletion).collect();
+        self.set_created_application(created.id, created.uid.clone());
+        self.ledger
+            .settle(&change.address, operation, |record| {
+                record.superseded.extend(old);
+                record.application = Some(RecordedApplication {
+                    id: created.id,
+                    uid: created.uid.clone(),
+                    name: desired.name.clone(),
+                    redirect_uris: desired.redirect_uris.clone(),
+                    confidential: desired.confidential,
+                    scopes: Some(desired.scopes.clone()),
+                    // GitLab's API makes an application untrusted, whatever it is sent.
+                    trusted: Some(false),
+                    trusted_attested: None,
+                    secret_fingerprint,
+                });
+            })
+            .await
+            .map_err(unrecorded)
+    }
+
+    async fn edit_application(
+        &self,
+        change: &Change,
+        operation: &Operation,
+        reference: &ApplicationRef,
+        edit: &ApplicationEdit,
+    ) -> Step {
+        let (id, uid) = self.application(reference)?;
+        let Some(admin) = self.effects.admin else {
+            return Err(Failure(
+                "it takes an administrator's web session; configure gitlab.admin_session".to_owned(),
+            ));
+        };
+        let base = self.recorded_or_read(id, &uid).await?;
+        let request = admin.edit_application(id, edit);
+        self.announced(&change.address, operation, request, |record, ()| {
+            if let Some(application) = base {
+                record.application = Some(edited(application, edit));
+            }
+        })
+        .await
+    }
+
+    /// The record of this application; where there is none (it was found by its name), what GitLab shows of it.
+    async fn recorded_or_read(&self, id: ApplicationId, uid: &ApplicationUid) -> Step<Option<RecordedApplication>> {
+        let recorded = self.ledger.record().application.clone();
+        if recorded.as_ref().is_some_and(|app| app.id == id && &app.uid == uid) {
+            return Ok(recorded);
+        }
+        let applications = self
+            .effects
+            .gitlab_read
+            .applications()
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        Ok(applications
+            .into_iter()
+            .find(|app| app.id == id && &app.uid == uid)
+            .map(|app| RecordedApplication {
+                id,
+                uid: app.uid,
+                name: app.name,
+                redirect_uris: app.redirect_uris,
+                confidential: app.confidential,
+                scopes: app.scopes.known(),
+                trusted: app.trusted.known(),
+                trusted_attested: None,
+                secret_fingerprint: None,
+            }))
+    }
+
+    /// The recorded fingerprint goes with the announcement: from then on nobody can say which secret is in force.
+    async fn renew_secret(&self, change: &Change, operation: &Operation, reference: &ApplicationRef) -> Step {
+        let (id, uid) = self.application(reference)?;
+        let recorded = self.recorded_or_read(id, &uid).await?;
+        let before = recorded.as_ref().and_then(|app| app.secret_fingerprint.clone());
+        let intent = self.intent(&change.address, operation);
+        self.ledger
+            .announce(vec![intent], |record| {
+                if recorded.is_some() {
+                    record.application = recorded;
+                }
+                set_fingerprint(record, None);
+            })
+            .await?;
+        match self.effects.gitlab.renew_secret(id).await {
+            Ok(secret) => {
+                let saved = self.keep(secret).await;
+                let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
+                self.ledger
+                    .settle(&change.address, operation, |record| {
+                        set_fingerprint(record, fingerprint)
+                    })
+                    .await
+                    .map_err(unrecorded)?;
+                saved.map_err(|why| {
+                    Failure(format!(
+                        "the secret was renewed, but the new one could not be saved: {why}; the next run renews it again"
+                    ))
+                })
+            }
+            Err(error) => {
+                if !error.may_have_been_processed() {
+                    self.ledger
+                        .settle(&change.address, operation, |record| set_fingerprint(record, before))
+                        .await?;
+                    return Err(Failure::from(&error));
+                }
+                Err(Failure(format!(
+                    "{}; the secret may have been renewed, and the new one is lost: the next run renews it again",
+                    describe(&error)
+                )))
+            }
+        }
+    }
+
+    /// Keeps a fresh secret: in memory for Factory, and in the vault before anybody else has it.
+    async fn keep(&self, secret: Secret) -> Result<(), String> {
+        let result = self.effects.vault.save(&secret).await;
+        *self.fresh.borrow_mut() = Some(Fresh {
+            saved: self.effects.vault.saves() && result.is_ok(),
+            secret,
+        });
+        result
+    }
+
+    fn fresh_fingerprint(&self) -> Option<String> {
+        let lineage = self.ledger.record().lineage.clone();
+        let fresh = self.fresh.borrow();
+        fresh.as_ref().map(|fresh| fresh.secret.fingerprint(&lineage))
+    }
+}
+
+/// The application that a write deletes.
+pub(super) fn deletion(operation: &Operation) -> Option<(ApplicationId, ApplicationUid)> {
+    match operation {
+        Operation::DeleteApplication { id, uid } => Some((*id, uid.clone())),
+        _ => None,
+    }
+}
+
+fn set_fingerprint(record: &mut RecordedState, fingerprint: Option<String>) {
+    if let Some(application) = &mut record.application {
+        application.secret_fingerprint = fingerprint;
+    }
+}
+
+fn edited(mut application: RecordedApplication, edit: &ApplicationEdit) -> RecordedApplication {
+    let ApplicationEdit {
+        name,
+        redirect_uris,
+        trusted,
+        confidential,
+        scopes,
+    } = edit;
+    if let Some(name) = name {
+        application.name.clone_from(name);
+    }
+    if let Some(redirect_uris) = redirect_uris {
+        application.redirect_uris.clone_from(redirect_uris);
+    }
+    if let Some(confidential) = confidential {
+        application.confidential = *confidential;
+    }
+    if scopes.is_some() {
+        application.scopes.clone_from(scopes);
+    }
+    if trusted.is_some() {
+        application.trusted = *trusted;
+        application.trusted_attested = None;
+    }
+    application
+}

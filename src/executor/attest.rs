@@ -1,0 +1,72 @@
+//! A person's word in the record, bound to the values that it is about. Pure, because `apply` and `confirm` record the
+//! same way.
+
+use super::factory::forget_connection;
+use crate::model::{
+    ApplicationUid, Attestation, AuthorizedUser, OperatorStep, RecordedAuthorization, RecordedConnection,
+    RecordedRepository, RecordedState, UserId,
+};
+
+/// Records that a step was done.
+///
+/// `application` is the public id of the application that a step about one means, `secret_fingerprint` that of the
+/// secret that was to be typed in, `droid` the id of the droid. Fails, with the reason, where one of these is needed and
+/// not known; the record is then as it was.
+pub fn attest(
+    record: &mut RecordedState,
+    step: &OperatorStep,
+    attestation: &Attestation,
+    application: Option<&ApplicationUid>,
+    secret_fingerprint: Option<String>,
+    droid: Option<UserId>,
+) -> Result<(), String> {
+    let attested = Some(attestation.clone());
+    let needs_application = || "the application is not known yet".to_owned();
+    match step {
+        OperatorStep::SetTrusted { trusted, .. } => {
+            let application = application.ok_or_else(needs_application)?;
+            let recorded = record
+                .application
+                .as_mut()
+                .filter(|recorded| &recorded.uid == application)
+                .ok_or_else(|| "the application is not in the record; run `setpoint apply` first".to_owned())?;
+            recorded.trusted = Some(*trusted);
+            recorded.trusted_attested = attested;
+        }
+        OperatorStep::SaveConnection { domain, .. } => {
+            record.connection = Some(RecordedConnection {
+                domain: domain.clone(),
+                application: application.ok_or_else(needs_application)?.clone(),
+                secret_fingerprint,
+                attested,
+            });
+        }
+        OperatorStep::DeleteConnection => forget_connection(record),
+        OperatorStep::Authorize { username } => {
+            let connection = record.connection.as_ref();
+            let application = application
+                .cloned()
+                .or_else(|| connection.map(|connection| connection.application.clone()))
+                .ok_or_else(needs_application)?;
+            let secret_fingerprint =
+                secret_fingerprint.or_else(|| connection.and_then(|connection| connection.secret_fingerprint.clone()));
+            record.authorization = Some(RecordedAuthorization {
+                user: AuthorizedUser {
+                    id: droid.ok_or_else(|| "the droid's account is not known yet".to_owned())?,
+                    username: username.clone(),
+                },
+                application,
+                secret_fingerprint,
+                attested,
+            });
+        }
+        OperatorStep::EnableRepository { id, path } => {
+            let path = path.clone();
+            record.repositories.insert(*id, RecordedRepository { path, attested });
+        }
+        OperatorStep::DisableRepository { id, .. } => {
+            record.repositories.remove(id);
+        }
+    }
+    Ok(())
+}

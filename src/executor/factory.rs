@@ -1,0 +1,287 @@
+//! Factory's half: the connection, the authorization as the droid, and the repository selection in batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ledger::strike;
+use super::run::{Failure, Run, Step, describe, unrecorded};
+use crate::factory::FactoryWrite;
+use crate::model::{
+    Address, ApplicationRef, Change, IntegrationStatus, ObservedIntegration, Operation, ProjectId,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SecretSource,
+};
+use crate::secrets::Secret;
+
+/// As many ids as Factory takes in one call.
+pub(super) const BATCH: usize = 100;
+
+impl Run<'_> {
+    pub(super) async fn perform_on_factory(&self, change: &Change, operation: &Operation) -> Step {
+        match operation {
+            Operation::SaveConnection {
+                domain,
+                application,
+                secret,
+            } => {
+                self.save_connection(change, operation, domain, application, *secret)
+                    .await
+            }
+            Operation::DeleteConnection => {
+                let request = self.factory()?.delete_connection();
+                self.announced(&change.address, operation, request, |record, ()| {
+                    forget_connection(record);
+                })
+                .await
+            }
+            Operation::Authorize {
+                username,
+                redirect_uris,
+                ..
+            } => self.authorize(change, operation, username, redirect_uris).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn factory(&self) -> Step<&dyn FactoryWrite> {
+        self.effects.factory.ok_or_else(|| {
+            Failure("Factory is not written to under the `assisted` driver; make the plan again".to_owned())
+        })
+    }
+
+    /// The secret that Factory is to be given.
+    pub(super) async fn secret(&self, source: SecretSource) -> Step<Secret> {
+        match source {
+            SecretSource::Fresh => {
+                let fresh = self.fresh.borrow();
+                fresh
+                    .as_ref()
+                    .map(|fresh| fresh.secret.clone())
+                    .ok_or_else(|| Failure("this run got no secret from GitLab; the next run renews it".to_owned()))
+            }
+            SecretSource::Loaded => match self.effects.vault.load().await {
+                Ok(Some(secret)) => Ok(secret),
+                Ok(None) => Err(Failure("application.secret.load gives no secret any more".to_owned())),
+                Err(why) => Err(Failure(format!("application.secret.load failed: {why}"))),
+            },
+        }
+    }
+
+    async fn save_connection(
+        &self,
+        change: &Change,
+        operation: &Operation,
+        domain: &str,
+        application: &ApplicationRef,
+        source: SecretSource,
+    ) -> Step {
+        let factory = self.factory()?;
+        let (_, uid) = self.application(application)?;
+        let secret = self.secret(source).await?;
+        let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
+        let request = factory.save_connection(domain, &uid, &secret);
+        self.announced(&change.address, operation, request, |record, integration| {
+            record.connection = Some(RecordedConnection {
+                domain: domain.to_owned(),
+                application: uid.clone(),
+                secret_fingerprint: Some(fingerprint),
+                attested: None,
+            });
+            if integration.status != IntegrationStatus::Connected {
+                record.authorization = None;
+            }
+        })
+        .await
+    }
+
+    /// Through OAuth as the droid, and then the proof: Factory itself has to say that it is connected, and as whom.
+    async fn authorize(
+        &self,
+        change: &Change,
+        operation: &Operation,
+        username: &str,
+        redirect_uris: &BTreeSet<String>,
+    ) -> Step {
+        let factory = self.factory()?;
+        let Some(droid) = self.effects.droid else {
+            return Err(Failure(
+                "there is no way to sign in as the droid; configure user.password, or gitlab.admin_session".to_owned(),
+            ));
+        };
+        self.announce(&change.address, operation).await?;
+        let attempt = async {
+            let url = factory.start_authorization().await?;
+            let redirect = droid.authorize(&url, redirect_uris, username).await?;
+            factory.finish_authorization(&redirect).await
+        };
+        if let Err(error) = attempt.await {
+            return Err(self.refused(&change.address, operation, &error).await);
+        }
+        let integration = self.effects.factory_read.integration().await.map_err(|error| {
+            Failure(format!(
+                "the authorization went through, but Factory could not be asked whom it is connected as: {}",
+                describe(&error)
+            ))
+        })?;
+        let checked = self.check_connected(integration, username);
+        let result = match &checked {
+            Ok(_) => Ok(()),
+            Err(why) => Err(Failure(why.clone())),
+        };
+        self.ledger
+            .settle(&change.address, operation, |record| match checked {
+                Ok(authorization) => record.authorization = Some(authorization),
+                Err(_) => record.authorization = None,
+            })
+            .await
+            .map_err(unrecorded)?;
+        result
+    }
+
+    fn check_connected(
+        &self,
+        integration: Option<ObservedIntegration>,
+        username: &str,
+    ) -> Result<RecordedAuthorization, String> {
+        let Some(integration) = integration else {
+            return Err("Factory has no integration any more: it was deleted during the authorization".to_owned());
+        };
+        if integration.status != IntegrationStatus::Connected {
+            let detail = integration
+                .detail
+                .map(|detail| format!(": {detail}"))
+                .unwrap_or_default();
+            return Err(format!("Factory took the authorization and is not connected{detail}"));
+        }
+        let Some(user) = integration.user else {
+            return Err(format!(
+                "Factory is connected and does not say as whom; it should be `{username}`"
+            ));
+        };
+        let is_droid = user.username.eq_ignore_ascii_case(username) && self.droid().is_none_or(|id| id == user.id);
+        if !is_droid {
+            return Err(format!(
+                "Factory is connected as `{}` (user {}) and not as `{username}`{}",
+                user.username,
+                user.id,
+                self.droid().map(|id| format!(" (user {id})")).unwrap_or_default()
+            ));
+        }
+        let record = self.ledger.record();
+        let connection = record.connection.as_ref();
+        if let Some(saved) = connection
+            && saved.application != integration.application
+        {
+            return Err(format!(
+                "Factory uses the application {} and not {}: somebody saved another one meanwhile",
+                integration.application, saved.application
+            ));
+        }
+        Ok(RecordedAuthorization {
+            user,
+            application: integration.application,
+            secret_fingerprint: connection.and_then(|connection| connection.secret_fingerprint.clone()),
+            attested: None,
+        })
+    }
+
+    /// Enables and disables at most [`BATCH`] repositories: one group of announcements, one call, one record of what
+    /// became of each. The results are in the order of the changes.
+    pub(super) async fn set_repositories(&self, batch: &[(&Change, &Operation)]) -> Vec<Step> {
+        match self.try_set_repositories(batch).await {
+            Ok(results) => results,
+            Err(Failure(why)) => batch.iter().map(|_| Err(Failure(why.clone()))).collect(),
+        }
+    }
+
+    async fn try_set_repositories(&self, batch: &[(&Change, &Operation)]) -> Step<Vec<Step>> {
+        let factory = self.factory()?;
+        let (mut enable, mut disable) = (BTreeSet::new(), BTreeSet::new());
+        for (_, operation) in batch {
+            match operation {
+                Operation::EnableRepository { id } => enable.insert(*id),
+                Operation::DisableRepository { id } => disable.insert(*id),
+                _ => false,
+            };
+        }
+        let intents = batch
+            .iter()
+            .map(|(change, operation)| self.intent(&change.address, operation))
+            .collect();
+        self.ledger.announce(intents, |_| {}).await?;
+        let answers = match factory.set_repositories(&enable, &disable).await {
+            Ok(answers) => answers,
+            Err(error) if error.may_have_been_processed() => {
+                return Err(Failure(format!(
+                    "{}; it is not certain whether it was carried out: the next run looks it up",
+                    describe(&error)
+                )));
+            }
+            Err(error) => {
+                let dropped = self
+                    .ledger
+                    .commit(|record| {
+                        for (change, operation) in batch {
+                            strike(record, &change.address, operation);
+                        }
+                    })
+                    .await;
+                return Err(match dropped {
+                    Ok(()) => Failure::from(&error),
+                    Err(state) => Failure(format!("{}; besides, {state}", describe(&error))),
+                });
+            }
+        };
+        let results: Vec<Step> = batch
+            .iter()
+            .map(|(_, operation)| result_of(operation, &answers))
+            .collect();
+        self.ledger
+            .commit(|record| {
+                for ((change, operation), result) in batch.iter().zip(&results) {
+                    strike(record, &change.address, operation);
+                    if result.is_ok() {
+                        record_selection(record, &change.address, operation);
+                    }
+                }
+            })
+            .await
+            .map_err(unrecorded)?;
+        Ok(results)
+    }
+}
+
+fn result_of(operation: &Operation, answers: &BTreeMap<ProjectId, Result<bool, String>>) -> Step {
+    let (id, wanted) = match operation {
+        Operation::EnableRepository { id } => (id, true),
+        Operation::DisableRepository { id } => (id, false),
+        _ => return Ok(()),
+    };
+    match answers.get(id) {
+        Some(Ok(enabled)) if *enabled == wanted => Ok(()),
+        Some(Ok(_)) if wanted => Err(Failure("Factory answered that it is still disabled".to_owned())),
+        Some(Ok(_)) => Err(Failure("Factory answered that it is still enabled".to_owned())),
+        Some(Err(why)) => Err(Failure(format!("Factory refused: {why}"))),
+        None => Err(Failure("Factory's answer does not mention it".to_owned())),
+    }
+}
+
+fn record_selection(record: &mut RecordedState, address: &Address, operation: &Operation) {
+    match (operation, address) {
+        (Operation::EnableRepository { id }, Address::Repository(path)) => {
+            let path = path.clone();
+            record
+                .repositories
+                .insert(*id, RecordedRepository { path, attested: None });
+        }
+        (Operation::DisableRepository { id }, _) => {
+            record.repositories.remove(id);
+        }
+        _ => {}
+    }
+}
+
+/// Disconnecting forgets the authorization and the repository selection too.
+pub(super) fn forget_connection(record: &mut RecordedState) {
+    record.connection = None;
+    record.authorization = None;
+    record.repositories.clear();
+}

@@ -1,0 +1,209 @@
+//! What the writes of one run share: the record, what earlier writes of the run brought into being, and the way in
+//! which every write is announced, sent and recorded.
+
+use std::cell::RefCell;
+use std::future::Future;
+
+use super::effects::Effects;
+use super::ledger::Ledger;
+use crate::http;
+use crate::model::{
+    Address, ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId,
+    UserRef,
+};
+use crate::secrets::Secret;
+use crate::state::StateStore;
+
+/// Why a write did not succeed, in words for the report. Never holds a secret.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) String);
+
+pub(super) type Step<T = ()> = Result<T, Failure>;
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl From<&http::Error> for Failure {
+    fn from(error: &http::Error) -> Self {
+        Self(describe(error))
+    }
+}
+
+/// The error with its hint.
+pub(super) fn describe(error: &http::Error) -> String {
+    match &error.hint {
+        Some(hint) => format!("{}; {hint}", error.message),
+        None => error.message.clone(),
+    }
+}
+
+/// The secret that GitLab answered in this run. It is in memory and nowhere else of ours.
+#[derive(Clone)]
+pub(super) struct Fresh {
+    pub(super) secret: Secret,
+    pub(super) saved: bool,
+}
+
+pub(super) struct Run<'a> {
+    pub(super) effects: &'a Effects<'a>,
+    pub(super) ledger: Ledger<'a>,
+    pub(super) fresh: RefCell<Option<Fresh>>,
+    created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
+    created_user: RefCell<Option<UserId>>,
+    /// The droid that the plan speaks of where it is there already.
+    planned_user: Option<UserId>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(plan: &Plan, record: RecordedState, effects: &'a Effects<'a>, store: &'a dyn StateStore) -> Self {
+        let planned_user = plan
+            .changes
+            .iter()
+            .flat_map(|change| &change.operations)
+            .find_map(|operation| match operation {
+                Operation::EditUser { id, .. } | Operation::UnblockUser { id } | Operation::ActivateUser { id } => {
+                    Some(*id)
+                }
+                Operation::AddMember { member, .. } | Operation::EditMember { member, .. } => match member.user {
+                    UserRef::Existing(id) => Some(id),
+                    UserRef::Planned => None,
+                },
+                _ => None,
+            });
+        Self {
+            effects,
+            ledger: Ledger::new(store, record),
+            fresh: RefCell::new(None),
+            created_application: RefCell::new(None),
+            created_user: RefCell::new(None),
+            planned_user,
+        }
+    }
+
+    /// Carries one write out.
+    pub(super) async fn perform(&self, change: &Change, operation: &Operation) -> Step {
+        match operation {
+            Operation::CreateApplication { .. }
+            | Operation::EditApplication { .. }
+            | Operation::RenewSecret { .. }
+            | Operation::DeleteApplication { .. } => self.perform_on_application(change, operation).await,
+            Operation::CreateUser { .. }
+            | Operation::EditUser { .. }
+            | Operation::UnblockUser { .. }
+            | Operation::ActivateUser { .. }
+            | Operation::BlockUser { .. }
+            | Operation::DeleteUser { .. } => self.perform_on_user(change, operation).await,
+            Operation::AddMember { .. } | Operation::EditMember { .. } | Operation::RemoveMember { .. } => {
+                self.perform_on_member(change, operation).await
+            }
+            Operation::SaveConnection { .. } | Operation::DeleteConnection | Operation::Authorize { .. } => {
+                self.perform_on_factory(change, operation).await
+            }
+            Operation::EnableRepository { .. } | Operation::DisableRepository { .. } => {
+                let mut results = self.set_repositories(&[(change, operation)]).await;
+                results.pop().unwrap_or(Ok(()))
+            }
+        }
+    }
+
+    /// Announces a write, sends it, and records its answer in the same state write that strikes it off. The request
+    /// must be lazy: it goes out when it is polled, which is after the announcement.
+    pub(super) async fn announced<T>(
+        &self,
+        address: &Address,
+        operation: &Operation,
+        request: impl Future<Output = http::Result<T>>,
+        record: impl FnOnce(&mut RecordedState, T),
+    ) -> Step {
+        self.announce(address, operation).await?;
+        match request.await {
+            Ok(answer) => self
+                .ledger
+                .settle(address, operation, |state| record(state, answer))
+                .await
+                .map_err(unrecorded),
+            Err(error) => Err(self.refused(address, operation, &error).await),
+        }
+    }
+
+    /// Announces a write.
+    pub(super) async fn announce(&self, address: &Address, operation: &Operation) -> Step {
+        let intent = self.intent(address, operation);
+        Ok(self.ledger.announce(vec![intent], |_| {}).await?)
+    }
+
+    /// The announcement of a write.
+    pub(super) fn intent(&self, address: &Address, operation: &Operation) -> Intent {
+        Intent {
+            address: address.clone(),
+            operation: operation.clone(),
+            at: (self.effects.clock)(),
+            applications_before: std::collections::BTreeSet::new(),
+        }
+    }
+
+    /// The end of a write that failed: it is struck off only where the server certainly did not carry it out.
+    pub(super) async fn refused(&self, address: &Address, operation: &Operation, error: &http::Error) -> Failure {
+        if error.may_have_been_processed() {
+            return Failure(format!(
+                "{}; it is not certain whether it was carried out: the next run looks it up",
+                describe(error)
+            ));
+        }
+        match self.ledger.settle(address, operation, |_| {}).await {
+            Ok(()) => Failure::from(error),
+            Err(state) => Failure(format!("{}; besides, {state}", describe(error))),
+        }
+    }
+
+    /// Remembers the application that this run created.
+    pub(super) fn set_created_application(&self, id: ApplicationId, uid: ApplicationUid) {
+        *self.created_application.borrow_mut() = Some((id, uid));
+    }
+
+    /// The application that is meant.
+    pub(super) fn application(&self, reference: &ApplicationRef) -> Step<(ApplicationId, ApplicationUid)> {
+        match reference {
+            ApplicationRef::Existing { id, uid } => Ok((*id, uid.clone())),
+            ApplicationRef::Planned => self
+                .created_application
+                .borrow()
+                .clone()
+                .ok_or_else(|| Failure("the application that this plan creates is not there yet".to_owned())),
+        }
+    }
+
+    /// Remembers the user that this run created.
+    pub(super) fn set_created_user(&self, id: UserId) {
+        *self.created_user.borrow_mut() = Some(id);
+    }
+
+    /// The user that is meant.
+    pub(super) fn user(&self, reference: UserRef) -> Step<UserId> {
+        match reference {
+            UserRef::Existing(id) => Ok(id),
+            UserRef::Planned => self
+                .created_user
+                .borrow()
+                .ok_or_else(|| Failure("the user that this plan creates is not there yet".to_owned())),
+        }
+    }
+
+    /// The droid's id, where this run or the record knows it.
+    pub(super) fn droid(&self) -> Option<UserId> {
+        let created = *self.created_user.borrow();
+        created
+            .or(self.planned_user)
+            .or_else(|| self.ledger.record().user.as_ref().map(|user| user.id))
+    }
+}
+
+/// The message for a write that succeeded and could not be recorded.
+pub(super) fn unrecorded(state: String) -> Failure {
+    Failure(format!(
+        "it was carried out, but could not be recorded: {state}; the next run finds it by its announcement"
+    ))
+}

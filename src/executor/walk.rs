@@ -1,0 +1,574 @@
+//! The order of things: what may begin, what waits, what is skipped.
+//!
+//! Each change goes through its writes first and then, if it has some, through its operator steps. Changes whose
+//! parents are done run at the same time, within the bound; repositories go last and in batches; a person is asked
+//! while nothing else runs; the old application of a replacement is deleted after all else.
+
+use std::collections::HashMap;
+
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::attest::attest;
+use super::effects::{Answer, Card, Event, Options, StopReason};
+use super::factory::BATCH;
+use super::run::{Failure, Run, Step};
+use crate::model::{
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, ChangeOutcome, Operation, OperatorStep,
+    Outcome, Plan, SecretSource, Status,
+};
+
+/// Where a change stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Not begun.
+    Waiting,
+    /// Its writes are under way.
+    Running,
+    /// Its writes are done; the step of this number is next.
+    Asking(usize),
+    /// All done but the deletion of the old application.
+    Held,
+    /// Over.
+    Ended(Outcome),
+}
+
+/// What the parents of a change allow.
+enum Verdict {
+    Go,
+    Wait,
+    Skip(String),
+    /// A person's step is left above it.
+    Operator(String),
+}
+
+/// Changes that ended their writes, with the result.
+type Finished = Vec<(usize, WritesEnd)>;
+
+enum WritesEnd {
+    Done,
+    Failed(String),
+    /// Stopped between two writes.
+    Stopped(String),
+}
+
+pub(super) struct Walk<'a> {
+    plan: &'a Plan,
+    run: &'a Run<'a>,
+    options: &'a Options<'a>,
+    observer: &'a dyn Fn(Event),
+    index: HashMap<&'a Address, usize>,
+    stages: Vec<Stage>,
+    errors: Vec<Option<String>>,
+    /// Changes whose step a person put off: what depends on them is not asked for.
+    put_off: Vec<bool>,
+    quit: bool,
+    failed_fast: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(plan: &'a Plan, run: &'a Run<'a>, options: &'a Options<'a>, observer: &'a dyn Fn(Event)) -> Self {
+        let count = plan.changes.len();
+        Self {
+            plan,
+            run,
+            options,
+            observer,
+            index: plan
+                .changes
+                .iter()
+                .enumerate()
+                .map(|(at, c)| (&c.address, at))
+                .collect(),
+            stages: vec![Stage::Waiting; count],
+            errors: vec![None; count],
+            put_off: vec![false; count],
+            quit: false,
+            failed_fast: false,
+        }
+    }
+
+    pub(super) async fn walk(mut self) -> Vec<ChangeOutcome> {
+        let mut in_flight: FuturesUnordered<LocalBoxFuture<'a, Finished>> = FuturesUnordered::new();
+        let bound = self.options.parallelism.max(1);
+        loop {
+            self.settle();
+            while in_flight.len() < bound {
+                let batch = match self.next_ready() {
+                    Some(at) => vec![at],
+                    // Only when nothing else runs that could make more of them ready, so that batches are full.
+                    None if self.only_repositories_run() => self.next_batch(),
+                    None => break,
+                };
+                if batch.is_empty() {
+                    break;
+                }
+                for &at in &batch {
+                    self.stages[at] = Stage::Running;
+                    (self.observer)(Event::Started(self.plan.changes[at].address.clone()));
+                }
+                in_flight.push(carry_out(self.plan, self.run, self.options, batch));
+            }
+            if let Some(finished) = in_flight.next().await {
+                for (at, end) in finished {
+                    self.end_writes(at, end);
+                }
+            } else if !self.ask_next().await && !self.finish_replacement().await {
+                break;
+            }
+        }
+        if let Err(state) = self.run.ledger.flush().await {
+            tracing::warn!("the state record could not be written: {state}");
+        }
+        self.outcomes()
+    }
+
+    /// Ends what can no longer begin: blocked changes, those whose parents failed, and all when the run is to stop.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for at in 0..self.stages.len() {
+                if self.stages[at] != Stage::Waiting {
+                    continue;
+                }
+                let change = &self.plan.changes[at];
+                if change.status == Status::Blocked {
+                    self.end(at, Outcome::Blocked, Some(blocked_because(change)));
+                    moved = true;
+                    continue;
+                }
+                match self.verdict(at) {
+                    Verdict::Skip(why) => self.end(at, Outcome::Skipped, Some(why)),
+                    Verdict::Operator(why) => {
+                        self.put_off[at] = true;
+                        self.end(at, Outcome::Operator, Some(why));
+                    }
+                    Verdict::Wait => continue,
+                    Verdict::Go => match self.stop() {
+                        Some(why) => self.end(at, Outcome::Skipped, Some(format!("not begun: {why}"))),
+                        None if change.operations.is_empty() => self.begin_asking(at),
+                        None => continue,
+                    },
+                }
+                moved = true;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Why nothing new may begin, if so.
+    fn stop(&self) -> Option<String> {
+        if let Some(state) = self.run.ledger.broken() {
+            return Some(format!("the state record could not be written: {state}"));
+        }
+        if self.failed_fast {
+            return Some("an earlier change failed, and the run was to end at the first failure".to_owned());
+        }
+        self.options.stopped().map(|reason| stop_words(reason).to_owned())
+    }
+
+    fn verdict(&self, at: usize) -> Verdict {
+        let change = &self.plan.changes[at];
+        let mut waits = false;
+        let mut operator = None;
+        for parent in &change.depends_on {
+            let Some(&parent_at) = self.index.get(parent) else {
+                continue;
+            };
+            match self.stages[parent_at] {
+                Stage::Ended(Outcome::Done) | Stage::Held => {}
+                Stage::Waiting | Stage::Running | Stage::Asking(_) => waits = true,
+                Stage::Ended(Outcome::Failed) => return Verdict::Skip(format!("{parent} failed")),
+                Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
+                Stage::Ended(Outcome::Blocked) => return Verdict::Skip(format!("{parent} is blocked")),
+                Stage::Ended(Outcome::Operator) => {
+                    let left = &self.plan.changes[parent_at];
+                    let needs_it = !left.steps.iter().all(is_aside);
+                    if needs_it && (self.put_off[parent_at] || !change.operations.is_empty()) {
+                        operator = Some(format!("waits for a person to do {parent}"));
+                    }
+                }
+            }
+        }
+        match operator {
+            _ if waits => Verdict::Wait,
+            Some(why) => Verdict::Operator(why),
+            None => Verdict::Go,
+        }
+    }
+
+    fn is_ready(&self, at: usize) -> bool {
+        self.stages[at] == Stage::Waiting && matches!(self.verdict(at), Verdict::Go)
+    }
+
+    /// The next change with writes that may begin, repositories aside.
+    fn next_ready(&self) -> Option<usize> {
+        (0..self.stages.len()).find(|&at| selection(&self.plan.changes[at]).is_none() && self.is_ready(at))
+    }
+
+    fn only_repositories_run(&self) -> bool {
+        (0..self.stages.len())
+            .all(|at| self.stages[at] != Stage::Running || selection(&self.plan.changes[at]).is_some())
+    }
+
+    fn next_batch(&self) -> Vec<usize> {
+        (0..self.stages.len())
+            .filter(|&at| selection(&self.plan.changes[at]).is_some() && self.is_ready(at))
+            .take(BATCH)
+            .collect()
+    }
+
+    fn end_writes(&mut self, at: usize, end: WritesEnd) {
+        match end {
+            WritesEnd::Done => self.begin_asking(at),
+            WritesEnd::Failed(why) => self.end(at, Outcome::Failed, Some(why)),
+            WritesEnd::Stopped(why) => self.end(at, Outcome::Skipped, Some(why)),
+        }
+    }
+
+    /// After the writes: the steps, then the deletion that waits, then the end.
+    fn begin_asking(&mut self, at: usize) {
+        self.advance(at, 0);
+    }
+
+    fn advance(&mut self, at: usize, step: usize) {
+        let change = &self.plan.changes[at];
+        if step < change.steps.len() {
+            self.stages[at] = Stage::Asking(step);
+        } else if waiting_deletions(change).next().is_some() {
+            self.stages[at] = Stage::Held;
+        } else {
+            self.end(at, Outcome::Done, None);
+        }
+    }
+
+    fn end(&mut self, at: usize, outcome: Outcome, error: Option<String>) {
+        self.stages[at] = Stage::Ended(outcome);
+        self.errors[at] = error;
+        if outcome == Outcome::Failed && self.options.fail_fast {
+            self.failed_fast = true;
+        }
+        (self.observer)(Event::Finished(self.outcome(at)));
+    }
+
+    fn outcome(&self, at: usize) -> ChangeOutcome {
+        let change = &self.plan.changes[at];
+        let (outcome, error) = match &self.stages[at] {
+            Stage::Ended(outcome) => (*outcome, self.errors[at].clone()),
+            _ => (
+                Outcome::Skipped,
+                Some("not begun: what it depends on never ended".to_owned()),
+            ),
+        };
+        ChangeOutcome {
+            address: change.address.clone(),
+            actions: change.actions,
+            outcome,
+            error,
+        }
+    }
+
+    fn outcomes(&self) -> Vec<ChangeOutcome> {
+        (0..self.stages.len()).map(|at| self.outcome(at)).collect()
+    }
+
+    /// Puts the next card before the person. Whether there was one.
+    async fn ask_next(&mut self) -> bool {
+        let asking = |stage: &Stage| match stage {
+            Stage::Asking(step) => Some(*step),
+            _ => None,
+        };
+        let Some((first, step)) = (0..self.stages.len()).find_map(|at| Some((at, asking(&self.stages[at])?))) else {
+            return false;
+        };
+        let mut card: Vec<(usize, usize)> = vec![(first, step)];
+        if is_repository(&self.plan.changes[first]) {
+            card.extend((first + 1..self.stages.len()).filter_map(|at| {
+                let step = asking(&self.stages[at])?;
+                is_repository(&self.plan.changes[at]).then_some((at, step))
+            }));
+        }
+        if let Some(why) = self.stop() {
+            for (at, _) in card {
+                self.end(at, Outcome::Operator, Some(format!("a person's step is left: {why}")));
+            }
+            return true;
+        }
+        let answer = if self.quit { Answer::Quit } else { self.put(&card).await };
+        match answer {
+            Answer::Attested { by } => {
+                self.record_answer(card, by).await;
+            }
+            Answer::Later => self.leave(&card, "a person's step is left"),
+            Answer::Skipped => {
+                card.iter().for_each(|(at, _)| self.put_off[*at] = true);
+                self.leave(&card, "the step was put off");
+            }
+            Answer::Quit => {
+                self.quit = true;
+                card.iter().for_each(|(at, _)| self.put_off[*at] = true);
+                self.leave(&card, "the step was put off");
+            }
+        }
+        true
+    }
+
+    fn leave(&mut self, card: &[(usize, usize)], why: &str) {
+        for (at, _) in card {
+            self.end(*at, Outcome::Operator, Some(why.to_owned()));
+        }
+    }
+
+    async fn put(&self, card: &[(usize, usize)]) -> Answer {
+        let steps: Vec<_> = card
+            .iter()
+            .map(|&(at, step)| (&self.plan.changes[at].address, &self.plan.changes[at].steps[step]))
+            .collect();
+        let application = steps.first().and_then(|(_, step)| self.application_of(step));
+        let needs_fresh = steps.iter().any(|(_, step)| {
+            matches!(
+                step,
+                OperatorStep::SaveConnection {
+                    secret: SecretSource::Fresh,
+                    ..
+                }
+            )
+        });
+        let fresh = needs_fresh.then(|| self.run.fresh.borrow().clone()).flatten();
+        self.run
+            .effects
+            .operator
+            .ask(Card {
+                steps,
+                application: application.as_ref(),
+                secret: fresh.as_ref().map(|fresh| &fresh.secret),
+                secret_saved: fresh.as_ref().is_some_and(|fresh| fresh.saved),
+            })
+            .await
+    }
+
+    fn application_of(&self, step: &OperatorStep) -> Option<ApplicationUid> {
+        match step {
+            OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } => {
+                self.run.application(application).ok().map(|(_, uid)| uid)
+            }
+            OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok().map(|(_, uid)| uid),
+            OperatorStep::DeleteConnection
+            | OperatorStep::EnableRepository { .. }
+            | OperatorStep::DisableRepository { .. } => None,
+        }
+    }
+
+    /// All of a card in one state write.
+    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) {
+        let attestation = Attestation {
+            by,
+            at: (self.run.effects.clock)(),
+        };
+        let mut edits = Vec::with_capacity(card.len());
+        for &(at, step) in &card {
+            let step = &self.plan.changes[at].steps[step];
+            let fingerprint = match step {
+                OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
+                _ => None,
+            };
+            edits.push((step, self.application_of(step), fingerprint));
+        }
+        let droid = self.run.droid();
+        let mut results = Vec::with_capacity(card.len());
+        let written = self
+            .run
+            .ledger
+            .commit(|record| {
+                for (step, application, fingerprint) in edits {
+                    results.push(attest(
+                        record,
+                        step,
+                        &attestation,
+                        application.as_ref(),
+                        fingerprint,
+                        droid,
+                    ));
+                }
+            })
+            .await;
+        for ((at, step), result) in card.into_iter().zip(results) {
+            match result.and_then(|()| written.clone()) {
+                Ok(()) => self.advance(at, step + 1),
+                Err(why) => self.end(
+                    at,
+                    Outcome::Failed,
+                    Some(format!("the step could not be recorded: {why}")),
+                ),
+            }
+        }
+    }
+
+    /// The fingerprint of the secret that a person was to type in, as far as it can be had.
+    async fn fingerprint(&self, source: SecretSource) -> Option<String> {
+        let recorded = self
+            .run
+            .ledger
+            .record()
+            .application
+            .as_ref()?
+            .secret_fingerprint
+            .clone();
+        match self.run.secret(source).await {
+            Ok(secret) => {
+                let lineage = self.run.ledger.record().lineage.clone();
+                Some(secret.fingerprint(&lineage))
+            }
+            Err(Failure(_)) => recorded,
+        }
+    }
+
+    /// Deletes the old application once Factory has left it. Whether there was one to decide on.
+    async fn finish_replacement(&mut self) -> bool {
+        let Some(at) = (0..self.stages.len()).find(|&at| self.stages[at] == Stage::Held) else {
+            return false;
+        };
+        let change = &self.plan.changes[at];
+        if let Some((address, outcome)) = self.still_needed() {
+            let why = format!("the new application is there; the old one is kept until {address} is done");
+            let outcome = if outcome == Outcome::Operator {
+                outcome
+            } else {
+                Outcome::Skipped
+            };
+            self.end(at, outcome, Some(why));
+            return true;
+        }
+        // A closed window lets what was begun be finished; an interrupt does not.
+        if let Some(why) = self
+            .stop()
+            .filter(|_| self.options.stopped() != Some(StopReason::WindowClosed))
+        {
+            let why = format!("the new application is there and the old one is not deleted yet: {why}");
+            self.end(at, Outcome::Skipped, Some(why));
+            return true;
+        }
+        for operation in waiting_deletions(change) {
+            if let Err(Failure(why)) = self.run.perform(change, operation).await {
+                self.end(
+                    at,
+                    Outcome::Failed,
+                    Some(format!("the old application was not deleted: {why}")),
+                );
+                return true;
+            }
+        }
+        self.end(at, Outcome::Done, None);
+        true
+    }
+
+    /// What of Factory's move to the new application is not done.
+    fn still_needed(&self) -> Option<(&'a Address, Outcome)> {
+        self.plan.changes.iter().enumerate().find_map(|(at, change)| {
+            let moves = matches!(change.address, Address::Connection | Address::Authorization);
+            match self.stages[at] {
+                Stage::Ended(Outcome::Done) => None,
+                Stage::Ended(outcome) if moves => Some((&change.address, outcome)),
+                _ if moves => Some((&change.address, Outcome::Skipped)),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// The writes of one change in their order, or one batch of repositories.
+fn carry_out<'a>(
+    plan: &'a Plan,
+    run: &'a Run<'a>,
+    options: &'a Options<'a>,
+    batch: Vec<usize>,
+) -> LocalBoxFuture<'a, Finished> {
+    Box::pin(async move {
+        let selections: Option<Vec<_>> = batch
+            .iter()
+            .map(|&at| Some((&plan.changes[at], selection(&plan.changes[at])?)))
+            .collect();
+        if let Some(selections) = selections {
+            let results = run.set_repositories(&selections).await;
+            return batch.into_iter().zip(results.into_iter().map(writes_end)).collect();
+        }
+        let mut finished = Vec::with_capacity(batch.len());
+        for at in batch {
+            finished.push((at, carry_out_one(&plan.changes[at], run, options).await));
+        }
+        finished
+    })
+}
+
+async fn carry_out_one(change: &Change, run: &Run<'_>, options: &Options<'_>) -> WritesEnd {
+    let mut done = 0_usize;
+    for operation in change.operations.iter().filter(|operation| !waits(change, operation)) {
+        // An interrupt ends a change between two of its writes; a closing window lets it finish.
+        if done > 0 && options.stopped() == Some(StopReason::Interrupted) {
+            return WritesEnd::Stopped(format!(
+                "begun and not finished ({done} of {} writes): {}",
+                change.operations.len(),
+                stop_words(StopReason::Interrupted)
+            ));
+        }
+        if let Err(Failure(why)) = run.perform(change, operation).await {
+            return WritesEnd::Failed(why);
+        }
+        done += 1;
+    }
+    WritesEnd::Done
+}
+
+fn writes_end(result: Step) -> WritesEnd {
+    match result {
+        Ok(()) => WritesEnd::Done,
+        Err(Failure(why)) => WritesEnd::Failed(why),
+    }
+}
+
+/// Whether this write waits for the whole plan: the deletion of an old application, unless deleting is all that the
+/// change is about.
+fn waits(change: &Change, operation: &Operation) -> bool {
+    matches!(operation, Operation::DeleteApplication { .. }) && change.actions != Actions::Delete
+}
+
+fn waiting_deletions(change: &Change) -> impl Iterator<Item = &Operation> {
+    change
+        .operations
+        .iter()
+        .filter(move |operation| waits(change, operation))
+}
+
+/// The one write of a change that can share a call with others of its kind.
+fn selection(change: &Change) -> Option<&Operation> {
+    match change.operations.as_slice() {
+        [operation @ (Operation::EnableRepository { .. } | Operation::DisableRepository { .. })] => Some(operation),
+        _ => None,
+    }
+}
+
+fn is_repository(change: &Change) -> bool {
+    matches!(change.address, Address::Repository(_))
+}
+
+/// Steps that nothing else depends on: an untrusted application works, it only asks for consent.
+fn is_aside(step: &OperatorStep) -> bool {
+    matches!(step, OperatorStep::SetTrusted { .. })
+}
+
+fn blocked_because(change: &Change) -> String {
+    match change.notes.first() {
+        Some(note) => format!("{}: {note}", change.reason.code()),
+        None => change.reason.code().to_owned(),
+    }
+}
+
+fn stop_words(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Interrupted => "the run was interrupted",
+        StopReason::WindowClosed => "the change window ended",
+    }
+}
