@@ -408,32 +408,22 @@ pub struct TerraformState {
     pub name: String,
     /// The text of the newest version; `None`: locked before anything was stored.
     pub content: Option<String>,
-    /// Versions stored so far.
-    pub versions: u64,
-    /// The lock, as the client gave it.
+    /// `serial` of each version that was stored: GitLab takes each only once.
+    pub serials: BTreeSet<u64>,
+    /// Who holds the lock.
     pub lock: Option<TerraformLock>,
 }
 
-/// Who holds the lock of a state; the names are those of Terraform's lock info.
+/// The lock of a state, as much of it as GitLab keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct TerraformLock {
-    /// Lock id.
+    /// Lock id, made up by the client.
     pub id: String,
-    /// What for.
-    pub operation: String,
-    /// Free text.
-    pub info: String,
-    /// user@host.
-    pub who: String,
-    /// Of the client.
-    pub version: String,
-    /// When, as the client wrote it.
-    pub created: String,
-    /// Path.
-    pub path: String,
-    /// The GitLab user who locked.
+    /// The GitLab user who locked; GitLab shows this name, not the one that the client sent.
     pub user_id: u64,
+    /// When GitLab took the lock.
+    pub created: String,
 }
 
 /// Role of a Factory key: a personal key acts with its owner's role.

@@ -35,8 +35,6 @@ pub(crate) struct Caller {
     pub(crate) via: Via,
     /// Scopes of the token; a browser session has none and may do all.
     pub(crate) scopes: Option<Vec<String>>,
-    /// The account is an administrator's, whether or not Admin Mode lets it act as one.
-    pub(crate) admin_account: bool,
     /// It may act as administrator now.
     pub(crate) admin: bool,
 }
@@ -50,10 +48,6 @@ impl Caller {
     }
 
     /// Refuses a token that has none of these scopes.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error is the answer, and goes straight to the client"
-    )]
     pub(crate) fn require_scope(&self, any_of: &[&str]) -> Result<(), Response> {
         if self.has_scope(any_of) {
             Ok(())
@@ -63,10 +57,6 @@ impl Caller {
     }
 
     /// Refuses whoever may not act as administrator.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error is the answer, and goes straight to the client"
-    )]
     pub(crate) fn require_admin(&self) -> Result<(), Response> {
         if self.admin { Ok(()) } else { Err(answers::forbidden()) }
     }
@@ -104,19 +94,11 @@ pub(crate) fn usual_scopes(parts: &Parts) -> &'static [&'static str] {
 
 /// Who asks, for an API endpoint that needs somebody: 401 without, 403 where the account may not use the API or the
 /// token has none of `scopes`; sudo is honoured.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
 pub(crate) fn authenticate(world: &World, parts: &Parts, scopes: &[&str]) -> Result<Caller, Response> {
     identify(world, parts, scopes)?.ok_or_else(answers::unauthorized)
 }
 
 /// As [`authenticate`], but nobody is let through as `None` (public projects can be read without a token).
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
 pub(crate) fn identify(world: &World, parts: &Parts, scopes: &[&str]) -> Result<Option<Caller>, Response> {
     let Some(mut caller) = bearer(world, parts)? else {
         return Ok(None);
@@ -225,10 +207,6 @@ pub(crate) fn query_value(parts: &Parts, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
 fn bearer(world: &World, parts: &Parts) -> Result<Option<Caller>, Response> {
     let Some(token) = token_of(parts) else {
         return Ok(by_session(world, parts));
@@ -239,7 +217,7 @@ fn bearer(world: &World, parts: &Parts) -> Result<Option<Caller>, Response> {
         .iter()
         .find(|known| known.token_digest == token_digest)
     {
-        return by_personal_token(world, personal, &token).map(Some);
+        return by_personal_token(world, personal).map(Some);
     }
     let Some(oauth) = world
         .oauth_tokens
@@ -283,11 +261,7 @@ pub(crate) fn effective(world: &World, personal: &PersonalToken) -> (Vec<String>
     )
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
-fn by_personal_token(world: &World, personal: &PersonalToken, _token: &str) -> Result<Caller, Response> {
+fn by_personal_token(world: &World, personal: &PersonalToken) -> Result<Caller, Response> {
     let (scopes, expires_at) = effective(world, personal);
     if personal.revoked {
         return Err(invalid_token(
@@ -307,10 +281,6 @@ fn by_personal_token(world: &World, personal: &PersonalToken, _token: &str) -> R
     caller(world, personal.user_id, Via::Personal(personal.id), scopes)
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
 fn caller(world: &World, user_id: u64, via: Via, scopes: Vec<String>) -> Result<Caller, Response> {
     let user = world.user(user_id).ok_or_else(answers::unauthorized)?;
     // Admin Mode binds personal tokens by a scope; OAuth tokens never have it (lib/api/helpers.rb, `admin_mode`).
@@ -319,7 +289,6 @@ fn caller(world: &World, user_id: u64, via: Via, scopes: Vec<String>) -> Result<
         user_id,
         via,
         scopes: Some(scopes),
-        admin_account: user.admin,
         admin,
     })
 }
@@ -334,7 +303,6 @@ fn by_session(world: &World, parts: &Parts) -> Option<Caller> {
         user_id: user.id,
         via: Via::Session(session.id.clone()),
         scopes: None,
-        admin_account: user.admin,
         admin: session_is_admin(world, session),
     })
 }
@@ -348,10 +316,6 @@ fn sudo_name(parts: &Parts) -> Option<String> {
     header.or_else(|| query_value(parts, "sudo"))
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the answer, and goes straight to the client"
-)]
 fn sudo(world: &World, caller: &Caller, name: &str) -> Result<Caller, Response> {
     if !caller.admin {
         return Err(answers::message(403, "403 Forbidden - Must be admin to use sudo"));
@@ -371,7 +335,6 @@ fn sudo(world: &World, caller: &Caller, name: &str) -> Result<Caller, Response> 
     let user = user.ok_or_else(|| answers::not_found(&format!("User with ID or username '{name}'")))?;
     Ok(Caller {
         user_id: user.id,
-        admin_account: user.admin,
         admin: user.admin && caller.admin,
         ..caller.clone()
     })

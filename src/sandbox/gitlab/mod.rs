@@ -2,9 +2,17 @@
 //!
 //! Sources of the facts are named where they are used, as paths in GitLab's repository.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, and goes straight to the client"
+)]
+
 pub(crate) mod access;
 pub(crate) mod answers;
 pub(crate) mod auth;
+pub(crate) mod call;
+mod entities;
+mod graphql;
 pub(crate) mod limits;
 mod oauth;
 mod oauth_authorize;
@@ -17,6 +25,13 @@ pub(crate) mod pages_http;
 mod pages_settings;
 mod pages_sign_in;
 pub(crate) mod pages_totp;
+mod paging;
+pub(crate) mod rest_applications;
+mod rest_instance;
+mod rest_members;
+mod rest_projects;
+pub(crate) mod rest_users;
+mod terraform;
 
 use axum::Router;
 use axum::extract::Request;
@@ -27,6 +42,13 @@ use super::state::App;
 /// All of GitLab.
 pub(crate) fn router() -> Router<App> {
     Router::new()
+        .merge(rest_instance::router())
+        .merge(rest_applications::router())
+        .merge(rest_users::router())
+        .merge(rest_projects::router())
+        .merge(rest_members::router())
+        .merge(graphql::router())
+        .merge(terraform::router())
         .merge(oauth::router())
         .merge(pages::router())
         .fallback(unknown)
