@@ -2,7 +2,14 @@
 //!
 //! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
 
+mod api;
+mod graphql;
+mod pages;
+mod projects;
+mod read;
 pub mod web;
+mod wire;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +22,8 @@ use crate::model::{
     SourceKind, UserEdit, UserId,
 };
 use crate::secrets::Secret;
+
+pub use api::GitlabApi;
 
 /// What GitLab's REST and GraphQL API shows.
 #[async_trait]

@@ -44,7 +44,7 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     remote_text(&words.join(": "), REMOTE_TEXT)
 }
 
-fn find<'a, T: std::error::Error + 'static>(error: &'a reqwest::Error) -> Option<&'a T> {
+fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if let Some(found) = inner.downcast_ref() {

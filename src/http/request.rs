@@ -52,6 +52,13 @@ impl Request {
         self
     }
 
+    /// Replaces the whole query by one that is encoded already, such as that of a link to the next page.
+    #[must_use]
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.url.set_query(Some(query));
+        self
+    }
+
     /// Sends JSON. Fails only for values that are no JSON, such as maps with keys that are no strings.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(|error| {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::client::Context;
-use super::{Error, Result, failure};
+use super::{Error, ErrorKind, Result, failure};
 use crate::secrets::Secret;
 
 /// An answer, redirects included: none is followed.
@@ -77,7 +77,7 @@ impl Response {
     /// The body as JSON of this shape.
     ///
     /// # Errors
-    /// [`super::ErrorKind::Unexpected`] for a web page, for what is no JSON, and for JSON of another shape; the message
+    /// [`ErrorKind::Unexpected`] for a web page, for what is no JSON, and for JSON of another shape; the message
     /// names the field.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
@@ -103,8 +103,22 @@ impl Response {
 
     /// An error about this answer: it came, but is not what was asked for.
     pub fn unexpected(&self, message: impl Into<String>) -> Error {
-        let kind = super::ErrorKind::Unexpected;
+        self.failed(ErrorKind::Unexpected, message)
+    }
+
+    /// An error of this kind about this answer.
+    pub fn failed(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         Error::new(self.context.side, kind, self.label.clone(), message)
+    }
+
+    /// How many attempts it took, 1 being the usual.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// OAuth's error code in the body, such as `invalid_client`.
+    pub fn code(&self) -> Option<String> {
+        super::answer::Answer::of(self).code
     }
 
     /// What the server says went wrong, as one clean line, where its body has words for it.

@@ -1,1 +1,161 @@
-//! Reads both sides at once into what is observed, with no more requests than the answer needs.
+//! Reads both sides at once into what the planner takes, with no more requests than the answer needs.
+//!
+//! Everything that waits for nothing is asked at the same time; each further question starts as soon as what it
+//! follows from is there, not when everything else is. The longest chain of a converged world is Factory's list of
+//! repositories, a page after the other.
+
+mod account;
+mod application;
+mod repositories;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt as _;
+
+use crate::factory::FactoryRead;
+use crate::gitlab::{AdminRead, DroidSession, GitlabRead, ResolvedPaths};
+use crate::http::Result;
+use crate::model::{
+    Desired, Evidence, FactorySource, IntegrationStatus, Known, Observed, ObservedFactory, ObservedGitlab,
+    ObservedIntegration, RecordedState,
+};
+use crate::secrets::Secret;
+
+use account::Account;
+
+/// Who is asked.
+pub struct Sources<'a> {
+    /// GitLab's API.
+    pub gitlab: &'a dyn GitlabRead,
+    /// The administrator's web session, where there is one.
+    pub admin: Option<&'a dyn AdminRead>,
+    /// The droid's own web session, for the evidence of attested authorizations.
+    pub droid: Option<&'a dyn DroidSession>,
+    /// Factory, or what was attested about it.
+    pub factory: &'a dyn FactoryRead,
+    /// What `application.secret.load` gave.
+    pub loaded_secret: LoadedSecret,
+}
+
+/// What `application.secret.load` gave.
+#[derive(Debug, Clone, Default)]
+pub enum LoadedSecret {
+    /// It is not configured.
+    #[default]
+    NotConfigured,
+    /// It gave nothing: there is no secret yet.
+    Nothing,
+    /// It gave this.
+    Secret(Secret),
+}
+
+/// Reads both sides.
+pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Result<Observed> {
+    let Sources {
+        gitlab,
+        admin: _,
+        droid: _,
+        factory,
+        loaded_secret: _,
+    } = sources;
+    let integration = factory.integration().boxed().shared();
+    let account = account::read(*gitlab, desired).boxed().shared();
+    let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
+    let list = list_repositories(*factory, recorded, integration.clone());
+    let application = application::read(sources, desired, recorded, integration.clone());
+    let repositories = async {
+        let (list, integration, account, namespaces) =
+            tokio::try_join!(list, integration.clone(), account.clone(), namespaces.clone())?;
+        let known = repositories::Known {
+            source: factory.source(),
+            list: &list,
+            integration: integration.as_ref(),
+            account: &account,
+            namespaces: &namespaces.paths,
+        };
+        let found = repositories::read(*gitlab, desired, &known).await?;
+        Ok((list, found))
+    };
+    let evidence = async {
+        let (integration, account) = tokio::try_join!(integration.clone(), account.clone())?;
+        Ok(evidence(sources, integration.as_ref(), &account).await)
+    };
+    let (version, own_user, application, (list, repositories), evidence) =
+        tokio::try_join!(gitlab.version(), gitlab.own_user(), application, repositories, evidence)?;
+    let (integration, account, namespaces) =
+        tokio::try_join!(integration.clone(), account.clone(), namespaces.clone())?;
+    let mut projects: BTreeMap<_, _> = repositories.projects;
+    projects.extend(namespaces.projects.into_iter().map(|project| (project.id, project)));
+    let mut resolved = namespaces.paths;
+    resolved.extend(repositories.groups);
+    Ok(Observed {
+        gitlab: ObservedGitlab {
+            version,
+            own_user: own_user.id,
+            supported_scopes: application.supported_scopes,
+            applications: application.applications,
+            user: account.user,
+            username_holder: account.username_holder,
+            email_holder: account.email_holder,
+            namespaces: resolved,
+            memberships: account.memberships,
+            paths: repositories.paths,
+            projects,
+            secret: application.secret,
+            evidence,
+        },
+        factory: ObservedFactory {
+            source: factory.source(),
+            integration,
+            repositories: list,
+        },
+    })
+}
+
+/// What the paths of declared memberships lead to.
+async fn resolve_memberships(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<ResolvedPaths> {
+    let paths: BTreeSet<_> = desired.memberships.keys().cloned().collect();
+    if paths.is_empty() {
+        return Ok(ResolvedPaths::default());
+    }
+    gitlab.resolve(&paths).await
+}
+
+type RepositoryList = Known<BTreeMap<crate::model::ProjectId, crate::model::FactoryRepository>>;
+
+/// Factory's list. It is asked for at once where the record says that Factory was authorized, and else only if Factory
+/// turns out to be connected: a list that cannot be had costs no request.
+async fn list_repositories(
+    factory: &dyn FactoryRead,
+    recorded: &RecordedState,
+    integration: impl Future<Output = Result<Option<ObservedIntegration>>>,
+) -> Result<RepositoryList> {
+    let attested = factory.source() == FactorySource::Attested;
+    let expected = recorded.connection.is_some() && recorded.authorization.is_some();
+    if !attested && !expected {
+        let connected = integration
+            .await?
+            .is_some_and(|integration| integration.status == IntegrationStatus::Connected);
+        if !connected {
+            return Ok(Known::Unknown);
+        }
+    }
+    factory.repositories().await
+}
+
+/// The droid's page of authorized applications, where there is an attestation to check. What cannot be read is no
+/// evidence, neither for nor against.
+async fn evidence(
+    sources: &Sources<'_>,
+    integration: Option<&ObservedIntegration>,
+    account: &Account,
+) -> Known<Evidence> {
+    let attested = sources.factory.source() == FactorySource::Attested
+        && integration.is_some_and(|integration| integration.status == IntegrationStatus::Connected);
+    match (sources.droid, &account.user) {
+        (Some(droid), Some(user)) if attested && user.state.can_sign_in() => {
+            droid.evidence(&user.username).await.ok().into()
+        }
+        _ => Known::Unknown,
+    }
+}

@@ -1,0 +1,81 @@
+//! The API client of one GitLab. It implements the reading and the writing trait; who holds it as a reader cannot write.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::http::{Client, Request};
+use crate::model::{ApplicationUid, SourceKind, UserId};
+use crate::secrets::Secret;
+
+/// GitLab's REST and GraphQL API, as the administrator whose token the client carries.
+#[derive(Debug)]
+pub struct GitlabApi {
+    pub(super) client: Client,
+    /// Set once this GitLab said that its GraphQL knows no `markedForDeletionOn`.
+    pub(super) without_deletion_mark: AtomicBool,
+}
+
+impl GitlabApi {
+    /// The API at the client's base URL, which holds the relative URL root if there is one.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            without_deletion_mark: AtomicBool::new(false),
+        }
+    }
+
+    /// `GET {root}/api/v4/…`
+    pub(super) fn get(&self, segments: &[&str]) -> Request {
+        self.client.get(&v4(segments))
+    }
+
+    /// `POST {root}/api/v4/…`
+    pub(super) fn post(&self, segments: &[&str]) -> Request {
+        self.client.post(&v4(segments))
+    }
+
+    /// `PUT {root}/api/v4/…`
+    pub(super) fn put(&self, segments: &[&str]) -> Request {
+        self.client.put(&v4(segments))
+    }
+
+    /// `DELETE {root}/api/v4/…`
+    pub(super) fn delete(&self, segments: &[&str]) -> Request {
+        self.client.delete(&v4(segments))
+    }
+
+    /// `POST {root}/oauth/introspect` as the application, about a token that nobody has. It changes nothing, and tells
+    /// a right secret (200) from a wrong one (401), unlike revocation.
+    pub(super) fn introspection(&self, application: &ApplicationUid, secret: &Secret) -> Request {
+        let form = [
+            ("client_id", application.0.as_str()),
+            ("client_secret", secret.expose()),
+            ("token", "setpoint-verifies-a-client-secret"),
+        ];
+        self.client
+            .post(&["oauth", "introspect"])
+            .form(form)
+            .anonymous()
+            .carries(secret)
+            .reading()
+    }
+}
+
+fn v4<'a>(segments: &[&'a str]) -> Vec<&'a str> {
+    ["api", "v4"].iter().chain(segments).copied().collect()
+}
+
+/// The path of the members of a group or project, or of one member.
+pub(super) fn members(source: SourceKind, user: Option<UserId>) -> Vec<String> {
+    let (kind, id) = match source {
+        SourceKind::Group(id) => ("groups", id.to_string()),
+        SourceKind::Project(id) => ("projects", id.to_string()),
+    };
+    let mut segments = vec![kind.to_owned(), id, "members".to_owned()];
+    segments.extend(user.map(|user| user.to_string()));
+    segments
+}
+
+/// Borrows the segments.
+pub(super) fn borrowed(segments: &[String]) -> Vec<&str> {
+    segments.iter().map(String::as_str).collect()
+}

@@ -1,0 +1,133 @@
+//! Lists that come in pages, by GitLab's two ways: offset pages, read in parallel once the first says how many there
+//! are, and keyset pages, followed by their `Link`. A link's host is GitLab's external one, perhaps not the one that we
+//! talk to, so only its query is taken, onto the URL that was asked.
+
+use futures_util::future::try_join_all;
+use serde::de::DeserializeOwned;
+
+use crate::http::{Client, ErrorKind, Request, Response, Result};
+
+/// The largest page that GitLab gives.
+pub(super) const PER_PAGE: &str = "100";
+/// More pages than any list here has; GitLab itself ends offset pages at 50,000 rows.
+const MOST_PAGES: u64 = 10_000;
+
+/// All rows of a list by offset pages.
+pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Request) -> Result<Vec<T>> {
+    let page = |number: u64| {
+        request
+            .clone()
+            .query([("per_page", PER_PAGE), ("page", &number.to_string())])
+    };
+    let first = client.call(page(1)).await?;
+    let mut rows: Vec<T> = first.json()?;
+    if let Some(total) = header_number(&first, "x-total-pages") {
+        if total > MOST_PAGES {
+            return Err(endless(&first));
+        }
+        let rest = (2..=total).map(|number| client.json::<Vec<T>>(page(number)));
+        rows.extend(try_join_all(rest).await?.into_iter().flatten());
+        return Ok(rows);
+    }
+    // Totals are left out above 10,000 rows: one page after the other.
+    let (mut answer, mut current) = (first, 1);
+    while let Some(next) = header_number(&answer, "x-next-page") {
+        if next <= current || next > MOST_PAGES {
+            return Err(endless(&answer));
+        }
+        current = next;
+        answer = client.call(page(next)).await?;
+        rows.extend(answer.json::<Vec<T>>()?);
+    }
+    Ok(rows)
+}
+
+/// All rows from a first request on by keyset pages in ascending order of id. `id` gives a row's id: ids have to rise
+/// from page to page, so that a server that repeats itself is found out.
+pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request, id: fn(&T) -> u64) -> Result<Vec<T>> {
+    let mut rows: Vec<T> = Vec::new();
+    let mut request = first.clone();
+    for _ in 0..MOST_PAGES {
+        let answer = client.call(request).await?;
+        let page: Vec<T> = answer.json()?;
+        let (before, after) = (rows.last().map(id), page.first().map(id));
+        if let (Some(before), Some(after)) = (before, after)
+            && after <= before
+        {
+            return Err(endless(&answer));
+        }
+        let empty = page.is_empty();
+        rows.extend(page);
+        match next_query(&answer) {
+            Some(query) if !empty => request = first.clone().with_query(&query),
+            _ => return Ok(rows),
+        }
+    }
+    Err(crate::http::Error::new(
+        client.side(),
+        ErrorKind::Unexpected,
+        first.label(),
+        "GitLab's list has no end",
+    ))
+}
+
+fn endless(answer: &Response) -> crate::http::Error {
+    answer.unexpected("GitLab's pages do not come to an end, or repeat themselves")
+}
+
+fn header_number(answer: &Response, name: &str) -> Option<u64> {
+    answer.header(name)?.trim().parse().ok()
+}
+
+/// The query of the link to the next page, if there is one.
+pub(super) fn next_query(answer: &Response) -> Option<String> {
+    let target = next_link(answer.header("link")?)?;
+    Some(answer.url().join(target).ok()?.query()?.to_owned())
+}
+
+/// The target with `rel="next"` in a `Link` header (RFC 8288).
+fn next_link(header: &str) -> Option<&str> {
+    let mut rest = header;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        let (target, parameters) = after.split_once('>')?;
+        // The next link begins at the next `<`; nothing before it can hold one.
+        let (own, others) = parameters.split_once('<').unwrap_or((parameters, ""));
+        let is_next = own
+            .split([';', ','])
+            .filter_map(|parameter| parameter.trim().strip_prefix("rel="))
+            .any(|relation| {
+                relation
+                    .trim_matches('"')
+                    .split_ascii_whitespace()
+                    .any(|word| word == "next")
+            });
+        if is_next {
+            return Some(target);
+        }
+        if others.is_empty() {
+            return None;
+        }
+        rest = &parameters[own.len()..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_link;
+
+    #[test]
+    fn the_next_link_is_found_among_others() {
+        let header =
+            r#"<https://e.example.com/a?x=1,2>; rel="first", <https://e.example.com/a?id_after=9>; rel="next""#;
+        assert_eq!(next_link(header), Some("https://e.example.com/a?id_after=9"));
+        assert_eq!(next_link("</a?page=2>; rel=next"), Some("/a?page=2"));
+    }
+
+    #[test]
+    fn no_next_link_is_the_end() {
+        for header in ["", "<x", "<x>; rel=\"prev\"", "<x>; rel=\"first\", <y>; rel=\"last\""] {
+            assert_eq!(next_link(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! All projects of the instance or below a group, in as few requests as GitLab allows, read side by side.
+//!
+//! The simple form of a project has neither `archived` nor the mark of deletion, so the full one is read.
+
+use futures_util::future::try_join_all;
+
+use super::api::GitlabApi;
+use super::pages::{PER_PAGE, keyset, next_query, offset};
+use super::wire;
+use crate::http::{ErrorKind, Request, Result};
+use crate::model::{FullPath, ObservedProject};
+
+/// Ids that one range spans at least: ten pages where ids have no gaps.
+const RANGE: u64 = 1000;
+/// Ranges at most. More than requests in flight, because ids are not spread evenly.
+const RANGES: u64 = 16;
+
+impl GitlabApi {
+    /// All projects below a group by offset pages. GitLab refuses offsets beyond 50,000 (405); then the
+    /// instance's list is read instead.
+    pub(super) async fn projects_below(&self, group: &FullPath) -> Result<Vec<ObservedProject>> {
+        let request = self.get(&["groups", group.as_str(), "projects"]).query([
+            ("include_subgroups", "true"),
+            ("with_shared", "false"),
+            ("order_by", "id"),
+            ("sort", "asc"),
+        ]);
+        let projects = match offset::<wire::Project>(&self.client, request).await {
+            Err(error) if error.kind == ErrorKind::Status(405) => return self.all_projects(Some(group)).await,
+            other => other?,
+        };
+        Ok(observed(projects, Some(group)))
+    }
+
+    /// All projects of the instance by keyset pages. The first page starts at the highest id, which tells what ranges
+    /// there are left to be read in parallel.
+    pub(super) async fn all_projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
+        let newest = self.client.call(self.keyset_request("desc")).await?;
+        let mut projects: Vec<wire::Project> = newest.json()?;
+        let lowest = projects.iter().map(|project| project.id).min();
+        if let (Some(_), Some(lowest)) = (next_query(&newest), lowest) {
+            let reads = ranges(lowest).into_iter().map(|(after, before)| {
+                let request = self
+                    .keyset_request("asc")
+                    .query([("id_after", after.to_string()), ("id_before", before.to_string())]);
+                keyset(&self.client, request, |project: &wire::Project| project.id)
+            });
+            for more in try_join_all(reads).await? {
+                projects.extend(more);
+            }
+        }
+        Ok(observed(projects, below))
+    }
+
+    fn keyset_request(&self, sort: &str) -> Request {
+        self.get(&["projects"]).query([
+            ("pagination", "keyset"),
+            ("order_by", "id"),
+            ("sort", sort),
+            ("per_page", PER_PAGE),
+        ])
+    }
+}
+
+/// Cuts the ids below `end` into ranges for `id_after` and `id_before`, both exclusive.
+fn ranges(end: u64) -> Vec<(u64, u64)> {
+    let count = (end / RANGE).clamp(1, RANGES);
+    let cut = |index: u64| (end - 1) / count * index;
+    (0..count)
+        .map(|index| (cut(index), if index + 1 == count { end } else { cut(index + 1) + 1 }))
+        .collect()
+}
+
+fn observed(projects: Vec<wire::Project>, below: Option<&FullPath>) -> Vec<ObservedProject> {
+    let mut projects: Vec<_> = projects
+        .into_iter()
+        .map(wire::Project::observed)
+        .filter(|project| below.is_none_or(|group| group.contains(&project.path)))
+        .collect();
+    // Offset pages shift while projects come and go.
+    projects.sort_by_key(|project| project.id);
+    projects.dedup_by_key(|project| project.id);
+    projects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranges;
+
+    #[test]
+    fn ranges_hold_each_id_once() {
+        for end in [1, 2, 999, 1000, 2001, 16_000, 123_457] {
+            let ranges = ranges(end);
+            let mut held: Vec<u64> = ranges.iter().flat_map(|&(after, before)| after + 1..before).collect();
+            held.sort_unstable();
+            assert_eq!(held, (1..end).collect::<Vec<_>>(), "{end}: {ranges:?}");
+        }
+        assert_eq!(ranges(900).len(), 1);
+        assert_eq!(ranges(1_000_000).len(), 16);
+    }
+}

@@ -1,0 +1,272 @@
+//! GitLab's API read: [`GitlabRead`] in as few requests as its questions need.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+
+use super::api::GitlabApi;
+use super::graphql::{Found, GROUPS, PROJECTS};
+use super::pages::offset;
+use super::{GitlabRead, OwnUser, ResolvedPaths, wire};
+use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
+use crate::model::{
+    ApplicationUid, FullPath, GitlabVersion, Known, NamespaceKind, ObservedApplication, ObservedMembership,
+    ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
+};
+use crate::secrets::Secret;
+
+/// The oldest GitLab that has all that is needed: renewal of application secrets came with it.
+const OLDEST: (u32, u32) = (16, 11);
+
+#[async_trait]
+impl GitlabRead for GitlabApi {
+    async fn version(&self) -> Result<GitlabVersion> {
+        let answer = self.client.send(self.get(&["metadata"])).await?;
+        if answer.status() == StatusCode::NOT_FOUND && !answer.is_html() {
+            return Err(too_old(&answer, "older than 15.2"));
+        }
+        let answer = answer.success()?;
+        let metadata: wire::Metadata = answer.json()?;
+        let version = parse_version(&metadata.version).ok_or_else(|| {
+            let shown = crate::http::remote_text(&metadata.version, 40);
+            answer.unexpected(format!("GitLab says that its version is `{shown}`, which is none"))
+        })?;
+        if (version.major, version.minor) < OLDEST {
+            return Err(too_old(&answer, &version.text));
+        }
+        Ok(version)
+    }
+
+    async fn own_user(&self) -> Result<OwnUser> {
+        let user: wire::User = self.client.json(self.get(&["user"])).await?;
+        Ok(OwnUser {
+            id: UserId(user.id),
+            username: user.username,
+            is_admin: user.is_admin.unwrap_or(false),
+        })
+    }
+
+    async fn applications(&self) -> Result<Vec<ObservedApplication>> {
+        let rows: Vec<wire::Application> = self.client.json(self.get(&["applications"])).await?;
+        Ok(rows.into_iter().map(wire::Application::observed).collect())
+    }
+
+    async fn user(&self, username: &str) -> Result<Option<ObservedUser>> {
+        let answer = self
+            .client
+            .call(self.get(&["users"]).query([("username", username)]))
+            .await?;
+        let rows: Vec<wire::User> = answer.json()?;
+        rows.into_iter()
+            .find(|user| user.username.eq_ignore_ascii_case(username))
+            .map(|user| user.observed().ok_or_else(|| no_administrator(&answer)))
+            .transpose()
+    }
+
+    async fn user_with_email(&self, email: &str) -> Result<Option<String>> {
+        let request = self.get(&["users"]).query([("search", email), ("per_page", "100")]);
+        let rows: Vec<wire::User> = self.client.json(request).await?;
+        Ok(rows
+            .into_iter()
+            .find(|user| {
+                user.email
+                    .as_deref()
+                    .is_some_and(|known| known.eq_ignore_ascii_case(email))
+            })
+            .map(|user| user.username))
+    }
+
+    async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>> {
+        let answer = self.client.send(self.get(&["namespaces", name])).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        let namespace: wire::Namespace = answer.success()?.json()?;
+        // A name of digits alone is taken as an id.
+        let same = namespace.full_path.eq_ignore_ascii_case(name);
+        Ok(same.then(|| namespace.kind()))
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>> {
+        let request = self.get(&["users", &user.to_string(), "memberships"]);
+        let rows = offset::<wire::Membership>(&self.client, request).await?;
+        Ok(rows.into_iter().map(wire::Membership::observed).collect())
+    }
+
+    async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
+        let found = self.look_up_all(paths).await?;
+        let mut resolved = ResolvedPaths::default();
+        let by_path: BTreeMap<&FullPath, &ObservedProject> =
+            found.projects.iter().map(|project| (&project.path, project)).collect();
+        let mut lost = Vec::new();
+        for path in paths {
+            let source = by_path
+                .get(path)
+                .map(|project| SourceKind::Project(project.id))
+                .or_else(|| found.groups.get(path).copied().map(SourceKind::Group));
+            match source {
+                Some(source) => drop(resolved.paths.insert(path.clone(), Resolution::Found(source))),
+                None => lost.push(path),
+            }
+        }
+        for (path, (resolution, project)) in lost
+            .iter()
+            .zip(try_join_all(lost.iter().map(|path| self.trace(path))).await?)
+        {
+            resolved.paths.insert((*path).clone(), resolution);
+            resolved.projects.extend(project);
+        }
+        resolved.projects.extend(found.projects);
+        resolved.projects.sort_by_key(|project| project.id);
+        resolved.projects.dedup_by_key(|project| project.id);
+        Ok(resolved)
+    }
+
+    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
+        match below {
+            Some(group) => self.projects_below(group).await,
+            None => self.all_projects(None).await,
+        }
+    }
+
+    async fn supported_scopes(&self) -> Result<Known<BTreeSet<String>>> {
+        let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
+        let answer = self.client.send(request).await?;
+        // Nothing depends on it, so an instance that hides it is no error.
+        if !answer.status().is_success() {
+            return Ok(Known::Unknown);
+        }
+        Ok(answer
+            .json::<wire::Discovery>()
+            .ok()
+            .and_then(|discovery| discovery.scopes_supported)
+            .into())
+    }
+
+    async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool> {
+        let answer = self.client.send(self.introspection(application, secret)).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED && answer.code().as_deref() == Some("invalid_client") {
+            return Ok(false);
+        }
+        answer.success()?.json::<wire::Introspection>().map(|_| true)
+    }
+}
+
+impl GitlabApi {
+    /// All paths in batches, side by side. Up to a batch of paths is one request for both kinds; more are looked up as
+    /// projects first, and what is left as groups.
+    async fn look_up_all(&self, paths: &BTreeSet<FullPath>) -> Result<Found> {
+        let is_project = |path: &&FullPath| path.parent().is_some();
+        let all: Vec<&FullPath> = paths.iter().collect();
+        if all.is_empty() {
+            return Ok(Found::default());
+        }
+        if all.len() <= GROUPS {
+            let projects: Vec<_> = all.iter().copied().filter(is_project).collect();
+            return self.look_up(&projects, &all).await;
+        }
+        let projects: Vec<_> = all.iter().copied().filter(is_project).collect();
+        let mut found = Found::default();
+        for part in try_join_all(projects.chunks(PROJECTS).map(|chunk| self.look_up(chunk, &[]))).await? {
+            found.projects.extend(part.projects);
+        }
+        let known: BTreeSet<&FullPath> = found.projects.iter().map(|project| &project.path).collect();
+        let rest: Vec<_> = all.into_iter().filter(|path| !known.contains(path)).collect();
+        for part in try_join_all(rest.chunks(GROUPS).map(|chunk| self.look_up(&[], chunk))).await? {
+            found.groups.extend(part.groups);
+        }
+        Ok(found)
+    }
+
+    /// Where a path leads that GraphQL does not know: GitLab answers for a project that moved with a redirect to its
+    /// id (since 16.7), or as if nothing had happened (before).
+    async fn trace(&self, path: &FullPath) -> Result<(Resolution, Option<ObservedProject>)> {
+        if path.parent().is_none() {
+            return Ok((Resolution::NotFound, None));
+        }
+        let answer = self.client.send(self.get(&["projects", path.as_str()])).await?;
+        let answer = match moved_to(&answer) {
+            // Only the id is taken from the redirect: its host may be another, and is never followed.
+            Some(id) => self.client.send(self.get(&["projects", &id.to_string()])).await?,
+            None => answer,
+        };
+        if is_absent(&answer) {
+            return Ok((Resolution::NotFound, None));
+        }
+        let project = answer.success()?.json::<wire::Project>()?.observed();
+        let resolution = if project.path == *path {
+            Resolution::Found(SourceKind::Project(project.id))
+        } else {
+            Resolution::Moved {
+                id: project.id,
+                to: project.path.clone(),
+            }
+        };
+        Ok((resolution, Some(project)))
+    }
+}
+
+/// The project id that a redirect of GitLab's API leads to.
+fn moved_to(answer: &Response) -> Option<ProjectId> {
+    let location = answer.location()?;
+    let mut segments = location.path_segments()?.rev();
+    let id = segments.next()?.parse().ok()?;
+    (segments.next() == Some("projects")).then_some(ProjectId(id))
+}
+
+/// A 404 of GitLab itself: one in HTML comes from something else, and says nothing about what was asked.
+fn is_absent(answer: &Response) -> bool {
+    answer.status() == StatusCode::NOT_FOUND && !answer.is_html()
+}
+
+fn parse_version(text: &str) -> Option<GitlabVersion> {
+    let mut parts = text.split('.');
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?.split('-').next()?.parse().ok()?;
+    Some(GitlabVersion {
+        major,
+        minor,
+        text: crate::http::remote_text(text, 40),
+    })
+}
+
+fn too_old(answer: &Response, version: &str) -> Error {
+    let (major, minor) = OLDEST;
+    answer
+        .failed(
+            ErrorKind::Refused,
+            format!("this GitLab is {version}; Setpoint needs {major}.{minor} or newer"),
+        )
+        .with_hint("renewing an application's secret is not possible in older versions: upgrade GitLab")
+}
+
+fn no_administrator(answer: &Response) -> Error {
+    answer
+        .failed(
+            ErrorKind::Forbidden,
+            "GitLab does not show e-mail addresses to the owner of the token, who is no administrator",
+        )
+        .with_hint("give gitlab.token an administrator's token, with the scope admin_mode where Admin Mode is on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_version;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        for (text, expected) in [
+            ("18.5.1-ee", (18, 5)),
+            ("16.11.0", (16, 11)),
+            ("19.0-pre", (19, 0)),
+            ("17.10.0-rc42-ee", (17, 10)),
+        ] {
+            let version = parse_version(text).unwrap();
+            assert_eq!((version.major, version.minor), expected, "{text}");
+        }
+        for text in ["", "18", "x.y"] {
+            assert_eq!(parse_version(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! GitLab's API written: [`GitlabWrite`]. A write whose repetition would do harm is sent once; what became of it, when
+//! its answer is lost, is for the caller to look up.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::api::{GitlabApi, borrowed, members};
+use super::{GitlabRead as _, GitlabWrite, NewUser, wire};
+use crate::http::{ErrorKind, Request, Response, Result, StatusCode};
+use crate::model::{
+    ApplicationId, ApplicationUid, DesiredApplication, ObservedApplication, ObservedUser, Role, SourceKind, UserEdit,
+    UserId,
+};
+use crate::secrets::Secret;
+
+#[async_trait]
+impl GitlabWrite for GitlabApi {
+    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)> {
+        let join = |set: &std::collections::BTreeSet<String>, with: &str| {
+            set.iter().map(String::as_str).collect::<Vec<_>>().join(with)
+        };
+        let body = json!({
+            "name": application.name,
+            "redirect_uri": join(&application.redirect_uris, "\n"),
+            "scopes": join(&application.scopes, " "),
+            "confidential": application.confidential,
+        });
+        let answer = self.client.call(self.post(&["applications"]).json(&body)?).await?;
+        let mut created: wire::Application = answer.json()?;
+        let secret = shown_secret(&answer, created.secret.take())?;
+        Ok((created.observed(), secret))
+    }
+
+    async fn renew_secret(&self, id: ApplicationId) -> Result<Secret> {
+        let request = self.post(&["applications", &id.to_string(), "renew-secret"]);
+        let answer = self.client.call(request.json(&json!({}))?).await?;
+        let mut renewed: wire::Application = answer.json()?;
+        shown_secret(&answer, renewed.secret.take())
+    }
+
+    async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()> {
+        let request = self.delete(&["applications", &id.to_string()]);
+        let Some(there) = self.applications().await?.into_iter().find(|there| there.id == id) else {
+            return Ok(());
+        };
+        if there.uid != *uid {
+            let message = format!(
+                "refused to delete application {id}: it is not the one that was recorded, which had the application ID {uid}"
+            );
+            return Err(crate::http::Error::new(
+                self.client.side(),
+                ErrorKind::Refused,
+                request.label(),
+                message,
+            ));
+        }
+        gone(&self.client.send(request.repeatable()).await?)
+    }
+
+    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser> {
+        let mut body = json!({
+            "username": user.username,
+            "name": user.name,
+            "email": user.email,
+            "skip_confirmation": true,
+        });
+        let mut request = self.post(&["users"]);
+        match password {
+            Some(password) => {
+                body["password"] = Value::from(password.expose());
+                request = request.carries(password);
+            }
+            None => body["force_random_password"] = Value::from(true),
+        }
+        let answer = self.client.send(request.json(&body)?).await?;
+        // A proxy that limits rates may have let an earlier attempt through after all.
+        if answer.status() == StatusCode::CONFLICT
+            && answer.attempts() > 1
+            && let Some(there) = self.user(&user.username).await?
+            && there.email.eq_ignore_ascii_case(&user.email)
+        {
+            return Ok(there);
+        }
+        self.observed_user(&answer.success()?)
+    }
+
+    async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser> {
+        let UserEdit { username, name, email } = edit;
+        let mut body = serde_json::Map::new();
+        for (field, value) in [("username", username), ("name", name), ("email", email)] {
+            if let Some(value) = value {
+                body.insert(field.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        if email.is_some() {
+            body.insert("skip_reconfirmation".to_owned(), Value::from(true));
+        }
+        let request = self.put(&["users", &id.to_string()]).json(&body)?.repeatable();
+        self.observed_user(&self.client.call(request).await?)
+    }
+
+    async fn unblock_user(&self, id: UserId) -> Result<()> {
+        self.change_state(id, "unblock").await
+    }
+
+    async fn activate_user(&self, id: UserId) -> Result<()> {
+        self.change_state(id, "activate").await
+    }
+
+    async fn block_user(&self, id: UserId) -> Result<()> {
+        self.change_state(id, "block").await
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<()> {
+        let request = self.delete(&["users", &id.to_string()]).repeatable();
+        gone(&self.client.send(request).await?)
+    }
+
+    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+        let body = json!({ "user_id": user.0, "access_level": role.access_level() });
+        let request = self.post(&borrowed(&members(source, None))).json(&body)?;
+        let answer = self.client.send(request).await?;
+        if answer.status() == StatusCode::CONFLICT {
+            // Somebody else, or an attempt of ours whose answer got lost, was first.
+            let there: wire::Member = self
+                .client
+                .json(self.get(&borrowed(&members(source, Some(user)))))
+                .await?;
+            return if there.access_level == role.access_level() {
+                Ok(())
+            } else {
+                Err(answer.error())
+            };
+        }
+        let answer = answer.success()?;
+        added(&answer)
+    }
+
+    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+        let request = self
+            .put(&borrowed(&members(source, Some(user))))
+            .json(&json!({ "access_level": role.access_level() }))?
+            .repeatable();
+        self.client.call(request).await.map(drop)
+    }
+
+    async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()> {
+        let request: Request = self.delete(&borrowed(&members(source, Some(user)))).repeatable();
+        gone(&self.client.send(request).await?)
+    }
+}
+
+impl GitlabApi {
+    /// `POST /users/:id/unblock` and its like do nothing the second time. The JSON body keeps a read-only
+    /// instance from answering with a redirect.
+    async fn change_state(&self, id: UserId, verb: &str) -> Result<()> {
+        let request = self
+            .post(&["users", &id.to_string(), verb])
+            .json(&json!({}))?
+            .repeatable();
+        self.client.call(request).await.map(drop)
+    }
+
+    fn observed_user(&self, answer: &Response) -> Result<ObservedUser> {
+        answer.json::<wire::User>()?.observed().ok_or_else(|| {
+            answer.unexpected(format!(
+                "{} answered a user without its e-mail address",
+                self.client.side()
+            ))
+        })
+    }
+}
+
+/// The secret that GitLab shows once.
+fn shown_secret(answer: &Response, secret: Option<String>) -> Result<Secret> {
+    secret
+        .filter(|secret| !secret.is_empty())
+        .map(Secret::new)
+        .ok_or_else(|| {
+            answer
+                .unexpected("GitLab did not show the application's secret, which it does at this moment only")
+                .with_hint("run `setpoint rotate` for a new one")
+        })
+}
+
+/// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
+fn gone(answer: &Response) -> Result<()> {
+    let absent = answer.status() == StatusCode::NOT_FOUND && !answer.is_html();
+    if absent || answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(answer.error())
+    }
+}
+
+/// An addition can fail with a status of success, or wait for somebody's approval.
+fn added(answer: &Response) -> Result<()> {
+    let addition: wire::Addition = answer.json()?;
+    if addition.status.as_deref() == Some("error") {
+        let said = addition.message.map(|message| message.to_string()).unwrap_or_default();
+        let said = crate::http::remote_text(&said, 300);
+        return Err(answer.failed(
+            ErrorKind::Invalid(vec![(String::new(), said.clone())]),
+            format!("GitLab did not add the member: {said}"),
+        ));
+    }
+    if addition.queued_users.is_some() {
+        return Err(answer
+            .failed(
+                ErrorKind::Refused,
+                "GitLab queued the membership until an administrator approves it",
+            )
+            .with_hint("approve it in the Admin Area under Role promotions, then run again"));
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The droid's account: who it is, where it is a member, and who stands in its way.
+
+use crate::gitlab::GitlabRead;
+use crate::http::Result;
+use crate::model::{Desired, DesiredUser, NamespaceKind, ObservedMembership, ObservedUser};
+
+/// The droid's account.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Account {
+    pub(super) user: Option<ObservedUser>,
+    pub(super) memberships: Vec<ObservedMembership>,
+    pub(super) username_holder: Option<NamespaceKind>,
+    pub(super) email_holder: Option<String>,
+}
+
+/// Reads it. Holders of its name and address are looked for only where these would have to be set.
+pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<Account> {
+    let DesiredUser {
+        name: _,
+        username,
+        email,
+        previously: _,
+    } = &desired.user;
+    let user = find(gitlab, &desired.user).await?;
+    let sets_username = user
+        .as_ref()
+        .is_none_or(|user| !user.username.eq_ignore_ascii_case(username));
+    let sets_email = user.as_ref().is_none_or(|user| !user.email.eq_ignore_ascii_case(email));
+    let (memberships, username_holder, email_holder) = tokio::try_join!(
+        async {
+            match &user {
+                Some(user) => gitlab.memberships(user.id).await,
+                None => Ok(Vec::new()),
+            }
+        },
+        async {
+            match sets_username {
+                true => gitlab.namespace_holder(username).await,
+                false => Ok(None),
+            }
+        },
+        async {
+            match sets_email {
+                true => gitlab.user_with_email(email).await,
+                false => Ok(None),
+            }
+        },
+    )?;
+    let own_name = user.as_ref().map(|user| user.username.as_str());
+    let email_holder = email_holder.filter(|holder| own_name.is_none_or(|own| !own.eq_ignore_ascii_case(holder)));
+    Ok(Account {
+        user,
+        memberships,
+        username_holder,
+        email_holder,
+    })
+}
+
+/// The account of the declared username, else of the first previous one that has an account.
+async fn find(gitlab: &dyn GitlabRead, desired: &DesiredUser) -> Result<Option<ObservedUser>> {
+    for username in std::iter::once(&desired.username).chain(&desired.previously) {
+        if let Some(user) = gitlab.user(username).await? {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
+}
