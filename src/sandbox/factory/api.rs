@@ -184,13 +184,16 @@ async fn list(State(app): State<App>, headers: HeaderMap, Query(params): Query<L
         return refusal.into_response();
     }
     let mut faults = Vec::new();
-    let limit = match params.limit.as_deref().unwrap_or("20").parse::<usize>() {
-        Ok(limit @ 1..=100) => limit,
-        _ => {
-            faults.push("limit must be a number from 1 to 100".to_owned());
-            20
-        }
-    };
+    let limit = params
+        .limit
+        .as_deref()
+        .unwrap_or("20")
+        .parse()
+        .ok()
+        .filter(|limit| (1..=100).contains(limit));
+    if limit.is_none() {
+        faults.push("limit must be a number from 1 to 100".to_owned());
+    }
     let enabled = match params.enabled.as_deref() {
         None => None,
         Some("true") => Some(true),
@@ -211,7 +214,7 @@ async fn list(State(app): State<App>, headers: HeaderMap, Query(params): Query<L
     if !faults.is_empty() {
         return invalid(&faults);
     }
-    match integration::repositories(&app, enabled, after, limit).await {
+    match integration::repositories(&app, enabled, None, after, limit.unwrap_or(20)).await {
         Ok((repositories, next)) => {
             let repositories: Vec<Value> = repositories.iter().map(repository).collect();
             Json(json!({

@@ -1,5 +1,7 @@
 //! What may be done with the integration, whoever asks: the API and the settings page are two doors to this.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -205,11 +207,19 @@ pub(super) struct Repository {
     pub(super) archived: bool,
 }
 
-/// Up to `limit` repositories with ids above `after`, of all that the user can see: all, or those (not) enabled.
+/// The ids of all projects that the user can see.
+pub(super) async fn visible(app: &App) -> Result<BTreeSet<u64>, Refusal> {
+    let (repositories, _) = repositories(app, None, None, 0, usize::MAX).await?;
+    Ok(repositories.into_iter().map(|repository| repository.id).collect())
+}
+
+/// Up to `limit` repositories with ids above `after`, of all that the user can see: all, or those (not) enabled, or
+/// those whose path contains a text.
 /// The second value is the id to go on after, where there are more.
 pub(super) async fn repositories(
     app: &App,
     enabled: Option<bool>,
+    search: Option<&str>,
     after: u64,
     limit: usize,
 ) -> Result<(Vec<Repository>, Option<u64>), Refusal> {
@@ -221,8 +231,10 @@ pub(super) async fn repositories(
         let more = page.more && !page.projects.is_empty();
         for project in page.projects {
             last = project.id;
+            let path = project.path_with_namespace.to_lowercase();
             let is_enabled = selected.contains(&project.id);
-            if enabled.is_some_and(|wanted| wanted != is_enabled) {
+            let named = search.is_none_or(|text| path.contains(&text.to_lowercase()));
+            if !named || enabled.is_some_and(|wanted| wanted != is_enabled) {
                 continue;
             }
             if found.len() == limit {

@@ -299,7 +299,7 @@ fn by_session(world: &World, parts: &Parts) -> Option<Caller> {
     let reading = matches!(parts.method.as_str(), "GET" | "HEAD");
     let csrf = parts.headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
     // A write by cookie needs the token of the page too (lib/gitlab/request_forgery_protection.rb).
-    (reading || csrf.is_some_and(|csrf| super::pages_http::unmasks_to(csrf, &session.csrf_token))).then(|| Caller {
+    (reading || csrf.is_some_and(|csrf| super::pages_csrf::unmasks_to(csrf, &session.csrf_token))).then(|| Caller {
         user_id: user.id,
         via: Via::Session(session.id.clone()),
         scopes: None,

@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::pages_html::{Form, escape};
-use super::pages_http::{Page, Visit};
+use super::pages_html::{Form, each, escape};
+use super::pages_http::Page;
+use super::pages_visit::Visit;
 use crate::sandbox::world::{Application, OauthGrant, User, digest, random_hex};
 
 /// How long a code may be exchanged.
@@ -108,28 +109,24 @@ fn decide(visit: &mut Visit<'_>) -> Result<(User, Request), Page> {
 
 /// Errors of the two buttons go to the redirect URI where that is good, else they are JSON.
 fn refused(visit: &Visit<'_>, refusal: &Refusal) -> Page {
-    match &refusal.redirect_uri {
-        Some(uri) => {
-            let state = visit.request.present("state");
-            let mut pairs = vec![
-                ("error", refusal.error),
-                ("error_description", refusal.description.as_str()),
-            ];
-            pairs.extend(state.map(|state| ("state", state)));
-            Page::found(&with_query(uri, &pairs))
-        }
-        None => {
-            let status = if refusal.error == "invalid_client" {
-                StatusCode::UNAUTHORIZED
-            } else {
-                StatusCode::BAD_REQUEST
-            };
-            Page::json(
-                status,
-                &json!({ "error": refusal.error, "error_description": refusal.description }),
-            )
-        }
-    }
+    let Some(uri) = &refusal.redirect_uri else {
+        let unknown = refusal.error == "invalid_client";
+        let status = if unknown {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        return Page::json(
+            status,
+            &json!({ "error": refusal.error, "error_description": refusal.description }),
+        );
+    };
+    let mut pairs = vec![
+        ("error", refusal.error),
+        ("error_description", refusal.description.as_str()),
+    ];
+    pairs.extend(visit.request.present("state").map(|state| ("state", state)));
+    Page::found(&with_query(uri, &pairs))
 }
 
 fn check(visit: &Visit<'_>) -> Result<Request, Refusal> {
@@ -328,11 +325,7 @@ fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
             .hidden("code_challenge_method", challenge_method.as_deref())
             .submit(button)
     };
-    let scopes: String = request
-        .scopes
-        .iter()
-        .map(|scope| format!("<li><strong>{}</strong></li>", escape(scope)))
-        .collect();
+    let scopes = each(&request.scopes, "<li><strong>", "</strong></li>");
     let warning = if user.admin {
         "<p class=\"error\">You are an administrator: this application will be able to act as one.</p>"
     } else {

@@ -9,7 +9,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 
-use super::pages_http::{Page, PageRequest, Visit};
+use super::pages_http::{Page, PageRequest};
+use super::pages_visit::Visit;
 use super::{oauth_authorize, pages_admin, pages_admin_applications, pages_admin_users, pages_settings, pages_sign_in};
 use crate::sandbox::state::App;
 

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use jiff::SignedDuration;
 
 use super::pages_html::{Form, escape};
-use super::pages_http::{Page, Visit};
+use super::pages_http::Page;
+use super::pages_visit::Visit;
 use super::{pages_sign_in, pages_totp};
 use crate::sandbox::world::{User, digest};
 

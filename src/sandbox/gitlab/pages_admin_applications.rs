@@ -9,8 +9,9 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::pages_admin::enter;
-use super::pages_html::{Form, escape};
-use super::pages_http::{Page, Visit};
+use super::pages_html::{Form, each, escape};
+use super::pages_http::Page;
+use super::pages_visit::Visit;
 use crate::sandbox::world::{Application, digest, random_hex};
 
 /// `GET /admin/applications`
@@ -317,10 +318,7 @@ fn render_form(visit: &mut Visit<'_>, application: &Application, faults: &[Strin
     };
     let mut form = Form::open(&id, &action, method, &csrf);
     if !faults.is_empty() {
-        let items: String = faults
-            .iter()
-            .map(|fault| format!("<li>{}</li>", escape(fault)))
-            .collect();
+        let items = each(faults, "<li>", "</li>");
         form = form.raw(&format!(
             "<div id=\"error_explanation\" class=\"error gl-alert-danger\"><h4>The form contains the following {}:</h4><ul>{items}</ul></div>",
             if faults.len() == 1 { "error" } else { "errors" }
@@ -363,16 +361,12 @@ fn render_show(visit: &mut Visit<'_>, application: &Application, secret: Option<
     let csrf = visit.csrf();
     let path = visit.path(&format!("/admin/applications/{}", application.id));
     let yes = |flag: bool| if flag { "Yes" } else { "No" };
-    let uris: String = application
-        .redirect_uri
-        .split_whitespace()
-        .map(|uri| format!("<div><span class=\"monospace\">{}</span></div>", escape(uri)))
-        .collect();
-    let scopes: String = application
-        .scopes
-        .iter()
-        .map(|scope| format!("<li><span class=\"scope-name\">{}</span></li>", escape(scope)))
-        .collect();
+    let uris = each(
+        application.redirect_uri.split_whitespace(),
+        "<div><span class=\"monospace\">",
+        "</span></div>",
+    );
+    let scopes = each(&application.scopes, "<li><span class=\"scope-name\">", "</span></li>");
     // GitLab's page has the secret in this attribute only; a script shows it.
     let secret = secret
         .map(|secret| format!(" data-initial-secret=\"{}\"", escape(secret)))

@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use axum::http::StatusCode;
 
 use super::pages_admin::enter;
+use super::pages_gate::sign_in_refusal;
 use super::pages_html::escape;
-use super::pages_http::{Page, Visit, sign_in_refusal};
+use super::pages_http::Page;
+use super::pages_visit::Visit;
 use crate::sandbox::world::{User, UserState};
 
 /// `GET /admin/users`

@@ -21,6 +21,13 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// Each text, escaped, between the same two pieces of markup.
+pub(crate) fn each<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, before: &str, after: &str) -> String {
+    texts.into_iter().fold(String::new(), |html, text| {
+        html + before + &escape(text.as_ref()) + after
+    })
+}
+
 /// A form under construction: `open`, fields in order, `finish`.
 pub(crate) struct Form {
     html: String,

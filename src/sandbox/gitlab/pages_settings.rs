@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use axum::http::StatusCode;
 
 use super::pages_html::{Form, escape};
-use super::pages_http::{Page, Visit};
+use super::pages_http::Page;
+use super::pages_visit::Visit;
 use crate::sandbox::world::{OauthToken, World};
 
 /// Where the page of authorized applications is: it moved out of `/-/profile` with 17.

@@ -6,9 +6,11 @@
 
 use axum::http::StatusCode;
 
+use super::pages_gate::sign_in_refusal;
 use super::pages_html::{Form, escape};
-use super::pages_http::{Page, Visit, sign_in_refusal};
+use super::pages_http::Page;
 use super::pages_totp;
+use super::pages_visit::Visit;
 use crate::sandbox::world::{User, UserState, digest};
 
 /// Wrong passwords after which Devise locks the account.

@@ -1,0 +1,9 @@
+//! The sandbox's web side as a browser meets it: sign-in, OAuth pages, admin area, and Factory from end to end.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod admin;
+mod browser;
+mod factory;
+mod oauth;
+mod sign_in;
