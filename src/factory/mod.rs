@@ -1,5 +1,10 @@
 //! Factory's side behind one pair of traits, so that its own endpoints, once published, are one new file.
 
+mod api;
+mod assisted;
+mod page;
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
@@ -7,6 +12,9 @@ use async_trait::async_trait;
 use crate::http::Result;
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
 use crate::secrets::Secret;
+
+pub use api::FactoryApi;
+pub use assisted::AssistedFactory;
 
 /// What Factory shows, or what was attested about it.
 #[async_trait]

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Response;
-use super::text::{REMOTE_TEXT, redacted, remote_text};
+use super::text::{REMOTE_TEXT, remote_text};
 
 /// What an error body says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,14 +22,7 @@ pub(super) struct Answer {
 impl Answer {
     /// Reads the body of an answer.
     pub(super) fn of(response: &Response) -> Self {
-        let secrets: Vec<_> = response
-            .context
-            .secrets
-            .iter()
-            .chain(&response.secrets)
-            .cloned()
-            .collect();
-        let clean = |text: &str| redacted(text, &secrets);
+        let clean = |text: &str| response.clean(text);
         if let Ok(value) = serde_json::from_slice(&response.body) {
             return Self::of_json(&value, &clean);
         }

@@ -113,6 +113,14 @@ impl Request {
         self
     }
 
+    /// Changes something on the server although its method should not: counted as a write, and not repeated.
+    #[must_use]
+    pub fn writing(mut self) -> Self {
+        self.writes = true;
+        self.repeatable = false;
+        self
+    }
+
     /// A write that does no more the second time than the first: repeated also where it may have been processed.
     #[must_use]
     pub fn repeatable(mut self) -> Self {

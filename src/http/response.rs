@@ -116,6 +116,12 @@ impl Response {
         self.attempts
     }
 
+    /// Text of this answer made fit for a message: secrets that the request carried are taken out, it is one line, and
+    /// bounded.
+    pub fn clean(&self, text: &str) -> String {
+        super::text::redacted(text, self.context.secrets.iter().chain(&self.secrets))
+    }
+
     /// OAuth's error code in the body, such as `invalid_client`.
     pub fn code(&self) -> Option<String> {
         super::answer::Answer::of(self).code

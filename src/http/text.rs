@@ -37,9 +37,9 @@ fn is_hostile(character: char) -> bool {
 }
 
 /// [`remote_text`] after every secret that the request carried was taken out, in case the server repeats it.
-pub(super) fn redacted(text: &str, secrets: &[Secret]) -> String {
+pub(super) fn redacted<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
     let hidden = secrets
-        .iter()
+        .into_iter()
         .filter(|secret| !secret.expose().is_empty())
         .fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "***"));
     remote_text(&hidden, REMOTE_TEXT)

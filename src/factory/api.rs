@@ -1,0 +1,292 @@
+//! The `api` driver: Factory's integration settings over the HTTP contract of this project
+//! (`factory-integrations.openapi.yaml`). On the day Factory publishes endpoints of its own, this file is what changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use url::Url;
+
+use super::page::reason;
+use super::wire;
+use super::{FactoryRead, FactoryWrite};
+use crate::http::{
+    Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode, join, origin, remote_text,
+    same_origin,
+};
+use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
+use crate::secrets::Secret;
+
+/// Repositories in one page, and ids in one change: the most that the contract allows.
+const BATCH: usize = 100;
+/// More pages than any organization has.
+const MOST_PAGES: usize = 10_000;
+/// Hosts under which Factory itself is known, in both regions: API first, web application second.
+const CANONICAL: [(&str, &str); 2] = [
+    ("https://api.factory.ai", "https://app.factory.ai"),
+    ("https://api.eu.factory.ai", "https://app.eu.factory.ai"),
+];
+
+/// Factory over its API.
+#[derive(Debug)]
+pub struct FactoryApi {
+    api: Client,
+    app: Client,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings<'a> {
+    domain: &'a str,
+    application_id: &'a str,
+    secret: &'a str,
+}
+
+#[derive(Serialize)]
+struct Selection {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    enable: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    disable: Vec<String>,
+}
+
+impl FactoryApi {
+    /// `api` is bound to the API's host and carries the key; `app` is bound to the web application's and carries
+    /// nothing: redirect URIs of older organizations lie there.
+    pub fn new(api: Client, app: Client) -> Self {
+        Self { api, app }
+    }
+
+    /// A path of the integration.
+    fn request(&self, method: Method, rest: &[&str]) -> Request {
+        let segments: Vec<&str> = ["api", "v0", "integrations", "gitlab-sh"]
+            .iter()
+            .chain(rest)
+            .copied()
+            .collect();
+        self.api.request(method, &segments)
+    }
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        self.api.call(request).await.map_err(explained)
+    }
+
+    /// One change of at most [`BATCH`] ids.
+    async fn change(&self, batch: &[(ProjectId, bool)], results: &mut Results) -> Result<()> {
+        let ids = |wanted: bool| {
+            let chosen = batch.iter().filter(|(_, enable)| *enable == wanted);
+            chosen.map(|(id, _)| id.to_string()).collect()
+        };
+        let selection = Selection {
+            enable: ids(true),
+            disable: ids(false),
+        };
+        let request = self.request(Method::PATCH, &["repositories"]).json(&selection)?;
+        let answer = self.call(request.repeatable()).await?;
+        let mut given: BTreeMap<ProjectId, wire::Change> = answer
+            .json::<wire::Changes>()
+            .map_err(explained)?
+            .results
+            .into_iter()
+            .map(|change| (change.id, change))
+            .collect();
+        for (id, _) in batch {
+            let result = match given.remove(id) {
+                None => Err("Factory's answer does not mention it".to_owned()),
+                Some(wire::Change { error: Some(error), .. }) => Err(remote_text(&error, 300)),
+                Some(change) => Ok(change.enabled),
+            };
+            results.insert(*id, result);
+        }
+        Ok(())
+    }
+
+    /// Where a redirect URI is requested: at the configured host that it belongs to.
+    fn target(&self, redirect: &Url) -> Result<(&Client, Url)> {
+        for client in [&self.api, &self.app] {
+            if same_origin(client.base_url(), redirect) {
+                return Ok((client, redirect.clone()));
+            }
+        }
+        let is = |canonical: &str, url: &Url| Url::parse(canonical).is_ok_and(|canonical| same_origin(&canonical, url));
+        let is_canonical = |url: &Url| CANONICAL.iter().any(|(api, app)| is(api, url) || is(app, url));
+        for (api, app) in CANONICAL {
+            for (client, canonical) in [(&self.api, api), (&self.app, app)] {
+                // A host that the configuration put in the place of Factory's own stands in for it. Where it is
+                // Factory's own, the redirect belongs to the other region.
+                if is(canonical, redirect) && !is_canonical(client.base_url()) {
+                    let segments: Vec<&str> = redirect.path_segments().map(Iterator::collect).unwrap_or_default();
+                    let mut url = join(client.base_url(), &segments);
+                    url.set_query(redirect.query());
+                    return Ok((client, url));
+                }
+            }
+        }
+        let message = format!(
+            "refused to request the redirect URI at {}: Factory is configured at {} and {}",
+            origin(redirect),
+            origin(self.api.base_url()),
+            origin(self.app.base_url())
+        );
+        Err(Error::new(
+            self.api.side(),
+            ErrorKind::Refused,
+            format!("GET {}", redirect.path()),
+            message,
+        )
+        .with_hint("check application.redirect_uri, factory.region, factory.api_url and factory.app_url"))
+    }
+}
+
+type Results = BTreeMap<ProjectId, std::result::Result<bool, String>>;
+
+#[async_trait]
+impl FactoryRead for FactoryApi {
+    fn source(&self) -> FactorySource {
+        FactorySource::Live
+    }
+
+    async fn integration(&self) -> Result<Option<ObservedIntegration>> {
+        let answer = self.api.send(self.request(Method::GET, &[])).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        let answer = answer.success().map_err(explained)?;
+        let body: wire::Wrapped = answer.json().map_err(explained)?;
+        Ok(Some(body.integration.observed()))
+    }
+
+    async fn repositories(&self) -> Result<Known<BTreeMap<ProjectId, FactoryRepository>>> {
+        let mut repositories = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut cursor: Option<String> = None;
+        let limit = BATCH.to_string();
+        for _ in 0..MOST_PAGES {
+            let query = std::iter::once(("limit", limit.as_str())).chain(cursor.iter().map(|c| ("cursor", c.as_str())));
+            let request = self.request(Method::GET, &["repositories"]).query(query);
+            let answer = self.api.send(request).await?;
+            if answer.status() == StatusCode::CONFLICT {
+                return Ok(Known::Unknown);
+            }
+            let answer = answer.success().map_err(explained)?;
+            let page: wire::Page = answer.json().map_err(explained)?;
+            for repository in page.repositories {
+                repositories.insert(repository.id, repository.observed());
+            }
+            match page.pagination.next_cursor.filter(|_| page.pagination.has_more) {
+                None => return Ok(Known::Known(repositories)),
+                Some(next) if seen.insert(next.clone()) => cursor = Some(next),
+                Some(_) => return Err(answer.unexpected("Factory's pages of repositories repeat themselves")),
+            }
+        }
+        let request = self.request(Method::GET, &["repositories"]).label();
+        let message = "Factory's list of repositories has no end";
+        Err(Error::new(self.api.side(), ErrorKind::Unexpected, request, message))
+    }
+}
+
+#[async_trait]
+impl FactoryWrite for FactoryApi {
+    async fn save_connection(
+        &self,
+        domain: &str,
+        application: &ApplicationUid,
+        secret: &Secret,
+    ) -> Result<ObservedIntegration> {
+        let settings = Settings {
+            domain,
+            application_id: &application.0,
+            secret: secret.expose(),
+        };
+        let request = self.request(Method::PUT, &[]).json(&settings)?;
+        let answer = self.call(request.carries(secret).repeatable()).await?;
+        let body: wire::Wrapped = answer.json().map_err(explained)?;
+        Ok(body.integration.observed())
+    }
+
+    async fn delete_connection(&self) -> Result<()> {
+        let request = self.request(Method::DELETE, &[]).repeatable();
+        let answer = self.api.send(request).await?;
+        if is_absent(&answer) {
+            return Ok(());
+        }
+        answer.success().map_err(explained).map(drop)
+    }
+
+    async fn start_authorization(&self) -> Result<String> {
+        // An attempt that nobody finishes expires, so starting one more does no harm.
+        let request = self.request(Method::POST, &["authorizations"]).repeatable();
+        let answer = self.call(request).await?;
+        let attempt: wire::Attempt = answer.json().map_err(explained)?;
+        Ok(attempt.authorization_url)
+    }
+
+    async fn finish_authorization(&self, redirect: &Url) -> Result<()> {
+        let (client, url) = self.target(redirect)?;
+        // The code is good for one use, so this request is no read, and is never repeated once it may have arrived.
+        let mut request = Request::new(Method::GET, url)
+            .writing()
+            .anonymous()
+            .accept_html()
+            .limit(HTML_LIMIT);
+        for (_, value) in redirect.query_pairs() {
+            request = request.carries(&Secret::new(value.into_owned()));
+        }
+        let answer = client.send(request).await?;
+        if answer.status() == StatusCode::OK {
+            return Ok(());
+        }
+        if !answer.status().is_client_error() {
+            return Err(answer.error());
+        }
+        let said = match reason(&answer) {
+            Some(said) => format!("Factory did not take the authorization: {said}"),
+            None => format!(
+                "Factory did not take the authorization (status {})",
+                answer.status().as_u16()
+            ),
+        };
+        let kind = match answer.status() {
+            StatusCode::BAD_REQUEST => ErrorKind::Invalid(vec![(String::new(), said.clone())]),
+            _ => answer.error().kind,
+        };
+        Err(answer.failed(kind, said))
+    }
+
+    async fn set_repositories(&self, enable: &BTreeSet<ProjectId>, disable: &BTreeSet<ProjectId>) -> Result<Results> {
+        let wanted: Vec<(ProjectId, bool)> = enable
+            .iter()
+            .map(|id| (*id, true))
+            .chain(disable.difference(enable).map(|id| (*id, false)))
+            .collect();
+        let mut results = Results::new();
+        for batch in wanted.chunks(BATCH) {
+            match self.change(batch, &mut results).await {
+                Ok(()) => {}
+                Err(error) if results.is_empty() => return Err(error),
+                // Earlier batches are done, and must not look as if they were not.
+                Err(error) => results.extend(batch.iter().map(|(id, _)| (*id, Err(error.message.clone())))),
+            }
+        }
+        Ok(results)
+    }
+}
+
+/// The contract's own 404. One in HTML, or without the contract's error body, comes from a server that does not have these
+/// endpoints.
+fn is_absent(answer: &Response) -> bool {
+    answer.status() == StatusCode::NOT_FOUND && answer.json::<wire::Problem>().is_ok()
+}
+
+/// Adds what to do about errors that have their own meaning here.
+fn explained(error: Error) -> Error {
+    let hint = match error.kind {
+        ErrorKind::PaymentRequired => "self-hosted GitLab needs Factory's Enterprise plan",
+        ErrorKind::NotFound | ErrorKind::Status(404 | 405 | 501) | ErrorKind::Unexpected | ErrorKind::Redirect(_) => {
+            "driver = \"api\" needs a server that has the integration endpoints of Setpoint's contract, which factory.ai as \
+             it is today has not: set driver = \"assisted\", or factory.api_url to such a server"
+        }
+        _ => return error,
+    };
+    error.with_hint(hint)
+}

@@ -1,0 +1,65 @@
+//! What a web page says, without its furniture: Factory's redirect URI answers HTML, and a person needs its reason.
+
+use scraper::{Html, Node};
+
+use crate::http::Response;
+
+/// Parts of a page that are no part of what it says.
+const FURNITURE: [&str; 12] = [
+    "head", "title", "header", "footer", "nav", "script", "style", "noscript", "template", "form", "button", "svg",
+];
+
+/// The text of an answer that is a page, clean and bounded; for other answers, what their body says.
+pub(super) fn reason(answer: &Response) -> Option<String> {
+    if !answer.is_html() {
+        return answer.reason();
+    }
+    Some(answer.clean(&text(&answer.text()))).filter(|text| !text.is_empty())
+}
+
+/// The words of a page in their order. Walks without recursion: nesting is the server's choice.
+fn text(html: &str) -> String {
+    let document = Html::parse_document(html);
+    let mut words = String::new();
+    let mut node = Some(document.tree.root());
+    while let Some(current) = node {
+        let skipped = match current.value() {
+            Node::Text(part) => {
+                words.push_str(part);
+                words.push(' ');
+                true
+            }
+            Node::Element(element) => FURNITURE.contains(&element.name()),
+            _ => false,
+        };
+        let child = if skipped { None } else { current.first_child() };
+        node = child.or_else(|| {
+            let mut place = current;
+            loop {
+                if let Some(sibling) = place.next_sibling() {
+                    return Some(sibling);
+                }
+                place = place.parent()?;
+            }
+        });
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn the_words_are_left_and_the_furniture_is_not() {
+        let page = "<!DOCTYPE html><title>T</title><style>a{}</style><header>Menu</header>\
+                    <h1>GitLab</h1><script>alert(1)</script><p id=result>The code &amp; <b>state</b> expired</p>";
+        assert_eq!(text(page), "GitLab The code & state expired");
+    }
+
+    #[test]
+    fn deep_nesting_is_walked() {
+        let page = format!("{}end", "<div>".repeat(20_000));
+        assert_eq!(text(&page), "end");
+    }
+}

@@ -1,0 +1,134 @@
+//! The JSON of the contract, as far as it is read.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::model::{
+    ApplicationUid, AuthorizedUser, FactoryRepository, FullPath, IntegrationStatus, Known, ObservedIntegration,
+    ProjectId, UserId,
+};
+
+/// `{"integration": …}`
+#[derive(Debug, Deserialize)]
+pub(super) struct Wrapped {
+    pub(super) integration: Integration,
+}
+
+/// The integration.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Integration {
+    domain: String,
+    application_id: String,
+    #[serde(default)]
+    redirect_uri: Option<String>,
+    status: IntegrationStatus,
+    #[serde(default)]
+    status_detail: Option<String>,
+    #[serde(default)]
+    authorized_user: Option<User>,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    username: Option<String>,
+}
+
+impl Integration {
+    pub(super) fn observed(self) -> ObservedIntegration {
+        let user = self.authorized_user.and_then(|user| {
+            Some(AuthorizedUser {
+                id: UserId(user.id?),
+                username: user.username?,
+            })
+        });
+        ObservedIntegration {
+            domain: self.domain.trim_end_matches('/').to_owned(),
+            application: ApplicationUid(self.application_id),
+            redirect_uri: self.redirect_uri,
+            status: self.status,
+            detail: self.status_detail.map(|text| crate::http::remote_text(&text, 300)),
+            user,
+            secret_fingerprint: Known::Unknown,
+        }
+    }
+}
+
+/// The answer to the start of an authorization.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attempt {
+    pub(super) authorization_url: String,
+}
+
+/// A page of repositories.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub(super) repositories: Vec<Repository>,
+    pub(super) pagination: Pagination,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Pagination {
+    pub(super) has_more: bool,
+    #[serde(default)]
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A repository.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Repository {
+    #[serde(deserialize_with = "project_id")]
+    pub(super) id: ProjectId,
+    full_path: String,
+    enabled: bool,
+    #[serde(default)]
+    archived: bool,
+}
+
+impl Repository {
+    pub(super) fn observed(self) -> FactoryRepository {
+        FactoryRepository {
+            path: FullPath::new(self.full_path),
+            enabled: self.enabled,
+            archived: self.archived,
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Debug, Deserialize)]
+pub(super) struct Changes {
+    pub(super) results: Vec<Change>,
+}
+
+/// What became of one id.
+#[derive(Debug, Deserialize)]
+pub(super) struct Change {
+    #[serde(deserialize_with = "project_id")]
+    pub(super) id: ProjectId,
+    pub(super) enabled: bool,
+    #[serde(default)]
+    pub(super) error: Option<String>,
+}
+
+/// The error body of the contract: what tells its own 404 from that of a server without these endpoints.
+#[derive(Debug, Deserialize)]
+pub(super) struct Problem {
+    #[serde(rename = "detail")]
+    _detail: String,
+    #[serde(rename = "status")]
+    _status: u16,
+}
+
+/// A project id as a string of digits.
+fn project_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProjectId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map(ProjectId)
+        .map_err(|_| serde::de::Error::custom("no GitLab project id"))
+}
