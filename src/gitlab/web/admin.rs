@@ -242,46 +242,50 @@ impl AdminSession {
             state.impersonating = false;
             return Ok(());
         };
-        let mut outcome = self.try_stop(&session).await;
-        if outcome.is_err() {
-            // The page's token may have been outdated: once more with a new one.
+        let mut failure = None;
+        // The last page's token may be outdated: the second attempt takes a new one.
+        for _ in 0..2 {
+            let sent = send_stop(&session).await;
             session.forget_page();
-            outcome = self.try_stop(&session).await;
-        }
-        session.forget_page();
-        if outcome.is_err() {
-            state.session = None;
-            session.sign_out().await?;
-        }
-        state.impersonating = false;
-        outcome
-    }
-
-    async fn try_stop(&self, session: &WebSession) -> Result<()> {
-        const PATH: &str = "/admin/impersonation";
-        let page = session.page_with_token().await?;
-        let form = match page.sender_to(PATH)? {
-            Some(form) => form,
-            None => page.scripted_form(session.url("admin/impersonation").as_str(), "delete")?,
-        };
-        let sent = session
-            .submit(&session.url(""), &form, &form.hidden(), &[], Effect::Session)
-            .await?;
-        session.forget_page();
-        match session.who().await? {
-            Some(name) if self.sign_in().is_account(&name) => Ok(()),
-            _ => {
-                let message =
-                    "the impersonation could not be stopped; the administrator's session was signed out instead";
-                Err(Error::new(
-                    Side::Gitlab,
-                    ErrorKind::Unexpected,
-                    sent.response.label(),
-                    message,
-                ))
+            match session.who().await {
+                Ok(Some(name)) if self.sign_in().is_account(&name) => {
+                    state.impersonating = false;
+                    return Ok(());
+                }
+                // With the answer, the renewed cookie was lost: the session is nobody's any more.
+                Ok(None) => {
+                    (state.session, state.impersonating) = (None, false);
+                    return Ok(());
+                }
+                Ok(Some(_)) => failure = sent.err(),
+                Err(error) => failure = Some(error),
             }
         }
+        session.sign_out().await?;
+        (state.session, state.impersonating) = (None, false);
+        let message = "the impersonation could not be stopped; the administrator's session was signed out instead";
+        let error = Error::new(
+            Side::Gitlab,
+            ErrorKind::Unexpected,
+            "DELETE /admin/impersonation",
+            message,
+        );
+        Err(failure.unwrap_or(error))
     }
+}
+
+/// Sends what stops an impersonation: the page's form or link, or what GitLab's own script sends.
+async fn send_stop(session: &WebSession) -> Result<()> {
+    let page = session.page_with_token().await?;
+    let form = match page.sender_to("/admin/impersonation")? {
+        Some(form) => form,
+        None => page.scripted_form(session.url("admin/impersonation").as_str(), "delete")?,
+    };
+    let home = session.url("");
+    session
+        .submit(&home, &form, &form.hidden(), &[], Effect::Session)
+        .await
+        .map(drop)
 }
 
 /// How starting an impersonation failed.
