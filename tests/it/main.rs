@@ -3,3 +3,5 @@
 
 #[cfg(feature = "sandbox")]
 mod sandbox_web;
+#[cfg(feature = "sandbox")]
+mod web_sessions;

@@ -1,0 +1,871 @@
+//! GitLab's web sessions against the embedded GitLab: what is read and edited on admin pages, how the droid approves
+//! Factory's access, each way in which GitLab refuses, and that nothing is sent anywhere else.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
+use setpoint::gitlab::{AdminRead as _, AdminWrite as _, DroidSession as _, EndSession as _};
+use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy, Side};
+use setpoint::model::{ApplicationEdit, ApplicationId, Known};
+use setpoint::sandbox::faults::{Action, Intercept, Seen};
+use setpoint::sandbox::world::{Application, OauthToken, User, UserState, World, digest};
+use setpoint::sandbox::{self, Options, Sandbox};
+use setpoint::secrets::Secret;
+use url::Url;
+
+const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+const REDIRECT: &str = "https://app.example.com/api/integrations/redirect/gitlab-sh";
+const UID: &str = "droid-application";
+const DROID: &str = "factory-droid";
+
+/// The sandbox with a droid and an application, and what sessions are made of.
+struct Bench {
+    sandbox: Arc<Sandbox>,
+    options: WebOptions,
+}
+
+/// The sandbox's clock, which jumps where somebody would sleep.
+struct WorldClock(Arc<Sandbox>);
+
+#[async_trait]
+impl Clock for WorldClock {
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.with_world(|world| world.now()).as_second()).unwrap()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let seconds = i64::try_from(duration.as_secs()).unwrap();
+        self.0
+            .with_world(|world| world.switches.clock_offset_seconds += seconds);
+    }
+}
+
+/// Strikes requests by a closure.
+struct Strike<F>(F);
+
+impl<F: Fn(&Seen, bool) -> Action + Send + Sync> Intercept for Strike<F> {
+    fn before(&self, request: &Seen) -> Action {
+        self.0(request, false)
+    }
+
+    fn after(&self, request: &Seen, _status: u16) -> Action {
+        self.0(request, true)
+    }
+}
+
+impl Bench {
+    async fn new(switches: &[&str]) -> Self {
+        Self::with(switches, Options::default()).await
+    }
+
+    async fn struck(switches: &[&str], strike: impl Fn(&Seen, bool) -> Action + Send + Sync + 'static) -> Self {
+        let intercept: Arc<dyn Intercept> = Arc::new(Strike(strike));
+        let options = Options {
+            intercept: Some(intercept),
+            ..Options::default()
+        };
+        Self::with(switches, options).await
+    }
+
+    async fn with(switches: &[&str], mut options: Options) -> Self {
+        for switch in switches {
+            options.switches.set(switch).unwrap();
+        }
+        let external = options.gitlab_external_url.clone();
+        let sandbox = Arc::new(sandbox::start(options).await.unwrap());
+        sandbox.with_world(furnish);
+        let url: Url = sandbox.gitlab_url().parse().unwrap();
+        let mut client = ClientOptions::new(Side::Gitlab, url.clone());
+        client.retry = RetryPolicy {
+            sleep: Arc::new(|_| Box::pin(std::future::ready(()))),
+            ..RetryPolicy::default()
+        };
+        let options = WebOptions {
+            client,
+            external_url: external.map_or(url, |text| text.parse().unwrap()),
+            clock: Arc::new(WorldClock(Arc::clone(&sandbox))),
+        };
+        Self { sandbox, options }
+    }
+
+    fn admin(&self) -> Arc<AdminSession> {
+        self.admin_as("root", sandbox::ROOT_PASSWORD, None)
+    }
+
+    fn admin_as(&self, username: &str, password: &str, totp: Option<&str>) -> Arc<AdminSession> {
+        let account = Account {
+            username: username.to_owned(),
+            password: Secret::new(password),
+            totp: totp.map(authenticator),
+        };
+        Arc::new(AdminSession::new(self.options.clone(), account))
+    }
+
+    fn by_password(&self, password: &str, totp: Option<&str>) -> Droid {
+        let how = DroidSignIn::Password {
+            password: Secret::new(password),
+            totp: totp.map(authenticator),
+        };
+        Droid::new(self.options.clone(), how)
+    }
+
+    fn droid(&self) -> Droid {
+        self.by_password(sandbox::DROID_PASSWORD, None)
+    }
+
+    fn impersonated(&self, admin: &Arc<AdminSession>) -> Droid {
+        Droid::new(self.options.clone(), DroidSignIn::Impersonate(Arc::clone(admin)))
+    }
+
+    fn application(&self) -> ApplicationId {
+        ApplicationId(self.look(|world| world.application_by_uid(UID).unwrap().id))
+    }
+
+    fn look<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
+        self.sandbox.with_world(f)
+    }
+
+    fn change(&self, username: &str, f: impl FnOnce(&mut User)) {
+        self.look(|world| {
+            let id = world.user_named(username).unwrap().id;
+            f(world.user_mut(id).unwrap());
+        });
+    }
+
+    fn change_application(&self, f: impl FnOnce(&mut Application)) {
+        self.look(|world| f(world.applications.iter_mut().find(|one| one.uid == UID).unwrap()));
+    }
+
+    fn authorize_url(&self) -> String {
+        let base = self.options.external_url.as_str().trim_end_matches('/').to_owned();
+        authorize_url(&format!("{base}/oauth/authorize"))
+    }
+
+    async fn authorize(&self, droid: &Droid) -> Result<Url, Error> {
+        droid.authorize(&self.authorize_url(), &redirect_uris(), DROID).await
+    }
+
+    /// How often a request was made.
+    fn count(&self, method: &str, path_end: &str) -> usize {
+        let seen = self.sandbox.requests();
+        seen.iter()
+            .filter(|request| request.method == method && request.path.ends_with(path_end))
+            .count()
+    }
+
+    /// Usernames of live sessions, and whether an administrator stands behind them.
+    fn signed_in(&self) -> Vec<(String, bool)> {
+        self.look(|world| {
+            let live = world.sessions.iter().filter_map(|session| {
+                let user = world.user(session.user_id?)?;
+                Some((user.username.clone(), session.impersonator_id.is_some()))
+            });
+            live.collect()
+        })
+    }
+}
+
+fn furnish(world: &mut World) {
+    let now = world.now();
+    let id = world.next_id("user");
+    world.users.push(User {
+        id,
+        username: DROID.to_owned(),
+        name: "Factory Droid".to_owned(),
+        email: "factory-droid@example.com".to_owned(),
+        confirmed_at: Some(now),
+        password_digest: digest(sandbox::DROID_PASSWORD),
+        ..User::default()
+    });
+    let id = world.next_id("application");
+    world.applications.push(Application {
+        id,
+        uid: UID.to_owned(),
+        name: "Factory <Integration>".to_owned(),
+        redirect_uri: format!("https://old.example.com/callback\r\n{REDIRECT}"),
+        scopes: vec!["api".to_owned(), "read_user".to_owned()],
+        confidential: true,
+        trusted: false,
+        ..Application::default()
+    });
+}
+
+fn authenticator(secret: &str) -> Arc<Totp> {
+    Arc::new(Totp::new(&Secret::new(secret)).unwrap())
+}
+
+fn redirect_uris() -> BTreeSet<String> {
+    BTreeSet::from([REDIRECT.to_owned()])
+}
+
+fn authorize_url(base: &str) -> String {
+    let mut url: Url = base.parse().unwrap();
+    url.query_pairs_mut()
+        .append_pair("client_id", UID)
+        .append_pair("redirect_uri", REDIRECT)
+        .append_pair("response_type", "code")
+        .append_pair("state", "s t&te")
+        .append_pair("scope", "api read_user");
+    url.into()
+}
+
+fn set(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn assert_callback(callback: &Url) {
+    assert_eq!(
+        format!("{}{}", callback.origin().ascii_serialization(), callback.path()),
+        REDIRECT
+    );
+    let value = |name: &str| {
+        callback
+            .query_pairs()
+            .find(|(key, _)| key == name)
+            .unwrap()
+            .1
+            .into_owned()
+    };
+    assert_eq!(value("state"), "s t&te");
+    assert!(!value("code").is_empty());
+}
+
+#[tokio::test]
+async fn applications_are_read_and_edited_in_place() {
+    for version in ["16.11.0", "17.9.1", "18.5.1-ee", "19.0.0"] {
+        let bench = Bench::new(&[&format!("gitlab_version={version}")]).await;
+        let (admin, id) = (bench.admin(), bench.application());
+        bench.look(|world| {
+            let token = OauthToken {
+                id: 1,
+                application_id: id.0,
+                user_id: 1,
+                ..OauthToken::default()
+            };
+            world.oauth_tokens.push(token);
+        });
+        let read = admin.application(id).await.unwrap();
+        assert_eq!(read.uid.0, UID, "{version}");
+        assert_eq!(read.name, "Factory <Integration>");
+        assert_eq!(read.redirect_uris, set(&["https://old.example.com/callback", REDIRECT]));
+        assert_eq!(read.trusted, Known::Known(false));
+        assert_eq!(read.scopes, Known::Known(set(&["api", "read_user"])));
+
+        let edit = ApplicationEdit {
+            trusted: Some(true),
+            redirect_uris: Some(redirect_uris()),
+            scopes: Some(set(&["api", "read_api"])),
+            ..ApplicationEdit::default()
+        };
+        admin.edit_application(id, &edit).await.unwrap();
+        bench.look(|world| {
+            let now = world.application_by_uid(UID).unwrap();
+            assert!(now.trusted && now.confidential);
+            assert_eq!(now.id, id.0);
+            assert_eq!(now.name, "Factory <Integration>");
+            assert_eq!(now.redirect_uri, REDIRECT);
+            assert_eq!(
+                set(&now.scopes.iter().map(String::as_str).collect::<Vec<_>>()),
+                set(&["api", "read_api"])
+            );
+            assert_eq!(world.oauth_tokens.len(), 1);
+        });
+        // What is so already is not written again.
+        let before = bench.sandbox.requests().len();
+        admin.edit_application(id, &edit).await.unwrap();
+        assert!(
+            bench.sandbox.requests()[before..]
+                .iter()
+                .all(|request| request.method == "GET")
+        );
+        assert_eq!(bench.count("POST", "/users/sign_in"), 1);
+        assert_eq!(bench.signed_in(), [("root".to_owned(), false)]);
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty());
+        admin.end().await.unwrap();
+        assert_eq!(bench.count("POST", "/users/sign_out"), 1);
+    }
+}
+
+#[tokio::test]
+async fn admin_mode_takes_the_password_and_the_next_code() {
+    let bench = Bench::new(&["admin_mode=true"]).await;
+    bench.change("root", |root| root.totp_secret = Some(TOTP_SECRET.to_owned()));
+    let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
+    let (one, two) = tokio::join!(
+        admin.application(bench.application()),
+        admin.application(bench.application())
+    );
+    assert_eq!(one.unwrap().trusted, Known::Known(false));
+    assert_eq!(two.unwrap().trusted, Known::Known(false));
+    // Password and code, each once, at both doors.
+    assert_eq!(bench.count("POST", "/users/sign_in"), 2);
+    assert_eq!(bench.count("POST", "/admin/session"), 2);
+    let edit = ApplicationEdit {
+        trusted: Some(true),
+        ..ApplicationEdit::default()
+    };
+    admin.edit_application(bench.application(), &edit).await.unwrap();
+    assert!(bench.look(|world| world.application_by_uid(UID).unwrap().trusted));
+    // Admin Mode ends by itself; the session goes on through its door.
+    bench.look(|world| {
+        world
+            .sessions
+            .iter_mut()
+            .for_each(|session| session.admin_mode_until = None)
+    });
+    admin.application(bench.application()).await.unwrap();
+    admin.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_opened_again() {
+    let bench = Bench::new(&[]).await;
+    let (admin, droid) = (bench.admin(), bench.droid());
+    admin.application(bench.application()).await.unwrap();
+    droid.evidence(DROID).await.unwrap();
+    bench.look(|world| world.sessions.clear());
+    admin.application(bench.application()).await.unwrap();
+    assert_callback(&bench.authorize(&droid).await.unwrap());
+    assert_eq!(bench.count("POST", "/users/sign_in"), 4);
+}
+
+#[tokio::test]
+async fn what_gitlab_has_against_an_edit_is_quoted() {
+    let bench = Bench::new(&["no_observability_scopes=true"]).await;
+    let (admin, id) = (bench.admin(), bench.application());
+    let edit = ApplicationEdit {
+        redirect_uris: Some(set(&["javascript:alert(1)"])),
+        ..ApplicationEdit::default()
+    };
+    let error = admin.edit_application(id, &edit).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Invalid(_)), "{error:?}");
+    assert!(error.message.to_lowercase().contains("redirect"), "{error}");
+    let posts = bench.count("POST", "/admin/applications/1");
+    let edit = ApplicationEdit {
+        scopes: Some(set(&["api", "read_observability"])),
+        ..ApplicationEdit::default()
+    };
+    let error = admin.edit_application(id, &edit).await.unwrap_err();
+    assert!(error.message.contains("read_observability"), "{error}");
+    assert_eq!(bench.count("POST", "/admin/applications/1"), posts);
+    let error = admin.application(ApplicationId(4711)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    let nobody = bench.admin_as(DROID, sandbox::DROID_PASSWORD, None);
+    let error = nobody.application(id).await.unwrap_err();
+    assert!(error.message.contains("no administrator"), "{error}");
+}
+
+#[tokio::test]
+async fn an_edit_whose_answer_is_lost_is_looked_up() {
+    let bench = Bench::struck(&[], |request, after| {
+        let edit = request.method == "POST" && request.path.contains("/admin/applications/");
+        if edit && after { Action::Drop } else { Action::Pass }
+    })
+    .await;
+    let edit = ApplicationEdit {
+        trusted: Some(true),
+        ..ApplicationEdit::default()
+    };
+    bench
+        .admin()
+        .edit_application(bench.application(), &edit)
+        .await
+        .unwrap();
+    let posts = bench.sandbox.requests();
+    assert_eq!(
+        posts
+            .iter()
+            .filter(|one| one.method == "POST" && one.path.contains("/admin/applications/"))
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_understood_is_never_answered() {
+    let bench = Bench::struck(&[], |request, _| match request.path.ends_with("/edit") {
+        true => Action::Respond {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+            body: "<title>Edit something</title><form action='/admin/applications/1' method='post'><input name='x'></form>".to_owned(),
+        },
+        false => Action::Pass,
+    })
+    .await;
+    let edit = ApplicationEdit {
+        trusted: Some(true),
+        ..ApplicationEdit::default()
+    };
+    let error = bench
+        .admin()
+        .edit_application(bench.application(), &edit)
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.contains("Edit something") && error.message.contains("redirect_uri"),
+        "{error}"
+    );
+    assert_eq!(
+        bench
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|one| one.method == "POST")
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_droid_consents_once_and_a_trusted_application_needs_none() {
+    let bench = Bench::new(&[]).await;
+    let droid = bench.droid();
+    assert_callback(&bench.authorize(&droid).await.unwrap());
+    assert_eq!(bench.count("POST", "/oauth/authorize"), 1);
+    bench.change_application(|application| application.trusted = true);
+    assert_callback(&bench.authorize(&droid).await.unwrap());
+    assert_eq!(bench.count("POST", "/oauth/authorize"), 1);
+    let grants = bench.look(|world| {
+        let droid = world.user_named(DROID).unwrap().id;
+        world.grants.iter().filter(|grant| grant.user_id == droid).count()
+    });
+    assert!(grants >= 2);
+    assert_eq!(bench.count("POST", "/users/sign_in"), 1);
+    droid.end().await.unwrap();
+    assert!(bench.signed_in().is_empty());
+}
+
+#[tokio::test]
+async fn two_factor_authentication_is_passed_with_a_code() {
+    let bench = Bench::new(&["require_two_factor=true"]).await;
+    bench.change(DROID, |droid| droid.totp_secret = Some(TOTP_SECRET.to_owned()));
+    let totp = authenticator(TOTP_SECRET);
+    let how = DroidSignIn::Password {
+        password: Secret::new(sandbox::DROID_PASSWORD),
+        totp: Some(totp),
+    };
+    let (one, two) = (
+        Droid::new(bench.options.clone(), how.clone()),
+        Droid::new(bench.options.clone(), how),
+    );
+    assert_callback(&bench.authorize(&one).await.unwrap());
+    // The second session of the account waits for a code of its own.
+    assert_callback(&bench.authorize(&two).await.unwrap());
+    // A code that somebody else has used in this step is followed by the next one.
+    bench.look(|world| {
+        let step = world.now().as_second() / 30;
+        let id = world.user_named(DROID).unwrap().id;
+        world.user_mut(id).unwrap().totp_last_step = Some(step);
+    });
+    let other = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
+    assert_callback(&bench.authorize(&other).await.unwrap());
+}
+
+#[tokio::test]
+async fn external_addresses_are_opened_at_url() {
+    let options = Options {
+        gitlab_external_url: Some("https://gitlab.example.com/git".to_owned()),
+        ..Options::default()
+    };
+    let bench = Bench::with(&["relative_url_root=/git"], options).await;
+    assert!(bench.options.client.base_url.path().starts_with("/git"));
+    let admin = bench.admin();
+    let droid = bench.impersonated(&admin);
+    assert!(
+        bench
+            .authorize_url()
+            .starts_with("https://gitlab.example.com/git/oauth/authorize?")
+    );
+    assert_callback(&bench.authorize(&droid).await.unwrap());
+    let edit = ApplicationEdit {
+        trusted: Some(true),
+        ..ApplicationEdit::default()
+    };
+    admin.edit_application(bench.application(), &edit).await.unwrap();
+    assert!(
+        bench
+            .sandbox
+            .requests()
+            .iter()
+            .all(|request| request.path.starts_with("/git/"))
+    );
+    admin.end().await.unwrap();
+    let own = bench.droid();
+    assert_callback(&bench.authorize(&own).await.unwrap());
+    own.end().await.unwrap();
+    assert!(bench.signed_in().is_empty());
+}
+
+#[tokio::test]
+async fn redirects_to_the_external_address_are_followed_at_url() {
+    let external = "https://gitlab.example.com";
+    let options = Options {
+        gitlab_external_url: Some(external.to_owned()),
+        intercept: Some(Arc::new(Strike(move |request: &Seen, after: bool| {
+            if after || request.path != "/admin/applications/7/edit" {
+                return Action::Pass;
+            }
+            let location = format!("{external}/admin/applications/8/edit?x=1");
+            Action::Respond {
+                status: 302,
+                headers: vec![("location".to_owned(), location)],
+                body: String::new(),
+            }
+        }))),
+        ..Options::default()
+    };
+    let bench = Bench::with(&[], options).await;
+    let error = bench.admin().application(ApplicationId(7)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+    assert_eq!(bench.count("GET", "/admin/applications/8/edit"), 1);
+}
+
+#[tokio::test]
+async fn an_authorize_url_of_anybody_else_sends_nothing() {
+    let bench = Bench::new(&[]).await;
+    let good = bench.authorize_url();
+    let droid = bench.droid();
+    for evil in [
+        authorize_url("https://gitlab.evil.example/oauth/authorize"),
+        authorize_url("http://127.0.0.1:1/oauth/authorize"),
+        good.replace("/oauth/authorize", "/oauth/authorize/native"),
+        good.replace("app.example.com", "app.evil.example"),
+        good.replace("response_type=code", "response_type=token"),
+        good.replace("http://", "http://root:pw@"),
+        "no url".to_owned(),
+    ] {
+        let error = droid.authorize(&evil, &redirect_uris(), DROID).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused, "{evil}: {error}");
+    }
+    droid.end().await.unwrap();
+    assert!(bench.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_follows_gitlab_to_another_place() {
+    let to_evil = |path: &'static str| {
+        move |request: &Seen, after: bool| {
+            if after || request.path != path {
+                return Action::Pass;
+            }
+            let location = "http://127.0.0.1:1/stolen?code=c0de&state=s".to_owned();
+            Action::Respond {
+                status: 302,
+                headers: vec![("location".to_owned(), location)],
+                body: String::new(),
+            }
+        }
+    };
+    for path in ["/users/sign_in", "/oauth/authorize"] {
+        let bench = Bench::struck(&[], to_evil(path)).await;
+        let error = bench.authorize(&bench.droid()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused, "{path}: {error}");
+        assert!(
+            error.message.contains("127.0.0.1:1") && !error.message.contains("c0de"),
+            "{error}"
+        );
+        assert_eq!(bench.count("POST", "/oauth/authorize"), 0);
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_oauth_pages_are_quoted() {
+    let bench = Bench::new(&[]).await;
+    let droid = bench.droid();
+    bench.change_application(|application| "https://other.example.com/".clone_into(&mut application.redirect_uri));
+    let error = bench.authorize(&droid).await.unwrap_err();
+    assert!(error.message.contains("redirect URI"), "{error}");
+    bench.change_application(|application| {
+        REDIRECT.clone_into(&mut application.redirect_uri);
+        application.scopes = vec!["read_user".to_owned()];
+    });
+    let error = bench.authorize(&droid).await.unwrap_err();
+    assert!(error.message.contains("scope"), "{error}");
+    bench.look(|world| world.applications.retain(|application| application.uid != UID));
+    let error = bench.authorize(&droid).await.unwrap_err();
+    assert!(error.message.contains("client"), "{error}");
+
+    let bench = Bench::new(&["disable_admin_oauth_scopes=true"]).await;
+    bench.change(DROID, |droid| droid.admin = true);
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Forbidden);
+    assert!(error.hint.unwrap().contains("disable_admin_oauth_scopes"));
+}
+
+/// Signs in as the droid and gives the refusal, of which no more may be tried than one sign-in.
+async fn refusal(switches: &[&str], f: impl FnOnce(&mut User, jiff::Timestamp)) -> Error {
+    let bench = Bench::new(switches).await;
+    let now = bench.look(|world| world.now());
+    bench.change(DROID, |droid| f(droid, now));
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert!(bench.count("POST", "/users/sign_in") <= 1);
+    assert_eq!(bench.count("GET", "/oauth/authorize"), 0);
+    assert!(!error.message.contains(sandbox::DROID_PASSWORD));
+    error
+}
+
+fn assert_says(error: &Error, kind: &ErrorKind, words: &str) {
+    assert_eq!(&error.kind, kind, "{error}");
+    let all = format!("{} {}", error.message, error.hint.as_deref().unwrap_or_default());
+    assert!(all.to_lowercase().contains(words), "{all}");
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_sign_in_is_told_apart() {
+    use ErrorKind::{Forbidden, Unauthorized};
+    let error = refusal(&[], |droid, _| droid.password_digest = digest("another")).await;
+    assert_says(&error, &Unauthorized, "user.password");
+    let error = refusal(&[], |droid, _| droid.locked = true).await;
+    assert_says(&error, &Unauthorized, "locked");
+    let error = refusal(&[], |droid, _| droid.state = UserState::Blocked).await;
+    assert_says(&error, &Forbidden, "unblock");
+    let error = refusal(&[], |droid, _| droid.state = UserState::BlockedPendingApproval).await;
+    assert_says(&error, &Forbidden, "approve");
+    let error = refusal(&[], |droid, _| droid.confirmed_at = None).await;
+    assert_says(&error, &Forbidden, "confirm");
+    let error = refusal(&[], |droid, now| droid.password_expires_at = Some(now)).await;
+    assert_says(&error, &Forbidden, "password has expired");
+    let error = refusal(&["enforce_terms=true"], |_, _| ()).await;
+    assert_says(&error, &Forbidden, "terms");
+    let error = refusal(&["require_two_factor=true"], |_, _| ()).await;
+    assert_says(&error, &Forbidden, "two-factor");
+    let error = refusal(&["password_login_off=true"], |_, _| ()).await;
+    assert_says(&error, &Forbidden, "password authentication");
+    let error = refusal(&[], |droid, _| droid.totp_secret = Some(TOTP_SECRET.to_owned())).await;
+    assert_says(&error, &Forbidden, "user.totp_secret");
+}
+
+#[tokio::test]
+async fn a_wrong_authenticator_is_tried_twice_and_no_more() {
+    let bench = Bench::new(&[]).await;
+    bench.change(DROID, |droid| droid.totp_secret = Some(TOTP_SECRET.to_owned()));
+    let droid = bench.by_password(sandbox::DROID_PASSWORD, Some("MFRGGZDFMZTWQ2LK"));
+    let error = bench.authorize(&droid).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Unauthorized, "totp_secret");
+    assert_eq!(bench.count("POST", "/users/sign_in"), 3);
+}
+
+#[tokio::test]
+async fn a_captcha_is_seen_before_the_password_is_sent() {
+    let bench = Bench::new(&["recaptcha=true"]).await;
+    bench.look(|world| {
+        for number in 0..6 {
+            let id = format!("anonymous{number}");
+            let session = sandbox::world::WebSession {
+                id,
+                ..Default::default()
+            };
+            world.sessions.push(session);
+        }
+    });
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Forbidden, "recaptcha");
+    assert_eq!(bench.count("POST", "/users/sign_in"), 0);
+}
+
+#[tokio::test]
+async fn failed_sign_ins_are_few() {
+    let bench = Bench::new(&[]).await;
+    let droid = bench.by_password("wrong", None);
+    for _ in 0..6 {
+        assert_eq!(bench.authorize(&droid).await.unwrap_err().kind, ErrorKind::Unauthorized);
+    }
+    assert!(bench.count("POST", "/users/sign_in") <= 3);
+}
+
+#[tokio::test]
+async fn the_limit_of_sign_ins_is_explained() {
+    let limited = |request: &Seen, after: bool| {
+        let strike = !after && request.method == "POST" && request.path == "/users/sign_in";
+        let answer = Action::Respond {
+            status: 429,
+            headers: Vec::new(),
+            body: "Retry later".to_owned(),
+        };
+        if strike { answer } else { Action::Pass }
+    };
+    let bench = Bench::struck(&[], limited).await;
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert_says(&error, &ErrorKind::RateLimited, "ten sign-ins");
+}
+
+#[tokio::test]
+async fn impersonation_is_always_stopped() {
+    for admin_mode in ["admin_mode=false", "admin_mode=true"] {
+        let bench = Bench::new(&[admin_mode]).await;
+        let admin = bench.admin();
+        let droid = bench.impersonated(&admin);
+        assert_callback(&bench.authorize(&droid).await.unwrap());
+        assert_eq!(bench.signed_in(), [("root".to_owned(), false)]);
+        // After a failure, too.
+        bench.change_application(|application| "https://other.example.com/".clone_into(&mut application.redirect_uri));
+        assert!(bench.authorize(&droid).await.is_err());
+        assert_eq!(bench.signed_in(), [("root".to_owned(), false)]);
+        // And the session is the administrator's again.
+        admin.application(bench.application()).await.unwrap();
+        assert_eq!(bench.count("POST", "/users/sign_in"), 1);
+        assert_eq!(bench.count("POST", "/impersonate"), 2);
+        assert_eq!(bench.count("POST", "/admin/impersonation"), 2);
+        let grants = bench.look(|world| {
+            let droid = world.user_named(DROID).unwrap().id;
+            world.grants.iter().all(|grant| grant.user_id == droid)
+        });
+        assert!(grants);
+        droid.end().await.unwrap();
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_lost_with_an_answer_is_replaced() {
+    for lost in ["/impersonate", "/admin/impersonation"] {
+        let struck = Mutex::new(false);
+        let bench = Bench::struck(&[], move |request, after| {
+            let mut struck = struck.lock().unwrap();
+            if after && request.method == "POST" && request.path.ends_with(lost) && !*struck {
+                *struck = true;
+                return Action::Drop;
+            }
+            Action::Pass
+        })
+        .await;
+        let admin = bench.admin();
+        let droid = bench.impersonated(&admin);
+        let approved = bench.authorize(&droid).await;
+        // GitLab renews the cookie in either answer: with it, the session is lost to everybody, and a new one is needed.
+        let orphan = bench.signed_in();
+        assert_eq!(orphan.len(), 1);
+        match lost {
+            "/impersonate" => assert!(approved.is_err()),
+            _ => assert_callback(&approved.unwrap()),
+        }
+        bench.look(|world| world.sessions.clear());
+        admin.application(bench.application()).await.unwrap();
+        assert_callback(&bench.authorize(&droid).await.unwrap());
+        assert_eq!(bench.signed_in(), [("root".to_owned(), false)], "{lost}");
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty(), "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn an_impersonation_that_cannot_be_stopped_ends_with_the_session() {
+    let html = vec![("content-type".to_owned(), "text/html".to_owned())];
+    for (times, left) in [(1, 1), (usize::MAX, 0)] {
+        let (struck, headers) = (Mutex::new(0), html.clone());
+        let bench = Bench::struck(&[], move |request, after| {
+            let mut struck = struck.lock().unwrap();
+            if after || request.method != "POST" || request.path != "/admin/impersonation" || *struck >= times {
+                return Action::Pass;
+            }
+            *struck += 1;
+            let body = "<title>The change you requested was rejected (422)</title>".to_owned();
+            Action::Respond {
+                status: 422,
+                headers: headers.clone(),
+                body,
+            }
+        })
+        .await;
+        let admin = bench.admin();
+        let approved = bench.authorize(&bench.impersonated(&admin)).await;
+        assert_eq!(approved.is_ok(), left == 1, "{approved:?}");
+        assert_eq!(bench.signed_in().len(), left);
+        assert!(bench.signed_in().iter().all(|(_, impersonated)| !impersonated));
+        admin.application(bench.application()).await.unwrap();
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_impersonation_that_was_cut_off_is_stopped_at_the_end() {
+    let seen = Arc::new(tokio::sync::Notify::new());
+    let notify = Arc::clone(&seen);
+    let bench = Bench::struck(&[], move |request, after| {
+        if after || request.path != "/oauth/authorize" {
+            return Action::Pass;
+        }
+        notify.notify_one();
+        Action::Hang
+    })
+    .await;
+    let admin = bench.admin();
+    let droid = bench.impersonated(&admin);
+    tokio::select! {
+        _ = bench.authorize(&droid) => panic!("GitLab does not answer"),
+        () = seen.notified() => {}
+    }
+    assert_eq!(bench.signed_in(), [(DROID.to_owned(), true)]);
+    admin.end().await.unwrap();
+    assert!(bench.signed_in().is_empty());
+    assert_eq!(bench.count("POST", "/admin/impersonation"), 1);
+}
+
+#[tokio::test]
+async fn each_refusal_of_an_impersonation_is_told_apart() {
+    type Change = fn(&mut User, jiff::Timestamp);
+    let cases: [(Change, &str); 5] = [
+        (|droid, _| droid.state = UserState::Blocked, "blocked user"),
+        (|droid, _| droid.state = UserState::Deactivated, "cannot log in"),
+        (|droid, now| droid.password_expires_at = Some(now), "expired password"),
+        (|droid, _| droid.internal = true, "internal user"),
+        (|droid, _| droid.confirmed_at = None, "cannot log in"),
+    ];
+    for (change, words) in cases {
+        let bench = Bench::new(&[]).await;
+        let now = bench.look(|world| world.now());
+        bench.change(DROID, |droid| change(droid, now));
+        let admin = bench.admin();
+        let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Forbidden, words);
+        assert_eq!(bench.signed_in(), [("root".to_owned(), false)]);
+        assert_eq!(bench.count("POST", "/impersonate"), 0);
+    }
+    let bench = Bench::new(&["impersonation_enabled=false"]).await;
+    let error = bench.authorize(&bench.impersonated(&bench.admin())).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Forbidden, "impersonation_enabled");
+    let bench = Bench::new(&[]).await;
+    let droid = bench.impersonated(&bench.admin());
+    let error = droid
+        .authorize(&bench.authorize_url(), &redirect_uris(), "nobody")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    let error = droid
+        .authorize(&bench.authorize_url(), &redirect_uris(), "root")
+        .await
+        .unwrap_err();
+    assert_says(&error, &ErrorKind::Forbidden, "himself");
+}
+
+#[tokio::test]
+async fn the_page_of_authorized_applications_is_evidence() {
+    for version in ["16.11.0", "18.5.1-ee"] {
+        let bench = Bench::new(&[&format!("gitlab_version={version}")]).await;
+        let admin = bench.admin();
+        for droid in [bench.droid(), bench.impersonated(&admin)] {
+            bench.look(|world| world.oauth_tokens.clear());
+            assert!(droid.evidence(DROID).await.unwrap().authorized.is_empty());
+            bench.look(|world| {
+                let token = OauthToken {
+                    id: 1,
+                    application_id: world.application_by_uid(UID).unwrap().id,
+                    user_id: world.user_named(DROID).unwrap().id,
+                    ..OauthToken::default()
+                };
+                world.oauth_tokens.push(token);
+            });
+            let evidence = droid.evidence(DROID).await.unwrap();
+            assert_eq!(evidence.authorized, set(&["Factory <Integration>"]));
+            droid.end().await.unwrap();
+        }
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty());
+    }
+}
