@@ -4,4 +4,5 @@
 #[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;

@@ -315,7 +315,7 @@ async fn admin_mode_takes_the_password_and_the_next_code() {
         world
             .sessions
             .iter_mut()
-            .for_each(|session| session.admin_mode_until = None)
+            .for_each(|session| session.admin_mode_until = None);
     });
     admin.application(bench.application()).await.unwrap();
     admin.end().await.unwrap();
@@ -387,13 +387,16 @@ async fn an_edit_whose_answer_is_lost_is_looked_up() {
 
 #[tokio::test]
 async fn a_page_that_is_not_understood_is_never_answered() {
-    let bench = Bench::struck(&[], |request, _| match request.path.ends_with("/edit") {
-        true => Action::Respond {
+    let bench = Bench::struck(&[], |request, _| {
+        if !request.path.ends_with("/edit") {
+            return Action::Pass;
+        }
+        let form = "<form action='/admin/applications/1' method='post'><input name='x'></form>";
+        Action::Respond {
             status: 200,
             headers: vec![("content-type".to_owned(), "text/html".to_owned())],
-            body: "<title>Edit something</title><form action='/admin/applications/1' method='post'><input name='x'></form>".to_owned(),
-        },
-        false => Action::Pass,
+            body: format!("<title>Edit something</title>{form}"),
+        }
     })
     .await;
     let edit = ApplicationEdit {
