@@ -124,7 +124,7 @@ impl Run<'_> {
                 });
             })
             .await
-            .map_err(unrecorded)
+            .map_err(|state| unrecorded(&state))
     }
 
     async fn edit_application(
@@ -198,10 +198,10 @@ impl Run<'_> {
                 let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
                 self.ledger
                     .settle(&change.address, operation, |record| {
-                        set_fingerprint(record, fingerprint)
+                        set_fingerprint(record, fingerprint);
                     })
                     .await
-                    .map_err(unrecorded)?;
+                    .map_err(|state| unrecorded(&state))?;
                 saved.map_err(|why| {
                     Failure(format!(
                         "the secret was renewed, but the new one could not be saved: {why}; the next run renews it again"
@@ -211,7 +211,9 @@ impl Run<'_> {
             Err(error) => {
                 if !error.may_have_been_processed() {
                     self.ledger
-                        .settle(&change.address, operation, |record| set_fingerprint(record, before))
+                        .settle(&change.address, operation, |record| {
+                            set_fingerprint(record, before);
+                        })
                         .await?;
                     return Err(Failure::from(&error));
                 }

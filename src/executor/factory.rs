@@ -132,7 +132,7 @@ impl Run<'_> {
                 Err(_) => record.authorization = None,
             })
             .await
-            .map_err(unrecorded)?;
+            .map_err(|state| unrecorded(&state))?;
         result
     }
 
@@ -244,7 +244,7 @@ impl Run<'_> {
                 }
             })
             .await
-            .map_err(unrecorded)?;
+            .map_err(|state| unrecorded(&state))?;
         Ok(results)
     }
 }

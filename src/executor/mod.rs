@@ -6,6 +6,7 @@
 //! to Factory.
 
 mod application;
+mod ask;
 mod attest;
 mod effects;
 mod factory;
@@ -13,6 +14,7 @@ mod ledger;
 mod run;
 mod user;
 mod walk;
+mod writes;
 
 #[cfg(test)]
 mod tests;

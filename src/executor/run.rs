@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
                 .ledger
                 .settle(address, operation, |state| record(state, answer))
                 .await
-                .map_err(unrecorded),
+                .map_err(|state| unrecorded(&state)),
             Err(error) => Err(self.refused(address, operation, &error).await),
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
 }
 
 /// The message for a write that succeeded and could not be recorded.
-pub(super) fn unrecorded(state: String) -> Failure {
+pub(super) fn unrecorded(state: &str) -> Failure {
     Failure(format!(
         "it was carried out, but could not be recorded: {state}; the next run finds it by its announcement"
     ))

@@ -56,14 +56,14 @@ impl Run<'_> {
             Operation::AddMember { member, role } => {
                 let request = gitlab.add_member(member.source, self.user(member.user)?, *role);
                 self.announced(address, operation, request, |record, ()| {
-                    set_role(record, member, *role)
+                    set_role(record, member, *role);
                 })
                 .await
             }
             Operation::EditMember { member, role } => {
                 let request = gitlab.edit_member(member.source, self.user(member.user)?, *role);
                 self.announced(address, operation, request, |record, ()| {
-                    set_role(record, member, *role)
+                    set_role(record, member, *role);
                 })
                 .await
             }

@@ -10,18 +10,15 @@ use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::attest::attest;
-use super::effects::{Answer, Card, Event, Options, StopReason};
+use super::effects::{Event, Options, StopReason};
 use super::factory::BATCH;
-use super::run::{Failure, Run, Step};
-use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, ChangeOutcome, Operation, OperatorStep,
-    Outcome, Plan, SecretSource, Status,
-};
+use super::run::{Failure, Run};
+use super::writes::{Finished, WritesEnd, carry_out, selection, stop_words, waiting_deletions};
+use crate::model::{Address, Change, ChangeOutcome, OperatorStep, Outcome, Plan, Status};
 
 /// Where a change stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Not begun.
     Waiting,
     /// Its writes are under way.
@@ -43,27 +40,17 @@ enum Verdict {
     Operator(String),
 }
 
-/// Changes that ended their writes, with the result.
-type Finished = Vec<(usize, WritesEnd)>;
-
-enum WritesEnd {
-    Done,
-    Failed(String),
-    /// Stopped between two writes.
-    Stopped(String),
-}
-
 pub(super) struct Walk<'a> {
-    plan: &'a Plan,
-    run: &'a Run<'a>,
+    pub(super) plan: &'a Plan,
+    pub(super) run: &'a Run<'a>,
     options: &'a Options<'a>,
     observer: &'a dyn Fn(Event),
     index: HashMap<&'a Address, usize>,
-    stages: Vec<Stage>,
+    pub(super) stages: Vec<Stage>,
     errors: Vec<Option<String>>,
     /// Changes whose step a person put off: what depends on them is not asked for.
-    put_off: Vec<bool>,
-    quit: bool,
+    pub(super) put_off: Vec<bool>,
+    pub(super) quit: bool,
     failed_fast: bool,
 }
 
@@ -160,7 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Why nothing new may begin, if so.
-    fn stop(&self) -> Option<String> {
+    pub(super) fn stop(&self) -> Option<String> {
         if let Some(state) = self.run.ledger.broken() {
             return Some(format!("the state record could not be written: {state}"));
         }
@@ -234,18 +221,18 @@ impl<'a> Walk<'a> {
         self.advance(at, 0);
     }
 
-    fn advance(&mut self, at: usize, step: usize) {
+    pub(super) fn advance(&mut self, at: usize, step: usize) {
         let change = &self.plan.changes[at];
         if step < change.steps.len() {
             self.stages[at] = Stage::Asking(step);
-        } else if waiting_deletions(change).next().is_some() {
+        } else if waiting_deletions(self.plan, change).next().is_some() {
             self.stages[at] = Stage::Held;
         } else {
             self.end(at, Outcome::Done, None);
         }
     }
 
-    fn end(&mut self, at: usize, outcome: Outcome, error: Option<String>) {
+    pub(super) fn end(&mut self, at: usize, outcome: Outcome, error: Option<String>) {
         self.stages[at] = Stage::Ended(outcome);
         self.errors[at] = error;
         if outcome == Outcome::Failed && self.options.fail_fast {
@@ -275,157 +262,6 @@ impl<'a> Walk<'a> {
         (0..self.stages.len()).map(|at| self.outcome(at)).collect()
     }
 
-    /// Puts the next card before the person. Whether there was one.
-    async fn ask_next(&mut self) -> bool {
-        let asking = |stage: &Stage| match stage {
-            Stage::Asking(step) => Some(*step),
-            _ => None,
-        };
-        let Some((first, step)) = (0..self.stages.len()).find_map(|at| Some((at, asking(&self.stages[at])?))) else {
-            return false;
-        };
-        let mut card: Vec<(usize, usize)> = vec![(first, step)];
-        if is_repository(&self.plan.changes[first]) {
-            card.extend((first + 1..self.stages.len()).filter_map(|at| {
-                let step = asking(&self.stages[at])?;
-                is_repository(&self.plan.changes[at]).then_some((at, step))
-            }));
-        }
-        if let Some(why) = self.stop() {
-            for (at, _) in card {
-                self.end(at, Outcome::Operator, Some(format!("a person's step is left: {why}")));
-            }
-            return true;
-        }
-        let answer = if self.quit { Answer::Quit } else { self.put(&card).await };
-        match answer {
-            Answer::Attested { by } => {
-                self.record_answer(card, by).await;
-            }
-            Answer::Later => self.leave(&card, "a person's step is left"),
-            Answer::Skipped => {
-                card.iter().for_each(|(at, _)| self.put_off[*at] = true);
-                self.leave(&card, "the step was put off");
-            }
-            Answer::Quit => {
-                self.quit = true;
-                card.iter().for_each(|(at, _)| self.put_off[*at] = true);
-                self.leave(&card, "the step was put off");
-            }
-        }
-        true
-    }
-
-    fn leave(&mut self, card: &[(usize, usize)], why: &str) {
-        for (at, _) in card {
-            self.end(*at, Outcome::Operator, Some(why.to_owned()));
-        }
-    }
-
-    async fn put(&self, card: &[(usize, usize)]) -> Answer {
-        let steps: Vec<_> = card
-            .iter()
-            .map(|&(at, step)| (&self.plan.changes[at].address, &self.plan.changes[at].steps[step]))
-            .collect();
-        let application = steps.first().and_then(|(_, step)| self.application_of(step));
-        let needs_fresh = steps.iter().any(|(_, step)| {
-            matches!(
-                step,
-                OperatorStep::SaveConnection {
-                    secret: SecretSource::Fresh,
-                    ..
-                }
-            )
-        });
-        let fresh = needs_fresh.then(|| self.run.fresh.borrow().clone()).flatten();
-        self.run
-            .effects
-            .operator
-            .ask(Card {
-                steps,
-                application: application.as_ref(),
-                secret: fresh.as_ref().map(|fresh| &fresh.secret),
-                secret_saved: fresh.as_ref().is_some_and(|fresh| fresh.saved),
-            })
-            .await
-    }
-
-    fn application_of(&self, step: &OperatorStep) -> Option<ApplicationUid> {
-        match step {
-            OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } => {
-                self.run.application(application).ok().map(|(_, uid)| uid)
-            }
-            OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok().map(|(_, uid)| uid),
-            OperatorStep::DeleteConnection
-            | OperatorStep::EnableRepository { .. }
-            | OperatorStep::DisableRepository { .. } => None,
-        }
-    }
-
-    /// All of a card in one state write.
-    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) {
-        let attestation = Attestation {
-            by,
-            at: (self.run.effects.clock)(),
-        };
-        let mut edits = Vec::with_capacity(card.len());
-        for &(at, step) in &card {
-            let step = &self.plan.changes[at].steps[step];
-            let fingerprint = match step {
-                OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
-                _ => None,
-            };
-            edits.push((step, self.application_of(step), fingerprint));
-        }
-        let droid = self.run.droid();
-        let mut results = Vec::with_capacity(card.len());
-        let written = self
-            .run
-            .ledger
-            .commit(|record| {
-                for (step, application, fingerprint) in edits {
-                    results.push(attest(
-                        record,
-                        step,
-                        &attestation,
-                        application.as_ref(),
-                        fingerprint,
-                        droid,
-                    ));
-                }
-            })
-            .await;
-        for ((at, step), result) in card.into_iter().zip(results) {
-            match result.and_then(|()| written.clone()) {
-                Ok(()) => self.advance(at, step + 1),
-                Err(why) => self.end(
-                    at,
-                    Outcome::Failed,
-                    Some(format!("the step could not be recorded: {why}")),
-                ),
-            }
-        }
-    }
-
-    /// The fingerprint of the secret that a person was to type in, as far as it can be had.
-    async fn fingerprint(&self, source: SecretSource) -> Option<String> {
-        let recorded = self
-            .run
-            .ledger
-            .record()
-            .application
-            .as_ref()?
-            .secret_fingerprint
-            .clone();
-        match self.run.secret(source).await {
-            Ok(secret) => {
-                let lineage = self.run.ledger.record().lineage.clone();
-                Some(secret.fingerprint(&lineage))
-            }
-            Err(Failure(_)) => recorded,
-        }
-    }
-
     /// Deletes the old application once Factory has left it. Whether there was one to decide on.
     async fn finish_replacement(&mut self) -> bool {
         let Some(at) = (0..self.stages.len()).find(|&at| self.stages[at] == Stage::Held) else {
@@ -451,7 +287,7 @@ impl<'a> Walk<'a> {
             self.end(at, Outcome::Skipped, Some(why));
             return true;
         }
-        for operation in waiting_deletions(change) {
+        for operation in waiting_deletions(self.plan, change) {
             if let Err(Failure(why)) = self.run.perform(change, operation).await {
                 self.end(
                     at,
@@ -479,78 +315,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The writes of one change in their order, or one batch of repositories.
-fn carry_out<'a>(
-    plan: &'a Plan,
-    run: &'a Run<'a>,
-    options: &'a Options<'a>,
-    batch: Vec<usize>,
-) -> LocalBoxFuture<'a, Finished> {
-    Box::pin(async move {
-        let selections: Option<Vec<_>> = batch
-            .iter()
-            .map(|&at| Some((&plan.changes[at], selection(&plan.changes[at])?)))
-            .collect();
-        if let Some(selections) = selections {
-            let results = run.set_repositories(&selections).await;
-            return batch.into_iter().zip(results.into_iter().map(writes_end)).collect();
-        }
-        let mut finished = Vec::with_capacity(batch.len());
-        for at in batch {
-            finished.push((at, carry_out_one(&plan.changes[at], run, options).await));
-        }
-        finished
-    })
-}
-
-async fn carry_out_one(change: &Change, run: &Run<'_>, options: &Options<'_>) -> WritesEnd {
-    let mut done = 0_usize;
-    for operation in change.operations.iter().filter(|operation| !waits(change, operation)) {
-        // An interrupt ends a change between two of its writes; a closing window lets it finish.
-        if done > 0 && options.stopped() == Some(StopReason::Interrupted) {
-            return WritesEnd::Stopped(format!(
-                "begun and not finished ({done} of {} writes): {}",
-                change.operations.len(),
-                stop_words(StopReason::Interrupted)
-            ));
-        }
-        if let Err(Failure(why)) = run.perform(change, operation).await {
-            return WritesEnd::Failed(why);
-        }
-        done += 1;
-    }
-    WritesEnd::Done
-}
-
-fn writes_end(result: Step) -> WritesEnd {
-    match result {
-        Ok(()) => WritesEnd::Done,
-        Err(Failure(why)) => WritesEnd::Failed(why),
-    }
-}
-
-/// Whether this write waits for the whole plan: the deletion of an old application, unless deleting is all that the
-/// change is about.
-fn waits(change: &Change, operation: &Operation) -> bool {
-    matches!(operation, Operation::DeleteApplication { .. }) && change.actions != Actions::Delete
-}
-
-fn waiting_deletions(change: &Change) -> impl Iterator<Item = &Operation> {
-    change
-        .operations
-        .iter()
-        .filter(move |operation| waits(change, operation))
-}
-
-/// The one write of a change that can share a call with others of its kind.
-fn selection(change: &Change) -> Option<&Operation> {
-    match change.operations.as_slice() {
-        [operation @ (Operation::EnableRepository { .. } | Operation::DisableRepository { .. })] => Some(operation),
-        _ => None,
-    }
-}
-
-fn is_repository(change: &Change) -> bool {
+pub(super) fn is_repository(change: &Change) -> bool {
     matches!(change.address, Address::Repository(_))
 }
 
@@ -563,12 +328,5 @@ fn blocked_because(change: &Change) -> String {
     match change.notes.first() {
         Some(note) => format!("{}: {note}", change.reason.code()),
         None => change.reason.code().to_owned(),
-    }
-}
-
-fn stop_words(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Interrupted => "the run was interrupted",
-        StopReason::WindowClosed => "the change window ended",
     }
 }

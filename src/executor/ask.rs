@@ -1,0 +1,166 @@
+//! A person's part of the walk: cards are put one at a time, and what was answered is recorded, bound to its values.
+
+use super::attest::attest;
+use super::effects::{Answer, Card};
+use super::run::Failure;
+use super::walk::{Stage, Walk, is_repository};
+use crate::model::{ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
+
+impl Walk<'_> {
+    /// Puts the next card before the person. Whether there was one.
+    pub(super) async fn ask_next(&mut self) -> bool {
+        let asking = |stage: &Stage| match stage {
+            Stage::Asking(step) => Some(*step),
+            _ => None,
+        };
+        let Some((first, step)) = (0..self.stages.len()).find_map(|at| Some((at, asking(&self.stages[at])?))) else {
+            return false;
+        };
+        let mut card: Vec<(usize, usize)> = vec![(first, step)];
+        if is_repository(&self.plan.changes[first]) {
+            card.extend((first + 1..self.stages.len()).filter_map(|at| {
+                let step = asking(&self.stages[at])?;
+                is_repository(&self.plan.changes[at]).then_some((at, step))
+            }));
+        }
+        if let Some(why) = self.stop() {
+            for (at, _) in card {
+                self.end(at, Outcome::Operator, Some(format!("a person's step is left: {why}")));
+            }
+            return true;
+        }
+        let answer = if self.quit { Answer::Quit } else { self.put(&card).await };
+        match answer {
+            Answer::Attested { by } => {
+                self.record_answer(card, by).await;
+            }
+            Answer::Later => self.leave(&card, "a person's step is left"),
+            Answer::Skipped => {
+                self.put_off(&card);
+            }
+            Answer::Quit => {
+                self.quit = true;
+                self.put_off(&card);
+            }
+        }
+        true
+    }
+
+    /// What depends on it is not asked for either.
+    fn put_off(&mut self, card: &[(usize, usize)]) {
+        for (at, _) in card {
+            self.put_off[*at] = true;
+        }
+        self.leave(card, "the step was put off");
+    }
+
+    fn leave(&mut self, card: &[(usize, usize)], why: &str) {
+        for (at, _) in card {
+            self.end(*at, Outcome::Operator, Some(why.to_owned()));
+        }
+    }
+
+    async fn put(&self, card: &[(usize, usize)]) -> Answer {
+        let steps: Vec<_> = card
+            .iter()
+            .map(|&(at, step)| (&self.plan.changes[at].address, &self.plan.changes[at].steps[step]))
+            .collect();
+        let application = steps.first().and_then(|(_, step)| self.application_of(step));
+        let needs_fresh = steps.iter().any(|(_, step)| {
+            matches!(
+                step,
+                OperatorStep::SaveConnection {
+                    secret: SecretSource::Fresh,
+                    ..
+                }
+            )
+        });
+        let fresh = needs_fresh.then(|| self.run.fresh.borrow().clone()).flatten();
+        self.run
+            .effects
+            .operator
+            .ask(Card {
+                steps,
+                application: application.as_ref(),
+                secret: fresh.as_ref().map(|fresh| &fresh.secret),
+                secret_saved: fresh.as_ref().is_some_and(|fresh| fresh.saved),
+            })
+            .await
+    }
+
+    fn application_of(&self, step: &OperatorStep) -> Option<ApplicationUid> {
+        match step {
+            OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } => {
+                self.run.application(application).ok().map(|(_, uid)| uid)
+            }
+            OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok().map(|(_, uid)| uid),
+            OperatorStep::DeleteConnection
+            | OperatorStep::EnableRepository { .. }
+            | OperatorStep::DisableRepository { .. } => None,
+        }
+    }
+
+    /// All of a card in one state write.
+    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) {
+        let attestation = Attestation {
+            by,
+            at: (self.run.effects.clock)(),
+        };
+        let mut edits = Vec::with_capacity(card.len());
+        for &(at, step) in &card {
+            let step = &self.plan.changes[at].steps[step];
+            let fingerprint = match step {
+                OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
+                _ => None,
+            };
+            edits.push((step, self.application_of(step), fingerprint));
+        }
+        let droid = self.run.droid();
+        let mut results = Vec::with_capacity(card.len());
+        let written = self
+            .run
+            .ledger
+            .commit(|record| {
+                for (step, application, fingerprint) in edits {
+                    results.push(attest(
+                        record,
+                        step,
+                        &attestation,
+                        application.as_ref(),
+                        fingerprint,
+                        droid,
+                    ));
+                }
+            })
+            .await;
+        for ((at, step), result) in card.into_iter().zip(results) {
+            match result.and_then(|()| written.clone()) {
+                Ok(()) => self.advance(at, step + 1),
+                Err(why) => self.end(
+                    at,
+                    Outcome::Failed,
+                    Some(format!("the step could not be recorded: {why}")),
+                ),
+            }
+        }
+    }
+
+    /// The fingerprint of the secret that a person was to type in, as far as it can be had.
+    async fn fingerprint(&self, source: SecretSource) -> Option<String> {
+        let recorded = self
+            .run
+            .ledger
+            .record()
+            .application
+            .as_ref()?
+            .secret_fingerprint
+            .clone();
+        match self.run.secret(source).await {
+            Ok(secret) => {
+                let lineage = self.run.ledger.record().lineage.clone();
+                Some(secret.fingerprint(&lineage))
+            }
+            Err(Failure(_)) => recorded,
+        }
+    }
+}
