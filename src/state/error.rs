@@ -122,6 +122,12 @@ pub enum StateError {
     /// The HTTP backend failed.
     #[error("the state backend: {0}")]
     Backend(crate::http::Error),
+    /// The configured method is no HTTP method.
+    #[error("`{name}` is no HTTP method")]
+    Method {
+        /// As configured.
+        name: String,
+    },
     /// No random numbers.
     #[error("the operating system gives no random numbers: {0}")]
     Random(String),
@@ -175,6 +181,7 @@ impl StateError {
             Self::Backend(error) => return error.hint.clone(),
             Self::Io { what, .. } if *what == "read" => "check the permissions of the file".to_owned(),
             Self::Io { .. } => "check free space and the permissions of the folder".to_owned(),
+            Self::Method { .. } => "check state.lock_method and state.unlock_method".to_owned(),
             Self::Random(_) | Self::Encode(_) => return None,
         };
         Some(hint)

@@ -79,6 +79,20 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     sync_folder(&folder).map_err(fail())
 }
 
+/// The name under which a damaged file is kept: `<path>.damaged-<number>`, the first that is free.
+pub(super) fn free_name(path: &Path) -> PathBuf {
+    let mut number = 1_u32;
+    loop {
+        let mut name = path.to_owned().into_os_string();
+        name.push(format!(".damaged-{number}"));
+        let candidate = PathBuf::from(name);
+        if std::fs::symlink_metadata(&candidate).is_err() {
+            return candidate;
+        }
+        number += 1;
+    }
+}
+
 /// Opens a file of one's own for reading and writing, created with 0600 where there is none. `create_new` does not
 /// follow a link that appears in between, and an existing file is compared with what is at the path after opening.
 pub(super) fn open_private(path: &Path, append: bool) -> Result<File, StateError> {

@@ -83,23 +83,31 @@ impl LocalStore {
         }
     }
 
-    /// The lock that another process holds, if one does.
-    fn foreign_holder(&self) -> Result<Option<Option<LockInfo>>, StateError> {
+    /// Whether another process holds the lock.
+    fn foreign_holder(&self) -> Result<Foreign, StateError> {
         let path = self.lock_path();
         if !file::check_regular(&path)? {
-            return Ok(None);
+            return Ok(Foreign::Free);
         }
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Foreign::Free),
             Err(error) => return Err(file::io_error("open", &path)(error)),
         };
         match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
+            Ok(()) => Ok(Foreign::Free),
+            Err(TryLockError::WouldBlock) => Ok(read_holder(&mut file).map_or(Foreign::Unnamed, Foreign::Held)),
             Err(TryLockError::Error(error)) => Err(file::io_error("lock", &path)(error)),
         }
     }
+}
+
+/// What another process has of the lock.
+enum Foreign {
+    Free,
+    Held(LockInfo),
+    /// Held by one that has not written its name yet.
+    Unnamed,
 }
 
 /// What the lock file says; none while its holder is still writing it.
@@ -124,7 +132,7 @@ impl StateStore for LocalStore {
 
     async fn write(&self, record: &mut RecordedState) -> Result<(), StateError> {
         if let Some(stored) = self.read().await? {
-            check_ancestor(&stored, record, &self.place())?;
+            check_ancestor(&stored.lineage, stored.serial, record, &self.place())?;
         }
         let next = successor(record);
         file::replace(&self.path, &render(&next)?)?;
@@ -177,17 +185,17 @@ impl StateStore for LocalStore {
             }
         }
         match self.foreign_holder()? {
-            None => Err(StateError::NotLocked { place: self.place() }),
-            Some(Some(held)) if held.id != id => Err(StateError::OtherLock {
+            Foreign::Free => Err(StateError::NotLocked { place: self.place() }),
+            Foreign::Held(held) if held.id != id => Err(StateError::OtherLock {
                 place: self.place(),
                 asked: id.to_owned(),
                 held: Box::new(held),
             }),
-            Some(Some(holder)) => Err(StateError::HeldByProcess {
+            Foreign::Held(holder) => Err(StateError::HeldByProcess {
                 place: self.place(),
                 holder: Box::new(holder),
             }),
-            Some(None) => Err(StateError::Locked {
+            Foreign::Unnamed => Err(StateError::Locked {
                 place: self.place(),
                 holder: None,
             }),
@@ -198,31 +206,18 @@ impl StateStore for LocalStore {
         if let Some(held) = self.held().as_ref() {
             return Ok(Some(held.info.clone()));
         }
-        Ok(self.foreign_holder()?.map(|holder| {
-            holder.unwrap_or_else(|| LockInfo {
-                id: "unknown".to_owned(),
-                who: String::new(),
-                pid: None,
-                command: String::new(),
-                created: String::new(),
-            })
-        }))
+        Ok(match self.foreign_holder()? {
+            Foreign::Free => None,
+            Foreign::Held(holder) => Some(holder),
+            Foreign::Unnamed => Some(LockInfo::of_id("unknown")),
+        })
     }
 
     async fn set_aside(&self) -> Result<Option<PathBuf>, StateError> {
         if !file::check_regular(&self.path)? {
             return Ok(None);
         }
-        let mut number = 1_u32;
-        let aside = loop {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".damaged-{number}"));
-            let candidate = PathBuf::from(name);
-            if std::fs::symlink_metadata(&candidate).is_err() {
-                break candidate;
-            }
-            number += 1;
-        };
+        let aside = file::free_name(&self.path);
         std::fs::rename(&self.path, &aside).map_err(file::io_error("rename", &self.path))?;
         let folder = file::folder_of(&self.path);
         file::sync_folder(&folder).map_err(file::io_error("write", &folder))?;

@@ -33,6 +33,17 @@ impl LockInfo {
             created: now.to_string(),
         })
     }
+
+    /// A lock of which nothing but the id is known.
+    pub(super) fn of_id(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            who: String::new(),
+            pid: None,
+            command: String::new(),
+            created: String::new(),
+        }
+    }
 }
 
 impl std::fmt::Display for LockInfo {

@@ -7,6 +7,8 @@
 mod actor;
 mod error;
 mod file;
+mod http_store;
+mod journal;
 mod local;
 mod lock;
 
@@ -17,6 +19,8 @@ use async_trait::async_trait;
 
 pub use actor::Actor;
 pub use error::StateError;
+pub use http_store::{HttpBackend, HttpStore};
+pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
 pub use lock::LockInfo;
 
@@ -127,18 +131,23 @@ pub(crate) fn successor(record: &RecordedState) -> RecordedState {
 }
 
 /// Refuses to write over a record that is not the one that `record` was made from.
-pub(crate) fn check_ancestor(stored: &RecordedState, record: &RecordedState, place: &str) -> Result<(), StateError> {
-    if stored.lineage != record.lineage {
+pub(crate) fn check_ancestor(
+    lineage: &str,
+    serial: u64,
+    record: &RecordedState,
+    place: &str,
+) -> Result<(), StateError> {
+    if lineage != record.lineage {
         return Err(StateError::OtherLineage {
             place: place.to_owned(),
-            stored: stored.lineage.clone(),
+            stored: lineage.to_owned(),
             ours: record.lineage.clone(),
         });
     }
-    if stored.serial != record.serial {
+    if serial != record.serial {
         return Err(StateError::Conflict {
             place: place.to_owned(),
-            stored: stored.serial,
+            stored: serial,
             ours: record.serial,
         });
     }

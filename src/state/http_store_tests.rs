@@ -1,0 +1,286 @@
+//! The HTTP store against a small backend on loopback that can lose answers and change its mind.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+
+use super::{HttpBackend, HttpStore};
+use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::secrets::Secret;
+use crate::state::{LockInfo, StateError, StateStore, new_record, parse, render};
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The request is carried out, and its answer gets lost.
+    LoseAnswer,
+    /// It gets lost before it is carried out.
+    LoseRequest,
+}
+
+#[derive(Default)]
+struct Inner {
+    record: Option<Vec<u8>>,
+    lock: Option<LockInfo>,
+    faults: VecDeque<Option<Fault>>,
+    silent_about_holder: bool,
+    empty_as_204: bool,
+    log: Vec<String>,
+    writes: usize,
+}
+
+#[derive(Clone, Default)]
+struct Backend(Arc<Mutex<Inner>>);
+
+impl Backend {
+    fn get(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// The next requests meet these faults.
+    fn faults(&self, faults: &[Option<Fault>]) {
+        self.get().faults = faults.iter().copied().collect();
+    }
+
+    async fn start() -> (Self, u16) {
+        let backend = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let router = axum::Router::new().fallback(serve).with_state(backend.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (backend, port)
+    }
+}
+
+async fn serve(State(backend): State<Backend>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let fault = backend.get().faults.pop_front().flatten();
+    if matches!(fault, Some(Fault::LoseRequest)) {
+        return cut_off();
+    }
+    let answer = answer(&mut backend.get(), &parts.method, &parts.uri, &parts.headers, &body);
+    if fault.is_some() { cut_off() } else { answer }
+}
+
+/// An answer that breaks off.
+fn cut_off() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("gone")) });
+    Body::from_stream(broken).into_response()
+}
+
+fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+    inner.log.push(format!("{method} {uri}"));
+    // ci:token-fake
+    if headers
+        .get("authorization")
+        .is_none_or(|value| value != "Basic Y2k6dG9rZW4tZmFrZQ==")
+    {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let query = uri.query().unwrap_or_default();
+    let refusal = |inner: &Inner| match &inner.lock {
+        Some(lock) if !inner.silent_about_holder => {
+            (StatusCode::LOCKED, serde_json::to_string(lock).unwrap()).into_response()
+        }
+        _ => StatusCode::CONFLICT.into_response(),
+    };
+    match (method.as_str(), uri.path()) {
+        ("GET", "/state") => match &inner.record {
+            Some(record) => record.clone().into_response(),
+            None if inner.empty_as_204 => StatusCode::NO_CONTENT.into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
+        ("POST", "/state") => {
+            if inner
+                .lock
+                .as_ref()
+                .is_some_and(|lock| query != format!("ID={}", lock.id))
+            {
+                return refusal(inner);
+            }
+            inner.record = Some(body.to_vec());
+            inner.writes += 1;
+            StatusCode::OK.into_response()
+        }
+        ("LOCK", "/state/lock") => {
+            if inner.lock.is_some() {
+                return refusal(inner);
+            }
+            inner.lock = Some(serde_json::from_slice(body).unwrap());
+            StatusCode::OK.into_response()
+        }
+        ("UNLOCK", "/state/lock") => {
+            let asked: LockInfo = serde_json::from_slice(body).unwrap();
+            if inner.lock.as_ref().is_none_or(|lock| lock.id != asked.id) {
+                return refusal(inner);
+            }
+            inner.lock = None;
+            StatusCode::OK.into_response()
+        }
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
+}
+
+fn store(port: u16, aside: &str) -> HttpStore {
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}").parse().unwrap();
+    let mut options = ClientOptions::new(Side::Other, url("/"));
+    options.credential = Credential::Basic {
+        username: "ci".into(),
+        password: Secret::new("token-fake"),
+    };
+    let backend = HttpBackend {
+        url: url("/state"),
+        lock_url: url("/state/lock"),
+        unlock_url: url("/state/lock"),
+        lock_method: "LOCK".into(),
+        unlock_method: "UNLOCK".into(),
+        aside: aside.into(),
+    };
+    HttpStore::new(Client::new(options).unwrap(), backend).unwrap()
+}
+
+fn info(id: &str) -> LockInfo {
+    LockInfo {
+        who: "ada@host.example.com".into(),
+        command: "apply".into(),
+        ..LockInfo::of_id(id)
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_locked_written_read_and_let_go() {
+    let (backend, port) = Backend::start().await;
+    let store = store(port, "x");
+    assert_eq!(store.read().await.unwrap(), None);
+    backend.get().empty_as_204 = true;
+    assert_eq!(store.read().await.unwrap(), None);
+    store.lock(&info("one"), Duration::ZERO).await.unwrap();
+    let mut record = new_record(false).unwrap();
+    store.write(&mut record).await.unwrap();
+    store.write(&mut record).await.unwrap();
+    assert_eq!(record.serial, 2);
+    assert_eq!(store.read().await.unwrap(), Some(record));
+    store.unlock("one").await.unwrap();
+    assert!(backend.get().lock.is_none());
+    let log = backend.get().log.clone();
+    assert!(log.contains(&"POST /state?ID=one".to_owned()), "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.starts_with("GET")).count(), 4, "{log:?}");
+}
+
+#[tokio::test]
+async fn the_loser_is_told_who_holds_the_lock() {
+    let (_, port) = Backend::start().await;
+    let (winner, loser) = (store(port, "x"), store(port, "x"));
+    winner.lock(&info("one"), Duration::ZERO).await.unwrap();
+    let error = loser.lock(&info("two"), Duration::ZERO).await.unwrap_err();
+    assert!(error.is_locked());
+    assert!(
+        error.to_string().contains("ada@host.example.com running `apply`"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("state unlock one"));
+    assert!(matches!(loser.unlock("two").await, Err(StateError::OtherLock { .. })));
+    loser.unlock("one").await.unwrap();
+    assert!(matches!(loser.unlock("one").await, Err(StateError::NotLocked { .. })));
+    loser.lock(&info("two"), Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_whose_answer_was_lost_is_recognized_as_ours() {
+    for silent in [false, true] {
+        for fault in [Fault::LoseAnswer, Fault::LoseRequest] {
+            let (backend, port) = Backend::start().await;
+            let store = store(port, "x");
+            backend.get().silent_about_holder = silent;
+            backend.faults(&[Some(fault)]);
+            store.lock(&info("one"), Duration::ZERO).await.unwrap();
+            assert_eq!(backend.get().lock.as_ref().unwrap().id, "one");
+            backend.faults(&[Some(fault)]);
+            store.unlock("one").await.unwrap();
+            assert!(backend.get().lock.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_never_takes_a_lock_of_somebody_else() {
+    let (backend, port) = Backend::start().await;
+    backend.get().silent_about_holder = true;
+    backend.get().lock = Some(info("theirs"));
+    backend.faults(&[Some(Fault::LoseAnswer)]);
+    let error = store(port, "x").lock(&info("one"), Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, StateError::Locked { holder: None, .. }), "{error}");
+    assert_eq!(backend.get().lock.as_ref().unwrap().id, "theirs");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_looked_up() {
+    for fault in [Fault::LoseAnswer, Fault::LoseRequest] {
+        let (backend, port) = Backend::start().await;
+        let store = store(port, "x");
+        let mut record = new_record(false).unwrap();
+        store.write(&mut record).await.unwrap();
+        backend.faults(&[Some(fault)]);
+        store.write(&mut record).await.unwrap();
+        assert_eq!(backend.get().writes, 2, "{fault:?}: each serial is written once");
+        assert_eq!(store.read().await.unwrap(), Some(record));
+    }
+}
+
+#[tokio::test]
+async fn what_another_run_wrote_is_not_overwritten() {
+    let (backend, port) = Backend::start().await;
+    let (one, other) = (store(port, "x"), store(port, "x"));
+    let mut record = new_record(false).unwrap();
+    one.write(&mut record).await.unwrap();
+    let mut theirs = other.read().await.unwrap().unwrap();
+    let mut stale = record.clone();
+    other.write(&mut theirs).await.unwrap();
+    // With the lock, what was read before counts no more.
+    one.lock(&info("one"), Duration::ZERO).await.unwrap();
+    let error = one.write(&mut stale).await.unwrap_err();
+    assert!(
+        matches!(error, StateError::Conflict { stored: 2, ours: 1, .. }),
+        "{error}"
+    );
+    let error = one.write(&mut new_record(false).unwrap()).await.unwrap_err();
+    assert!(matches!(error, StateError::OtherLineage { .. }), "{error}");
+    let stored = backend.get().record.clone().unwrap();
+    assert_eq!(parse(&stored, "x").unwrap(), theirs);
+}
+
+#[tokio::test]
+async fn a_lock_that_was_taken_away_stops_the_writes() {
+    let (backend, port) = Backend::start().await;
+    let store = store(port, "x");
+    store.lock(&info("one"), Duration::ZERO).await.unwrap();
+    backend.get().lock = Some(info("theirs"));
+    let mut record = new_record(false).unwrap();
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(matches!(error, StateError::LockLost { .. }), "{error}");
+    assert!(error.to_string().contains("ada@host.example.com"), "{error}");
+    assert_eq!((record.serial, backend.get().writes), (0, 0));
+}
+
+#[tokio::test]
+async fn a_damaged_record_stays_until_it_is_set_aside() {
+    let (backend, port) = Backend::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let aside = folder.path().join("state.json");
+    let store = store(port, aside.to_str().unwrap());
+    let mut record = new_record(false).unwrap();
+    let text = render(&record).unwrap();
+    backend.get().record = Some(text[..20].to_vec());
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+    assert_eq!(backend.get().writes, 0);
+    let kept = store.set_aside().await.unwrap().unwrap();
+    assert_eq!(std::fs::read(kept).unwrap(), &text[..20]);
+    store.write(&mut record).await.unwrap();
+    assert_eq!(store.read().await.unwrap(), Some(record));
+}
