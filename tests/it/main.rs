@@ -2,6 +2,8 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+mod sandbox_rest;
+#[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

@@ -125,6 +125,10 @@ fn resolve(
                 }
                 value
             }
+            Ok(Selection::Nothing) => {
+                need_selection(field, faults);
+                Value::Null
+            }
             Ok(Selection::One(inner)) => {
                 need_selection(field, faults);
                 resolve(context, &inner, &field.fields, path, faults)

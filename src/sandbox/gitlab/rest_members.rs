@@ -222,6 +222,7 @@ fn role_name(level: AccessLevel) -> &'static str {
 }
 
 async fn add(call: Call) -> Answer {
+    call.app.read(|world| call.caller(world))?;
     let (has_id, has_name) = (call.params.has("user_id"), call.params.has("username"));
     let mut missing = Vec::new();
     if !call.params.has("access_level") {
@@ -334,6 +335,7 @@ fn add_many(call: &Call, world: &mut World, place: &Place, wanted: &str, level: 
 }
 
 async fn change(call: Call) -> Answer {
+    call.app.read(|world| call.caller(world))?;
     let user_id = call.id("user_id")?;
     call.params.require(&["access_level"])?;
     let level = level_of(&call)?;

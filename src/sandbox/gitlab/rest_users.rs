@@ -111,6 +111,7 @@ async fn show(call: Call) -> Answer {
 }
 
 async fn create(call: Call) -> Answer {
+    call.app.read(|world| call.caller(world))?;
     let wanted = NewUser::read(&call)?;
     call.app.write(|world| {
         call.admin(world)?;

@@ -59,8 +59,10 @@ impl Fault {
 
 /// What a field of an object is.
 pub(super) enum Selection<'w> {
-    /// A scalar, or null.
+    /// A scalar, which may be null.
     Value(Value),
+    /// No object where there could be one.
+    Nothing,
     /// An object.
     One(Object<'w>),
     /// A list of objects.

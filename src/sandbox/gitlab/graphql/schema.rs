@@ -82,11 +82,11 @@ impl<'w> Context<'w> {
         match field.name.as_str() {
             "currentUser" => {
                 let user = self.caller.as_ref().and_then(|caller| self.world.user(caller.user_id));
-                Ok(user.map_or(Selection::Value(Value::Null), |user| Selection::One(Object::User(user))))
+                Ok(user.map_or(Selection::Nothing, |user| Selection::One(Object::User(user))))
             }
             "metadata" => Ok(match self.caller {
                 Some(_) => Selection::One(Object::Metadata),
-                None => Selection::Value(Value::Null),
+                None => Selection::Nothing,
             }),
             "user" => {
                 let by_name = text(arguments, "username").and_then(|name| self.world.user_named(&name));
@@ -383,7 +383,7 @@ fn value<'w>(value: impl serde::Serialize) -> Found<'w> {
 }
 
 fn or_null(object: Option<Object<'_>>) -> Selection<'_> {
-    object.map_or(Selection::Value(Value::Null), Selection::One)
+    object.map_or(Selection::Nothing, Selection::One)
 }
 
 fn unknown<'w>(kind: &str, field: &Field) -> Found<'w> {
