@@ -153,10 +153,6 @@ impl Sandbox {
     }
 
     /// What opens the doors.
-    #[expect(
-        clippy::unused_self,
-        reason = "callers hold a sandbox, and need not know that its keys are fixed"
-    )]
     pub fn credentials(&self) -> Credentials {
         Credentials {
             gitlab_token: ROOT_TOKEN,

@@ -231,7 +231,7 @@ impl Switches {
         map.insert(key.to_owned(), value);
         let mut changed: Self = serde_json::from_value(serde_json::Value::Object(map))
             .map_err(|error| format!("switch `{key}`: {error}"))?;
-        changed.explicit = self.explicit.clone();
+        changed.explicit.clone_from(&self.explicit);
         Ok(changed)
     }
 }

@@ -88,6 +88,7 @@ impl UserState {
 /// A GitLab account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent marks of an account")]
 pub struct User {
     /// Numeric id.
     pub id: u64,

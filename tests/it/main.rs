@@ -2,6 +2,11 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 mod sandbox_rest;
 #[cfg(feature = "sandbox")]
 mod sandbox_web;

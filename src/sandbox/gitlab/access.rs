@@ -110,12 +110,3 @@ impl Roles {
         }
     }
 }
-
-/// The projects that a user (or nobody) sees, by ascending id.
-pub(crate) fn visible_projects<'w>(world: &'w World, roles: &Roles) -> Vec<&'w Project> {
-    world
-        .projects
-        .iter()
-        .filter(|project| roles.sees_project(project))
-        .collect()
-}

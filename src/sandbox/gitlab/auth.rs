@@ -1,6 +1,6 @@
 //! Who asks: tokens, cookies, sudo, Admin Mode, and what the API tells an account that may not use it.
 //!
-//! GitLab: lib/api/api_guard.rb, lib/gitlab/auth/auth_finders.rb, lib/gitlab/auth/user_access_denied_reason.rb.
+//! GitLab: `lib/api/api_guard.rb`, `lib/gitlab/auth/auth_finders.rb`, `lib/gitlab/auth/user_access_denied_reason.rb`.
 
 use axum::http::HeaderMap;
 use axum::http::request::Parts;

@@ -1,6 +1,6 @@
 //! What refuses a request before it reaches its endpoint: rate limits, maintenance mode, a read-only secondary.
 //!
-//! GitLab: lib/gitlab/rack_attack.rb, lib/gitlab/middleware/read_only/controller.rb.
+//! GitLab: `lib/gitlab/rack_attack.rb`, `lib/gitlab/middleware/read_only/controller.rb`.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::{answers, auth};
 use crate::sandbox::state::App;
 use crate::sandbox::wire::Wire;
 
-/// Paths whose posts are limited by address (DEFAULT_PROTECTED_PATHS).
+/// Paths whose posts are limited by address (`DEFAULT_PROTECTED_PATHS`).
 const PROTECTED: [&str; 7] = [
     "/users/password",
     "/users/sign_in",

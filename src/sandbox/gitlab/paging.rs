@@ -1,6 +1,6 @@
 //! Pages of lists, in GitLab's two ways: by number with `X-` headers, and by the last id seen ("keyset").
 //!
-//! GitLab: lib/gitlab/pagination/offset_header_builder.rb, lib/gitlab/pagination/keyset/. Links carry the instance's
+//! GitLab: `lib/gitlab/pagination/offset_header_builder.rb`, lib/gitlab/pagination/keyset/. Links carry the instance's
 //! external URL, whatever address was asked.
 
 use axum::response::Response;

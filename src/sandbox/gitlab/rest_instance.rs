@@ -1,7 +1,7 @@
 //! The instance and the caller: metadata, version, settings, namespaces, `/user`, the caller's own token, and the
-//! OpenID discovery document.
+//! `OpenID` discovery document.
 //!
-//! GitLab: lib/api/metadata.rb, lib/api/settings.rb, lib/api/namespaces.rb, lib/api/personal_access_tokens/self.rb.
+//! GitLab: lib/api/metadata.rb, lib/api/settings.rb, lib/api/namespaces.rb, `lib/api/personal_access_tokens/self.rb`.
 
 use axum::Router;
 use axum::extract::State;

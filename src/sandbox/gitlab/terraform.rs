@@ -1,6 +1,6 @@
 //! GitLab-managed Terraform state: Terraform's HTTP backend protocol, with locks, basic authentication and all.
 //!
-//! GitLab: lib/api/terraform/state.rb, app/services/terraform/remote_state_handler.rb. Each stored version takes its
+//! GitLab: lib/api/terraform/state.rb, `app/services/terraform/remote_state_handler.rb`. Each stored version takes its
 //! number from `serial` of the document, which therefore must be new (422 otherwise); a write whose lock id does not
 //! match is an error that GitLab does not catch (500).
 

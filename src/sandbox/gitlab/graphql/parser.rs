@@ -336,8 +336,11 @@ fn fill(literal: &Literal, variables: &Map<String, Value>) -> Result<Value, Faul
     }
 }
 
+/// A token with its line and column, from 1.
+type Placed = (Token, (usize, usize));
+
 struct Parser {
-    tokens: Vec<(Token, (usize, usize))>,
+    tokens: Vec<Placed>,
     position: usize,
     depth: usize,
 }
@@ -587,7 +590,7 @@ impl Parser {
 }
 
 /// The tokens of a text with where they stand; commas and comments are nothing.
-fn tokens(text: &str) -> Result<Vec<(Token, (usize, usize))>, Fault> {
+fn tokens(text: &str) -> Result<Vec<Placed>, Fault> {
     let mut found = Vec::new();
     let letters: Vec<char> = text.chars().collect();
     let (mut index, mut line, mut start) = (0, 1, 0);

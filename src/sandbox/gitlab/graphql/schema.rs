@@ -198,11 +198,11 @@ impl<'w> Context<'w> {
             "active" => value(user.state.word() == "active"),
             "webUrl" => value(format!("{}/{}", self.base, user.username)),
             "webPath" => value(format!("/{}", user.username)),
-            "publicEmail" | "avatarUrl" => value(Value::Null),
             "lastActivityOn" => value(&user.last_activity_on),
             "createdAt" => value(user.created_at),
             "admin" if oneself || self.roles_all() => value(user.admin),
-            "admin" => value(Value::Null),
+            // Of somebody else it does not show; an address shows only where its owner made it public.
+            "admin" | "publicEmail" | "avatarUrl" => value(Value::Null),
             _ => unknown("CurrentUser", field),
         }
     }
@@ -378,6 +378,10 @@ fn access_level<'w>(level: u32, field: &Field) -> Found<'w> {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "each arm of a type's fields gives what `Found` says"
+)]
 fn value<'w>(value: impl serde::Serialize) -> Found<'w> {
     Ok(Selection::Value(json!(value)))
 }
