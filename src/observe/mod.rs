@@ -6,7 +6,11 @@
 
 mod account;
 mod application;
+#[cfg(test)]
+mod properties;
 mod repositories;
+#[cfg(test)]
+pub(crate) mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,6 +75,7 @@ pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &Record
             list: &list,
             integration: integration.as_ref(),
             account: &account,
+            recorded,
             namespaces: &namespaces.paths,
         };
         let found = repositories::read(*gitlab, desired, &known).await?;

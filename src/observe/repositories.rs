@@ -8,8 +8,8 @@ use futures_util::future::try_join_all;
 use crate::gitlab::{GitlabRead, ResolvedPaths};
 use crate::http::{ErrorKind, Result};
 use crate::model::{
-    Desired, FactorySource, FullPath, IntegrationStatus, Known as Seen, ObservedIntegration, ObservedProject,
-    ProjectId, Resolution, SourceKind,
+    Desired, FactoryRepository, FactorySource, FullPath, IntegrationStatus, Known as Seen, ObservedIntegration,
+    ObservedProject, ProjectId, RecordedState, Resolution, SourceKind,
 };
 
 use super::RepositoryList;
@@ -21,6 +21,7 @@ pub(super) struct Known<'a> {
     pub(super) list: &'a RepositoryList,
     pub(super) integration: Option<&'a ObservedIntegration>,
     pub(super) account: &'a Account,
+    pub(super) recorded: &'a RecordedState,
     pub(super) namespaces: &'a BTreeMap<FullPath, Resolution>,
 }
 
@@ -122,8 +123,31 @@ fn unanswered(desired: &Desired, known: &Known<'_>) -> BTreeSet<FullPath> {
         for repository in list.values() {
             explicit.remove(&repository.path);
         }
+        explicit.extend(withdrawn(desired, known, list));
     }
     explicit
+}
+
+/// The listed repositories that would be enabled, and are below a membership of ours that is declared no longer: whether
+/// they stay visible without it is for GitLab to say.
+fn withdrawn(
+    desired: &Desired,
+    known: &Known<'_>,
+    list: &BTreeMap<ProjectId, FactoryRepository>,
+) -> impl Iterator<Item = FullPath> {
+    let withdrawn: Vec<&FullPath> = known
+        .recorded
+        .memberships
+        .keys()
+        .filter(|path| !desired.memberships.contains_key(path))
+        .collect();
+    list.values()
+        .filter(move |repository| {
+            !repository.enabled
+                && withdrawn.iter().any(|group| group.contains(&repository.path))
+                && desired.repositories.selects(&repository.path)
+        })
+        .map(|repository| repository.path.clone())
 }
 
 /// The groups above declared memberships and unanswered paths, where a membership that is not declared may give the

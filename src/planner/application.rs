@@ -397,7 +397,11 @@ fn changed(
             });
         }
     }
-    if !leftovers.is_empty() && change.status == Status::Ready {
+    if !leftovers.is_empty() {
+        if change.status == Status::Operator {
+            change.status = Status::Ready;
+            change.reason = Reason::RecreateRequired;
+        }
         change.actions = Actions::Replace;
         change.operations.extend(deletions(leftovers));
         change.notes.extend(leftovers.iter().map(leftover_note));

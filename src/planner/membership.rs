@@ -19,6 +19,7 @@ use super::world::World;
 pub(super) struct Coverage {
     projects: BTreeMap<ProjectId, Option<Address>>,
     groups: BTreeMap<FullPath, Option<Address>>,
+    removed: BTreeMap<SourceKind, FullPath>,
 }
 
 /// That a project will be visible, and the change that makes it so, if it is not visible yet.
@@ -50,6 +51,14 @@ impl Coverage {
         })
     }
 
+    /// Whether this plan takes a membership away through which the project may be visible now.
+    pub(super) fn is_withdrawn(&self, id: ProjectId, path: &FullPath) -> bool {
+        self.removed.iter().any(|(source, removed)| match source {
+            SourceKind::Project(project) => *project == id,
+            SourceKind::Group(_) => removed.contains(path),
+        })
+    }
+
     fn add(&mut self, source: SourceKind, path: &FullPath, by: Option<Address>) {
         match source {
             SourceKind::Project(id) => self.projects.entry(id).or_insert(by),
@@ -78,16 +87,17 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, user: &UserPlan) -> Cov
     for (path, resolution) in &world.observed.gitlab.namespaces {
         if let Resolution::Found(source) = resolution
             && live.contains_key(source)
-            && !removed.contains(source)
+            && !removed.contains_key(source)
         {
             coverage.add(*source, path, None);
         }
     }
-    for source in live.keys().filter(|source| !removed.contains(source)) {
+    for source in live.keys().filter(|source| !removed.contains_key(source)) {
         if let SourceKind::Project(id) = source {
             coverage.projects.entry(*id).or_insert(None);
         }
     }
+    coverage.removed = removed;
     coverage
 }
 
@@ -104,13 +114,13 @@ fn live_memberships(world: &World<'_>) -> BTreeMap<SourceKind, ObservedMembershi
     }
 }
 
-fn removed_sources(draft: &Draft) -> BTreeSet<SourceKind> {
+fn removed_sources(draft: &Draft) -> BTreeMap<SourceKind, FullPath> {
     draft
         .changes
         .values()
         .flat_map(|change| &change.operations)
         .filter_map(|operation| match operation {
-            Operation::RemoveMember { member } => Some(member.source),
+            Operation::RemoveMember { member } => Some((member.source, member.path.clone())),
             _ => None,
         })
         .collect()

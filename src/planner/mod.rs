@@ -8,6 +8,8 @@ mod authorization;
 mod connection;
 mod destroy;
 mod draft;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod guards;
 mod invariants;
 mod membership;
@@ -18,6 +20,8 @@ mod secret;
 mod selection;
 mod summary;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod user;
 mod world;
 

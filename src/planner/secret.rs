@@ -156,11 +156,15 @@ fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin
             None if never_worked => Some((Reason::Differs, Origin::Unrecorded)),
             None => None,
         },
-        SecretCheck::NoneStored | SecretCheck::NotChecked => {
+        check @ (SecretCheck::NoneStored | SecretCheck::NotChecked) => {
+            let lost = *check == SecretCheck::NoneStored;
             if knowledge.unanswered() || (knowledge.newest.is_some() && knowledge.newest != knowledge.handed) {
                 Some((Reason::SecretUnknown, Origin::Pending))
             } else if never_worked {
                 Some((Reason::SecretUnknown, Origin::Unrecorded))
+            } else if lost && status == Some(IntegrationStatus::Error) {
+                // The authorization no longer works, and what could tell whether the secret still does is gone.
+                Some((Reason::SecretUnknown, Origin::Drift))
             } else {
                 None
             }

@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::draft::Draft;
 use super::membership::{Coverage, Covered};
+use super::repository::is_enabled;
 use super::world::World;
 
 /// A project that may be selected, as both sides show it.
@@ -68,6 +69,7 @@ pub(super) fn select<'a>(world: &World<'a>, draft: &mut Draft, coverage: &Covera
         ..Selection::default()
     };
     let sight = Sight {
+        world,
         list_is_complete: list_is_the_droids(world),
         coverage,
     };
@@ -116,18 +118,21 @@ fn candidates<'a>(world: &World<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
 
 /// How to tell what the droid will see.
 struct Sight<'a> {
+    world: &'a World<'a>,
     list_is_complete: bool,
     coverage: &'a Coverage,
 }
 
 impl Sight<'_> {
     fn of(&self, id: ProjectId, path: &FullPath, candidate: Option<&Candidate<'_>>) -> Option<Covered> {
-        if candidate.is_some_and(|candidate| candidate.listed) {
+        let listed = candidate.is_some_and(|candidate| candidate.listed);
+        let withdrawn = self.coverage.is_withdrawn(id, path);
+        if listed && (!withdrawn || is_enabled(self.world, id)) {
             return Some(Covered { by: None });
         }
         let open = candidate
             .is_some_and(|candidate| matches!(candidate.visibility, Some(Visibility::Internal | Visibility::Public)));
-        if open && !self.list_is_complete {
+        if open && (listed || !self.list_is_complete) {
             return Some(Covered { by: None });
         }
         self.coverage.of(id, path)

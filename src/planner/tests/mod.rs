@@ -1,0 +1,3 @@
+//! What plans say, resource by resource.
+
+mod whole;
