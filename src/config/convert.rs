@@ -1,6 +1,11 @@
 //! From the file's shape to what the program works with: defaults, relative paths, regions. It runs after all checks
 //! have passed; where a text still does not fit, nothing comes out, and [`super::parse`] says so.
 
+#![expect(
+    clippy::ref_option,
+    reason = "every key of the file's shape is an option, handed on as it is"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -172,7 +177,7 @@ fn memberships(raw: &RawUser) -> BTreeMap<FullPath, crate::model::Role> {
 
 fn repositories(raw: &RawRepositories) -> Option<DesiredRepositories> {
     let patterns = |list: &Option<Placed<Vec<Text>>>| -> Option<Vec<PathPattern>> {
-        let texts = list.iter().flat_map(|list| list.get());
+        let texts = list.iter().flat_map(Placed::get);
         texts.map(|text| PathPattern::new(text).ok()).collect()
     };
     Some(DesiredRepositories {
@@ -281,7 +286,7 @@ fn state(raw: Option<&RawState>, beside: &Beside<'_>) -> Option<StateConfig> {
     let method = |own: &Option<Text>, general: &str, gitlab: &str| {
         text(own).unwrap_or_else(|| if of_gitlab { gitlab } else { general }.to_owned())
     };
-    Some(StateConfig::Http(HttpStateConfig {
+    Some(StateConfig::Http(Box::new(HttpStateConfig {
         lock_url: lock_or(&raw.lock_url)?,
         unlock_url: lock_or(&raw.unlock_url)?,
         lock_method: method(&raw.lock_method, "LOCK", "POST"),
@@ -289,7 +294,7 @@ fn state(raw: Option<&RawState>, beside: &Beside<'_>) -> Option<StateConfig> {
         username: text(&raw.username),
         password: beside.optional_secret(&raw.password),
         url,
-    }))
+    })))
 }
 
 fn base_or(own: &Option<Text>, default: &str) -> Option<Url> {

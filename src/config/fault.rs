@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 /// A fault that was found, before the file's text is at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,14 +65,15 @@ impl Fault {
             text,
             finding.span.end.clamp(place, start + line.len().max(place - start)),
         );
-        let hidden = secrets.iter().any(|range| range.start <= end && range.end >= start);
+        let hidden = secrets.iter().any(|range| range.start <= end && range.end >= start)
+            || super::hidden::is_commented_with_secret(line);
         Self {
             line: text[..start].matches('\n').count() + 1,
             column: text[start..place].chars().count() + 1,
             message: finding.message,
             hint: finding.hint,
             label: finding.label,
-            excerpt: (!hidden).then(|| (line.to_owned(), place - start..stop - start)),
+            excerpt: (!hidden).then(|| (harmless(line), place - start..stop - start)),
         }
     }
 
@@ -86,14 +87,27 @@ impl Fault {
                     .path(file)
                     .annotation(AnnotationKind::Primary.span(caret.clone()).label(self.label.as_deref())),
             ),
-            None => title.element(Origin::path(file).line(self.line).char_column(self.column)),
+            None => title
+                .element(Origin::path(file).line(self.line).char_column(self.column))
+                .element(Level::NOTE.message("the line is not shown, because it may hold a secret")),
         };
         renderer.render(&[group.element(hint)])
     }
 }
 
+/// The line without what could turn the direction of a terminal's text or control it; places stay the same. The
+/// renderer shows the other control characters as symbols.
+fn harmless(line: &str) -> String {
+    let mark = |c: char| match c {
+        '\u{80}'..='\u{9f}' => '\u{b7}',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        other => other,
+    };
+    line.chars().map(mark).collect()
+}
+
 /// The nearest boundary of a character at or before a byte.
-fn floor(text: &str, mut place: usize) -> usize {
+pub(super) fn floor(text: &str, mut place: usize) -> usize {
     while !text.is_char_boundary(place) {
         place -= 1;
     }
@@ -153,17 +167,21 @@ impl ConfigError {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         match &self.kind {
             Kind::Unreadable { message, hint } => {
-                let hint = Level::HELP.with_name("hint").message(hint.as_str());
-                renderer.render(&[Level::ERROR.primary_title(message.as_str()).element(hint)])
+                let line = |level: Level<'static>, text: &str| {
+                    renderer.render(&[Group::with_title(level.primary_title(text.to_owned()))])
+                };
+                format!(
+                    "{}\n{}",
+                    line(Level::ERROR, message),
+                    line(Level::HELP.with_name("hint"), hint)
+                )
             }
             Kind::Faults(faults) => {
                 let file = self.file.to_string_lossy();
                 let mut shown: Vec<String> = faults.iter().map(|fault| fault.render(&file, &renderer)).collect();
                 if faults.len() > 1 {
                     let total = format!("{file} has {} faults", faults.len());
-                    shown.push(
-                        renderer.render(&[annotate_snippets::Group::with_title(Level::ERROR.primary_title(total))]),
-                    );
+                    shown.push(renderer.render(&[Group::with_title(Level::ERROR.primary_title(total))]));
                 }
                 shown.join("\n\n")
             }

@@ -5,12 +5,16 @@
 //! them out; what is left becomes `raw`'s types, over which a table of small checks of meaning runs. Both lists of
 //! faults are shown together, sorted by place. Only a file without faults is converted into a [`Config`].
 
+mod check;
 mod convert;
 mod fault;
+mod hidden;
 mod nearest;
 mod raw;
 mod reference;
 mod schema;
+mod starter;
+mod syntax;
 mod types;
 mod uri;
 mod walk;
@@ -23,6 +27,7 @@ use toml::de::DeTable;
 
 pub use fault::{ConfigError, Fault};
 pub use schema::schema;
+pub use starter::starter;
 pub use types::{
     AdminSessionConfig, ChangeWindow, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig,
     Region, SaveTo, SecretStoreConfig, StateConfig,
@@ -38,11 +43,8 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
     let bytes = read(file)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = sound.split(|byte| *byte == b'\n').count();
         ConfigError::unreadable(
             file,
             format!("{} is not UTF-8 text (line {line})", file.display()),
@@ -94,25 +96,47 @@ fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
 
 /// Reads the text of a configuration that is, or might be, at `file`: relative paths in it start there.
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
-    let faulty = |findings| ConfigError::faulty(file, text, &[], findings);
+    let digest = format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text.as_bytes())));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let schema = schema();
     let (mut tree, errors) = DeTable::parse_recoverable(text);
+    let mut hidden = hidden::in_document(tree.get_ref());
     if !errors.is_empty() {
-        let finding = |error: toml::de::Error| {
-            Finding::new(error.span().unwrap_or(0..0), error.message(), "correct the TOML syntax")
-        };
-        return Err(faulty(errors.into_iter().map(finding).collect()));
+        let findings: Vec<Finding> = errors.iter().map(syntax::finding).collect();
+        hidden.extend(
+            findings
+                .iter()
+                .filter_map(|finding| hidden::at_syntax_error(text, finding.span.start, &schema)),
+        );
+        return Err(ConfigError::faulty(
+            file,
+            text,
+            &hidden,
+            syntax::first_of_each_line(text, findings),
+        ));
     }
-    let structure = walk::walk(&schema(), tree.get_mut(), text.len());
+    let faulty = |findings| ConfigError::faulty(file, text, &hidden, findings);
+    let structure = walk::walk(&schema, tree.get_mut(), text.trim_end().len());
     let mut findings = structure.findings;
-    let raw = RawConfig::deserialize(toml::de::Deserializer::from(tree))
-        .inspect_err(|error| findings.push(Finding::new(error.span().unwrap_or(0..0), error.message(), BY_MISTAKE)));
-    let Ok(raw) = raw else {
-        return Err(faulty(findings));
+    let raw = match RawConfig::deserialize(toml::de::Deserializer::from(tree)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            // No text of the parser's: it quotes values.
+            findings.push(Finding::new(
+                error.span().unwrap_or(0..0),
+                "this does not fit",
+                BY_MISTAKE,
+            ));
+            return Err(faulty(findings));
+        }
     };
+    findings.extend(check::check(&check::Facts {
+        raw: &raw,
+        broken: &structure.broken,
+    }));
     if !findings.is_empty() {
         return Err(faulty(findings));
     }
-    let digest = format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text.as_bytes())));
     convert::config(&raw, file, digest)
         .ok_or_else(|| faulty(vec![Finding::new(0..0, "the configuration cannot be used", BY_MISTAKE)]))
 }

@@ -117,7 +117,8 @@ fn fault_of_kind(kind: &str, value: &Spanned<DeValue<'_>>, path: &str) -> Option
     }
 }
 
-fn is_variable_name(name: &str) -> bool {
+/// What a shell takes as the name of a variable (POSIX: base definitions, 3.216 Name).
+pub(super) fn is_variable_name(name: &str) -> bool {
     name.bytes()
         .next()
         .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')

@@ -10,12 +10,12 @@ pub fn schema() -> Value {
         .into_generator()
         .into_root_schema_for::<RawConfig>()
         .to_value();
-    without_null(&mut schema);
+    tidy(&mut schema);
     schema
 }
 
-/// TOML has no null: an optional key is left out.
-fn without_null(schema: &mut Value) {
+/// TOML has no null: an optional key is left out. Descriptions are wrapped by whoever shows them.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if let Some(Value::Array(types)) = object.get_mut("type") {
@@ -34,9 +34,12 @@ fn without_null(schema: &mut Value) {
                     object.insert("allOf".to_owned(), Value::Array(vec![only]));
                 }
             }
-            object.values_mut().for_each(without_null);
+            if let Some(Value::String(description)) = object.get_mut("description") {
+                *description = description.replace('\n', " ");
+            }
+            object.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(without_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }

@@ -175,7 +175,7 @@ pub enum StateConfig {
     /// A local file; the lock and the journal lie beside it.
     File(PathBuf),
     /// Terraform's HTTP backend protocol.
-    Http(HttpStateConfig),
+    Http(Box<HttpStateConfig>),
 }
 
 /// A state record behind Terraform's HTTP backend protocol (Terraform: backend type "http").

@@ -72,8 +72,8 @@ fn absolute(text: &str) -> Result<Url, Problem> {
     }
     if scheme == "http" && !is_loopback(&url) {
         return Err(problem(
-            "http to a host that is not this machine",
-            "use https; plain http is accepted for loopback hosts only",
+            "plain http to a host other than this machine",
+            "use https; http is accepted for loopback hosts only",
         ));
     }
     Ok(url)
@@ -134,14 +134,17 @@ mod tests {
             ("localhost:3000", "not an https address"),
             ("javascript:alert(1)", "not an https address"),
             ("ssh://gitlab.example.com", "not an https address"),
-            ("http://gitlab.example.com", "http to a host that is not this machine"),
+            (
+                "http://gitlab.example.com",
+                "plain http to a host other than this machine",
+            ),
             (
                 "http://127.0.0.1.example.com",
-                "http to a host that is not this machine",
+                "plain http to a host other than this machine",
             ),
             (
                 "http://localhost.example.com",
-                "http to a host that is not this machine",
+                "plain http to a host other than this machine",
             ),
             ("https://gitlab.example.com?x", "a query after the address"),
             ("https://gitlab.example.com#x", "a fragment after the address"),

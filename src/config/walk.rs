@@ -133,8 +133,11 @@ impl<'s> Walk<'s> {
             Some(nearest) if nearest.is_close => format!("the nearest known key is `{}`", nearest.word),
             Some(nearest) => {
                 let known = known.join("`, `");
+                let elsewhere = homes(self.root, name)
+                    .map(|home| format!("`{name}` belongs in `[{home}]`; "))
+                    .unwrap_or_default();
                 format!(
-                    "the nearest known key is `{}`; the known ones are `{known}`",
+                    "{elsewhere}the nearest known key is `{}`; the known ones are `{known}`",
                     nearest.word
                 )
             }
@@ -182,6 +185,8 @@ impl<'s> Walk<'s> {
                     for mut item in std::mem::replace(array, std::iter::empty().collect()) {
                         if self.value(items, &mut item, &path) {
                             array.push(item);
+                        } else {
+                            self.structure.broken.insert(path.dotted.clone());
                         }
                     }
                 }
@@ -191,13 +196,12 @@ impl<'s> Walk<'s> {
                 let number = i128::from_str_radix(number.as_str(), number.radix()).ok();
                 self.range(schema, number, span, path)
             }
-            (Some("string"), DeValue::String(_)) | (Some("boolean"), DeValue::Boolean(_)) => true,
+            (Some("string"), DeValue::String(_)) | (Some("boolean"), DeValue::Boolean(_)) | (None, _) => true,
             (Some(wanted), found) => {
                 let finding = wrong_type(wanted, schema, found, path, span);
                 self.find(finding);
                 false
             }
-            (None, _) => true,
         }
     }
 
@@ -221,7 +225,7 @@ impl<'s> Walk<'s> {
                     }
                     _ => format!("the choices are `{listed}`"),
                 };
-                Finding::new(value.span(), format!("`{}` has no such choice", path.dotted), hint)
+                Finding::new(value.span(), format!("unknown choice for `{}`", path.dotted), hint)
             }
             other => {
                 let message = format!("`{}` has to be a string, not {}", path.dotted, name_of(other));
@@ -250,6 +254,20 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// The section, of those right below the top level, to which a key belongs.
+fn homes<'s>(root: &'s Value, name: &str) -> Option<&'s str> {
+    let sections = root.get("properties")?.as_object()?;
+    let definitions = root.get("definitions");
+    sections.iter().find_map(|(section, schema)| {
+        let named = schema
+            .pointer("/allOf/0/$ref")
+            .and_then(Value::as_str)
+            .and_then(|pointer| definitions?.get(pointer.rsplit('/').next()?));
+        let properties = named.unwrap_or(schema).get("properties")?;
+        properties.get(name).map(|_| section.as_str())
+    })
+}
+
 /// The words of a type that is a choice of words.
 fn choices(schema: &Value) -> Option<Vec<&str>> {
     schema
@@ -265,7 +283,6 @@ fn description(schema: &Value) -> &str {
 }
 
 fn missing_key(key: &str, description: &str, path: &Path, place: Range<usize>) -> Finding {
-    let description = description.replace('\n', " ");
     if path.dotted.is_empty() {
         let hint = format!("add `[{key}]`: {description}");
         return Finding::new(place, format!("the section `[{key}]` is missing"), hint);

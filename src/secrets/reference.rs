@@ -70,9 +70,9 @@ impl SecretRef {
     /// empty standard output. One line end at the end is not part of the secret.
     pub async fn resolve(&self) -> Result<Option<Secret>, SecretError> {
         let bytes = match self {
-            Self::Env(name) => return self.from_env(name),
-            Self::File(path) => self.from_file(path)?,
-            Self::Command(command) => self.from_command(command, COMMAND_TIMEOUT).await?,
+            Self::Env(name) => return self.read_variable(name),
+            Self::File(path) => self.read_file(path)?,
+            Self::Command(command) => self.run(command, COMMAND_TIMEOUT).await?,
         };
         let text = String::from_utf8(bytes).map_err(|_| {
             SecretError::new(
@@ -83,7 +83,17 @@ impl SecretRef {
         Ok(Self::secret(&text))
     }
 
-    fn from_env(&self, name: &str) -> Result<Option<Secret>, SecretError> {
+    /// Follows the reference to a secret that may not have been stored yet: a file that does not exist yields nothing.
+    pub async fn resolve_if_stored(&self) -> Result<Option<Secret>, SecretError> {
+        if let Self::File(path) = self
+            && std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        {
+            return Ok(None);
+        }
+        self.resolve().await
+    }
+
+    fn read_variable(&self, name: &str) -> Result<Option<Secret>, SecretError> {
         match std::env::var(name) {
             Ok(text) => Ok(Self::secret(&text)),
             Err(std::env::VarError::NotPresent) => Ok(None),
@@ -94,7 +104,7 @@ impl SecretRef {
         }
     }
 
-    fn from_file(&self, path: &Path) -> Result<Vec<u8>, SecretError> {
+    fn read_file(&self, path: &Path) -> Result<Vec<u8>, SecretError> {
         let fail = |error: &std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => SecretError::new(
                 format!("{self} does not exist"),
@@ -120,7 +130,7 @@ impl SecretRef {
         self.within_limit(bytes)
     }
 
-    async fn from_command(&self, command: &[String], timeout: Duration) -> Result<Vec<u8>, SecretError> {
+    async fn run(&self, command: &[String], timeout: Duration) -> Result<Vec<u8>, SecretError> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(SecretError::new(
                 "a command reference is empty".to_owned(),
@@ -235,4 +245,94 @@ fn explain(stdout: &[u8], stderr: &[u8]) -> String {
 fn is_printable(c: char) -> bool {
     !(c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{SecretError, SecretRef};
+
+    fn shell(script: &str) -> SecretRef {
+        SecretRef::Command(["sh", "-c", script].map(str::to_owned).to_vec())
+    }
+
+    async fn text(reference: &SecretRef) -> Option<String> {
+        reference
+            .resolve()
+            .await
+            .unwrap()
+            .map(|secret| secret.expose().to_owned())
+    }
+
+    async fn error(reference: &SecretRef) -> SecretError {
+        reference.resolve().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn one_line_end_is_not_part_of_a_secret() {
+        assert_eq!(text(&shell("printf 'a b\\n'")).await.as_deref(), Some("a b"));
+        assert_eq!(text(&shell("printf 'a\\r\\n'")).await.as_deref(), Some("a"));
+        assert_eq!(text(&shell("printf 'a\\n\\n'")).await.as_deref(), Some("a\n"));
+        assert_eq!(text(&shell("printf ' a '")).await.as_deref(), Some(" a "));
+    }
+
+    #[tokio::test]
+    async fn what_yields_nothing_is_none() {
+        assert_eq!(text(&shell("true")).await, None);
+        assert_eq!(text(&shell("echo")).await, None);
+        assert_eq!(text(&SecretRef::Env("SETPOINT_TEST_NEVER_SET".to_owned())).await, None);
+        let folder = tempfile::tempdir().unwrap();
+        let missing = SecretRef::File(folder.path().join("missing"));
+        assert!(missing.resolve_if_stored().await.unwrap().is_none());
+        assert!(error(&missing).await.message.ends_with("does not exist"));
+    }
+
+    #[tokio::test]
+    async fn a_command_gets_no_input() {
+        assert_eq!(text(&shell("read line || echo none")).await.as_deref(), Some("none"));
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_is_quoted_without_control_characters() {
+        let error = error(&shell("printf 'no \\033[31mtoken\\n' >&2; exit 3")).await;
+        assert_eq!(
+            error.message,
+            "the command `sh` failed (exit status: 3):\n  no \u{fffd}[31mtoken"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_that_printed_something_is_not_quoted() {
+        let error = error(&shell("echo canary; echo the secret is canary >&2; exit 1")).await;
+        assert!(!error.message.contains("canary"), "{error}");
+        assert!(error.message.contains("withheld"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_reference_and_not_the_arguments() {
+        let command = SecretRef::Command(vec!["/nonexistent/vault".to_owned(), "canary".to_owned()]);
+        let error = error(&command).await;
+        assert_eq!(error.message, "the command `/nonexistent/vault` was not found");
+        let folder = tempfile::tempdir().unwrap();
+        let error = super::tests::error(&SecretRef::File(folder.path().to_owned())).await;
+        assert!(error.message.ends_with("is a folder"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn too_much_and_too_long_end() {
+        let error = error(&shell("head -c 100000 /dev/zero | tr '\\0' a")).await;
+        assert!(error.message.contains("more than 64 KiB"), "{error}");
+        let SecretRef::Command(words) = shell("exec sleep 600") else {
+            unreachable!("it is a command");
+        };
+        let slow = SecretRef::Command(words.clone());
+        let error = slow.run(&words, Duration::from_millis(20)).await.unwrap_err();
+        assert!(error.message.contains("was stopped"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_no_text_are_refused() {
+        assert!(error(&shell("printf '\\377'")).await.message.contains("no UTF-8"));
+    }
 }

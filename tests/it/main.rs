@@ -1,6 +1,7 @@
 //! The promises, tested with the real binary against the embedded GitLab and Factory over real sockets.
 //! One crate of modules, because every integration crate costs a link.
 
+mod config;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,

@@ -1,0 +1,148 @@
+//! The droid user, how to be it, and what it may do.
+
+use super::super::fault::Finding;
+use super::super::raw::{RawUser, Text};
+use super::repositories::path_problem;
+use super::{Facts, filled};
+use crate::model::{FullPath, SignIn};
+
+fn user<'a>(facts: &Facts<'a>) -> Option<&'a RawUser> {
+    facts.raw.user.as_deref()
+}
+
+pub(super) fn names_are_filled(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    if let Some(name) = user(facts).and_then(|user| user.name.as_ref()) {
+        filled("user.name", Some(name), findings);
+    }
+}
+
+pub(super) fn usernames_are_what_gitlab_takes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(user) = user(facts) else {
+        return;
+    };
+    if let Some(name) = &user.username {
+        username("user.username", name, findings);
+    }
+    for name in user.previously.iter().flat_map(|names| names.iter()) {
+        username("user.previously", name, findings);
+    }
+}
+
+/// GitLab: `lib/gitlab/path_regex.rb`, `NAMESPACE_FORMAT_REGEX` and its message.
+fn username(path: &str, name: &Text, findings: &mut Vec<Finding>) {
+    let taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let what = if name.is_empty() {
+        "is empty"
+    } else if !name.chars().all(taken) {
+        "has characters that GitLab refuses in a username"
+    } else if name.starts_with('-') {
+        "begins with a character that GitLab refuses there"
+    } else if [".", ".git", ".atom"].iter().any(|end| name.ends_with(end)) {
+        "ends as GitLab refuses it"
+    } else if name.len() > 255 {
+        "is longer than the 255 characters that GitLab takes"
+    } else {
+        return;
+    };
+    findings.push(Finding::new(
+        name.span(),
+        format!("`{path}` {what}"),
+        "use letters, digits, `_`, `-` and `.`; no `-` in front, no `.`, `.git` or `.atom` at the end",
+    ));
+}
+
+pub(super) fn the_email_is_an_address(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(email) = user(facts).and_then(|user| user.email.as_ref()) else {
+        return;
+    };
+    let parts = email.split_once('@');
+    let sound = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+        && !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    if !sound {
+        findings.push(Finding::new(
+            email.span(),
+            "`user.email` is no e-mail address",
+            "write one such as factory-droid@example.com; no other account of GitLab may have it",
+        ));
+    }
+}
+
+pub(super) fn earlier_names_differ(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(user) = user(facts) else {
+        return;
+    };
+    let Some(names) = &user.previously else {
+        return;
+    };
+    for name in super::repeated(names, str::to_lowercase) {
+        findings.push(Finding::new(
+            name.span(),
+            "`user.previously` lists this twice",
+            "keep it once",
+        ));
+    }
+    let Some(username) = &user.username else {
+        return;
+    };
+    for name in names.iter().filter(|name| name.eq_ignore_ascii_case(username)) {
+        findings.push(Finding::new(
+            name.span(),
+            "`user.previously` lists the present username",
+            "remove it; only earlier usernames belong here",
+        ));
+    }
+}
+
+pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(user) = user(facts) else {
+        return;
+    };
+    let Some(sign_in) = &user.sign_in else {
+        return;
+    };
+    let has_password = user.password.is_some() || facts.broken.contains("user.password");
+    let gitlab_is_sound = facts.raw.gitlab.as_ref();
+    let has_session = gitlab_is_sound.is_none_or(|gitlab| gitlab.admin_session.is_some())
+        || facts.broken.contains("gitlab.admin_session");
+    match **sign_in {
+        SignIn::Password if !has_password => findings.push(Finding::new(
+            sign_in.span(),
+            "`user.sign_in` is \"password\", but there is no `user.password`",
+            "add `password = { env = \"FACTORY_DROID_PASSWORD\" }` to `[user]`, or sign in by \"impersonate\"",
+        )),
+        SignIn::Impersonate if !has_session => findings.push(Finding::new(
+            sign_in.span(),
+            "`user.sign_in` is \"impersonate\", but there is no `[gitlab.admin_session]`",
+            "add `[gitlab.admin_session]` with `username` and `password`, or sign in by \"password\"",
+        )),
+        SignIn::Password | SignIn::Impersonate => {}
+    }
+}
+
+pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let mut seen: std::collections::BTreeMap<FullPath, usize> = std::collections::BTreeMap::new();
+    let memberships = user(facts).and_then(|user| user.memberships.as_ref());
+    let mut paths: Vec<&Text> = memberships
+        .into_iter()
+        .flat_map(std::collections::BTreeMap::keys)
+        .collect();
+    paths.sort_by_key(|path| path.span().start);
+    for path in paths {
+        let span = path.span();
+        if let Some((what, hint)) = path_problem(path) {
+            findings.push(Finding::new(span, format!("a path of `user.memberships` {what}"), hint));
+        } else if path.contains(['*', '?', '[', '{']) {
+            findings.push(Finding::new(
+                span,
+                "a path of `user.memberships` is a glob",
+                "name a group or a project by its full path; a role in a group reaches everything below it",
+            ));
+        } else if seen.insert(FullPath::new(path.get()), span.start).is_some() {
+            findings.push(Finding::new(
+                span,
+                "`user.memberships` names this path twice",
+                "keep one role; GitLab does not tell paths apart by case",
+            ));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Configurations: what is wrong with one is told all at once, with places, and never with a secret.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use setpoint::config;
+
+const MANY_FAULTS: &str = include_str!("config/many_faults.toml");
+const SYNTAX_ERRORS: &str = include_str!("config/syntax_errors.toml");
+
+fn shown(text: &str) -> String {
+    let error = config::parse(text, Path::new("setpoint.toml")).unwrap_err();
+    error.render(false)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn examples() -> Vec<(PathBuf, String)> {
+    let mut examples: Vec<_> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect();
+    examples.push((PathBuf::from("starter.toml"), config::starter().to_owned()));
+    assert!(examples.len() > 2);
+    examples
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    insta::assert_snapshot!(shown(MANY_FAULTS));
+}
+
+#[test]
+fn all_syntax_errors_are_reported_at_once() {
+    insta::assert_snapshot!(shown(SYNTAX_ERRORS));
+}
+
+#[test]
+fn missing_keys_are_reported_at_their_section() {
+    insta::assert_snapshot!(shown(
+        "[gitlab]\n[application]\n[user]\nemial = \"droid@example.com\"\n[[change_windows]]\n[guards]\nunlisted = \"keep\"\n"
+    ));
+}
+
+#[test]
+fn what_is_no_table_is_reported() {
+    insta::assert_snapshot!(shown(
+        "\u{feff}gitlab = 1\nuser = []\nchange_windows = {}\nfactory = { token = \"canary\", region = 'x' }\n"
+    ));
+}
+
+#[test]
+fn colour_adds_escapes_and_nothing_else() {
+    let error = config::parse(MANY_FAULTS, Path::new("setpoint.toml")).unwrap_err();
+    let coloured = error.render(true);
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), error.render(false));
+    assert_eq!(
+        error.faults().first().map(|fault| (fault.line, fault.column)),
+        Some((2, 1))
+    );
+}
+
+#[test]
+fn control_characters_of_the_file_reach_no_terminal() {
+    let shown = shown("[gitlab]\nurl = \"\u{202e}x\"\n\"\\u001b[2J\" = 1 # \u{200f}\n");
+    assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{200f}']), "{shown:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("setpoint.toml");
+    let load = |path: &Path| config::load(path).unwrap_err().to_string();
+    let clean = |text: String| text.replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(clean(load(&path)), @r"
+    error: there is no configuration at FOLDER/setpoint.toml
+    hint: write a commented starter with `setpoint init`, or name another file with `-c FILE`
+    ");
+    insta::assert_snapshot!(clean(load(folder.path())), @r"
+    error: FOLDER is a folder
+    hint: name the file in it, such as `-c FOLDER/setpoint.toml`
+    ");
+    fs::write(&path, b"[gitlab]\n# caf\xe9\n").unwrap();
+    insta::assert_snapshot!(clean(load(&path)), @r"
+    error: FOLDER/setpoint.toml is not UTF-8 text (line 2)
+    hint: save it as UTF-8, which TOML requires, or name another file with `-c FILE`
+    ");
+}
+
+#[test]
+fn the_schema_is_current() {
+    let current = format!("{:#}\n", config::schema());
+    let committed = fs::read_to_string(root().join("schema/setpoint.schema.json")).unwrap_or_default();
+    assert!(
+        current == committed,
+        "run `cargo run -- schema > schema/setpoint.schema.json`"
+    );
+}
+
+#[test]
+fn every_example_fits_the_schema_and_has_no_faults() {
+    let schema = config::schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (path, text) in examples() {
+        let value: serde_json::Value = toml::from_str(&text).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+        if let Err(error) = config::parse(&text, &path) {
+            panic!("{error}");
+        }
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.len() > 80) {
+            assert!(
+                line.contains("://"),
+                "{}:{}: longer than 80 columns",
+                path.display(),
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn the_full_example_has_every_key_of_the_schema() {
+    let full: toml::Table = toml::from_str(&fs::read_to_string(root().join("examples/full.toml")).unwrap()).unwrap();
+    let schema = config::schema();
+    for (section, property) in schema["properties"].as_object().unwrap() {
+        let name = property
+            .pointer("/allOf/0/$ref")
+            .or_else(|| property.pointer("/items/$ref"));
+        let table = match name.and_then(serde_json::Value::as_str) {
+            Some(pointer) => schema.pointer(&pointer[1..]).unwrap(),
+            None => property,
+        };
+        let written = full[section].as_array().map_or(&full[section], |all| &all[0]);
+        for key in table["properties"].as_object().unwrap().keys() {
+            // A record has one place: the example shows the HTTP backend.
+            assert!(
+                written.get(key).is_some() || (section == "state" && key == "path"),
+                "examples/full.toml lacks {section}.{key}"
+            );
+        }
+    }
+}
+
+/// Where a secret may stand by mistake: `{}` is the secret.
+const MISTAKES: [&str; 14] = [
+    "[gitlab]\nurl = 1\ntoken = \"{}\"\n",
+    "[gitlab]\ntokne = \"{}\"\n",
+    "[gitlab]\nurl = \"https://root:{}@gitlab.example.com\"\n",
+    "[gitlab]\ntoken = { env = \"{}\" }\n",
+    "[gitlab]\ntoken = { value = \"{}\" }\n",
+    "[gitlab]\ntoken = [\"{}\"]\n",
+    "[gitlab.token]\nenv = \"A\"\nfile = \"{}\"\n",
+    "gitlab = { url = 1, token = { command = [\"echo\", \"{}\", 1] } }\n",
+    "[user]\npassword = '''\n{}\n'''\nname = 1\n",
+    "[user]\npassword = \"\"\"{}\"\"\"\ntotp_secret = \"{}\"\n",
+    "[user.memberships]\n\"a/b\" = 1\npassword = \"{}\"\n",
+    "[application]\nsecret = \"{}\"\n",
+    "[application.secret]\nload = \"{}\"\nvalue = \"{}\"\n",
+    "[state]\nurl = \"x\"\npassword = \"{}\"\n[factory]\nprivate_token = \"{}\"\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A secret in the wrong place, in a file that is damaged besides, stays out of every diagnostic.
+    #[test]
+    fn no_secret_is_ever_shown(
+        mistakes in prop::collection::vec(prop::sample::select(&MISTAKES[..]), 1..4),
+        damage in prop::option::of((any::<prop::sample::Index>(), prop::sample::select(&["\"", "'", "[", "]", "=", "{", "}", "#", "x"][..]))),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        const SECRET: &str = "canary-4711";
+        let mut text = mistakes.concat().replace("{}", SECRET);
+        if let Some((place, inserted)) = damage {
+            text.insert_str(place.index(text.len() + 1), inserted);
+        }
+        if let Some(cut) = cut {
+            text.truncate(cut.index(text.len() + 1));
+        }
+        if let Err(error) = config::parse(&text, Path::new("setpoint.toml")) {
+            for shown in [error.render(false), error.render(true), format!("{error:?} {:?}", error.faults())] {
+                prop_assert!(!shown.contains(SECRET), "{text}\n{shown}");
+            }
+        }
+    }
+
+    /// Whatever the text, reading ends with a configuration or with faults that have places.
+    #[test]
+    fn any_text_is_read_or_refused(text in "[a-z\\[\\]\"'=#{}., \n\t\u{e4}\u{1f600}]{0,80}") {
+        let error = config::parse(&text, Path::new("setpoint.toml")).unwrap_err();
+        prop_assert!(!error.faults().is_empty());
+        prop_assert!(error.render(false).starts_with("error: "));
+    }
+}
