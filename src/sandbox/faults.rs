@@ -38,6 +38,16 @@ pub struct Seen {
     pub write: bool,
 }
 
+impl Seen {
+    /// Whether Factory asks GitLab, as part of a request that a client made to Factory.
+    pub fn by_factory(&self) -> bool {
+        let agent = super::factory::USER_AGENT;
+        self.headers
+            .iter()
+            .any(|(name, value)| name == "user-agent" && value == agent)
+    }
+}
+
 /// What happens to a request or to its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]

@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use super::faults::{Action, Seen, Side, is_write, strike_all};
 use super::state::App;
 use super::wire::Wire;
-use super::{RequestLog, factory, gitlab};
+use super::{RequestLog, gitlab};
 
 /// The largest body that is taken.
 const BODY_LIMIT: usize = 64 << 20;
@@ -41,12 +41,14 @@ async fn front(
     let seen = see(&app, side, &parts, &body);
     let index = log(&app, &seen);
     let (latency, mut before, mut after) = app.write_quietly(|world| {
+        // What Factory asks in between is no client's request: it is neither slow nor counted among the mishaps.
+        if seen.by_factory() {
+            return (0, Action::Pass, Action::Pass);
+        }
         let (before, after) = strike_all(&mut world.switches.faults, &seen);
         (world.switches.latency_ms, before, after)
     });
-    if !by_factory(&seen) {
-        pause(latency).await;
-    }
+    pause(latency).await;
     if let Some(intercept) = &app.intercept {
         let asked = intercept.before(&seen);
         if asked != Action::Pass {
@@ -130,16 +132,9 @@ fn log(app: &App, seen: &Seen) -> usize {
         query: seen.query.clone(),
         status: None,
         write: seen.write,
-        by_factory: by_factory(seen),
+        by_factory: seen.by_factory(),
     });
     requests.len() - 1
-}
-
-/// Whether Factory asks, as part of a request that a client made to it.
-fn by_factory(seen: &Seen) -> bool {
-    seen.headers
-        .iter()
-        .any(|(name, value)| name == "user-agent" && value == factory::USER_AGENT)
 }
 
 async fn pause(milliseconds: u64) {

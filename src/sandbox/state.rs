@@ -31,6 +31,8 @@ pub(crate) struct AppState {
     /// Requests counted against rate limits, by limit and client: start of the window and count.
     pub(crate) windows: Mutex<HashMap<String, (Instant, u32)>>,
     numbers: AtomicU64,
+    /// Held while Factory refreshes its tokens: a refresh token works once.
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
 }
 
 impl AppState {
@@ -49,6 +51,7 @@ impl AppState {
             requests: Mutex::new(Vec::new()),
             windows: Mutex::new(HashMap::new()),
             numbers: AtomicU64::new(0),
+            refreshing: tokio::sync::Mutex::new(()),
         }
     }
 

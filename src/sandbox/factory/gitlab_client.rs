@@ -12,13 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::sandbox::state::App;
-use crate::sandbox::world::{FactoryAuthorization, FactoryIntegration};
+use crate::sandbox::world::{FactoryAuthorization, FactoryIntegration, World};
 
 /// How Factory calls itself.
 pub(crate) const USER_AGENT: &str = "Factory-Sandbox";
-
-/// Tokens are refreshed by one request at a time: a refresh token works once.
-static REFRESH: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Why GitLab could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +175,7 @@ pub(super) async fn authorize(
         return Err(Trouble::Broken(refusal(answer).await));
     }
     let user: GitlabUser = answer.json().await.map_err(broken_wire)?;
-    Ok(tokens.into_authorization(&user, app.read(super::super::world::World::now)))
+    Ok(tokens.into_authorization(&user, app.read(World::now)))
 }
 
 async fn get(base: &str, path: &str, token: &str) -> Result<reqwest::Response, Trouble> {
@@ -210,15 +207,14 @@ async fn refusal(answer: reqwest::Response) -> String {
 /// A request to GitLab's API as the user who approved. A token that ended is refreshed before, one that is refused
 /// is refreshed once after; what then still fails is written down as broken, and what works again as whole.
 pub(super) async fn call(app: &App, path: &str) -> Result<reqwest::Response, Trouble> {
-    let (mut integration, mut authorization) = stored(app)?;
+    let (integration, mut authorization) = stored(app)?;
     let base = resolve(app, &integration.domain).ok_or_else(|| unreachable_domain(&integration.domain))?;
-    let now = app.read(super::super::world::World::now);
+    let now = app.read(World::now);
     let mut fresh = false;
     if authorization.expires_at <= now + SignedDuration::from_secs(60) {
-        (integration, authorization) = refresh(app, &authorization.access_token).await?;
+        (_, authorization) = refresh(app, &authorization.access_token).await?;
         fresh = true;
     }
-    let _ = &integration;
     let mut answer = get(&base, path, &authorization.access_token).await?;
     if answer.status() == reqwest::StatusCode::UNAUTHORIZED && !fresh {
         (_, authorization) = refresh(app, &authorization.access_token).await?;
@@ -262,7 +258,7 @@ fn remember(app: &App, broken: Option<&str>) {
 
 /// Refreshes the tokens, unless somebody did so since `used` was read.
 async fn refresh(app: &App, used: &str) -> Result<(FactoryIntegration, FactoryAuthorization), Trouble> {
-    let _turn = REFRESH.lock().await;
+    let _turn = app.refreshing.lock().await;
     let (integration, authorization) = stored(app)?;
     if authorization.access_token != used {
         return Ok((integration, authorization));

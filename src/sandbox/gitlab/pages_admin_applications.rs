@@ -61,7 +61,8 @@ pub(super) fn new(visit: &mut Visit<'_>) -> Page {
     }
 }
 
-/// `POST /admin/applications`: 200 either way, with the secret or with what is wrong.
+/// `POST /admin/applications`: 200 either way, with the secret or with what is wrong. Where secrets are not hashed, the
+/// page shows the secret at any time, and success is a redirect to it.
 pub(super) fn create(visit: &mut Visit<'_>) -> Page {
     if let Err(page) = forgery_or_door(visit) {
         return page;
@@ -83,6 +84,10 @@ pub(super) fn create(visit: &mut Visit<'_>) -> Page {
     application.created_at = visit.now;
     keep_secret(visit, &mut application, &secret);
     visit.world.applications.push(application.clone());
+    if !visit.world.switches.hash_secrets {
+        let path = format!("/admin/applications/{}", application.id);
+        return visit.redirect(&path, Some(("notice", "The application was created successfully.")));
+    }
     render_show(
         visit,
         &application,

@@ -39,25 +39,36 @@ fn settings(sandbox: &Sandbox, secret: &str) -> Value {
     json!({ "domain": sandbox.gitlab_url(), "applicationId": "droid-application", "secret": secret })
 }
 
-/// Saves the settings, approves as the droid, and follows GitLab's link to Factory.
-async fn connect(sandbox: &Sandbox) -> Shown {
-    let (status, saved) = factory(
+/// Saves the settings of the application that is there.
+pub(super) async fn save(sandbox: &Sandbox) -> (u16, Value) {
+    factory(
         sandbox,
         reqwest::Method::PUT,
         INTEGRATION,
         Some(settings(sandbox, SECRET)),
     )
-    .await;
+    .await
+}
+
+/// Starts an attempt: its authorize URL.
+pub(super) async fn start(sandbox: &Sandbox) -> String {
+    let (status, started) = factory(sandbox, reqwest::Method::POST, AUTHORIZATIONS, None).await;
+    assert_eq!(status, 201);
+    started["authorizationUrl"].as_str().unwrap().to_owned()
+}
+
+/// Saves the settings, approves as the droid, and follows GitLab's link to Factory.
+async fn connect(sandbox: &Sandbox) -> Shown {
+    let (status, saved) = save(sandbox).await;
     assert_eq!(
         (status, &saved["integration"]["status"]),
         (200, &json!("configured")),
         "{saved}"
     );
-    let (status, started) = factory(sandbox, reqwest::Method::POST, AUTHORIZATIONS, None).await;
-    assert_eq!(status, 201);
+    let url = start(sandbox).await;
     let browser = Browser::new(sandbox.gitlab_url());
     browser.sign_in("droid", sandbox.credentials().droid_password).await;
-    let page = browser.get(started["authorizationUrl"].as_str().unwrap()).await;
+    let page = browser.get(&url).await;
     Browser::new(String::new()).get(&page.attr("a", "href").unwrap()).await
 }
 

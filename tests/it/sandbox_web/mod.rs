@@ -6,4 +6,5 @@ mod admin;
 mod browser;
 mod factory;
 mod oauth;
+mod product;
 mod sign_in;
