@@ -107,6 +107,7 @@ impl HttpStore {
     /// Sends the record once.
     async fn post(&self, record: &RecordedState) -> Result<(), StateError> {
         let id = self.held().as_ref().map(|held| held.id.clone());
+        let locked = id.is_some();
         let request = Request::new(Method::POST, self.backend.url.clone())
             .query(id.map(|id| ("ID", id)))
             .json(record)
@@ -126,6 +127,18 @@ impl HttpStore {
                     why,
                 })
             }
+            // GitLab keeps one version of each serial (GitLab: app/models/terraform/state_version.rb).
+            StatusCode::UNPROCESSABLE_ENTITY if answer.text().contains("UniqueViolation") => {
+                Err(StateError::Conflict {
+                    place: self.place(),
+                    stored: record.serial,
+                    ours: record.serial.saturating_sub(1),
+                })
+            }
+            // GitLab does not catch that the lock is another's (GitLab: app/services/terraform/remote_state_handler.rb).
+            StatusCode::INTERNAL_SERVER_ERROR if locked => Err(StateError::Backend(answer.error().with_hint(
+                "GitLab answers this where somebody else released or took the lock; run the command again",
+            ))),
             _ => Err(StateError::Backend(answer.error())),
         }
     }
@@ -161,7 +174,7 @@ impl HttpStore {
                         lost = 0;
                         continue;
                     }
-                    holder => Ok(Attempt::Held(holder)),
+                    holder => Ok(Attempt::Held(holder.map(without_echo))),
                 },
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                     Err(StateError::Backend(answer.error().with_hint(
@@ -171,6 +184,25 @@ impl HttpStore {
                 _ => Err(StateError::Backend(answer.error())),
             };
         }
+    }
+
+    /// Deletes the record, so that a new history can begin: GitLab takes each serial once. With the record GitLab
+    /// deletes its lock, which is taken again. A backend that cannot delete is overwritten by the next write.
+    async fn purge(&self) -> Result<(), StateError> {
+        let request = Request::new(Method::DELETE, self.backend.url.clone());
+        let answer = self.client.send(request).await.map_err(StateError::Backend)?;
+        let held = self.held().clone();
+        if let (true, Some(info)) = (answer.status().is_success(), held)
+            && let Attempt::Held(holder) = self.try_lock(&info).await?
+            && holder.is_none_or(|holder| holder.id != info.id)
+        {
+            return Err(StateError::LockLost {
+                place: self.place(),
+                why: "it went with the damaged record, and another run took it".to_owned(),
+            });
+        }
+        *self.seen() = Some(None);
+        Ok(())
     }
 
     /// Gives a lock back by its id. That it is gone already is no error after an answer was lost.
@@ -213,6 +245,15 @@ impl HttpStore {
 fn holder_in(answer: &Response) -> Option<LockInfo> {
     let info: LockInfo = serde_json::from_slice(answer.body()).ok()?;
     (!info.id.is_empty()).then_some(info)
+}
+
+/// GitLab keeps the holder's id, account and time only, and answers the rest in the words of whoever asks.
+fn without_echo(mut holder: LockInfo) -> LockInfo {
+    if holder.pid == Some(std::process::id()) {
+        holder.pid = None;
+        holder.command.clear();
+    }
+    holder
 }
 
 /// Whether the backend may have taken a write whose success was not seen.
@@ -321,8 +362,7 @@ impl StateStore for HttpStore {
         };
         let aside = super::file::free_name(&self.backend.aside);
         super::file::replace(&aside, &bytes)?;
-        // Whatever is stored, the next write replaces it.
-        *self.seen() = Some(None);
+        self.purge().await?;
         Ok(Some(aside))
     }
 }

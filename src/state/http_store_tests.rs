@@ -107,6 +107,11 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
             inner.writes += 1;
             StatusCode::OK.into_response()
         }
+        ("DELETE", "/state") => {
+            inner.record = None;
+            inner.lock = None;
+            StatusCode::OK.into_response()
+        }
         ("LOCK", "/state/lock") => {
             if inner.lock.is_some() {
                 return refusal(inner);
@@ -279,8 +284,17 @@ async fn a_damaged_record_stays_until_it_is_set_aside() {
     let error = store.write(&mut record).await.unwrap_err();
     assert!(matches!(error, StateError::Damaged { .. }), "{error}");
     assert_eq!(backend.get().writes, 0);
+    store.lock(&info("one"), Duration::ZERO).await.unwrap();
     let kept = store.set_aside().await.unwrap().unwrap();
     assert_eq!(std::fs::read(kept).unwrap(), &text[..20]);
     store.write(&mut record).await.unwrap();
     assert_eq!(store.read().await.unwrap(), Some(record));
+}
+
+#[test]
+fn a_backend_that_echoes_the_loser_is_not_taken_for_the_holder() {
+    let mut held = info("theirs");
+    held.pid = Some(std::process::id());
+    let shown = super::without_echo(held);
+    assert_eq!(shown.to_string(), "ada@host.example.com, lock id theirs");
 }
