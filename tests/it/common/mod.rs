@@ -1,0 +1,223 @@
+//! The harness: the real binary in a folder of its own with a clean environment, against a sandbox that runs in the
+//! test, where it can be looked at and changed as by another client.
+
+#![expect(dead_code, reason = "each module of tests uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use setpoint::sandbox::{self, Options, Sandbox};
+use tempfile::TempDir;
+
+/// How a run of the binary ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// The exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Requires an exit code, and shows everything where it is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "\n--- standard output\n{}\n--- standard error\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) => value,
+            Err(error) => panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr),
+        }
+    }
+
+    /// Exit code and both outputs as one text, for snapshots.
+    pub fn all(&self) -> String {
+        format!(
+            "exit code: {}\n----- stdout -----\n{}\n----- stderr -----\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+/// A command line of the binary with an empty environment but for what it needs to start.
+pub fn setpoint(folder: &Path, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_setpoint"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("USER", "tester")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs a command line to its end.
+pub async fn run(mut command: tokio::process::Command) -> Ran {
+    let output = command.output().await.expect("the binary starts");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
+    }
+}
+
+/// A folder with a configuration, and the sandbox that it points at.
+pub struct Fixture {
+    /// The GitLab and Factory.
+    pub sandbox: Sandbox,
+    folder: TempDir,
+}
+
+impl Fixture {
+    /// With the sandbox's own world and a configuration of the `api` driver that has everything in it.
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// With a sandbox of one's own making.
+    pub async fn with(options: Options) -> Self {
+        let sandbox = sandbox::start(options).await.expect("the sandbox starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let fixture = Self { sandbox, folder };
+        let config = fixture.config();
+        fixture.write_config(&config);
+        fixture
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// The configuration to begin with; tests edit it with `replace`.
+    pub fn config(&self) -> String {
+        format!(
+            r#"[gitlab]
+url = "{gitlab}"
+token = {{ env = "GITLAB_TOKEN" }}
+
+[factory]
+driver = "api"
+api_url = "{api}"
+app_url = "{app}"
+token = {{ env = "FACTORY_API_KEY" }}
+
+[application]
+name = "Factory Integration"
+redirect_uri = "{app}/api/integrations/redirect/gitlab-sh"
+
+[user]
+name = "Factory Droid"
+username = "factory-droid"
+email = "factory-droid@example.com"
+password = {{ env = "FACTORY_DROID_PASSWORD" }}
+
+[user.memberships]
+"platform" = "developer"
+"web/storefront" = "maintainer"
+
+[repositories]
+enable = ["platform/**", "web/storefront"]
+except = ["platform/archive/**"]
+"#,
+            gitlab = self.sandbox.gitlab_url(),
+            api = self.sandbox.factory_api_url(),
+            app = self.sandbox.factory_app_url(),
+        )
+    }
+
+    /// Writes `setpoint.toml`.
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(self.path("setpoint.toml"), text).expect("the configuration is written");
+    }
+
+    /// Changes `setpoint.toml`: replaces a text that must be in it.
+    #[track_caller]
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("setpoint.toml")).expect("the configuration is there");
+        assert!(text.contains(from), "{from} is not in\n{text}");
+        self.write_config(&text.replace(from, to));
+    }
+
+    /// A command line in the folder, with the sandbox's credentials in the environment.
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let keys = self.sandbox.credentials();
+        let mut command = setpoint(self.folder(), arguments);
+        command
+            .env("GITLAB_TOKEN", keys.gitlab_token)
+            .env("GITLAB_ADMIN_PASSWORD", keys.root_password)
+            .env("FACTORY_API_KEY", keys.factory_key)
+            .env("FACTORY_DROID_PASSWORD", keys.droid_password);
+        command
+    }
+
+    /// Runs a command line in the folder.
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.command(arguments)).await
+    }
+
+    /// The state record.
+    pub fn state(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.path(".setpoint/state.json")).expect("the record is there");
+        serde_json::from_str(&text).expect("the record is JSON")
+    }
+
+    /// How many writes both sides have seen, sign-ins and other pages aside: requests to their APIs that change something.
+    pub fn api_writes(&self) -> usize {
+        let log = self.sandbox.requests();
+        log.iter()
+            .filter(|request| request.write && request.path.contains("/api/v"))
+            .count()
+    }
+
+    /// A text without what differs from run to run: addresses, folders, times and random numbers.
+    pub fn redact(&self, text: &str) -> String {
+        let folder = self.folder().display().to_string();
+        let text = text
+            .replace(&self.sandbox.gitlab_url(), "http://gitlab")
+            .replace(&self.sandbox.factory_api_url(), "http://factory")
+            .replace(&folder, "[folder]");
+        hexadecimal(&text)
+    }
+}
+
+/// Replaces words of many hexadecimal digits, which are application ids and digests.
+fn hexadecimal(text: &str) -> String {
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(std::iter::once('\0')) {
+        if c.is_ascii_hexdigit() {
+            word.push(c);
+            continue;
+        }
+        if word.len() >= 32 {
+            out.push_str("[hex]");
+        } else {
+            out.push_str(&word);
+        }
+        word.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    out
+}
