@@ -150,6 +150,15 @@ impl Context {
         }
     }
 
+    /// GitLab as a person's browser reaches it: the external URL, but the sandbox itself where that stands in.
+    pub(crate) fn browser_gitlab_url(&self) -> String {
+        if is_sandbox(&self.globals) {
+            bare(&self.config.gitlab.url)
+        } else {
+            bare(&self.config.gitlab.external_url)
+        }
+    }
+
     /// What a plan is made with.
     pub(crate) fn environment(&self) -> Environment {
         Environment {

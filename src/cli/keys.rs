@@ -25,7 +25,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// Its place in the configuration.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::GitlabToken => "gitlab.token",
             Self::AdminPassword => "gitlab.admin_session.password",

@@ -12,7 +12,11 @@ mod globals;
 mod interrupt;
 mod keys;
 mod logging;
+mod operator;
+mod sides;
 mod term;
+mod vault;
+mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,6 +61,12 @@ struct Cli {
 enum Command {
     Init(commands::init::Args),
     Validate(commands::validate::Args),
+    Plan(commands::plan::Args),
+    Apply(commands::apply::Args),
+    Drift(commands::drift::Args),
+    Confirm(commands::confirm::Args),
+    Rotate(commands::rotate::Args),
+    Destroy(commands::destroy::Args),
     State(commands::state::Args),
     #[cfg(feature = "sandbox")]
     Sandbox(commands::sandbox::Args),
@@ -117,6 +127,12 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     match command {
         Command::Init(args) => args.run(&globals),
         Command::Validate(args) => args.run(&globals),
+        Command::Plan(args) => args.run(globals).await,
+        Command::Apply(args) => args.run(globals).await,
+        Command::Drift(args) => args.run(globals).await,
+        Command::Confirm(args) => args.run(globals).await,
+        Command::Rotate(args) => args.run(globals).await,
+        Command::Destroy(args) => args.run(globals).await,
         Command::State(args) => args.run(globals).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => args.run(globals).await,

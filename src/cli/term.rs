@@ -22,6 +22,12 @@ pub(crate) fn err(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Writes terminal sequences to standard error, which has to be a terminal.
+pub(crate) fn err_raw(sequences: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(sequences.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Whether a person can be asked: questions go to standard error, answers come from standard input.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

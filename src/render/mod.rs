@@ -3,18 +3,18 @@
 //! others has none, because [`text::sanitize`] has been over it.
 
 mod attributes;
+mod card;
 mod human;
 mod json;
 mod record;
 mod report;
-mod steps;
 mod style;
 pub mod text;
 mod words;
 
+pub use card::{CardFacts, SecretPlace, card, cards, needs_file, repository_list};
 pub use human::{drift, plan};
 pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, to_json};
 pub use record::record;
 pub use report::{Requests, SideRequests, progress, report};
-pub use steps::steps;
 pub use words::{reason_in_words, status_in_words};

@@ -25,7 +25,11 @@ async fn help_of_every_command() {
         for line in ran.stdout.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        let name = if path.is_empty() { "setpoint".to_owned() } else { path.join("-") };
+        let name = if path.is_empty() {
+            "setpoint".to_owned()
+        } else {
+            path.join("-")
+        };
         insta::assert_snapshot!(name, ran.stdout);
     }
 }
@@ -57,7 +61,9 @@ async fn a_wrong_flag_is_one_and_not_two() {
 #[tokio::test]
 async fn a_configuration_that_is_not_there_is_one_clear_message() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = run(setpoint(folder.path(), &["plan", "-c", "nowhere.toml"])).await.expect(1);
+    let ran = run(setpoint(folder.path(), &["plan", "-c", "nowhere.toml"]))
+        .await
+        .expect(1);
     assert_eq!(ran.stdout, "");
     insta::assert_snapshot!(ran.stderr);
 }

@@ -10,6 +10,10 @@ mod config;
 )]
 mod sandbox_rest;
 #[cfg(feature = "sandbox")]
+mod cli_help;
+#[cfg(feature = "sandbox")]
+mod common;
+#[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

@@ -1,10 +1,34 @@
 //! One file for each command, its flags beside it.
 
+use std::collections::BTreeSet;
+
+use crate::model::Address;
+
+pub(crate) mod apply;
 pub(crate) mod completions;
+pub(crate) mod confirm;
+pub(crate) mod destroy;
+pub(crate) mod drift;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod rotate;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod validate;
+
+/// Flags of commands that can be held to some addresses.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Targets {
+    /// Only ADDR and what it depends on; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    target: Vec<Address>,
+}
+
+impl Targets {
+    pub(crate) fn addresses(self) -> BTreeSet<Address> {
+        self.target.into_iter().collect()
+    }
+}

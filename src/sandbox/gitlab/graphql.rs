@@ -117,7 +117,8 @@ fn resolve(
         path.push(field.alias.clone());
         let value = match context.field(object, field) {
             Ok(Selection::Value(value)) => {
-                if !field.fields.is_empty() {
+                // A null may stand for an object that is not there.
+                if !field.fields.is_empty() && !value.is_null() {
                     faults.push(Fault::schema(&format!(
                         "Selections can't be made on scalars (field '{}' returns a scalar but has selections)",
                         field.name

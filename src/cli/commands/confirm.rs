@@ -1,0 +1,53 @@
+//! `confirm`: attests later what a person did in the meantime.
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, Result};
+use crate::cli::exit::Exit;
+use crate::cli::globals::Globals;
+use crate::cli::work;
+use crate::model::{Address, Command};
+
+/// Attest operator steps that were done by hand
+///
+/// Shows what is attested, checks what evidence there is, and records it in the state with who and when. What is
+/// attested holds until what it was bound to changes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Addresses of the changes whose steps were done
+    #[arg(value_name = "ADDRESS", required_unless_present = "all")]
+    addresses: Vec<Address>,
+
+    /// All steps that are due
+    #[arg(long, conflicts_with = "addresses")]
+    all: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let context = Context::open(globals).await?;
+        let policy = context.policy(Command::Apply);
+        let ended = work::attest(&context, policy, self.auto_approve, |plan| {
+            let due: Vec<_> = plan.changes.iter().filter(|change| !change.steps.is_empty()).collect();
+            if self.all {
+                return Ok(due.into_iter().map(|change| change.address.clone()).collect());
+            }
+            for address in &self.addresses {
+                if !due.iter().any(|change| &change.address == address) {
+                    let known = due.iter().map(|change| change.address.to_string()).collect::<Vec<_>>();
+                    let hint = match known.as_slice() {
+                        [] => "nothing is due".to_owned(),
+                        known => format!("due are {}", known.join(", ")),
+                    };
+                    return Err(Failure::new(format!("no operator step is due at {address}")).hint(hint));
+                }
+            }
+            Ok(self.addresses.iter().cloned().collect())
+        })
+        .await;
+        context.close(ended).await
+    }
+}

@@ -1,0 +1,42 @@
+//! `destroy`: takes the integration down.
+
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::globals::Globals;
+use crate::cli::work::{self, Run};
+use crate::model::Command;
+
+/// Take the integration down
+///
+/// Disables the repositories, disconnects Factory and deletes the application. The user stays, unless told otherwise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+
+    /// Block the droid user as well
+    #[arg(long, conflicts_with = "delete_user")]
+    block_user: bool,
+
+    /// Delete the droid user as well
+    #[arg(long)]
+    delete_user: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let context = Context::open(globals).await?;
+        let mut policy = context.policy(Command::Destroy);
+        policy.block_user = self.block_user;
+        policy.delete_user = self.delete_user;
+        let run = Run {
+            question: "Do you want to take the integration down? There is no undo.",
+            auto_approve: self.auto_approve,
+            fail_fast: false,
+        };
+        let ended = work::carry_out(&context, policy, &run).await;
+        context.close(ended).await
+    }
+}

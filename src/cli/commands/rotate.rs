@@ -1,0 +1,33 @@
+//! `rotate`: a new secret for the application.
+
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::globals::Globals;
+use crate::cli::work::{self, Run};
+use crate::model::Command;
+
+/// Give the application a new secret and hand it to Factory
+///
+/// Renews the secret in GitLab, stores it, saves it in Factory and authorizes anew. Factory is disconnected from the
+/// renewal until then. Interrupted anywhere, it can be run again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+}
+
+impl Args {
+    pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let context = Context::open(globals).await?;
+        let policy = context.policy(Command::Rotate);
+        let run = Run {
+            question: "Do you want to renew the secret? Factory is disconnected until it has the new one.",
+            auto_approve: self.auto_approve,
+            fail_fast: false,
+        };
+        let ended = work::carry_out(&context, policy, &run).await;
+        context.close(ended).await
+    }
+}

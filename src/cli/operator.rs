@@ -1,0 +1,130 @@
+//! The person at the terminal, walked through the steps that no interface lets a program do.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::context::{Context, beside};
+use super::term;
+use crate::config::SaveTo;
+use crate::executor::{Answer, Card, Operator, StopReason};
+use crate::model::{Address, OperatorStep};
+use crate::render::{self, CardFacts, SecretPlace};
+use crate::secrets::Secret;
+
+/// Puts cards before the person, one at a time.
+pub(crate) struct Person<'a> {
+    context: &'a Context,
+}
+
+impl<'a> Person<'a> {
+    /// Only where [`term::can_ask`].
+    pub(crate) fn at_the_terminal(context: &'a Context) -> Self {
+        Self { context }
+    }
+
+    async fn answer(&self, secret: Option<&Secret>) -> Answer {
+        let question = match secret {
+            Some(_) => "\n  [d]one, [s]kip, [q]uit, or [r]eveal the secret: ",
+            None => "\n  [d]one, [s]kip or [q]uit: ",
+        };
+        loop {
+            let answer = tokio::select! {
+                answer = term::ask(question.to_owned()) => answer,
+                () = self.context.interrupts.first() => return Answer::Quit,
+            };
+            match (answer.ok().flatten().as_deref(), secret) {
+                (Some("d" | "done"), _) => {
+                    return Answer::Attested {
+                        by: self.context.actor.who(),
+                    };
+                }
+                (Some("s" | "skip"), _) => return Answer::Skipped,
+                (Some("q" | "quit") | None, _) => return Answer::Quit,
+                (Some("r" | "reveal"), Some(secret)) => {
+                    if !self.reveal(secret).await {
+                        return Answer::Quit;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Shows the secret and takes it off the screen again.
+    async fn reveal(&self, secret: &Secret) -> bool {
+        term::err(&format!("  {}\n", secret.expose()));
+        let shown = tokio::select! {
+            answer = term::ask("  Press Enter to clear it: ".to_owned()) => answer.is_ok(),
+            () = self.context.interrupts.first() => {
+                term::err("\n");
+                false
+            }
+        };
+        // Up over the question and the secret, each line erased.
+        term::err_raw("\u{1b}[1A\u{1b}[2K\u{1b}[1A\u{1b}[2K\r");
+        shown
+    }
+}
+
+#[async_trait]
+impl Operator for Person<'_> {
+    async fn ask(&self, card: Card<'_>) -> Answer {
+        if self.context.interrupts.stop().requested() == Some(StopReason::Interrupted) {
+            return Answer::Quit;
+        }
+        let place = match (card.secret_saved, card.secret) {
+            (true, _) => saved_place(self.context),
+            (false, Some(_)) => SecretPlace::OnRequest,
+            (false, None) => saved_place(self.context),
+        };
+        let facts = facts(self.context, place);
+        let file = listed_in(self.context, &card.steps);
+        let file = file.as_ref().map(|file| file.display().to_string());
+        term::err(&render::card(&card.steps, card.application, &facts, file.as_deref()));
+        self.answer(card.secret).await
+    }
+}
+
+/// What cards are filled in with.
+pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
+    let bare = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
+    CardFacts {
+        gitlab_url: context.browser_gitlab_url(),
+        app_url: bare(&context.config.factory.app_url),
+        droid: context.config.desired.user.username.clone(),
+        sign_in: context.config.droid.sign_in,
+        secret,
+    }
+}
+
+/// Where the configuration keeps the secret.
+pub(crate) fn saved_place(context: &Context) -> SecretPlace {
+    match &context.config.secret.save {
+        Some(SaveTo::File(path)) => SecretPlace::Saved(path.display().to_string()),
+        Some(SaveTo::Command(command)) => SecretPlace::Saved(format!(
+            "the store that `application.secret.save` gave it to (`{}`)",
+            command.first().map_or("", String::as_str)
+        )),
+        None => SecretPlace::Unknown,
+    }
+}
+
+/// Writes a long list of repositories to a file. Where that fails, the card has the list.
+pub(crate) fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) -> Option<PathBuf> {
+    if !render::needs_file(steps) {
+        return None;
+    }
+    let path = beside(&context.config.file, ".setpoint/repositories.txt");
+    let written = path
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(&path, render::repository_list(steps)));
+    match written {
+        Ok(()) => Some(path),
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "the list of repositories cannot be written");
+            None
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The two sides as a command may use them: [`Readers`] for those that only look, and [`Writers`], which are made of
+//! readers once there is a plan to carry out.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::error::{Failure, Result};
+use super::keys::Key;
+use super::vault::Vault;
+use crate::config::Driver;
+use crate::executor::{Effects, Operator, SecretVault as _};
+use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
+use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
+use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi};
+use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::model::{Operation, Plan, RecordedState, SignIn};
+use crate::observe::{LoadedSecret, Sources};
+use crate::secrets::{Secret, SecretRef};
+
+/// What can look at both sides.
+pub(crate) struct Readers {
+    gitlab: GitlabApi,
+    admin: Option<Arc<AdminSession>>,
+    droid: Option<Droid>,
+    factory: Factory,
+    loaded_secret: LoadedSecret,
+}
+
+enum Factory {
+    Api(FactoryApi),
+    Assisted(AssistedFactory),
+}
+
+impl Readers {
+    /// Puts the clients together. Nothing is sent yet.
+    pub(crate) async fn connect(context: &Context, record: &RecordedState) -> Result<Self> {
+        let config = &context.config;
+        let token = context.keys.need(Key::GitlabToken, &config.gitlab.token).await?;
+        let gitlab = GitlabApi::new(Client::new(ClientOptions {
+            credential: Credential::PrivateToken(token),
+            ..gitlab_options(context)
+        })?);
+        let admin = admin(context).await?;
+        let (factory, droid) = match config.factory.driver {
+            Driver::Api => (Factory::Api(factory_api(context).await?), None),
+            // Where Factory cannot be asked, the droid's own page in GitLab is the evidence.
+            Driver::Assisted => {
+                let password = droid_password(context, false).await?;
+                let droid = droid(context, admin.as_ref(), password.as_ref()).await?;
+                (Factory::Assisted(AssistedFactory::new(record.clone())), droid)
+            }
+        };
+        Ok(Self {
+            gitlab,
+            admin,
+            droid,
+            factory,
+            loaded_secret: loaded_secret(context).await?,
+        })
+    }
+
+    /// The reading side of everything.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources {
+            gitlab: &self.gitlab,
+            admin: self.admin.as_deref().map(|admin| admin as &dyn AdminRead),
+            droid: self.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+            factory: self.factory_read(),
+            loaded_secret: self.loaded_secret.clone(),
+        }
+    }
+
+    fn factory_read(&self) -> &dyn FactoryRead {
+        match &self.factory {
+            Factory::Api(api) => api,
+            Factory::Assisted(assisted) => assisted,
+        }
+    }
+
+    /// Signs out. What fails here changes nothing about what was done, so it is only logged.
+    pub(crate) async fn end(&self) {
+        if let Some(droid) = &self.droid
+            && let Err(error) = droid.end().await
+        {
+            tracing::warn!(%error, "the droid could not be signed out");
+        }
+        if let Some(admin) = &self.admin
+            && let Err(error) = admin.end().await
+        {
+            tracing::warn!(%error, "the administrator could not be signed out");
+        }
+    }
+}
+
+/// What can change both sides.
+pub(crate) struct Writers {
+    readers: Readers,
+    vault: Vault,
+    droid_password: Option<Secret>,
+}
+
+impl Writers {
+    /// Adds what this plan needs to be carried out. A missing credential is found here, before the first write.
+    pub(crate) async fn upgrade(mut readers: Readers, context: &Context, plan: &Plan) -> Result<Self> {
+        let mut operations = plan.changes.iter().flat_map(|change| &change.operations);
+        let needs_password = operations.any(|operation| {
+            matches!(
+                operation,
+                Operation::CreateUser { .. }
+                    | Operation::Authorize {
+                        sign_in: SignIn::Password,
+                        ..
+                    }
+            )
+        });
+        let droid_password = droid_password(context, needs_password).await?;
+        if readers.droid.is_none() {
+            readers.droid = droid(context, readers.admin.as_ref(), droid_password.as_ref()).await?;
+        }
+        Ok(Self {
+            readers,
+            vault: Vault(context.config.secret.clone()),
+            droid_password,
+        })
+    }
+
+    /// What the executor acts through.
+    pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
+        let Readers {
+            gitlab,
+            admin,
+            droid,
+            factory,
+            loaded_secret: _,
+        } = &self.readers;
+        Effects {
+            gitlab_read: gitlab,
+            gitlab,
+            admin: admin.as_deref().map(|admin| admin as &dyn AdminWrite),
+            droid: droid.as_ref().map(|droid| droid as &dyn DroidSession),
+            factory_read: self.readers.factory_read(),
+            factory: match factory {
+                Factory::Api(api) => Some(api as &dyn FactoryWrite),
+                Factory::Assisted(_) => None,
+            },
+            vault: &self.vault,
+            droid_password: self.droid_password.clone(),
+            operator,
+            clock: &Timestamp::now,
+        }
+    }
+
+    /// Signs out.
+    pub(crate) async fn end(&self) {
+        self.readers.end().await;
+    }
+}
+
+fn gitlab_options(context: &Context) -> ClientOptions {
+    ClientOptions {
+        ca_file: context.config.gitlab.ca_file.clone(),
+        parallelism: Arc::clone(&context.parallelism),
+        counter: Arc::clone(&context.counter),
+        ..ClientOptions::new(Side::Gitlab, context.config.gitlab.url.clone())
+    }
+}
+
+fn web_options(context: &Context) -> WebOptions {
+    WebOptions {
+        client: gitlab_options(context),
+        external_url: context.config.gitlab.external_url.clone(),
+        clock: Arc::new(SystemClock),
+    }
+}
+
+async fn totp(context: &Context, key: Key, reference: Option<&SecretRef>) -> Result<Option<Arc<Totp>>> {
+    let Some(secret) = context.keys.find(key, reference).await? else {
+        return Ok(None);
+    };
+    let totp =
+        Totp::new(&secret).map_err(|error| Failure::of(&error).context(format!("`{}` cannot be used", key.name())))?;
+    Ok(Some(Arc::new(totp)))
+}
+
+async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
+    let Some(session) = &context.config.gitlab.admin_session else {
+        return Ok(None);
+    };
+    let account = Account {
+        username: session.username.clone(),
+        password: context.keys.need(Key::AdminPassword, &session.password).await?,
+        totp: totp(context, Key::AdminTotp, session.totp_secret.as_ref()).await?,
+    };
+    Ok(Some(Arc::new(AdminSession::new(web_options(context), account))))
+}
+
+async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {
+    match &context.config.droid.password {
+        Some(reference) if needed => context.keys.need(Key::DroidPassword, reference).await.map(Some),
+        reference => context.keys.find(Key::DroidPassword, reference.as_ref()).await,
+    }
+}
+
+async fn droid(
+    context: &Context,
+    admin: Option<&Arc<AdminSession>>,
+    password: Option<&Secret>,
+) -> Result<Option<Droid>> {
+    let how = match (context.config.droid.sign_in, password, admin) {
+        (Some(SignIn::Password), Some(password), _) => DroidSignIn::Password {
+            password: password.clone(),
+            totp: totp(context, Key::DroidTotp, context.config.droid.totp_secret.as_ref()).await?,
+        },
+        (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
+        _ => return Ok(None),
+    };
+    Ok(Some(Droid::new(web_options(context), how)))
+}
+
+async fn factory_api(context: &Context) -> Result<FactoryApi> {
+    let factory = &context.config.factory;
+    let Some(reference) = &factory.token else {
+        return Err(Failure::new(
+            "`factory.token` is missing, which the driver \"api\" needs",
+        ));
+    };
+    let token = context.keys.need(Key::FactoryToken, reference).await?;
+    let options = |url: &url::Url| ClientOptions {
+        parallelism: Arc::clone(&context.parallelism),
+        counter: Arc::clone(&context.counter),
+        ..ClientOptions::new(Side::Factory, url.clone())
+    };
+    let api = Client::new(ClientOptions {
+        credential: Credential::Bearer(token),
+        ..options(&factory.api_url)
+    })?;
+    // Redirect URIs of older organizations lie at the app's host; the key does not go there.
+    let app = Client::new(options(&factory.app_url))?;
+    Ok(FactoryApi::new(api, app))
+}
+
+async fn loaded_secret(context: &Context) -> Result<LoadedSecret> {
+    if context.config.secret.load.is_none() {
+        return Ok(LoadedSecret::NotConfigured);
+    }
+    let vault = Vault(context.config.secret.clone());
+    match vault.load().await {
+        Ok(Some(secret)) => Ok(LoadedSecret::Secret(secret)),
+        Ok(None) => Ok(LoadedSecret::Nothing),
+        Err(why) => Err(Failure::new(why).context("`application.secret.load` failed")),
+    }
+}

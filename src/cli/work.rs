@@ -1,0 +1,352 @@
+//! What `plan`, `drift`, `apply`, `rotate`, `destroy` and `confirm` have in common: look at both sides, show, ask,
+//! carry out, report.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::error::{Failure, Result};
+use super::exit::Exit;
+use super::globals::Format;
+use super::operator::{self, Person};
+use super::sides::{Readers, Writers};
+use super::term::{self, Progress};
+use crate::config::Driver;
+use crate::executor::{self, Event, NobodyThere, Operator};
+use crate::model::{
+    Address, ApplicationUid, ApplyReport, Attestation, Command, Observed, Operation, OperatorStep, Outcome,
+    OutcomeSummary, Plan, Policy, RecordedState,
+};
+use crate::state::{self, LockInfo};
+use crate::{observe, planner, render};
+
+/// What was seen, and what follows from it.
+pub(crate) struct View {
+    pub(crate) record: RecordedState,
+    pub(crate) observed: Observed,
+    pub(crate) plan: Plan,
+}
+
+/// Reads both sides and the record, and plans. Can write to neither side: it is handed readers only.
+pub(crate) async fn look(context: &Context, policy: &Policy) -> Result<View> {
+    let (view, readers) = look_and_stay(context, policy).await?;
+    readers.end().await;
+    Ok(view)
+}
+
+/// As [`look`], and leaves web sessions open for what follows.
+async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
+    let desired = &context.config.desired;
+    let interrupts = &context.interrupts;
+    let record = interrupts.guard(context.record()).await?;
+    let readers = interrupts.guard(Readers::connect(context, &record)).await?;
+    let seen = {
+        let _progress = Progress::start("Reading GitLab and Factory", context.globals.quiet);
+        let sources = readers.sources();
+        let observed = async { Ok(observe::observe(&sources, desired, &record).await?) };
+        interrupts.guard(observed).await
+    };
+    let observed = match seen {
+        Ok(observed) => observed,
+        Err(failure) => {
+            readers.end().await;
+            return Err(failure);
+        }
+    };
+    let plan = planner::plan(desired, &observed, &record, policy);
+    Ok((View { record, observed, plan }, readers))
+}
+
+/// Shows a plan as data.
+pub(crate) fn show(context: &Context, plan: &Plan) -> Result<()> {
+    match context.globals.format {
+        Format::Human => term::out(&human(plan)),
+        Format::Json => {
+            let environment = context.environment();
+            term::out(&render::to_json(&render::PlanDocument::new(plan, &environment)))
+        }
+    }
+}
+
+fn human(plan: &Plan) -> String {
+    match plan.command {
+        Command::Drift => render::drift(plan),
+        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan),
+    }
+}
+
+/// How a plan is carried out.
+pub(crate) struct Run {
+    /// What the person is asked.
+    pub(crate) question: &'static str,
+    /// Whether not to ask.
+    pub(crate) auto_approve: bool,
+    /// Whether the first failure is the last change that is begun.
+    pub(crate) fail_fast: bool,
+}
+
+/// Plans and carries out, under the lock.
+pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Exit> {
+    locked(context, word(policy.command), async {
+        let (view, readers) = look_and_stay(context, &policy).await?;
+        match prepare(context, &view, run).await {
+            Ok(()) => carry_out_plan(context, view, readers, run).await,
+            Err(failure) => {
+                readers.end().await;
+                Err(failure)
+            }
+        }
+    })
+    .await
+}
+
+/// Holds the state lock while something is done.
+pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let info = LockInfo::new(command, &context.actor, Timestamp::now())?;
+    context
+        .interrupts
+        .guard(async { Ok(context.store.lock(&info, context.globals.lock_timeout).await?) })
+        .await?;
+    let ended = work.await;
+    let unlocked = context.store.unlock(&info.id).await;
+    match (ended, unlocked) {
+        (Ok(value), Ok(())) => Ok(value),
+        (Ok(_), Err(error)) => {
+            Err(Failure::from(error).context("everything was done, but the lock cannot be released"))
+        }
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+/// Shows the plan and asks: everything that comes before the first write.
+async fn prepare(context: &Context, view: &View, run: &Run) -> Result<()> {
+    let plan = &view.plan;
+    // With JSON, standard output holds the report alone.
+    match context.globals.format {
+        Format::Human => term::out(&human(plan))?,
+        Format::Json if !context.globals.quiet || !run.auto_approve => term::err(&human(plan)),
+        Format::Json => {}
+    }
+    if let Some(failure) = refusal(plan) {
+        return Err(failure);
+    }
+    secret_would_be_lost(context, plan)?;
+    let writes = plan.changes.iter().any(|change| !change.operations.is_empty());
+    if writes && !run.auto_approve {
+        let consent = context
+            .interrupts
+            .guard(term::confirm(run.question, "--auto-approve"))
+            .await?;
+        if !consent {
+            return Err(Failure::refused("declined: nothing was changed"));
+        }
+    }
+    Ok(())
+}
+
+/// Under the assisted driver a person types the secret in, so somebody must be able to see it.
+fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
+    let makes_secret = plan
+        .changes
+        .iter()
+        .flat_map(|change| &change.operations)
+        .any(|operation| {
+            matches!(
+                operation,
+                Operation::CreateApplication { .. } | Operation::RenewSecret { .. }
+            )
+        });
+    let assisted = context.config.factory.driver == Driver::Assisted;
+    if makes_secret && assisted && context.config.secret.save.is_none() && !term::can_ask() {
+        return Err(Failure::refused(
+            "GitLab would show the application's secret once, and nobody would ever see it: there is no terminal, and \
+             `application.secret.save` is not set",
+        )
+        .hint("set `application.secret.save`, or run it on a terminal"));
+    }
+    Ok(())
+}
+
+async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &Run) -> Result<Exit> {
+    let View { record, observed, plan } = view;
+    let adopted = planner::refresh(&context.config.desired, &observed, &record, &plan);
+    let outcomes = if plan.changes.is_empty() {
+        readers.end().await;
+        adopt(context, &record, adopted).await?;
+        Vec::new()
+    } else {
+        let writers = Writers::upgrade(readers, context, &plan).await?;
+        context.interrupts.writing_begins();
+        let options = executor::Options {
+            parallelism: context.globals.parallelism.get(),
+            fail_fast: run.fail_fast,
+            stop: context.interrupts.stop(),
+            until: None,
+        };
+        let observer = |event: Event| {
+            if let Event::Finished(outcome) = event
+                && !context.globals.quiet
+            {
+                term::err(&render::progress(&outcome));
+            }
+        };
+        let person = Person::at_the_terminal(context);
+        let operator: &dyn Operator = if term::can_ask() && !run.auto_approve {
+            &person
+        } else {
+            &NobodyThere
+        };
+        let effects = writers.effects(operator);
+        let outcomes = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
+        writers.end().await;
+        outcomes
+    };
+    let complete = OutcomeSummary::of(&outcomes).is_complete();
+    let report = render::apply_report(state::random_id()?, outcomes);
+    match context.globals.format {
+        Format::Human => {
+            let left = checklist(context, &plan, &report).await;
+            term::out(&format!("{left}{}", render::report(&plan, &report, context.requests())))?;
+        }
+        Format::Json => term::out(&render::to_json(&report))?,
+    }
+    Ok(if complete { Exit::Done } else { Exit::Left })
+}
+
+/// Writes down what is as declared already, so that a later change of it shows as drift.
+async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedState) -> Result<()> {
+    if &adopted != before {
+        context.store.write(&mut adopted).await?;
+    }
+    Ok(())
+}
+
+/// Why an apply of this plan is refused as a whole.
+fn refusal(plan: &Plan) -> Option<Failure> {
+    let (first, rest) = plan.refusals.split_first()?;
+    let mut message = first.message.clone();
+    let mut hint = first.hint.clone();
+    for refusal in rest {
+        message = format!("{message}\n{}", refusal.message);
+        hint = format!("{hint}\n{}", refusal.hint);
+    }
+    Some(Failure::refused(message).hint(hint))
+}
+
+/// The cards of what is left to people, with what this run has made known.
+async fn checklist(context: &Context, plan: &Plan, report: &ApplyReport) -> String {
+    let left = |address: &Address| {
+        report
+            .outcomes
+            .iter()
+            .any(|outcome| &outcome.address == address && outcome.outcome == Outcome::Operator)
+    };
+    let steps: Vec<(&Address, &OperatorStep)> = plan
+        .changes
+        .iter()
+        .filter(|change| left(&change.address))
+        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+        .collect();
+    if steps.is_empty() {
+        return String::new();
+    }
+    let record = context.store.read().await.ok().flatten();
+    let application = record
+        .and_then(|record| record.application)
+        .map(|application| application.uid);
+    format!(
+        "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that it is done:\n{}",
+        checked(context, &steps, application.as_ref())
+    )
+}
+
+fn checked(context: &Context, steps: &[(&Address, &OperatorStep)], application: Option<&ApplicationUid>) -> String {
+    let facts = operator::facts(context, operator::saved_place(context));
+    render::cards(steps)
+        .iter()
+        .map(|card| {
+            let file = operator::listed_in(context, card).map(|file| file.display().to_string());
+            render::card(card, application, &facts, file.as_deref())
+        })
+        .collect()
+}
+
+/// Records that a person did the steps of some changes. `choose` picks the addresses from the plan.
+pub(crate) async fn attest(
+    context: &Context,
+    policy: Policy,
+    auto_approve: bool,
+    choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
+) -> Result<Exit> {
+    locked(context, "confirm", async {
+        let View { record, observed, plan } = look(context, &policy).await?;
+        let chosen = choose(&plan)?;
+        if chosen.is_empty() {
+            term::out("Nothing is due.\n")?;
+            return Ok(Exit::Done);
+        }
+        let changes: Vec<_> = plan
+            .changes
+            .iter()
+            .filter(|change| chosen.contains(&change.address))
+            .collect();
+        for change in &changes {
+            if !change.operations.is_empty() {
+                return Err(Failure::new(format!(
+                    "{} is not ready to be attested: Setpoint's own part of it is still to be done",
+                    change.address
+                ))
+                .hint("run `setpoint apply` first"));
+            }
+        }
+        let steps: Vec<(&Address, &OperatorStep)> = changes
+            .iter()
+            .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+            .collect();
+        term::err("This is attested as done:\n");
+        term::err(&checked(
+            context,
+            &steps,
+            record.application.as_ref().map(|application| &application.uid),
+        ));
+        if !auto_approve && !term::confirm("Is all of this done?", "--auto-approve").await? {
+            return Err(Failure::refused("declined: nothing was recorded"));
+        }
+        let mut record = planner::refresh(&context.config.desired, &observed, &record, &plan);
+        let attestation = Attestation {
+            by: context.actor.who(),
+            at: Timestamp::now(),
+        };
+        for (address, step) in &steps {
+            record_step(&mut record, step, &attestation)
+                .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;
+        }
+        context.store.write(&mut record).await?;
+        term::out(&format!(
+            "{} attested by {}.\n",
+            render::text::count(steps.len() as u64, "step", "steps"),
+            render::text::sanitize(&attestation.by)
+        ))?;
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {
+    let application = record.application.as_ref();
+    let uid = application.map(|application| application.uid.clone());
+    let fingerprint = application.and_then(|application| application.secret_fingerprint.clone());
+    let droid = record.user.as_ref().map(|user| user.id);
+    executor::attest(record, step, attestation, uid.as_ref(), fingerprint, droid)
+}
+
+fn word(command: Command) -> &'static str {
+    match command {
+        Command::Plan => "plan",
+        Command::Drift => "drift",
+        Command::Apply => "apply",
+        Command::Rotate => "rotate",
+        Command::Destroy => "destroy",
+    }
+}
