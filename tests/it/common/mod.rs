@@ -11,19 +11,19 @@ use tempfile::TempDir;
 
 /// How a run of the binary ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// The exit code; -1 where a signal ended it.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// Requires an exit code, and shows everything where it is another.
     #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code, code,
             "\n--- standard output\n{}\n--- standard error\n{}",
@@ -34,7 +34,7 @@ impl Ran {
 
     /// Standard output as JSON.
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         match serde_json::from_str(&self.stdout) {
             Ok(value) => value,
             Err(error) => panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr),
@@ -42,7 +42,7 @@ impl Ran {
     }
 
     /// Exit code and both outputs as one text, for snapshots.
-    pub fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         format!(
             "exit code: {}\n----- stdout -----\n{}\n----- stderr -----\n{}",
             self.code, self.stdout, self.stderr
@@ -51,7 +51,7 @@ impl Ran {
 }
 
 /// A command line of the binary with an empty environment but for what it needs to start.
-pub fn setpoint(folder: &Path, arguments: &[&str]) -> tokio::process::Command {
+pub(crate) fn setpoint(folder: &Path, arguments: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_setpoint"));
     command
         .args(arguments)
@@ -66,7 +66,7 @@ pub fn setpoint(folder: &Path, arguments: &[&str]) -> tokio::process::Command {
 }
 
 /// Runs a command line to its end.
-pub async fn run(mut command: tokio::process::Command) -> Ran {
+pub(crate) async fn run(mut command: tokio::process::Command) -> Ran {
     let output = command.output().await.expect("the binary starts");
     Ran {
         code: output.status.code().unwrap_or(-1),
@@ -76,20 +76,20 @@ pub async fn run(mut command: tokio::process::Command) -> Ran {
 }
 
 /// A folder with a configuration, and the sandbox that it points at.
-pub struct Fixture {
+pub(crate) struct Fixture {
     /// The GitLab and Factory.
-    pub sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     folder: TempDir,
 }
 
 impl Fixture {
     /// With the sandbox's own world and a configuration of the `api` driver that has everything in it.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
     /// With a sandbox of one's own making.
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let sandbox = sandbox::start(options).await.expect("the sandbox starts");
         let folder = tempfile::tempdir().expect("a folder");
         let fixture = Self { sandbox, folder };
@@ -99,17 +99,17 @@ impl Fixture {
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// A file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder().join(name)
     }
 
     /// The configuration to begin with; tests edit it with `replace`.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         format!(
             r#"[gitlab]
 url = "{gitlab}"
@@ -146,20 +146,20 @@ except = ["platform/archive/**"]
     }
 
     /// Writes `setpoint.toml`.
-    pub fn write_config(&self, text: &str) {
+    pub(crate) fn write_config(&self, text: &str) {
         std::fs::write(self.path("setpoint.toml"), text).expect("the configuration is written");
     }
 
     /// Changes `setpoint.toml`: replaces a text that must be in it.
     #[track_caller]
-    pub fn edit_config(&self, from: &str, to: &str) {
+    pub(crate) fn edit_config(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path("setpoint.toml")).expect("the configuration is there");
         assert!(text.contains(from), "{from} is not in\n{text}");
         self.write_config(&text.replace(from, to));
     }
 
     /// A command line in the folder, with the sandbox's credentials in the environment.
-    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> tokio::process::Command {
         let keys = self.sandbox.credentials();
         let mut command = setpoint(self.folder(), arguments);
         command
@@ -171,18 +171,18 @@ except = ["platform/archive/**"]
     }
 
     /// Runs a command line in the folder.
-    pub async fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         run(self.command(arguments)).await
     }
 
     /// The state record.
-    pub fn state(&self) -> serde_json::Value {
+    pub(crate) fn state(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.path(".setpoint/state.json")).expect("the record is there");
         serde_json::from_str(&text).expect("the record is JSON")
     }
 
     /// How many writes both sides have seen, sign-ins and other pages aside: requests to their APIs that change something.
-    pub fn api_writes(&self) -> usize {
+    pub(crate) fn api_writes(&self) -> usize {
         let log = self.sandbox.requests();
         log.iter()
             .filter(|request| request.write && request.path.contains("/api/v"))
@@ -190,7 +190,7 @@ except = ["platform/archive/**"]
     }
 
     /// A text without what differs from run to run: addresses, folders, times and random numbers.
-    pub fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         let folder = self.folder().display().to_string();
         let text = text
             .replace(&self.sandbox.gitlab_url(), "http://gitlab")
