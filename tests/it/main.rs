@@ -1,6 +1,10 @@
 //! The promises, tested with the real binary against the embedded GitLab and Factory over real sockets.
 //! One crate of modules, because every integration crate costs a link.
 
+#[cfg(feature = "sandbox")]
+mod cli_help;
+#[cfg(feature = "sandbox")]
+mod common;
 mod config;
 #[cfg(feature = "sandbox")]
 #[expect(
@@ -9,10 +13,6 @@ mod config;
     reason = "a test fails by panicking, in its helpers too"
 )]
 mod sandbox_rest;
-#[cfg(feature = "sandbox")]
-mod cli_help;
-#[cfg(feature = "sandbox")]
-mod common;
 #[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
