@@ -844,7 +844,7 @@ async fn each_refusal_of_an_impersonation_is_told_apart() {
         .authorize(&bench.authorize_url(), &redirect_uris(), "root")
         .await
         .unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "himself");
+    assert_says(&error, &ErrorKind::Forbidden, "cannot be the droid");
 }
 
 #[tokio::test]

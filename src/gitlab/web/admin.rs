@@ -3,13 +3,15 @@
 //! There is one session, opened at its first use and shared; whoever needs it waits for the other. While it impersonates
 //! somebody it is that user's session, so the lock is held from the start of an impersonation to its end.
 
+mod impersonation;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 
 use super::application_form::ApplicationForm;
-use super::forms::{application_uid, impersonation_tooltip};
+use super::pages::application_uid;
 use super::session::{Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use crate::gitlab::{AdminRead, AdminWrite, EndSession};
@@ -34,14 +36,6 @@ struct State {
     impersonating: bool,
     sign_ins: u32,
     failure: Option<Error>,
-}
-
-/// A running impersonation. It has to be stopped; if it is dropped instead, [`EndSession::end`] stops it.
-pub(crate) struct Impersonation<'a> {
-    admin: &'a AdminSession,
-    state: OwnedMutexGuard<State>,
-    /// The session, which is the other user's for as long as this lasts.
-    pub(crate) session: Arc<WebSession>,
 }
 
 impl AdminSession {
@@ -77,7 +71,7 @@ impl AdminSession {
         let session = Arc::new(WebSession::new(&self.options)?);
         match self.sign_in().run(&session).await {
             Ok(()) => {
-                state.session = Some(Arc::clone(&session));
+                (state.session, state.failure) = (Some(Arc::clone(&session)), None);
                 Ok(session)
             }
             Err(failure) => {
@@ -163,178 +157,6 @@ impl AdminSession {
         let form = ApplicationForm::find(&visited.page)?;
         Ok((session, visited, form))
     }
-
-    /// Becomes another user, and makes sure of it. Holds the administrator's session until it is stopped.
-    pub(crate) async fn impersonate(&self, username: &str) -> Result<Impersonation<'_>> {
-        let mut state = Arc::clone(&self.state).lock_owned().await;
-        let path = format!("admin/users/{username}");
-        let (session, visited) = self.page(&mut state, &path).await?;
-        let visited = self.found(visited, &format!("user {username}"))?;
-        let form = match visited.page.sender_to("/impersonate")? {
-            Some(form) if form.method == "post" => form,
-            _ => return Err(self.no_button(&visited, username)),
-        };
-        // From here on the session may be the other user's, whatever becomes of the answer.
-        state.impersonating = true;
-        session.forget_page();
-        let sent = session
-            .submit(visited.url(), &form, &form.hidden(), &[], Effect::Session)
-            .await;
-        let started = self.started(&session, sent, username).await;
-        let mut running = Impersonation {
-            admin: self,
-            state,
-            session,
-        };
-        match started {
-            Ok(()) => Ok(running),
-            Err(Started::Refused(error)) => {
-                running.state.impersonating = false;
-                Err(error)
-            }
-            Err(Started::Unclear(error)) => {
-                // What matters to the caller is why it failed; that the session is in order again is seen to.
-                let _ = running.stop().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn started(&self, session: &WebSession, sent: Result<Visited>, username: &str) -> Result<(), Started> {
-        let landed = sent.map_err(Started::Unclear)?;
-        if landed.response.status() == StatusCode::NOT_FOUND && !landed.redirected {
-            return Err(Started::Refused(switched_off(username)));
-        }
-        match session.who().await.map_err(Started::Unclear)? {
-            Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
-            Some(name) if self.sign_in().is_account(&name) => {
-                let said = landed.page.said();
-                Err(Started::Refused(refused_impersonation(username, said.as_deref())))
-            }
-            other => {
-                let who = other.unwrap_or_else(|| "nobody".to_owned());
-                let message = format!("after starting to impersonate {username}, GitLab takes the session for {who}'s");
-                Err(Started::Unclear(Error::new(
-                    Side::Gitlab,
-                    ErrorKind::Unexpected,
-                    landed.response.label(),
-                    message,
-                )))
-            }
-        }
-    }
-
-    fn no_button(&self, visited: &Visited, username: &str) -> Error {
-        if username.eq_ignore_ascii_case(&self.account.username) {
-            let message =
-                format!("{username} is the administrator of gitlab.admin_session, who cannot impersonate himself");
-            return Error::new(Side::Gitlab, ErrorKind::Forbidden, visited.response.label(), message);
-        }
-        match impersonation_tooltip(&visited.response.text()) {
-            Some(reason) => refused_impersonation(username, Some(&reason)),
-            None => switched_off(username),
-        }
-    }
-
-    /// Ends an impersonation and makes sure of it; signs the whole session out where that fails.
-    async fn stop(&self, state: &mut State) -> Result<()> {
-        let Some(session) = state.session.clone() else {
-            state.impersonating = false;
-            return Ok(());
-        };
-        let mut failure = None;
-        // The last page's token may be outdated: the second attempt takes a new one.
-        for _ in 0..2 {
-            let sent = send_stop(&session).await;
-            session.forget_page();
-            match session.who().await {
-                Ok(Some(name)) if self.sign_in().is_account(&name) => {
-                    state.impersonating = false;
-                    return Ok(());
-                }
-                // With the answer, the renewed cookie was lost: the session is nobody's any more.
-                Ok(None) => {
-                    (state.session, state.impersonating) = (None, false);
-                    return Ok(());
-                }
-                Ok(Some(_)) => failure = sent.err(),
-                Err(error) => failure = Some(error),
-            }
-        }
-        session.sign_out().await?;
-        (state.session, state.impersonating) = (None, false);
-        let message = "the impersonation could not be stopped; the administrator's session was signed out instead";
-        let error = Error::new(
-            Side::Gitlab,
-            ErrorKind::Unexpected,
-            "DELETE /admin/impersonation",
-            message,
-        );
-        Err(failure.unwrap_or(error))
-    }
-}
-
-/// Sends what stops an impersonation: the page's form or link, or what GitLab's own script sends.
-async fn send_stop(session: &WebSession) -> Result<()> {
-    let page = session.page_with_token().await?;
-    let form = match page.sender_to("/admin/impersonation")? {
-        Some(form) => form,
-        None => page.scripted_form(session.url("admin/impersonation").as_str(), "delete")?,
-    };
-    let home = session.url("");
-    session
-        .submit(&home, &form, &form.hidden(), &[], Effect::Session)
-        .await
-        .map(drop)
-}
-
-/// How starting an impersonation failed.
-enum Started {
-    /// The session is still the administrator's.
-    Refused(Error),
-    /// It may not be.
-    Unclear(Error),
-}
-
-impl Impersonation<'_> {
-    /// Ends it; the session is the administrator's again.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        self.admin.stop(&mut self.state).await
-    }
-}
-
-fn impersonation_error(message: String) -> Error {
-    Error::new(
-        Side::Gitlab,
-        ErrorKind::Forbidden,
-        "POST /admin/users/:username/impersonate",
-        message,
-    )
-}
-
-fn switched_off(username: &str) -> Error {
-    impersonation_error(format!(
-        "GitLab offers no impersonation of {username}: it is switched off on this instance"
-    ))
-    .with_hint("Set gitlab_rails['impersonation_enabled'] = true in gitlab.rb, or use user.sign_in = \"password\".")
-}
-
-/// GitLab's own reasons (GitLab: `app/helpers/users_helper.rb`, `impersonation_error_text`).
-fn refused_impersonation(username: &str, said: Option<&str>) -> Error {
-    let said = said.unwrap_or("no reason is given");
-    let lower = said.to_lowercase();
-    let hint = if lower.contains("blocked") {
-        "Unblock the user first."
-    } else if lower.contains("expired password") {
-        "Sign in once as this user and set a new password; one that an administrator sets expires at once."
-    } else if lower.contains("internal") {
-        "This is one of GitLab's own accounts: use a regular user."
-    } else if lower.contains("already impersonating") {
-        "Stop the other impersonation, or wait until its session ends."
-    } else {
-        "Service accounts, deactivated, locked and unconfirmed users cannot be impersonated: use a regular, active user."
-    };
-    impersonation_error(format!("GitLab refuses to impersonate {username}: {said}")).with_hint(hint)
 }
 
 #[async_trait]

@@ -11,8 +11,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::admin::{AdminSession, MAX_SIGN_INS};
-use super::forms::authorized_applications;
 use super::oauth::{AuthorizePage, AuthorizeRequest};
+use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use super::totp::Totp;
@@ -125,7 +125,7 @@ impl Droid {
         };
         match sign_in.run(&session).await {
             Ok(()) => {
-                state.session = Some((account.username.clone(), session));
+                (state.session, state.failure) = (Some((account.username.clone(), session)), None);
                 Ok(())
             }
             Err(failure) => {

@@ -6,6 +6,7 @@ mod application_form;
 mod droid;
 mod forms;
 mod oauth;
+mod pages;
 mod session;
 mod sign_in;
 mod totp;
