@@ -42,6 +42,7 @@ enum Event {
     Load,
     ToggleScopes,
     KnownScopes(bool),
+    Driver,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -74,6 +75,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         Just(Event::Load),
         Just(Event::ToggleScopes),
         any::<bool>().prop_map(Event::KnownScopes),
+        Just(Event::Driver),
     ];
     prop::collection::vec(event, 0..6)
 }
@@ -240,6 +242,10 @@ impl Run {
                 sim.loads = true;
                 self.policy.can_load_secret = true;
             }
+            Event::Driver => {
+                sim.attested = !sim.attested;
+                self.policy.saves_secret = true;
+            }
             Event::ToggleScopes => sim.shows_scopes = !sim.shows_scopes,
             Event::KnownScopes(all) => {
                 let known = if *all {
@@ -349,7 +355,7 @@ impl Run {
         let ready: Vec<_> = left
             .changes
             .iter()
-            .filter(|change| change.status == Status::Ready)
+            .filter(|change| change.status != Status::Blocked)
             .filter(|change| !waits_for_blocked(&left, change))
             .collect();
         assert!(ready.is_empty(), "left after an apply: {ready:#?}");

@@ -7,16 +7,17 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::{LoadedSecret, Sources, observe};
-use crate::factory::FactoryRead;
+use crate::executor::attest;
+use crate::factory::{AssistedFactory, FactoryRead};
 use crate::gitlab::{AdminRead, GitlabRead, OwnUser, ResolvedPaths};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
-    Actions, Address, ApplicationEdit, ApplicationId, ApplicationRef, ApplicationUid, AuthorizedUser, Change, Desired,
-    DesiredApplication, FactoryRepository, FactorySource, FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent,
-    Known, MemberRef, NamespaceKind, Observed, ObservedApplication, ObservedIntegration, ObservedMembership,
-    ObservedProject, ObservedUser, Operation, Plan, ProjectId, RecordedApplication, RecordedAuthorization,
-    RecordedConnection, RecordedMembership, RecordedRepository, RecordedState, RecordedUser, Resolution, SourceKind,
-    Status, UserId, UserRef, UserState, Visibility,
+    Actions, Address, ApplicationEdit, ApplicationId, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser,
+    Change, Desired, DesiredApplication, FactoryRepository, FactorySource, FullPath, GitlabVersion, GroupId,
+    IntegrationStatus, Intent, Known, MemberRef, NamespaceKind, Observed, ObservedApplication, ObservedIntegration,
+    ObservedMembership, ObservedProject, ObservedUser, Operation, OperatorStep, Plan, ProjectId, RecordedApplication,
+    RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository, RecordedState, RecordedUser,
+    Resolution, SourceKind, Status, UserId, UserRef, UserState, Visibility,
 };
 use crate::secrets::Secret;
 
@@ -55,6 +56,8 @@ pub(crate) struct Sim {
     pub(crate) shows_scopes: bool,
     pub(crate) supported_scopes: Known<BTreeSet<String>>,
     pub(crate) admin_session: bool,
+    /// Factory's half is done and attested by a person.
+    pub(crate) attested: bool,
     pub(crate) recorded: RecordedState,
     pub(crate) next_id: u64,
     pub(crate) writes: usize,
@@ -116,6 +119,7 @@ impl Sim {
             shows_scopes: false,
             supported_scopes: Known::Unknown,
             admin_session: false,
+            attested: false,
             recorded: RecordedState::empty("lineage", "0.0.0"),
             next_id: 1000,
             writes: 0,
@@ -125,11 +129,12 @@ impl Sim {
 
     /// What the observer makes of it.
     pub(crate) fn observe(&self, desired: &Desired) -> Observed {
+        let attested = AssistedFactory::new(self.recorded.clone());
         let sources = Sources {
             gitlab: self,
             admin: self.admin_session.then_some(self as &dyn AdminRead),
             droid: None,
-            factory: self,
+            factory: if self.attested { &attested } else { self },
             loaded_secret: match (self.loads, &self.vault) {
                 (false, _) => LoadedSecret::NotConfigured,
                 (true, None) => LoadedSecret::Nothing,
@@ -421,7 +426,7 @@ impl Sim {
         let mut left: Vec<&Change> = plan
             .changes
             .iter()
-            .filter(|change| change.status == Status::Ready)
+            .filter(|change| change.status != Status::Blocked)
             .collect();
         let mut last: Vec<(Address, Operation)> = Vec::new();
         let mut made = Made::default();
@@ -439,6 +444,10 @@ impl Sim {
                     self.step(&change.address, operation, &mut made, &mut fuel)?;
                 }
             }
+            for step in &change.steps {
+                fuel.burn()?;
+                self.person(step, &made);
+            }
             done.insert(change.address.clone());
         }
         let moved = plan
@@ -450,6 +459,49 @@ impl Sim {
             self.step(&address, &operation, &mut made, &mut fuel)?;
         }
         Ok(())
+    }
+
+    /// A person does a step, and attests it.
+    fn person(&mut self, step: &OperatorStep, made: &Made) {
+        let (uid, domain) = match step {
+            OperatorStep::SetTrusted {
+                application, trusted, ..
+            } => {
+                let (id, uid) = resolve_application(application, made);
+                let app = self.apps.iter_mut().find(|app| app.id == id).unwrap();
+                app.declared.trusted = *trusted;
+                (Some(uid), None)
+            }
+            OperatorStep::SaveConnection {
+                domain, application, ..
+            } => (Some(resolve_application(application, made).1), Some(domain)),
+            _ => (None, None),
+        };
+        let newest = self
+            .recorded
+            .application
+            .as_ref()
+            .and_then(|application| application.secret_fingerprint.clone());
+        if let (Some(uid), Some(domain)) = (&uid, domain) {
+            let secret = self.apps.iter().find(|app| app.uid == *uid).unwrap().secret.clone();
+            self.integration = Some(Integration {
+                domain: domain.clone(),
+                uid: uid.clone(),
+                secret,
+                authorized: None,
+                broken: false,
+            });
+        }
+        let droid = made.user.or(self.recorded.user.as_ref().map(|user| user.id));
+        if let (OperatorStep::Authorize { .. }, Some(integration)) = (step, &mut self.integration) {
+            integration.authorized = droid;
+        }
+        let attestation = Attestation {
+            by: "ada@desk".to_owned(),
+            at: "2026-02-03T04:05:06Z".parse().unwrap(),
+        };
+        let fingerprint = domain.and(newest);
+        attest(&mut self.recorded, step, &attestation, uid.as_ref(), fingerprint, droid).unwrap();
     }
 
     fn step(

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Actions, Address, Change, Evidence, IntegrationStatus, Known, Operation, OperatorStep, Origin, Reason,
-    RecordedAuthorization, Status,
+    RecordedAuthorization, Status, UserId,
 };
 
 use super::application::ApplicationPlan;
@@ -84,8 +84,8 @@ fn add_notes(world: &World<'_>, planned: &mut Change) {
 
 /// The record of the authorization, unless a later handover of ours has ended it already.
 fn recorded<'a>(world: &World<'a>) -> Option<&'a RecordedAuthorization> {
-    let authorization = world.recorded.authorization.as_ref()?;
-    match &world.recorded.connection {
+    let authorization = world.recorded_authorization()?;
+    match world.recorded_connection() {
         Some(connection)
             if connection.application != authorization.application
                 || connection.secret_fingerprint != authorization.secret_fingerprint =>
@@ -125,13 +125,17 @@ fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) ->
         .as_ref()
         .filter(|_| connected)
         .map(|user| user.username.as_str());
-    let was_attested = world.attested() && recorded(world).is_some_and(|recorded| recorded.attested.is_some());
-    let ended_by_us = world.recorded.authorization.is_some() && recorded(world).is_none();
+    let was_attested = world.attested() && world.recorded_authorization().is_some();
+    let ended_by_us = world.recorded_authorization().is_some() && recorded(world).is_none();
     let mut origins = Origins::default();
     let (actions, reason) = match live.status {
         IntegrationStatus::Configured => {
             origins.compare(Some(&()), None, recorded(world).map(|_| &()));
-            (Actions::Create, Reason::NotConnected)
+            if was_attested {
+                (Actions::Update, Reason::AttestationDue)
+            } else {
+                (Actions::Create, Reason::NotConnected)
+            }
         }
         IntegrationStatus::Error => {
             origins.compare(Some(&true), Some(&false), recorded(world).map(|_| &true));
@@ -187,10 +191,21 @@ fn describe(
     contradicted: bool,
 ) {
     let username = world.desired.user.username.as_str();
-    if acts_as.is_none_or(|acts_as| !acts_as.eq_ignore_ascii_case(username)) || connection.is_none() {
+    let same_name = acts_as.is_some_and(|acts_as| acts_as.eq_ignore_ascii_case(username));
+    let live_id = world
+        .integration()
+        .and_then(|live| live.user.as_ref())
+        .map(|user| user.id);
+    let droid_id = world.droid().map(|droid| droid.id);
+    if same_name && !contradicted && live_id != droid_id {
+        // Another account has the name now.
+        let number = |id: Option<UserId>| id.map(|id| id.0);
         planned
             .attributes
-            .push(attribute("user", acts_as.filter(|_| !contradicted), username));
+            .push(attribute("user_id", number(live_id), number(droid_id)));
+    } else if !same_name || contradicted || connection.is_none() {
+        let before = acts_as.filter(|_| !contradicted);
+        planned.attributes.push(attribute("user", before, username));
     }
     if acts_as.is_some()
         && let Some(connection) = connection

@@ -20,9 +20,7 @@ pub(super) fn plan(
 ) {
     let Some(handover) = handover else {
         let attestation = world
-            .recorded
-            .connection
-            .as_ref()
+            .recorded_connection()
             .and_then(|connection| connection.attested.as_ref())
             .filter(|_| world.attested());
         draft.keep_attested(Address::Connection, attestation);
@@ -52,7 +50,7 @@ pub(super) fn plan(
 }
 
 fn compared(world: &World<'_>, application: &ApplicationPlan<'_>, handover: &Handover) -> Change {
-    let recorded = world.recorded.connection.as_ref();
+    let recorded = world.recorded_connection();
     let desired_domain = normal_domain(&world.desired.connection.domain);
     let uid = application.uid().map(|uid| uid.0.as_str());
     let mut origins = Origins::default();

@@ -112,12 +112,11 @@ fn application(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedStat
         return;
     };
     next.superseded.extend(application::superseded(world, Some(live)));
-    next.application = Some(adopted(world, settled, live, recorded.application.as_ref()));
+    next.application = Some(adopted(world, live, recorded.application.as_ref()));
 }
 
 fn adopted(
     world: &World<'_>,
-    settled: &Settled<'_>,
     live: &ObservedApplication,
     recorded: Option<&RecordedApplication>,
 ) -> RecordedApplication {
@@ -127,9 +126,7 @@ fn adopted(
     let trusted = live.trusted.known().or(remembered.trusted);
     let scopes = live.scopes.as_ref().known().or(remembered.scopes).cloned();
     let accepted = match &world.observed.gitlab.secret {
-        SecretCheck::Accepted { fingerprint } if settled.is_unchanged(&Address::Connection) => {
-            Some(fingerprint.clone())
-        }
+        SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
         _ => None,
     };
     let Some(recorded) = recorded else {

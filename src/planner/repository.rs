@@ -18,9 +18,7 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, coverage: &Coverage) {
         if is_enabled(world, *id) {
             let address = Address::Repository(selected.path.clone());
             let attestation = world
-                .recorded
-                .repositories
-                .get(id)
+                .recorded_repository(*id)
                 .and_then(|repository| repository.attested.as_ref())
                 .filter(|_| world.attested());
             draft.keep_attested(address, attestation);
@@ -44,7 +42,7 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, coverage: &Coverage) {
 /// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
 /// Factory keeps its selection while it is not connected, and forgets it together with the integration.
 pub(super) fn is_enabled(world: &World<'_>, id: ProjectId) -> bool {
-    let recorded = || world.recorded.repositories.contains_key(&id);
+    let recorded = || world.recorded_repository(id).is_some();
     match &world.observed.factory.repositories {
         Known::Known(list) => match list.get(&id) {
             Some(repository) => repository.enabled,
@@ -75,7 +73,7 @@ pub(super) fn enabled<'a>(world: &World<'a>) -> Vec<(ProjectId, &'a FullPath)> {
 
 fn enable(world: &World<'_>, draft: &Draft, id: ProjectId, selected: &Selected) -> Change {
     let address = Address::Repository(selected.path.clone());
-    let recorded = world.recorded.repositories.get(&id);
+    let recorded = world.recorded_repository(id);
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
     let mut enable = change(
@@ -114,7 +112,7 @@ fn disable_unlisted(world: &World<'_>, draft: &mut Draft, selection: &Selection<
 pub(super) fn disable(world: &World<'_>, draft: &Draft, id: ProjectId, path: &FullPath) -> Change {
     let address = Address::Repository(path.clone());
     let mut origins = Origins::default();
-    origins.compare(None, Some(&()), world.recorded.repositories.get(&id).map(|_| &()));
+    origins.compare(None, Some(&()), world.recorded_repository(id).map(|_| &()));
     let mut disable = change(
         address.clone(),
         Actions::Delete,

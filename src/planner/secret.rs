@@ -34,6 +34,8 @@ struct Knowledge<'a> {
     newest: Option<&'a str>,
     /// Fingerprint of the secret that Factory was given for the application.
     handed: Option<&'a str>,
+    /// Whether the application is recorded, so that an unknown newest secret is one that was lost.
+    recorded: bool,
     /// Whether we know of a handover at all, be it adopted.
     handover_recorded: bool,
     /// A renewal or creation was announced, and its answer not seen.
@@ -46,21 +48,21 @@ impl<'a> Knowledge<'a> {
     fn of(world: &World<'a>, application: &ApplicationPlan<'_>) -> Self {
         let uid = application.uid();
         let recorded = world.recorded;
-        let connection = recorded
-            .connection
-            .as_ref()
+        let connection = world
+            .recorded_connection()
             .filter(|connection| Some(&connection.application) == uid);
         let attested = world
             .integration()
             .filter(|integration| Some(&integration.application) == uid)
             .and_then(|integration| integration.secret_fingerprint.as_ref().known());
         let announced = |of: &dyn Fn(&Operation) -> bool| recorded.intents.iter().any(|intent| of(&intent.operation));
+        let ours = recorded
+            .application
+            .as_ref()
+            .filter(|application| Some(&application.uid) == uid);
         Self {
-            newest: recorded
-                .application
-                .as_ref()
-                .filter(|application| Some(&application.uid) == uid)
-                .and_then(|application| application.secret_fingerprint.as_deref()),
+            recorded: ours.is_some(),
+            newest: ours.and_then(|application| application.secret_fingerprint.as_deref()),
             handed: attested
                 .map(String::as_str)
                 .or_else(|| connection.and_then(|connection| connection.secret_fingerprint.as_deref())),
@@ -158,7 +160,7 @@ fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin
         },
         check @ (SecretCheck::NoneStored | SecretCheck::NotChecked) => {
             let lost = *check == SecretCheck::NoneStored;
-            if knowledge.unanswered() || (knowledge.newest.is_some() && knowledge.newest != knowledge.handed) {
+            if knowledge.unanswered() || (knowledge.recorded && knowledge.newest != knowledge.handed) {
                 Some((Reason::SecretUnknown, Origin::Pending))
             } else if never_worked {
                 Some((Reason::SecretUnknown, Origin::Unrecorded))
@@ -190,7 +192,7 @@ fn renewal(world: &World<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -
             "Factory has to be given the secret, which GitLab shows only when it is made, and nobody knows it; so it is renewed",
         )
     };
-    let origin = match (moves, world.integration(), &world.recorded.connection) {
+    let origin = match (moves, world.integration(), world.recorded_connection()) {
         (Some((_, origin)), _, _) => origin,
         (None, None, Some(_)) => Origin::Drift,
         (None, Some(_), None) if !world.interrupted(&Address::Connection) => Origin::Unrecorded,

@@ -1,8 +1,8 @@
 //! The planner's arguments as one value, with the few questions that several resources ask of them.
 
 use crate::model::{
-    Address, Desired, FactorySource, IntegrationStatus, Observed, ObservedIntegration, ObservedUser, Policy,
-    RecordedState,
+    Address, Desired, FactorySource, IntegrationStatus, Observed, ObservedIntegration, ObservedUser, Policy, ProjectId,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState,
 };
 
 /// What a plan follows from.
@@ -33,26 +33,41 @@ impl<'a> World<'a> {
         self.observed.gitlab.user.as_ref()
     }
 
+    /// The record of the connection. What nobody attested was written under the other driver, and says nothing here.
+    pub(super) fn recorded_connection(&self) -> Option<&'a RecordedConnection> {
+        let recorded = self.recorded.connection.as_ref();
+        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+    }
+
+    /// The record of the authorization, likewise.
+    pub(super) fn recorded_authorization(&self) -> Option<&'a RecordedAuthorization> {
+        let recorded = self.recorded.authorization.as_ref();
+        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+    }
+
+    /// The record of a repository, likewise.
+    pub(super) fn recorded_repository(&self, id: ProjectId) -> Option<&'a RecordedRepository> {
+        let recorded = self.recorded.repositories.get(&id);
+        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+    }
+
     /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.
     pub(super) fn interrupted(&self, address: &Address) -> bool {
         self.recorded.intents_of(address).next().is_some()
     }
 
-    /// Whether Factory acts as the droid now: by id where the account exists, else by username. What a person attested
-    /// holds for the username, too, so that a rename makes it due again.
+    /// Whether Factory acts as the droid now: as the very account, for one that is made anew is another. What a person
+    /// attested holds for the username, too, so that a rename makes it due again.
     pub(super) fn connected_as_droid(&self) -> bool {
-        let Some(integration) = self.integration() else {
+        let Some((integration, droid)) = self.integration().zip(self.droid()) else {
             return false;
         };
-        let Some(user) = &integration.user else {
-            return false;
-        };
-        let same_name = user.username.eq_ignore_ascii_case(&self.desired.user.username);
-        let same_user = match self.droid() {
-            Some(droid) => user.id == droid.id && (same_name || !self.attested()),
-            None => same_name,
-        };
-        integration.status == IntegrationStatus::Connected && same_user
+        let same_name = |username: &str| username.eq_ignore_ascii_case(&self.desired.user.username);
+        integration.status == IntegrationStatus::Connected
+            && integration
+                .user
+                .as_ref()
+                .is_some_and(|user| user.id == droid.id && (!self.attested() || same_name(&user.username)))
     }
 }
 
