@@ -226,6 +226,9 @@ pub(super) async fn repositories(
     let selected = app.read(|world| world.factory.enabled.clone());
     let mut found = Vec::new();
     let mut last = after;
+    if let (Some(true), Some(first)) = (enabled, selected.range(after.saturating_add(1)..).next()) {
+        last = first - 1;
+    }
     loop {
         let page = gitlab_client::projects(app, last, 100).await?;
         let more = page.more && !page.projects.is_empty();
@@ -249,7 +252,9 @@ pub(super) async fn repositories(
                 archived: project.archived,
             });
         }
-        if !more {
+        // Of the enabled ones Factory knows by itself whether more can come.
+        let none_left = enabled == Some(true) && selected.range(last.saturating_add(1)..).next().is_none();
+        if !more || none_left {
             return Ok((found, None));
         }
     }
