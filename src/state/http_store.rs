@@ -367,6 +367,7 @@ impl StateStore for HttpStore {
     }
 }
 
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
+#[cfg(feature = "sandbox")]
 #[path = "http_store_tests.rs"]
 mod tests;
