@@ -299,9 +299,7 @@ async fn refresh(app: &App, used: &str) -> Result<(FactoryIntegration, FactoryAu
 
 /// Projects that the user can see, with ids above `after`, at most `limit` (to 100).
 pub(super) async fn projects(app: &App, after: u64, limit: usize) -> Result<Projects, Trouble> {
-    let path = format!(
-        "/api/v4/projects?pagination=keyset&order_by=id&sort=asc&simple=true&per_page={limit}&id_after={after}"
-    );
+    let path = format!("/api/v4/projects?pagination=keyset&order_by=id&sort=asc&per_page={limit}&id_after={after}");
     let answer = call(app, &path).await?;
     if !answer.status().is_success() {
         return Err(Trouble::Unavailable(format!(
