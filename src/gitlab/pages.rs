@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::http::{Client, ErrorKind, Request, Response, Result};
 
 /// The largest page that GitLab gives.
-pub(super) const PER_PAGE: &str = "100";
+pub(super) const PER_PAGE: usize = 100;
 /// More pages than any list here has; GitLab itself ends offset pages at 50,000 rows.
 const MOST_PAGES: u64 = 10_000;
 
@@ -17,7 +17,7 @@ pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Reques
     let page = |number: u64| {
         request
             .clone()
-            .query([("per_page", PER_PAGE), ("page", &number.to_string())])
+            .query([("per_page", PER_PAGE.to_string()), ("page", number.to_string())])
     };
     let first = client.call(page(1)).await?;
     let mut rows: Vec<T> = first.json()?;
@@ -56,11 +56,11 @@ pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request,
         {
             return Err(endless(&answer));
         }
-        let empty = page.is_empty();
+        let next = next_query(&answer, page.len());
         rows.extend(page);
-        match next_query(&answer) {
-            Some(query) if !empty => request = first.clone().with_query(&query),
-            _ => return Ok(rows),
+        match next {
+            Some(query) => request = first.clone().with_query(&query),
+            None => return Ok(rows),
         }
     }
     Err(crate::http::Error::new(
@@ -79,8 +79,12 @@ fn header_number(answer: &Response, name: &str) -> Option<u64> {
     answer.header(name)?.trim().parse().ok()
 }
 
-/// The query of the link to the next page, if there is one.
-pub(super) fn next_query(answer: &Response) -> Option<String> {
+/// The query of the link to the page after one of so many rows. A page that is not full is the last, although GitLab
+/// puts a link on each that is not empty (GitLab: `lib/gitlab/pagination/keyset/pager.rb`).
+pub(super) fn next_query(answer: &Response, rows: usize) -> Option<String> {
+    if rows < PER_PAGE {
+        return None;
+    }
     let target = next_link(answer.header("link")?)?;
     Some(answer.url().join(target).ok()?.query()?.to_owned())
 }

@@ -38,7 +38,7 @@ impl GitlabApi {
         let newest = self.client.call(self.keyset_request("desc")).await?;
         let mut projects: Vec<wire::Project> = newest.json()?;
         let lowest = projects.iter().map(|project| project.id).min();
-        if let (Some(_), Some(lowest)) = (next_query(&newest), lowest) {
+        if let (Some(_), Some(lowest)) = (next_query(&newest, projects.len()), lowest) {
             let reads = ranges(lowest).into_iter().map(|(after, before)| {
                 let request = self
                     .keyset_request("asc")
@@ -57,7 +57,7 @@ impl GitlabApi {
             ("pagination", "keyset"),
             ("order_by", "id"),
             ("sort", sort),
-            ("per_page", PER_PAGE),
+            ("per_page", &PER_PAGE.to_string()),
         ])
     }
 }

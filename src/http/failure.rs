@@ -44,18 +44,19 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     remote_text(&words.join(": "), REMOTE_TEXT)
 }
 
+/// The first error of a type among the causes.
 fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if let Some(found) = inner.downcast_ref() {
             return Some(found);
         }
-        // An `io::Error` hides the error it wraps from `source`.
+        // An `io::Error` passes over the error that it wraps when it is asked for its source.
         let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|wrapped| (wrapped as &dyn std::error::Error).downcast_ref()) {
-            return Some(found);
-        }
-        cause = inner.source();
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     None
 }

@@ -9,6 +9,22 @@ mod config;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod factory_api;
+#[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod gitlab_api;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod http_client;
+#[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test fails by panicking, in its helpers too"
 )]

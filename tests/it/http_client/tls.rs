@@ -1,0 +1,81 @@
+//! A private authority: refused without `ca_file`, accepted with it.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+use setpoint::http::{Client, ClientOptions, ErrorKind, Side};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/fixtures")
+        .join(name)
+}
+
+/// Serves so many connections over TLS, with the certificate of a private authority; gives the port.
+fn serve(connections: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let chain = vec![CertificateDer::from_pem_file(fixture("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().take(connections).flatten() {
+            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = Stream::new(&mut connection, &mut socket);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+            // A client that does not trust the certificate hangs up here.
+            if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+                let _ = stream.write_all(answer);
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    port
+}
+
+fn client(port: u16, ca_file: Option<PathBuf>) -> Client {
+    let mut options = ClientOptions::new(Side::Gitlab, format!("https://localhost:{port}").parse().unwrap());
+    options.ca_file = ca_file;
+    Client::new(options).unwrap()
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_when_it_is_named() {
+    let port = serve(1);
+    let client = client(port, Some(fixture("ca.pem")));
+    client.call(client.get(&["api"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_refused_and_the_way_out_named() {
+    let port = serve(1);
+    // Another authority, so that this works on a machine without any of the system's.
+    let client = client(port, Some(fixture("server.pem")));
+    let error = client.call(client.get(&["api"])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable);
+    assert!(error.message.contains("TLS"), "{}", error.message);
+    assert!(error.hint.unwrap().contains("ca_file"), "{}", error.message);
+}
+
+#[test]
+fn a_ca_file_has_to_hold_certificates() {
+    for (file, said) in [("server.key", "no certificate"), ("missing.pem", "cannot be read")] {
+        let mut options = ClientOptions::new(Side::Gitlab, "https://localhost".parse().unwrap());
+        options.ca_file = Some(fixture(file));
+        let error = Client::new(options).unwrap_err();
+        assert!(error.message.contains(said), "{}", error.message);
+    }
+}
