@@ -86,11 +86,11 @@ mod tests {
         RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, UserId,
     };
 
-    fn attested() -> Option<Attestation> {
-        Some(Attestation {
+    fn attested() -> Attestation {
+        Attestation {
             by: "ops@host".to_owned(),
             at: "2026-01-01T00:00:00Z".parse().unwrap(),
-        })
+        }
     }
 
     fn record() -> RecordedState {
@@ -99,7 +99,7 @@ mod tests {
             domain: "https://gitlab.example.com".to_owned(),
             application: ApplicationUid("abc".to_owned()),
             secret_fingerprint: Some("sha256:1".to_owned()),
-            attested: attested(),
+            attested: Some(attested()),
         });
         record.authorization = Some(RecordedAuthorization {
             user: AuthorizedUser {
@@ -108,9 +108,9 @@ mod tests {
             },
             application: ApplicationUid("abc".to_owned()),
             secret_fingerprint: Some("sha256:1".to_owned()),
-            attested: attested(),
+            attested: Some(attested()),
         });
-        for (id, attested) in [(1, attested()), (2, None)] {
+        for (id, attested) in [(1, Some(attested())), (2, None)] {
             record.repositories.insert(
                 ProjectId(id),
                 RecordedRepository {
