@@ -83,16 +83,6 @@ impl SecretRef {
         Ok(Self::secret(&text))
     }
 
-    /// Follows the reference to a secret that may not have been stored yet: a file that does not exist yields nothing.
-    pub async fn resolve_if_stored(&self) -> Result<Option<Secret>, SecretError> {
-        if let Self::File(path) = self
-            && std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-        {
-            return Ok(None);
-        }
-        self.resolve().await
-    }
-
     fn read_variable(&self, name: &str) -> Result<Option<Secret>, SecretError> {
         match std::env::var(name) {
             Ok(text) => Ok(Self::secret(&text)),
@@ -284,7 +274,6 @@ mod tests {
         assert_eq!(text(&SecretRef::Env("SETPOINT_TEST_NEVER_SET".to_owned())).await, None);
         let folder = tempfile::tempdir().unwrap();
         let missing = SecretRef::File(folder.path().join("missing"));
-        assert!(missing.resolve_if_stored().await.unwrap().is_none());
         assert!(error(&missing).await.message.ends_with("does not exist"));
     }
 

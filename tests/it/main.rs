@@ -5,6 +5,7 @@
 mod cli_help;
 #[cfg(feature = "sandbox")]
 mod common;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod config;
 #[cfg(feature = "sandbox")]
 #[expect(
