@@ -6,8 +6,7 @@ use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
-
-const STARTER: &str = include_str!("starter.toml");
+use crate::config;
 
 /// Write a commented starter configuration
 ///
@@ -23,7 +22,7 @@ impl Args {
             .write(true)
             .create_new(true)
             .open(path)
-            .and_then(|mut file| file.write_all(STARTER.as_bytes()));
+            .and_then(|mut file| file.write_all(config::starter().as_bytes()));
         match written {
             Ok(()) => {
                 if !globals.quiet {
@@ -41,14 +40,5 @@ impl Args {
             .hint("name another file with -c FILE")),
             Err(error) => Err(Failure::new(error.to_string()).context(format!("{} cannot be written", path.display()))),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_starter_is_sound() {
-        let parsed = crate::config::parse(super::STARTER, std::path::Path::new("setpoint.toml"));
-        assert!(parsed.is_ok(), "{parsed:?}");
     }
 }
