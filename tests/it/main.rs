@@ -31,6 +31,9 @@ mod http_client;
 )]
 mod sandbox_rest;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod sandbox_terraform;
+#[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
