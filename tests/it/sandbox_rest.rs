@@ -649,9 +649,10 @@ async fn a_graphql_fault_is_a_200_with_errors() {
     );
     assert!(unknown.get("data").is_none());
     assert!(api.graphql("{ currentUser { ", json!({})).await["errors"].is_array());
-    let heavy: String = (0..200)
-        .map(|number| format!("g{number}: group(fullPath: \"x\") {{ id }} "))
+    let groups: Vec<String> = (0..200)
+        .map(|number| format!("g{number}: group(fullPath: \"x\") {{ id }}"))
         .collect();
+    let heavy = groups.join(" ");
     let heavy = api.graphql(&format!("{{ {heavy} }}"), json!({})).await;
     assert!(
         heavy["errors"][0]["message"]

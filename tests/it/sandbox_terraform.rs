@@ -73,7 +73,7 @@ async fn terraform_keeps_its_state_here() {
         state.lock = Some(TerraformLock {
             id: "somebody-else".to_owned(),
             user_id: 1,
-            ..TerraformLock::default()
+            created: "2026-01-01T00:00:00Z".to_owned(),
         });
     });
     let (well, said) = run(&apply).await;
