@@ -13,12 +13,12 @@ use super::error::{Failure, Result};
 use super::exit::Exit;
 use super::globals::Globals;
 use super::interrupt::Interrupts;
-use super::keys::Keys;
-use crate::config::{self, Config, StateConfig};
-use crate::http::{Counter, Side};
+use super::keys::{Key, Keys};
+use crate::config::{self, Config, HttpStateConfig, StateConfig};
+use crate::http::{Client, ClientOptions, Counter, Credential, Side};
 use crate::model::{Command, Policy, RecordedState};
 use crate::render::{Environment, Requests, SideRequests};
-use crate::state::{self, Actor, LocalStore, StateStore};
+use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, StateStore};
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
@@ -58,7 +58,47 @@ pub(crate) async fn open_store(config: &Config, globals: &Globals) -> Result<Box
         StateConfig::Http(_) if is_sandbox(globals) => {
             Ok(Box::new(LocalStore::new(beside(&config.file, ".setpoint/state.json"))))
         }
-        StateConfig::Http(_) => Err(Failure::new("`state.url` is not available in this version")),
+        StateConfig::Http(http) => open_http_store(config, http, globals).await,
+    }
+}
+
+async fn open_http_store(config: &Config, http: &HttpStateConfig, globals: &Globals) -> Result<Box<dyn StateStore>> {
+    let credential = match (&http.username, &http.password) {
+        (Some(username), Some(reference)) => Credential::Basic {
+            username: username.clone(),
+            password: Keys::Configured.need(Key::StatePassword, reference).await?,
+        },
+        _ => Credential::None,
+    };
+    let client = Client::new(ClientOptions {
+        credential,
+        ca_file: config.gitlab.ca_file.clone(),
+        parallelism: Arc::new(Semaphore::new(globals.parallelism.get())),
+        ..ClientOptions::new(Side::Other, origin_of(&http.url))
+    })?;
+    let backend = HttpBackend {
+        url: http.url.clone(),
+        lock_url: http.lock_url.clone(),
+        unlock_url: http.unlock_url.clone(),
+        lock_method: http.lock_method.clone(),
+        unlock_method: http.unlock_method.clone(),
+        aside: beside(&config.file, ".setpoint/state.damaged.json"),
+    };
+    Ok(Box::new(HttpStore::new(client, backend)?))
+}
+
+fn origin_of(url: &url::Url) -> url::Url {
+    let mut origin = url.clone();
+    origin.set_path("/");
+    origin.set_query(None);
+    origin
+}
+
+/// The journal: beside a local record, else beside the configuration.
+pub(crate) fn journal(config: &Config) -> Journal {
+    match &config.state {
+        StateConfig::File(path) => Journal::beside(path),
+        StateConfig::Http(_) => Journal::new(beside(&config.file, ".setpoint/journal.jsonl")),
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Key {
     DroidPassword,
     DroidTotp,
     FactoryToken,
+    StatePassword,
 }
 
 impl Key {
@@ -33,6 +34,7 @@ impl Key {
             Self::DroidPassword => "user.password",
             Self::DroidTotp => "user.totp_secret",
             Self::FactoryToken => "factory.token",
+            Self::StatePassword => "state.password",
         }
     }
 
@@ -44,7 +46,7 @@ impl Key {
             Self::AdminPassword => ROOT_PASSWORD,
             Self::DroidPassword => DROID_PASSWORD,
             Self::FactoryToken => FACTORY_KEY,
-            Self::AdminTotp | Self::DroidTotp => return None,
+            Self::AdminTotp | Self::DroidTotp | Self::StatePassword => return None,
         };
         Some(Secret::new(text))
     }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
+mod chronicle;
 mod commands;
 mod context;
 #[cfg(feature = "sandbox")]
@@ -10,6 +11,7 @@ mod error;
 mod exit;
 mod globals;
 mod interrupt;
+mod journal_text;
 mod keys;
 mod logging;
 mod operator;
@@ -66,6 +68,7 @@ enum Command {
     Drift(commands::drift::Args),
     Confirm(commands::confirm::Args),
     Rotate(commands::rotate::Args),
+    Export(commands::export::Args),
     Destroy(commands::destroy::Args),
     State(commands::state::Args),
     #[cfg(feature = "sandbox")]
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Drift(args) => args.run(globals).await,
         Command::Confirm(args) => args.run(globals).await,
         Command::Rotate(args) => args.run(globals).await,
+        Command::Export(args) => args.run(globals).await,
         Command::Destroy(args) => args.run(globals).await,
         Command::State(args) => args.run(globals).await,
         #[cfg(feature = "sandbox")]

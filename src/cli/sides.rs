@@ -104,6 +104,24 @@ pub(crate) struct Writers {
 impl Writers {
     /// Adds what this plan needs to be carried out. A missing credential is found here, before the first write.
     pub(crate) async fn upgrade(mut readers: Readers, context: &Context, plan: &Plan) -> Result<Self> {
+        match Self::droid(&readers, context, plan).await {
+            Ok((password, droid)) => {
+                readers.droid = readers.droid.or(droid);
+                Ok(Self {
+                    readers,
+                    vault: Vault(context.config.secret.clone()),
+                    droid_password: password,
+                })
+            }
+            Err(failure) => {
+                readers.end().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// The droid's password where it is needed or there is one, and its session where there is a way.
+    async fn droid(readers: &Readers, context: &Context, plan: &Plan) -> Result<(Option<Secret>, Option<Droid>)> {
         let mut operations = plan.changes.iter().flat_map(|change| &change.operations);
         let needs_password = operations.any(|operation| {
             matches!(
@@ -115,15 +133,12 @@ impl Writers {
                     }
             )
         });
-        let droid_password = droid_password(context, needs_password).await?;
-        if readers.droid.is_none() {
-            readers.droid = droid(context, readers.admin.as_ref(), droid_password.as_ref()).await?;
-        }
-        Ok(Self {
-            readers,
-            vault: Vault(context.config.secret.clone()),
-            droid_password,
-        })
+        let password = droid_password(context, needs_password).await?;
+        let droid = match &readers.droid {
+            Some(_) => None,
+            None => droid(context, readers.admin.as_ref(), password.as_ref()).await?,
+        };
+        Ok((password, droid))
     }
 
     /// What the executor acts through.

@@ -53,7 +53,7 @@ pub(crate) async fn ask(question: String) -> Result<Option<String>> {
 pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
     if !can_ask() {
         return Err(
-            Failure::refused("this needs a confirmation, and there is no terminal to ask on").hint(format!(
+            Failure::new("this needs a confirmation, and there is no terminal to ask on").hint(format!(
                 "pass {flag} to go on without being asked, or run it on a terminal"
             )),
         );

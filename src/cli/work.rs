@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::chronicle::{Chronicle, word};
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::exit::Exit;
@@ -171,12 +172,14 @@ fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
 async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &Run) -> Result<Exit> {
     let View { record, observed, plan } = view;
     let adopted = planner::refresh(&context.config.desired, &observed, &record, &plan);
+    let run_id = state::random_id()?;
     let outcomes = if plan.changes.is_empty() {
         readers.end().await;
         adopt(context, &record, adopted).await?;
         Vec::new()
     } else {
         let writers = Writers::upgrade(readers, context, &plan).await?;
+        let chronicle = Chronicle::begin(context, &run_id, &plan)?;
         context.interrupts.writing_begins();
         let options = executor::Options {
             parallelism: context.globals.parallelism.get(),
@@ -185,10 +188,11 @@ async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &R
             until: None,
         };
         let observer = |event: Event| {
-            if let Event::Finished(outcome) = event
-                && !context.globals.quiet
-            {
-                term::err(&render::progress(&outcome));
+            if let Event::Finished(outcome) = event {
+                chronicle.outcome(&outcome);
+                if !context.globals.quiet {
+                    term::err(&render::progress(&outcome));
+                }
             }
         };
         let person = Person::at_the_terminal(context);
@@ -200,10 +204,11 @@ async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &R
         let effects = writers.effects(operator);
         let outcomes = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
         writers.end().await;
+        let summary = OutcomeSummary::of(&outcomes);
+        chronicle.end(summary, exit_of(summary));
         outcomes
     };
-    let complete = OutcomeSummary::of(&outcomes).is_complete();
-    let report = render::apply_report(state::random_id()?, outcomes);
+    let report = render::apply_report(run_id, outcomes);
     match context.globals.format {
         Format::Human => {
             let left = checklist(context, &plan, &report).await;
@@ -211,7 +216,11 @@ async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &R
         }
         Format::Json => term::out(&render::to_json(&report))?,
     }
-    Ok(if complete { Exit::Done } else { Exit::Left })
+    Ok(exit_of(report.summary))
+}
+
+fn exit_of(summary: OutcomeSummary) -> Exit {
+    if summary.is_complete() { Exit::Done } else { Exit::Left }
 }
 
 /// Writes down what is as declared already, so that a later change of it shows as drift.
@@ -339,14 +348,4 @@ fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &At
     let fingerprint = application.and_then(|application| application.secret_fingerprint.clone());
     let droid = record.user.as_ref().map(|user| user.id);
     executor::attest(record, step, attestation, uid.as_ref(), fingerprint, droid)
-}
-
-fn word(command: Command) -> &'static str {
-    match command {
-        Command::Plan => "plan",
-        Command::Drift => "drift",
-        Command::Apply => "apply",
-        Command::Rotate => "rotate",
-        Command::Destroy => "destroy",
-    }
 }

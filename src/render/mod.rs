@@ -17,4 +17,4 @@ pub use human::{drift, plan};
 pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, to_json};
 pub use record::record;
 pub use report::{Requests, SideRequests, progress, report};
-pub use words::{reason_in_words, status_in_words};
+pub use words::{participle, reason_in_words, status_in_words};

@@ -46,7 +46,7 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
     let left: Vec<&ChangeOutcome> = report
         .outcomes
         .iter()
-        .filter(|outcome| outcome.outcome != Outcome::Done)
+        .filter(|outcome| outcome.outcome != Outcome::Done && !has_card(plan, outcome))
         .collect();
     for (kind, title) in [
         (Outcome::Failed, "Failed:"),
@@ -71,8 +71,20 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
             }
         }
     }
-    let _ = write!(out, "\n{}\n{}\n", sum(report), paint(DIM, &requests_line(requests)));
+    if !report.outcomes.is_empty() {
+        let _ = write!(out, "\n{}", sum(report));
+    }
+    let _ = write!(out, "\n{}\n", paint(DIM, &requests_line(requests)));
     out
+}
+
+/// Whether a card says already what is left.
+fn has_card(plan: &Plan, outcome: &ChangeOutcome) -> bool {
+    outcome.outcome == Outcome::Operator
+        && plan
+            .changes
+            .iter()
+            .any(|change| change.address == outcome.address && !change.steps.is_empty())
 }
 
 /// What went wrong, or what a change waits for, with the notes of the plan where the outcome says nothing itself.

@@ -39,7 +39,7 @@ pub fn status_in_words(status: Status) -> &'static str {
 }
 
 /// What happens to a resource, as a participle.
-pub(super) fn participle(address: &Address, actions: Actions) -> &'static str {
+pub fn participle(address: &Address, actions: Actions) -> &'static str {
     match (address, actions) {
         (Address::Repository(_), Actions::Create) => "enabled",
         (Address::Repository(_), Actions::Delete) => "disabled",

@@ -2,6 +2,8 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+mod cli_apply;
+#[cfg(feature = "sandbox")]
 mod cli_help;
 #[cfg(feature = "sandbox")]
 mod common;

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod confirm;
 pub(crate) mod destroy;
 pub(crate) mod drift;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod plan;

@@ -6,7 +6,8 @@ use crate::cli::context;
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::term;
+use crate::cli::{journal_text, term};
+use crate::config::Config;
 use crate::render;
 use crate::state::{StateStore, check_world};
 
@@ -23,6 +24,8 @@ enum State {
     Show,
     /// Release a lock that was left behind
     Unlock(Unlock),
+    /// Show what was written to either side, by whom and when
+    Journal,
 }
 
 /// Shows who holds the lock and releases it after a `yes`. Only do this when that run is certainly gone.
@@ -44,6 +47,7 @@ impl Args {
         match self.command {
             State::Show => show(&globals, store.as_ref()).await,
             State::Unlock(unlock) => unlock.run(store.as_ref()).await,
+            State::Journal => journal(&globals, &config),
         }
     }
 }
@@ -66,6 +70,27 @@ async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
             "record": record,
             "lock": holder,
         })))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
+    let journal = context::journal(config);
+    let contents = journal.read()?;
+    match globals.format {
+        Format::Human => term::out(&journal_text::journal(&contents.entries))?,
+        Format::Json => term::out(&render::to_json(&json!({
+            "format_version": render::FORMAT_VERSION,
+            "entries": contents.entries,
+        })))?,
+    }
+    if !contents.unreadable.is_empty() {
+        let lines: Vec<String> = contents.unreadable.iter().map(ToString::to_string).collect();
+        term::err(&format!(
+            "{}: these lines are no entries: {}\n",
+            journal.path().display(),
+            lines.join(", ")
+        ));
     }
     Ok(Exit::Done)
 }

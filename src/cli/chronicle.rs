@@ -1,0 +1,80 @@
+//! A run in the journal: who began it, what became of each change, how it ended. It has to be possible to write its
+//! first line before anything is changed; later lines that cannot be written are only logged, for the record in the
+//! state store is what the next run goes by.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::context::{self, Context};
+use super::error::Result;
+use super::exit::Exit;
+use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
+use crate::state::{Journal, JournalEntry, JournalEvent};
+
+/// A run that is being written down.
+pub(crate) struct Chronicle {
+    journal: Journal,
+    run_id: String,
+}
+
+impl Chronicle {
+    /// Writes down that a plan is about to be carried out.
+    pub(crate) fn begin(context: &Context, run_id: &str, plan: &Plan) -> Result<Self> {
+        let chronicle = Self {
+            journal: context::journal(&context.config),
+            run_id: run_id.to_owned(),
+        };
+        chronicle.journal.append(&chronicle.entry(JournalEvent::Started {
+            who: context.actor.clone(),
+            command: word(plan.command).to_owned(),
+            plan_digest: digest(plan),
+            window: None,
+            reason: None,
+        }))?;
+        Ok(chronicle)
+    }
+
+    /// A change ended.
+    pub(crate) fn outcome(&self, outcome: &ChangeOutcome) {
+        self.append(JournalEvent::from(outcome));
+    }
+
+    /// The run ended.
+    pub(crate) fn end(&self, summary: OutcomeSummary, exit: Exit) {
+        self.append(JournalEvent::Finished {
+            summary,
+            exit_code: exit.code(),
+        });
+    }
+
+    fn append(&self, event: JournalEvent) {
+        if let Err(error) = self.journal.append(&self.entry(event)) {
+            tracing::warn!(%error, "the journal cannot be written");
+        }
+    }
+
+    fn entry(&self, event: JournalEvent) -> JournalEntry {
+        JournalEntry {
+            at: Timestamp::now(),
+            run_id: self.run_id.clone(),
+            event,
+        }
+    }
+}
+
+/// What people call a command.
+pub(crate) fn word(command: Command) -> &'static str {
+    match command {
+        Command::Plan => "plan",
+        Command::Drift => "drift",
+        Command::Apply => "apply",
+        Command::Rotate => "rotate",
+        Command::Destroy => "destroy",
+    }
+}
+
+/// Digest of the plan as it is shown.
+fn digest(plan: &Plan) -> String {
+    let text = serde_json::to_vec(plan).unwrap_or_default();
+    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text)))
+}

@@ -1,0 +1,66 @@
+//! The journal for people: a line to an event, runs apart.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+
+use crate::model::Outcome;
+use crate::render::participle;
+use crate::render::text::sanitize;
+use crate::state::{JournalEntry, JournalEvent};
+
+/// The entries, oldest first.
+pub(crate) fn journal(entries: &[JournalEntry]) -> String {
+    if entries.is_empty() {
+        return "The journal is empty: nothing was ever written.\n".to_owned();
+    }
+    let mut out = String::new();
+    for entry in entries {
+        let at = entry.at.strftime("%Y-%m-%d %H:%M:%SZ");
+        match &entry.event {
+            JournalEvent::Started {
+                who,
+                command,
+                plan_digest: _,
+                window,
+                reason,
+            } => {
+                if !out.is_empty() {
+                    out.push('\n');
+                }
+                let head = format!("{at} {command} by {}", sanitize(&who.who()));
+                let bold = Style::new().bold();
+                let _ = writeln!(out, "{bold}{head}{bold:#}");
+                let _ = writeln!(out, "  run {}", sanitize(&entry.run_id));
+                if let Some(window) = window {
+                    let _ = writeln!(out, "  window: {}", sanitize(window));
+                }
+                if let Some(reason) = reason {
+                    let _ = writeln!(out, "  outside of a window: {}", sanitize(reason));
+                }
+            }
+            JournalEvent::Outcome {
+                address,
+                actions,
+                outcome,
+                error,
+            } => {
+                let what = match outcome {
+                    Outcome::Done => participle(address, *actions),
+                    Outcome::Failed => "failed",
+                    Outcome::Skipped => "skipped",
+                    Outcome::Operator => "left to an operator",
+                    Outcome::Blocked => "blocked",
+                };
+                let why = error
+                    .as_ref()
+                    .map_or_else(String::new, |why| format!(": {}", sanitize(why)));
+                let _ = writeln!(out, "  {}: {what}{why}", sanitize(&address.to_string()));
+            }
+            JournalEvent::Finished { summary, exit_code } => {
+                let _ = writeln!(out, "  {at} ended with exit code {exit_code}: {} done", summary.done);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,303 @@
+//! The main job through the real binary: plan, apply, nothing left to do, drift, and the way back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use setpoint::state::{Actor, LocalStore, LockInfo, StateStore as _};
+
+use crate::common::{Fixture, Ran, run, setpoint};
+
+/// The configuration with an administrator's web session: everything can be done without a person.
+async fn complete() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.edit_config(
+        "[factory]\n",
+        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n\n[factory]\n",
+    );
+    fixture
+}
+
+async fn applied() -> Fixture {
+    let fixture = complete().await;
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    fixture
+}
+
+fn short_lines(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_plan_says_everything_and_writes_nothing() {
+    let fixture = complete().await;
+    let ran = fixture.run(&["plan"]).await.expect(0);
+    assert_eq!(ran.stderr, "");
+    short_lines(&ran.stdout);
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
+    assert_eq!(fixture.api_writes(), 0);
+    assert!(!fixture.path(".setpoint").exists());
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(2);
+}
+
+#[tokio::test]
+async fn one_apply_is_enough() {
+    let fixture = complete().await;
+    let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    short_lines(&ran.stdout);
+    let report = ran.stdout.split("unchanged.\n").last().unwrap_or_default();
+    insta::assert_snapshot!("apply_report", fixture.redact(report));
+    let mut progress: Vec<&str> = ran.stderr.lines().collect();
+    progress.sort_unstable();
+    insta::assert_snapshot!("apply_progress", progress.join("\n"));
+
+    let writes = fixture.api_writes();
+    let plan = fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    insta::assert_snapshot!("plan_without_changes", plan.stdout);
+    fixture.run(&["drift"]).await.expect(0);
+    let again = fixture.run(&["apply"]).await.expect(0);
+    insta::assert_snapshot!("apply_without_changes", again.stdout);
+    assert_eq!(fixture.api_writes(), writes, "a second apply makes no write");
+
+    fixture.sandbox.with_world(|world| {
+        let droid = world.users.iter().filter(|user| user.username == "factory-droid");
+        assert_eq!(droid.count(), 1);
+        let ours: Vec<_> = world
+            .applications
+            .iter()
+            .filter(|application| application.name == "Factory Integration")
+            .collect();
+        assert_eq!(ours.len(), 1);
+        assert!(ours[0].trusted);
+    });
+}
+
+#[tokio::test]
+async fn drift_is_that_difference_and_no_other() {
+    let fixture = applied().await;
+    fixture.sandbox.with_world(|world| {
+        let droid = world.users.iter_mut().find(|user| user.username == "factory-droid");
+        droid.unwrap().name = "Mallory \u{1b}[2K".to_owned();
+    });
+    let ran = fixture.run(&["drift"]).await.expect(2);
+    assert!(!ran.stdout.contains('\u{1b}'));
+    insta::assert_snapshot!(ran.stdout);
+    let json = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
+    assert_eq!(json["command"], "drift");
+    assert_eq!(json["changes"][0]["address"], "gitlab.user");
+    assert_eq!(json["changes"][0]["origin"], "drift");
+    assert_eq!(json["changes"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn what_waits_to_be_applied_is_no_drift() {
+    let fixture = applied().await;
+    fixture.edit_config("\"Factory Droid\"", "\"Factory Worker\"");
+    let ran = fixture.run(&["drift"]).await.expect(0);
+    insta::assert_snapshot!(ran.stdout);
+    fixture.run(&["drift", "--fail-on-pending"]).await.expect(2);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(2);
+}
+
+#[tokio::test]
+async fn json_is_as_specified() {
+    let fixture = complete().await;
+    let plan = fixture.run(&["plan", "--format", "json"]).await.expect(0).json();
+    for key in [
+        "format_version",
+        "setpoint_version",
+        "created_at",
+        "command",
+        "config_digest",
+        "gitlab_url",
+        "factory_url",
+        "changes",
+        "unchanged",
+        "warnings",
+        "summary",
+    ] {
+        assert!(plan.get(key).is_some(), "{key}");
+    }
+    assert_eq!(plan["format_version"], "1.0");
+    assert_eq!(plan["changes"][0]["address"], "gitlab.application");
+    assert_eq!(plan["changes"][0]["actions"], serde_json::json!(["create"]));
+    let ran = fixture
+        .run(&["apply", "--auto-approve", "--format", "json"])
+        .await
+        .expect(0);
+    let report = ran.json();
+    assert_eq!(report["summary"]["done"], plan["summary"]["create"]);
+    assert_eq!(report["outcomes"][0]["outcome"], "done");
+    assert!(report["run_id"].is_string());
+    assert!(ran.stderr.contains("Plan: "), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn without_an_admin_session_trusted_is_left_to_a_person() {
+    let fixture = Fixture::new().await;
+    let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
+    let report = ran.stdout.split("unchanged.").last().unwrap_or_default();
+    insta::assert_snapshot!(fixture.redact(report));
+    fixture
+        .run(&["confirm", "factory.connection", "--auto-approve"])
+        .await
+        .expect(1);
+    fixture.run(&["confirm", "gitlab.application"]).await.expect(1);
+    fixture
+        .run(&["confirm", "gitlab.application", "--auto-approve"])
+        .await
+        .expect(0);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn assisted_leaves_a_checklist_and_takes_attestations() {
+    let fixture = complete().await;
+    fixture.edit_config("driver = \"api\"", "driver = \"assisted\"");
+    let refused = fixture.run(&["apply", "--auto-approve"]).await.expect(4);
+    assert!(refused.stderr.contains("application.secret.save"), "{}", refused.stderr);
+    assert_eq!(fixture.api_writes(), 0);
+
+    fixture.edit_config(
+        "[user]\n",
+        "[application.secret]\nsave = { file = \"application.secret\" }\nload = { file = \"application.secret\" }\n\n[user]\n",
+    );
+    let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
+    let checklist = ran.stdout.split("unchanged.").last().unwrap_or_default();
+    insta::assert_snapshot!(fixture.redact(checklist));
+    let secret = std::fs::read_to_string(fixture.path("application.secret")).unwrap();
+    assert!(!ran.all().contains(secret.trim()));
+
+    let confirmed = fixture.run(&["confirm", "--all", "--auto-approve"]).await.expect(0);
+    assert!(confirmed.stdout.contains("attested by tester@"), "{}", confirmed.stdout);
+    let plan = fixture.run(&["plan", "--detailed-exitcode"]).await;
+    assert!(plan.stdout.contains("attested on "), "{}", plan.all());
+}
+
+#[tokio::test]
+async fn a_prompt_without_a_terminal_is_an_error_that_names_the_flag() {
+    let fixture = complete().await;
+    let ran = fixture.run(&["apply"]).await.expect(1);
+    insta::assert_snapshot!(ran.stderr);
+    assert_eq!(fixture.api_writes(), 0);
+}
+
+#[tokio::test]
+async fn who_finds_the_lock_taken_is_told_by_whom() {
+    let fixture = complete().await;
+    let store = LocalStore::new(fixture.path(".setpoint/state.json"));
+    let actor = Actor {
+        user: "ada".to_owned(),
+        host: "build.example.com".to_owned(),
+        job_url: None,
+    };
+    let info = LockInfo::new("apply", &actor, Timestamp::UNIX_EPOCH).unwrap();
+    store.lock(&info, Duration::ZERO).await.unwrap();
+    let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(4);
+    assert!(ran.stderr.contains("ada@build.example.com"), "{}", ran.stderr);
+    let shown = fixture.run(&["state", "show"]).await.expect(0);
+    assert!(shown.stdout.contains("ada@build.example.com"), "{}", shown.stdout);
+    store.unlock(&info.id).await.unwrap();
+    fixture.run(&["plan"]).await.expect(0);
+    let unlock = fixture.run(&["state", "unlock"]).await.expect(0);
+    assert_eq!(unlock.stdout, "Nobody holds the lock.\n");
+}
+
+#[tokio::test]
+async fn the_journal_tells_who_did_what() {
+    let fixture = applied().await;
+    let journal = fixture
+        .run(&["state", "journal", "--format", "json"])
+        .await
+        .expect(0)
+        .json();
+    let entries = journal["entries"].as_array().unwrap();
+    assert_eq!(entries[0]["event"], "started");
+    assert_eq!(entries[0]["command"], "apply");
+    assert_eq!(entries.last().unwrap()["exit_code"], 0);
+    let shown = fixture.run(&["state", "journal"]).await.expect(0);
+    assert!(shown.stdout.contains("apply by tester@"), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn rotate_gives_factory_a_new_secret() {
+    let fixture = applied().await;
+    let secret = |fixture: &Fixture| {
+        fixture.sandbox.with_world(|world| {
+            world
+                .applications
+                .iter()
+                .map(|a| a.secret_digest.clone())
+                .collect::<Vec<_>>()
+        })
+    };
+    let before = secret(&fixture);
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(0);
+    assert_ne!(secret(&fixture), before);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn destroy_takes_it_down_once() {
+    let fixture = applied().await;
+    let ran = fixture.run(&["destroy", "--auto-approve"]).await.expect(0);
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
+    let writes = fixture.api_writes();
+    fixture.run(&["destroy", "--auto-approve"]).await.expect(0);
+    assert_eq!(fixture.api_writes(), writes);
+    fixture.sandbox.with_world(|world| {
+        assert!(world.applications.iter().all(|a| a.name != "Factory Integration"));
+        assert!(world.users.iter().any(|user| user.username == "factory-droid"));
+    });
+}
+
+#[tokio::test]
+async fn what_is_exported_has_an_empty_plan() {
+    let fixture = applied().await;
+    let ran = fixture.run(&["export"]).await.expect(0);
+    fixture.write_config(&ran.stdout);
+    fixture.run(&["validate"]).await.expect(0);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    std::fs::remove_dir_all(fixture.path(".setpoint")).unwrap();
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn a_missing_credential_is_found_before_the_first_write() {
+    let fixture = complete().await;
+    let without = |name: &str, arguments: &[&str]| {
+        let mut command = fixture.command(arguments);
+        command.env_remove(name);
+        run(command)
+    };
+    let ran = without("GITLAB_TOKEN", &["plan"]).await.expect(1);
+    insta::assert_snapshot!(ran.stderr);
+    let ran = without("FACTORY_DROID_PASSWORD", &["apply", "--auto-approve"])
+        .await
+        .expect(1);
+    assert!(ran.stderr.contains("FACTORY_DROID_PASSWORD"), "{}", ran.stderr);
+    without("FACTORY_DROID_PASSWORD", &["plan"]).await.expect(0);
+    assert_eq!(fixture.api_writes(), 0);
+}
+
+#[tokio::test]
+async fn the_quickstart_works_as_the_readme_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart.toml");
+    std::fs::copy(example, folder.path().join("quickstart.toml")).unwrap();
+    let go = |arguments: &[&str]| {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["-c", "quickstart.toml"]).collect();
+        run(setpoint(folder.path(), &arguments))
+    };
+    let ran: Ran = go(&["apply", "--sandbox", "--auto-approve"]).await.expect(0);
+    assert!(ran.stdout.contains("Apply complete: "), "{}", ran.stdout);
+    go(&["plan", "--sandbox", "--detailed-exitcode"]).await.expect(0);
+    go(&["drift", "--sandbox"]).await.expect(0);
+
+    // The record of the sandbox is of no use for real sides.
+    let mut real = setpoint(folder.path(), &["plan", "-c", "quickstart.toml"]);
+    real.env("GITLAB_TOKEN", "x").env("FACTORY_API_KEY", "x");
+    let ran = run(real).await.expect(1);
+    assert!(ran.stderr.contains("--sandbox"), "{}", ran.stderr);
+}
