@@ -18,13 +18,17 @@ pub(crate) struct Globals {
     /// [default: .setpoint/sandbox.json]
     #[cfg(feature = "sandbox")]
     #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(
+        clippy::option_option,
+        reason = "not given, given, and given with a file are three things"
+    )]
     pub(crate) sandbox: Option<Option<PathBuf>>,
 
     /// Form of what goes to standard output
     #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = Format::Human)]
     pub(crate) format: Format,
 
-    /// When to use colours; NO_COLOR is honoured
+    /// When to use colours; `NO_COLOR` is honoured
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub(crate) color: Color,
 

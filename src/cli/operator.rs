@@ -41,11 +41,7 @@ impl<'a> Person<'a> {
                 }
                 (Some("s" | "skip"), _) => return Answer::Skipped,
                 (Some("q" | "quit") | None, _) => return Answer::Quit,
-                (Some("r" | "reveal"), Some(secret)) => {
-                    if !self.reveal(secret).await {
-                        return Answer::Quit;
-                    }
-                }
+                (Some("r" | "reveal"), Some(secret)) if !self.reveal(secret).await => return Answer::Quit,
                 _ => {}
             }
         }
@@ -73,10 +69,10 @@ impl Operator for Person<'_> {
         if self.context.interrupts.stop().requested() == Some(StopReason::Interrupted) {
             return Answer::Quit;
         }
-        let place = match (card.secret_saved, card.secret) {
-            (true, _) => saved_place(self.context),
-            (false, Some(_)) => SecretPlace::OnRequest,
-            (false, None) => saved_place(self.context),
+        let place = if card.secret.is_some() && !card.secret_saved {
+            SecretPlace::OnRequest
+        } else {
+            saved_place(self.context)
         };
         let facts = facts(self.context, place);
         let file = listed_in(self.context, &card.steps);

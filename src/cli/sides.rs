@@ -30,7 +30,7 @@ pub(crate) struct Readers {
 
 enum Factory {
     Api(FactoryApi),
-    Assisted(AssistedFactory),
+    Assisted(Box<AssistedFactory>),
 }
 
 impl Readers {
@@ -49,7 +49,7 @@ impl Readers {
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
                 let droid = droid(context, admin.as_ref(), password.as_ref()).await?;
-                (Factory::Assisted(AssistedFactory::new(record.clone())), droid)
+                (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), droid)
             }
         };
         Ok(Self {
@@ -75,7 +75,7 @@ impl Readers {
     fn factory_read(&self) -> &dyn FactoryRead {
         match &self.factory {
             Factory::Api(api) => api,
-            Factory::Assisted(assisted) => assisted,
+            Factory::Assisted(assisted) => assisted.as_ref(),
         }
     }
 

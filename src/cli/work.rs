@@ -16,8 +16,8 @@ use super::term::{self, Progress};
 use crate::config::Driver;
 use crate::executor::{self, Event, NobodyThere, Operator};
 use crate::model::{
-    Address, ApplicationUid, ApplyReport, Attestation, Command, Observed, Operation, OperatorStep, Outcome,
-    OutcomeSummary, Plan, Policy, RecordedState,
+    Address, ApplicationRef, ApplicationUid, ApplyReport, Attestation, Command, Observed, Operation, OperatorStep,
+    Outcome, OutcomeSummary, Plan, Policy, RecordedApplication, RecordedState,
 };
 use crate::state::{self, LockInfo};
 use crate::{observe, planner, render};
@@ -89,7 +89,7 @@ pub(crate) struct Run {
 
 /// Plans and carries out, under the lock.
 pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Exit> {
-    locked(context, word(policy.command), async {
+    let work = async {
         let (view, readers) = look_and_stay(context, &policy).await?;
         match prepare(context, &view, run).await {
             Ok(()) => carry_out_plan(context, view, readers, run).await,
@@ -98,8 +98,8 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
                 Err(failure)
             }
         }
-    })
-    .await
+    };
+    locked(context, word(policy.command), Box::pin(work)).await
 }
 
 /// Holds the state lock while something is done.
@@ -251,23 +251,43 @@ async fn checklist(context: &Context, plan: &Plan, report: &ApplyReport) -> Stri
             .iter()
             .any(|outcome| &outcome.address == address && outcome.outcome == Outcome::Operator)
     };
-    let steps: Vec<(&Address, &OperatorStep)> = plan
-        .changes
-        .iter()
-        .filter(|change| left(&change.address))
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-        .collect();
-    if steps.is_empty() {
+    let changes: Vec<_> = plan.changes.iter().filter(|change| left(&change.address)).collect();
+    if changes.iter().all(|change| change.steps.is_empty()) {
         return String::new();
     }
     let record = context.store.read().await.ok().flatten();
-    let application = record
-        .and_then(|record| record.application)
-        .map(|application| application.uid);
+    let application = record.and_then(|record| record.application);
+    let steps: Vec<(&Address, OperatorStep)> = changes
+        .iter()
+        .flat_map(|change| {
+            let now = |step: &OperatorStep| with_application(step, application.as_ref());
+            change.steps.iter().map(move |step| (&change.address, now(step)))
+        })
+        .collect();
+    let steps: Vec<_> = steps.iter().map(|(address, step)| (*address, step)).collect();
     format!(
-        "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that it is done:\n{}",
-        checked(context, &steps, application.as_ref())
+        "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}",
+        checked(
+            context,
+            &steps,
+            application.as_ref().map(|application| &application.uid)
+        )
     )
+}
+
+/// A step about the application that the plan was to create, now that it has its ids.
+fn with_application(step: &OperatorStep, created: Option<&RecordedApplication>) -> OperatorStep {
+    let mut step = step.clone();
+    if let OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } = &mut step
+        && *application == ApplicationRef::Planned
+        && let Some(RecordedApplication { id, uid, .. }) = created
+    {
+        *application = ApplicationRef::Existing {
+            id: *id,
+            uid: uid.clone(),
+        };
+    }
+    step
 }
 
 fn checked(context: &Context, steps: &[(&Address, &OperatorStep)], application: Option<&ApplicationUid>) -> String {
@@ -288,7 +308,7 @@ pub(crate) async fn attest(
     auto_approve: bool,
     choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
 ) -> Result<Exit> {
-    locked(context, "confirm", async {
+    let work = async {
         let View { record, observed, plan } = look(context, &policy).await?;
         let chosen = choose(&plan)?;
         if chosen.is_empty() {
@@ -338,8 +358,8 @@ pub(crate) async fn attest(
             render::text::sanitize(&attestation.by)
         ))?;
         Ok(Exit::Done)
-    })
-    .await
+    };
+    locked(context, "confirm", Box::pin(work)).await
 }
 
 fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {

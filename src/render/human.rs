@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::attributes;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
-use super::words::{finding, headline, status_in_words};
-use crate::model::{Actions, Address, Attested, Change, Origin, Plan};
+use super::words::{farewell, finding, headline, status_in_words};
+use crate::model::{Actions, Address, Attested, Change, Command, Origin, Plan};
 
 const WIDTH: usize = 80;
 
@@ -23,11 +23,18 @@ pub fn plan(plan: &Plan) -> String {
     } else {
         out.push_str("Setpoint plans these changes:\n");
         legend(&mut out, &plan.changes);
-        blocks(&mut out, &plan.changes, headline);
+        let remark = if plan.command == Command::Destroy {
+            farewell
+        } else {
+            headline
+        };
+        blocks(&mut out, &plan.changes, remark);
     }
     attested(&mut out, &plan.attested);
     warnings(&mut out, plan);
-    refusals(&mut out, plan);
+    if plan.command == Command::Plan {
+        refusals(&mut out, plan);
+    }
     if !plan.changes.is_empty() {
         let _ = write!(out, "\n{}\n", summary_line(plan));
     }
@@ -89,7 +96,9 @@ fn summary_line(plan: &Plan) -> String {
             parts.push(format!("{number} {word}"));
         }
     }
-    parts.push(format!("{} unchanged", s.unchanged));
+    if s.unchanged > 0 {
+        parts.push(format!("{} unchanged", s.unchanged));
+    }
     let mut line = format!("{} {}.", paint(BOLD, "Plan:"), parts.join(", "));
     if s.operator > 0 {
         let _ = write!(line, " {} for an operator.", s.operator);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::participle;
-use crate::model::{ApplyReport, ChangeOutcome, Outcome, Plan};
+use crate::model::{ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 
 /// How many requests a run took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
         }
     }
     if !report.outcomes.is_empty() {
-        let _ = write!(out, "\n{}", sum(report));
+        let _ = write!(out, "\n{}", sum(plan.command, report));
     }
     let _ = write!(out, "\n{}\n", paint(DIM, &requests_line(requests)));
     out
@@ -95,12 +95,17 @@ fn why(plan: &Plan, outcome: &ChangeOutcome) -> Option<String> {
     })
 }
 
-fn sum(report: &ApplyReport) -> String {
+fn sum(command: Command, report: &ApplyReport) -> String {
     let s = report.summary;
+    let what = match command {
+        Command::Rotate => "Rotation",
+        Command::Destroy => "Destroy",
+        Command::Plan | Command::Drift | Command::Apply => "Apply",
+    };
     if s.is_complete() {
         return format!(
             "{} {} done.",
-            paint(CREATE.bold(), "Apply complete:"),
+            paint(CREATE.bold(), &format!("{what} complete:")),
             count(s.done, "change", "changes")
         );
     }
@@ -115,7 +120,11 @@ fn sum(report: &ApplyReport) -> String {
             parts.push(format!("{number} {word}"));
         }
     }
-    format!("{} {}.", paint(ATTENTION, "Apply incomplete:"), parts.join(", "))
+    format!(
+        "{} {}.",
+        paint(ATTENTION, &format!("{what} incomplete:")),
+        parts.join(", ")
+    )
 }
 
 fn requests_line(requests: Requests) -> String {

@@ -72,6 +72,14 @@ pub(super) fn headline(change: &Change) -> String {
     }
 }
 
+/// The remark above a change of `destroy`: everything goes because it was asked for, not because it is unlisted.
+pub(super) fn farewell(change: &Change) -> String {
+    match change.status {
+        Status::Ready => format!("will be {}", participle(&change.address, change.actions)),
+        Status::Operator | Status::Blocked => headline(change),
+    }
+}
+
 /// The remark above a finding of `drift`, where nothing is going to happen.
 pub(super) fn finding(change: &Change) -> String {
     let state = match (&change.address, change.actions) {
@@ -97,7 +105,9 @@ pub(super) fn finding(change: &Change) -> String {
 fn speaking_reason(change: &Change) -> Option<&'static str> {
     let says_nothing_new = matches!(
         (change.reason, change.actions),
-        (Reason::Absent, Actions::Create | Actions::Delete) | (Reason::Differs, Actions::Update | Actions::Delete)
+        (Reason::Absent | Reason::NotConnected, Actions::Create)
+            | (Reason::Absent, Actions::Delete)
+            | (Reason::Differs, Actions::Update | Actions::Delete)
     );
     (change.status == Status::Blocked || !says_nothing_new).then(|| reason_in_words(change.reason))
 }

@@ -46,7 +46,7 @@ async fn one_apply_is_enough() {
     let fixture = complete().await;
     let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(0);
     short_lines(&ran.stdout);
-    let report = ran.stdout.split("unchanged.\n").last().unwrap_or_default();
+    let report = ran.stdout.split("\nPlan: ").last().unwrap_or_default();
     insta::assert_snapshot!("apply_report", fixture.redact(report));
     let mut progress: Vec<&str> = ran.stderr.lines().collect();
     progress.sort_unstable();
@@ -137,7 +137,7 @@ async fn json_is_as_specified() {
 async fn without_an_admin_session_trusted_is_left_to_a_person() {
     let fixture = Fixture::new().await;
     let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
-    let report = ran.stdout.split("unchanged.").last().unwrap_or_default();
+    let report = ran.stdout.split("\nPlan: ").last().unwrap_or_default();
     insta::assert_snapshot!(fixture.redact(report));
     fixture
         .run(&["confirm", "factory.connection", "--auto-approve"])
@@ -164,7 +164,7 @@ async fn assisted_leaves_a_checklist_and_takes_attestations() {
         "[application.secret]\nsave = { file = \"application.secret\" }\nload = { file = \"application.secret\" }\n\n[user]\n",
     );
     let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
-    let checklist = ran.stdout.split("unchanged.").last().unwrap_or_default();
+    let checklist = ran.stdout.split("\nPlan: ").last().unwrap_or_default();
     insta::assert_snapshot!(fixture.redact(checklist));
     let secret = std::fs::read_to_string(fixture.path("application.secret")).unwrap();
     assert!(!ran.all().contains(secret.trim()));
