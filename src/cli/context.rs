@@ -172,6 +172,7 @@ impl Context {
             admin_session: self.config.gitlab.admin_session.is_some(),
             sign_in: self.config.droid.sign_in,
             can_load_secret: self.config.secret.load.is_some(),
+            saves_secret: self.config.secret.save.is_some(),
             allow_replace: self.config.replace_application,
             guards: self.config.guards,
             ..Policy::new(command)
