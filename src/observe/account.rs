@@ -34,15 +34,17 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
             }
         },
         async {
-            match sets_username {
-                true => gitlab.namespace_holder(username).await,
-                false => Ok(None),
+            if sets_username {
+                gitlab.namespace_holder(username).await
+            } else {
+                Ok(None)
             }
         },
         async {
-            match sets_email {
-                true => gitlab.user_with_email(email).await,
-                false => Ok(None),
+            if sets_email {
+                gitlab.user_with_email(email).await
+            } else {
+                Ok(None)
             }
         },
     )?;

@@ -13,7 +13,7 @@ use super::{LoadedSecret, Sources};
 /// What GitLab shows of applications.
 #[derive(Debug)]
 pub(super) struct Applications {
-    pub(super) applications: Vec<ObservedApplication>,
+    pub(super) all: Vec<ObservedApplication>,
     pub(super) secret: SecretCheck,
     pub(super) supported_scopes: Known<BTreeSet<String>>,
 }
@@ -49,7 +49,7 @@ pub(super) async fn read(
         Known::Unknown
     };
     Ok(Applications {
-        applications,
+        all: applications,
         secret,
         supported_scopes,
     })

@@ -11,6 +11,8 @@ mod properties;
 mod repositories;
 #[cfg(test)]
 pub(crate) mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,7 +100,7 @@ pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &Record
             version,
             own_user: own_user.id,
             supported_scopes: application.supported_scopes,
-            applications: application.applications,
+            applications: application.all,
             user: account.user,
             username_holder: account.username_holder,
             email_holder: account.email_holder,

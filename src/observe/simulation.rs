@@ -42,6 +42,7 @@ pub(crate) struct Integration {
 
 /// Both sides, the place where the secret is kept, and the state record.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a test")]
 pub(crate) struct Sim {
     pub(crate) groups: BTreeMap<FullPath, GroupId>,
     pub(crate) projects: BTreeMap<ProjectId, ObservedProject>,

@@ -170,10 +170,10 @@ fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
     };
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, world.recorded.application.as_ref().map(|_| &()));
-    if let Some(recorded) = &world.recorded.application {
-        if file_moved(desired, recorded) {
-            origins.add(Origin::Pending);
-        }
+    if let Some(recorded) = &world.recorded.application
+        && file_moved(desired, recorded)
+    {
+        origins.add(Origin::Pending);
     }
     let mut created = change(
         Address::Application,

@@ -140,12 +140,12 @@ fn declared(
         Some(Resolution::Found(source)) => *source,
         Some(Resolution::Moved { id: _, to }) => {
             let note = format!("`{path}` is `{to}` now; declare that path in user.memberships");
-            draft.push(unreachable(world, address, role, Reason::Moved, note));
+            draft.push(unreachable(world, &address, role, Reason::Moved, note));
             return;
         }
         Some(Resolution::NotFound) | None => {
             let note = format!("no group or project has the path `{path}`, or gitlab.token cannot see it");
-            draft.push(unreachable(world, address, role, Reason::NotFound, note));
+            draft.push(unreachable(world, &address, role, Reason::NotFound, note));
             return;
         }
     };
@@ -217,7 +217,7 @@ fn declared(
     draft.push(planned);
 }
 
-fn unreachable(world: &World<'_>, address: Address, role: Role, reason: Reason, note: String) -> Change {
+fn unreachable(world: &World<'_>, address: &Address, role: Role, reason: Reason, note: String) -> Change {
     let recorded = address.path().and_then(|path| world.recorded.memberships.get(path));
     let mut origins = Origins::default();
     origins.compare(Some(&role), None, recorded.map(|recorded| &recorded.role));
@@ -225,7 +225,7 @@ fn unreachable(world: &World<'_>, address: Address, role: Role, reason: Reason, 
         address.clone(),
         Actions::Create,
         reason,
-        origins.resolve(world.interrupted(&address)),
+        origins.resolve(world.interrupted(address)),
     );
     blocked.attributes.push(attribute("role", (), role.as_str()));
     block(blocked, reason, note)

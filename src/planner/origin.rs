@@ -66,7 +66,7 @@ impl Origins {
             (true, false, true) if !interrupted => Origin::Both,
             (false, true, _) => Origin::Drift,
             (false, false, true) if !interrupted => Origin::Unrecorded,
-            (true, false, _) | (false, false, _) => Origin::Pending,
+            (true | false, false, _) => Origin::Pending,
         }
     }
 }

@@ -182,18 +182,15 @@ fn unselectable(world: &World<'_>, path: &FullPath, why: &Unselectable) -> Chang
 
 /// Names the membership that would make a project visible: a declared one that cannot be had, or a new one.
 fn help_to_see(world: &World<'_>, path: &FullPath) -> String {
-    let declared = world.desired.memberships.keys().find(|group| group.contains(path));
-    match declared {
-        Some(group) => format!(
-            "it exists, but the droid does not see it; the declared membership in `{group}` would help, and does not work as it \
-             is"
-        ),
-        None => {
-            let group = path.parent().unwrap_or_else(|| path.clone());
-            format!(
-                "it exists, but the droid does not see it; a membership would help: `\"{group}\" = \"developer\"` under \
-                 user.memberships"
-            )
-        }
+    if let Some(group) = world.desired.memberships.keys().find(|group| group.contains(path)) {
+        return format!(
+            "it exists, but the droid does not see it; the declared membership in `{group}` would help, and cannot be had as it \
+             is declared"
+        );
     }
+    let group = path.parent().unwrap_or_else(|| path.clone());
+    format!(
+        "it exists, but the droid does not see it; a membership would help: `\"{group}\" = \"developer\"` under \
+         user.memberships"
+    )
 }

@@ -29,6 +29,7 @@ pub(super) struct Renewal {
 }
 
 /// What is known of the secret that is in force, and of the one that Factory holds.
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact of the record")]
 struct Knowledge<'a> {
     /// Fingerprint of the newest secret that we got for the application.
     newest: Option<&'a str>,

@@ -148,7 +148,9 @@ fn explicit(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: 
     for path in world.desired.repositories.explicit() {
         let resolution = world.observed.gitlab.paths.get(&path);
         let id = match (resolution, by_path.get(&path)) {
-            (Some(Resolution::Found(SourceKind::Project(id))), _) => *id,
+            (Some(Resolution::Found(SourceKind::Project(id))), _) | (Some(Resolution::NotFound) | None, Some(id)) => {
+                *id
+            }
             (Some(Resolution::Moved { id, to }), _) => {
                 selection.meant.insert(*id);
                 selection
@@ -160,7 +162,6 @@ fn explicit(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: 
                 selection.unselectable.insert(path, Unselectable::IsGroup);
                 continue;
             }
-            (Some(Resolution::NotFound) | None, Some(id)) => *id,
             (Some(Resolution::NotFound) | None, None) => {
                 selection.unselectable.insert(path, Unselectable::NotFound);
                 continue;

@@ -1,0 +1,116 @@
+use super::super::fixture::{Case, PLATFORM, at, converged};
+use crate::model::{
+    Actions, FullPath, GroupId, ObservedMembership, Operation, Origin, ProjectId, Reason, RecordedMembership,
+    Resolution, Role, SourceKind, Status, WarningCode,
+};
+
+const SERVICES: SourceKind = SourceKind::Group(GroupId(12));
+
+fn declare(case: &mut Case, path: &str, role: Role, resolution: Resolution) {
+    case.desired.memberships.insert(FullPath::new(path), role);
+    case.observed.gitlab.namespaces.insert(FullPath::new(path), resolution);
+}
+
+fn member(case: &mut Case, source: SourceKind, access_level: u64) {
+    case.observed
+        .gitlab
+        .memberships
+        .push(ObservedMembership { source, access_level });
+}
+
+#[test]
+fn roles_are_given_and_changed_and_their_origin_told() {
+    for (level, recorded, actions, origin) in [
+        (None, None, Actions::Create, Origin::Pending),
+        (None, Some(Role::Maintainer), Actions::Create, Origin::Drift),
+        (Some(30), None, Actions::Update, Origin::Unrecorded),
+        (Some(30), Some(Role::Developer), Actions::Update, Origin::Pending),
+        (Some(30), Some(Role::Maintainer), Actions::Update, Origin::Drift),
+        (Some(5), Some(Role::Reporter), Actions::Update, Origin::Both),
+    ] {
+        let mut case = converged();
+        declare(&mut case, "web", Role::Maintainer, Resolution::Found(SERVICES));
+        if let Some(level) = level {
+            member(&mut case, SERVICES, level);
+        }
+        if let Some(role) = recorded {
+            let recorded = RecordedMembership { source: SERVICES, role };
+            case.recorded.memberships.insert(FullPath::new("web"), recorded);
+        }
+        let change = case.only_change();
+        assert_eq!(
+            (change.actions, change.origin),
+            (actions, origin),
+            "{level:?} {recorded:?}"
+        );
+    }
+}
+
+#[test]
+fn paths_that_lead_nowhere_or_elsewhere_are_blocked() {
+    let moved = Resolution::Moved {
+        id: ProjectId(1),
+        to: FullPath::new("new/place"),
+    };
+    for (resolution, reason, hint) in [
+        (Resolution::NotFound, Reason::NotFound, "`web/x`"),
+        (moved, Reason::Moved, "`new/place`"),
+    ] {
+        let mut case = converged();
+        declare(&mut case, "web/x", Role::Developer, resolution);
+        let change = case.only_change();
+        assert_eq!((change.status, change.reason), (Status::Blocked, reason));
+        assert!(change.notes[0].contains(hint), "{:?}", change.notes);
+    }
+}
+
+#[test]
+fn what_a_group_above_gives_already_needs_nothing() {
+    let mut case = converged();
+    declare(
+        &mut case,
+        "platform/services",
+        Role::Reporter,
+        Resolution::Found(SERVICES),
+    );
+    let plan = case.plan();
+    assert_eq!(plan.changes, []);
+    assert_eq!(plan.warnings[0].code, WarningCode::MembershipInherited);
+    // A higher role is given; an equal one that is there stays, without a word.
+    case.desired
+        .memberships
+        .insert(FullPath::new("platform/services"), Role::Maintainer);
+    assert_eq!(case.only_change().actions, Actions::Create);
+    member(&mut case, SERVICES, 40);
+    assert_eq!(case.plan().warnings, []);
+    // One that somebody has raised goes down as far as GitLab lets it.
+    case.desired
+        .memberships
+        .insert(FullPath::new("platform/services"), Role::Guest);
+    let change = case.only_change();
+    assert!(matches!(
+        change.operations.as_slice(),
+        [Operation::EditMember {
+            role: Role::Developer,
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn what_was_ours_and_is_declared_no_longer_is_taken_away() {
+    let mut case = converged();
+    case.desired.memberships.clear();
+    let plan = case.plan();
+    let change = at(&plan, "gitlab.membership[platform]");
+    assert_eq!((change.actions, change.reason), (Actions::Delete, Reason::Unlisted));
+    assert_eq!(change.origin, Origin::Pending);
+    // What somebody else gave is not ours.
+    case.recorded.memberships.clear();
+    assert_eq!(case.plan().changes, []);
+    // A group that was renamed is the same group.
+    let mut case = converged();
+    case.desired.memberships.clear();
+    declare(&mut case, "renamed", Role::Developer, Resolution::Found(PLATFORM));
+    assert_eq!(case.plan().changes, []);
+}
