@@ -395,8 +395,18 @@ fn place_of(sim: &Sim, place: u8) -> SourceKind {
     }
 }
 
+/// Few enough for everyday; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 64;
+    }
+    config.failure_persistence = None;
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn one_apply_converges_whatever_happened(first in events(), second in events()) {
