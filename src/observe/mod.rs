@@ -91,6 +91,7 @@ pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &Record
         tokio::try_join!(gitlab.version(), gitlab.own_user(), application, repositories, evidence)?;
     let (integration, account, namespaces) =
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone())?;
+    let integration = as_it_is_now(*factory, integration, &list).await?;
     let mut projects: BTreeMap<_, _> = repositories.projects;
     projects.extend(namespaces.projects.into_iter().map(|project| (project.id, project)));
     let mut resolved = namespaces.paths;
@@ -148,6 +149,22 @@ async fn list_repositories(
         }
     }
     factory.repositories().await
+}
+
+/// Factory may find out only while it lists repositories that its authorization no longer works (the droid is blocked,
+/// say), and refuses the list. What it said of itself before is outdated then, and it is asked again.
+async fn as_it_is_now(
+    factory: &dyn FactoryRead,
+    integration: Option<ObservedIntegration>,
+    list: &RepositoryList,
+) -> Result<Option<ObservedIntegration>> {
+    let connected = integration
+        .as_ref()
+        .is_some_and(|integration| integration.status == IntegrationStatus::Connected);
+    if connected && list.is_unknown() && factory.source() == FactorySource::Live {
+        return factory.integration().await;
+    }
+    Ok(integration)
 }
 
 /// The droid's page of authorized applications, where there is an attestation to check. What cannot be read is no
