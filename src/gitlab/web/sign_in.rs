@@ -67,7 +67,16 @@ impl SignIn<'_> {
             .submit(visited.url(), form, &fields, &[&self.account.password], Effect::Session)
             .await;
         let landed = self.with_code(session, sent.map_err(rate_limit)?).await?;
-        self.verify(session, &landed).await
+        let verified = self.verify(session, &landed).await;
+        let signed_out = landed.page.form_with("user[login]").is_some();
+        if verified.is_err() && !signed_out {
+            // The password was taken, and something else stands in the way: a session is open that nobody will use.
+            // What matters to the caller is why, so a failure of this is only logged.
+            if let Err(error) = session.sign_out().await {
+                tracing::debug!(%error, "a session that is of no use could not be signed out");
+            }
+        }
+        verified
     }
 
     /// Answers the question for a one-time code, where it is asked. A refused code is followed by one more, of the next
