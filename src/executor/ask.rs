@@ -3,7 +3,8 @@
 use super::attest::attest;
 use super::effects::{Answer, Card};
 use super::run::Failure;
-use super::walk::{Stage, Walk, is_repository};
+use super::walk::{Stage, Walk, is_aside, is_repository};
+use super::writes::waiting_deletions;
 use crate::model::{ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
 
 impl Walk<'_> {
@@ -54,9 +55,16 @@ impl Walk<'_> {
         self.leave(card, "the step was put off");
     }
 
+    /// Leaves steps to a person. Where nothing else depends on them, a replacement is finished all the same.
     fn leave(&mut self, card: &[(usize, usize)], why: &str) {
-        for (at, _) in card {
-            self.end(*at, Outcome::Operator, Some(why.to_owned()));
+        for &(at, step) in card {
+            let change = &self.plan.changes[at];
+            if change.steps[step..].iter().all(is_aside) && waiting_deletions(self.plan, change).next().is_some() {
+                self.left[at] = Some(why.to_owned());
+                self.stages[at] = Stage::Held;
+            } else {
+                self.end(at, Outcome::Operator, Some(why.to_owned()));
+            }
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Stage {
     Running,
     /// Its writes are done; the step of this number is next.
     Asking(usize),
-    /// All done but the deletion of the old application.
+    /// All done but the deletion of the old application, and steps that it need not wait for.
     Held,
     /// Over.
     Ended(Outcome),
@@ -50,6 +50,8 @@ pub(super) struct Walk<'a> {
     errors: Vec<Option<String>>,
     /// Changes whose step a person put off: what depends on them is not asked for.
     pub(super) put_off: Vec<bool>,
+    /// Why a person's step is still left of a change that is held.
+    pub(super) left: Vec<Option<String>>,
     pub(super) quit: bool,
     failed_fast: bool,
 }
@@ -71,6 +73,7 @@ impl<'a> Walk<'a> {
             stages: vec![Stage::Waiting; count],
             errors: vec![None; count],
             put_off: vec![false; count],
+            left: vec![None; count],
             quit: false,
             failed_fast: false,
         }
@@ -297,7 +300,10 @@ impl<'a> Walk<'a> {
                 return true;
             }
         }
-        self.end(at, Outcome::Done, None);
+        match self.left[at].take() {
+            Some(why) => self.end(at, Outcome::Operator, Some(why)),
+            None => self.end(at, Outcome::Done, None),
+        }
         true
     }
 
@@ -320,7 +326,7 @@ pub(super) fn is_repository(change: &Change) -> bool {
 }
 
 /// Steps that nothing else depends on: an untrusted application works, it only asks for consent.
-fn is_aside(step: &OperatorStep) -> bool {
+pub(super) fn is_aside(step: &OperatorStep) -> bool {
     matches!(step, OperatorStep::SetTrusted { .. })
 }
 
