@@ -35,6 +35,8 @@ impl From<&http::Error> for Failure {
 /// The error with its hint.
 pub(super) fn describe(error: &http::Error) -> String {
     match &error.hint {
+        // Hints about web sessions are sentences of their own.
+        Some(hint) if hint.starts_with(|first: char| first.is_uppercase()) => format!("{}. {hint}", error.message),
         Some(hint) => format!("{}; {hint}", error.message),
         None => error.message.clone(),
     }

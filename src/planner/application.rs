@@ -366,7 +366,7 @@ fn changed(
             });
             if widened {
                 change.notes.push(
-                    "tokens that were issued before keep their scopes; Factory gets the added ones when it is authorized anew"
+                    "tokens that were issued before keep their scopes: if Factory has fewer, `setpoint rotate` authorizes it anew"
                         .to_owned(),
                 );
             }

@@ -74,11 +74,13 @@ pub fn card(
             name,
             trusted,
         } => {
-            let (page, id) = match of {
-                ApplicationRef::Existing { id, .. } => (format!("/admin/applications/{id}"), id.to_string()),
-                ApplicationRef::Planned => ("/admin/applications".to_owned(), "ID".to_owned()),
+            // A row id is in the address; an application of this very run is known by its public id only.
+            let (page, found) = match (of, application) {
+                (ApplicationRef::Existing { id, .. }, _) => (format!("/{id}"), format!("find_by_id({id})")),
+                (ApplicationRef::Planned, Some(uid)) => (String::new(), format!("find_by(uid: '{uid}')")),
+                (ApplicationRef::Planned, None) => (String::new(), "find_by_id(ID)".to_owned()),
             };
-            lines.field("where", &format!("{gitlab_url}{page}"));
+            lines.field("where", &format!("{gitlab_url}/admin/applications{page}"));
             lines.field("as", "an administrator of GitLab");
             let tick = if *trusted { "tick" } else { "untick" };
             lines.field(
@@ -87,7 +89,7 @@ pub fn card(
             );
             lines.field("or", "on the GitLab server:");
             lines.value(&format!(
-                "gitlab-rails runner 'ApplicationsFinder.new.execute.find_by_id({id}).update!(trusted: {trusted})'"
+                "gitlab-rails runner 'ApplicationsFinder.new.execute.{found}.update!(trusted: {trusted})'"
             ));
         }
         OperatorStep::SaveConnection {
