@@ -2,6 +2,12 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+mod account;
+#[cfg(feature = "sandbox")]
+mod any_instance;
+#[cfg(feature = "sandbox")]
+mod application_in_place;
+#[cfg(feature = "sandbox")]
 mod cli_apply;
 #[cfg(feature = "sandbox")]
 mod cli_help;
@@ -26,6 +32,12 @@ mod gitlab_api;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod http_client;
 #[cfg(feature = "sandbox")]
+mod impersonation;
+#[cfg(feature = "sandbox")]
+mod replace;
+#[cfg(feature = "sandbox")]
+mod repository_reasons;
+#[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,6 +49,8 @@ mod sandbox_rest;
 mod sandbox_terraform;
 #[cfg(feature = "sandbox")]
 mod sandbox_web;
+#[cfg(feature = "sandbox")]
+mod secret_life;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;

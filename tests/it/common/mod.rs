@@ -3,6 +3,9 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+pub(crate) mod hand;
+pub(crate) mod plans;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 

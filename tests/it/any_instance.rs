@@ -1,0 +1,261 @@
+//! Instances as companies run them: below a path, behind another host name, with a certificate of their own, of any
+//! supported version, with two-factor authentication and Admin Mode.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use setpoint::sandbox::Options;
+use setpoint::sandbox::world::Visibility;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+
+use super::common::Fixture;
+use super::common::hand::{Deed, Hand, Moment};
+use super::common::plans::{DROID, change, find, notes, unwrapped};
+
+const ROOT_TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+const DROID_TOTP: &str = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK";
+
+fn with(switches: &[&str]) -> Options {
+    let mut options = Options::default();
+    for switch in switches {
+        options.switches.set(switch).expect("a switch");
+    }
+    options
+}
+
+/// Applies, by password or by impersonation, and requires that all is in order afterwards.
+async fn expect_all_of_it(fixture: &Fixture, when: &str) {
+    let ran = fixture.apply().await;
+    assert_eq!(ran.code, 0, "{when}\n{}\n{}", ran.stdout, ran.stderr);
+    assert!(fixture.application().trusted, "{when}");
+    fixture.expect_connected(when);
+    fixture.expect_signed_out(when);
+    fixture.expect_nothing_to_do(when).await;
+}
+
+#[tokio::test]
+async fn a_relative_url_root_is_kept_on_every_page() {
+    for password in [true, false] {
+        let fixture = Fixture::with(with(&["relative_url_root=/gitlab", "admin_mode=true"])).await;
+        fixture.give_admin_session();
+        if !password {
+            fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+        }
+        expect_all_of_it(&fixture, "below /gitlab").await;
+    }
+}
+
+#[tokio::test]
+async fn an_external_host_is_never_talked_to_and_given_to_factory() {
+    for (external, root) in [
+        ("https://gitlab.example.com", ""),
+        ("https://www.example.com/gitlab", "relative_url_root=/gitlab"),
+    ] {
+        let switches: Vec<&str> = std::iter::once(root).filter(|root| !root.is_empty()).collect();
+        let fixture = Fixture::with(Options {
+            gitlab_external_url: Some(external.to_owned()),
+            ..with(&switches)
+        })
+        .await;
+        fixture.give_admin_session();
+        let url = format!("url = \"{}\"\n", fixture.sandbox.gitlab_url());
+        fixture.edit_config(&url, &format!("{url}external_url = \"{external}\"\n"));
+        // More than a page of projects: the next page's address, in a `Link` header, is the external one.
+        fixture.world(|world| {
+            for number in 0..230 {
+                world.add_project(&format!("platform/services/more-{number}"), "More", Visibility::Private);
+            }
+        });
+        expect_all_of_it(&fixture, external).await;
+        let domain = fixture.world(|world| world.factory.integration.as_ref().map(|one| one.domain.clone()));
+        assert_eq!(domain.as_deref(), Some(external));
+        let wanted = fixture.world(|world| {
+            let projects = world.projects.iter();
+            projects
+                .filter(|one| one.full_path.starts_with("platform/") && !one.full_path.starts_with("platform/archive/"))
+                .count()
+        });
+        assert_eq!(fixture.world(|world| world.factory.enabled.len()), wanted + 1);
+    }
+}
+
+/// TLS in front of a server, with a certificate for `localhost` from an authority of its own. Returns the authority.
+fn tls_front(listener: TcpListener, target: String) -> String {
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pem = authority.self_signed(&authority_key).expect("a certificate").pem();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .and_then(|leaf| leaf.signed_by(&key, &issuer))
+        .expect("a certificate");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            key.serialize_der().try_into().expect("a private key"),
+        )
+        .expect("a server");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (acceptor, target) = (acceptor.clone(), target.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the authority hangs up; a connection that breaks is the client's to see.
+                let Ok(mut client) = acceptor.accept(client).await else {
+                    return;
+                };
+                if let Ok(mut server) = TcpStream::connect(target).await {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    pem
+}
+
+#[tokio::test]
+async fn a_private_certificate_authority_is_trusted_where_it_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let url = format!("https://localhost:{port}");
+    let fixture = Fixture::with(Options {
+        gitlab_external_url: Some(url.clone()),
+        ..Options::default()
+    })
+    .await;
+    let inner = fixture.sandbox.gitlab_url();
+    let pem = tls_front(listener, inner.trim_start_matches("http://").to_owned());
+    std::fs::write(fixture.path("corp-ca.pem"), pem).expect("the authority is written");
+    fixture.give_admin_session();
+    fixture.edit_config(&format!("url = \"{inner}\""), &format!("url = \"{url}\""));
+    let ran = fixture.run(&["plan"]).await.expect(1);
+    assert!(unwrapped(&ran.stderr).contains("gitlab.ca_file"), "{}", ran.stderr);
+    fixture.edit_config(
+        "\n[gitlab.admin_session]",
+        "ca_file = \"corp-ca.pem\"\n\n[gitlab.admin_session]",
+    );
+    expect_all_of_it(&fixture, "with a private authority").await;
+}
+
+#[tokio::test]
+async fn every_supported_version_is_understood() {
+    for (version, prefix) in [
+        ("16.11.2-ee", "doorkeeper_application"),
+        ("17.11.4", "doorkeeper_application"),
+        ("18.5.1-ee", "authn_oauth_application"),
+        ("19.1.0-ee", "authn_oauth_application"),
+    ] {
+        let (fixture, hand) = Hand::on(with(&[&format!("gitlab_version={version}")])).await;
+        fixture.give_admin_session();
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&bodies);
+        hand.hold(move |request, moment| {
+            if moment == Moment::Before && request.method == "POST" && request.path.starts_with("/admin/applications/")
+            {
+                seen.lock()
+                    .expect("the cell")
+                    .push(String::from_utf8_lossy(&request.body).into_owned());
+            }
+            Deed::Pass
+        });
+        expect_all_of_it(&fixture, version).await;
+        let bodies = bodies.lock().expect("the cell").clone();
+        assert_eq!(bodies.len(), 1, "{version}");
+        assert!(bodies[0].contains(prefix), "{version}: {}", bodies[0]);
+    }
+}
+
+#[tokio::test]
+async fn scopes_are_seen_by_api_from_19_on_and_by_form_before() {
+    for (version, session, seen) in [
+        ("18.5.1-ee", false, false),
+        ("18.5.1-ee", true, true),
+        ("19.1.0-ee", false, true),
+    ] {
+        let fixture = Fixture::with(with(&[&format!("gitlab_version={version}")])).await;
+        fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
+        if session {
+            fixture.give_admin_session();
+        }
+        fixture.apply().await.expect(0);
+        fixture.change_application(|application| application.scopes.retain(|scope| scope != "read_user"));
+        let plan = fixture.plan().await;
+        assert_eq!(find(&plan, "gitlab.application").is_some(), seen, "{version}: {plan:#}");
+    }
+}
+
+#[tokio::test]
+async fn scopes_that_the_instance_does_not_know_are_named_when_planning() {
+    let fixture = Fixture::with(with(&["no_observability_scopes=true"])).await;
+    fixture.give_admin_session();
+    let plan = fixture.plan().await;
+    let blocked = change(&plan, "gitlab.application");
+    assert_eq!(
+        (&blocked["status"], &blocked["reason"]),
+        (&json!("blocked"), &json!("unsupported_scope"))
+    );
+    assert!(
+        notes(blocked).contains("`read_observability`, `write_observability`"),
+        "{blocked:#}"
+    );
+    fixture.apply().await.expect(3);
+    assert!(fixture.world(|world| world.applications.iter().all(|one| one.name != "Factory Integration")));
+}
+
+#[tokio::test]
+async fn one_time_codes_are_given_for_the_administrator_and_for_the_droid() {
+    let fixture = Fixture::new().await;
+    fixture.give_admin_session();
+    std::fs::write(fixture.path("root.key"), ROOT_TOTP).expect("a file");
+    std::fs::write(fixture.path("droid.key"), DROID_TOTP).expect("a file");
+    fixture.edit_config(
+        "username = \"root\"\n",
+        "username = \"root\"\ntotp_secret = { file = \"root.key\" }\n",
+    );
+    fixture.edit_config(
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\n",
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\ntotp_secret = { file = \"droid.key\" }\n",
+    );
+    fixture.change_user("root", |root| root.totp_secret = Some(ROOT_TOTP.to_owned()));
+    fixture.apply().await.expect(0);
+    assert!(fixture.application().trusted);
+    fixture.change_user(DROID, |droid| droid.totp_secret = Some(DROID_TOTP.to_owned()));
+    fixture.world(|world| {
+        world
+            .factory
+            .integration
+            .as_mut()
+            .expect("an integration")
+            .authorization = None;
+    });
+    // As if half a minute had passed: a code works once.
+    fixture.change_user("root", |root| root.totp_last_step = None);
+    fixture.apply().await.expect(0);
+    fixture.expect_connected("with one-time codes");
+    fixture.expect_signed_out("with one-time codes");
+}
+
+#[tokio::test]
+async fn admin_mode_is_entered_and_a_token_without_its_scope_is_named() {
+    let fixture = Fixture::with(with(&["admin_mode=true"])).await;
+    fixture.give_admin_session();
+    expect_all_of_it(&fixture, "in Admin Mode").await;
+    assert!(
+        fixture
+            .requests_since(0)
+            .iter()
+            .any(|request| request == "POST /admin/session")
+    );
+
+    let fixture = Fixture::with(with(&["admin_mode=true", "token_scopes_missing=[\"admin_mode\"]"])).await;
+    fixture.give_admin_session();
+    let ran = fixture.run(&["plan"]).await.expect(1);
+    assert!(unwrapped(&ran.stderr).contains("admin_mode"), "{}", ran.stderr);
+}

@@ -1,0 +1,176 @@
+//! A test's hand on the requests between the binary and the sandbox: it looks at them, loses their answers, and kills the
+//! binary at any of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use setpoint::sandbox::{Action, Intercept, Options, Seen};
+
+use super::{Fixture, Ran};
+
+/// Before a request is processed, or after it was and before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Nothing has happened yet.
+    Before,
+    /// It was processed; the answer is not sent yet.
+    After,
+}
+
+/// What the hand does to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Deed {
+    /// Lets it pass.
+    Pass,
+    /// What the sandbox can do to it.
+    Do(Action),
+    /// Kills the client, as the power cord would.
+    Kill,
+}
+
+type Script = Box<dyn FnMut(&Seen, Moment) -> Deed + Send>;
+
+/// The hand. It lets everything pass until it has a script.
+#[derive(Default)]
+pub(crate) struct Hand {
+    script: Mutex<Option<Script>>,
+    client: AtomicU32,
+}
+
+impl Hand {
+    /// A fixture whose sandbox has this hand on it.
+    pub(crate) async fn on(mut options: Options) -> (Fixture, Arc<Self>) {
+        let hand = Arc::new(Self::default());
+        let intercept: Arc<dyn Intercept> = Arc::clone(&hand) as Arc<dyn Intercept>;
+        options.intercept = Some(intercept);
+        (Fixture::with(options).await, hand)
+    }
+
+    /// Follows a script from now on. Requests that Factory makes itself are not shown to it.
+    pub(crate) fn hold(&self, script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(script));
+    }
+
+    /// Lets everything pass again.
+    pub(crate) fn let_go(&self) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Runs a command line that the script may kill. A killed one has the exit code -1.
+    pub(crate) async fn run(&self, fixture: &Fixture, arguments: &[&str]) -> Ran {
+        let mut command = fixture.command(arguments);
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("the binary starts");
+        self.client.store(child.id().unwrap_or_default(), Ordering::SeqCst);
+        let output = child.wait_with_output().await.expect("the binary ends");
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn act(&self, request: &Seen, moment: Moment) -> Action {
+        if request.by_factory() {
+            return Action::Pass;
+        }
+        let deed = match &mut *self.script.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(script) => script(request, moment),
+            None => Deed::Pass,
+        };
+        match deed {
+            Deed::Pass => Action::Pass,
+            Deed::Do(action) => action,
+            Deed::Kill => {
+                let client = self.client.load(Ordering::SeqCst).to_string();
+                let killed = std::process::Command::new("kill").args(["-9", &client]).status();
+                assert!(killed.is_ok_and(|status| status.success()), "the client is killed");
+                // Not an answer, not even an end: it is dead before it could see either.
+                Action::Hang
+            }
+        }
+    }
+}
+
+impl Intercept for Hand {
+    fn before(&self, request: &Seen) -> Action {
+        self.act(request, Moment::Before)
+    }
+
+    fn after(&self, request: &Seen, _status: u16) -> Action {
+        self.act(request, Moment::After)
+    }
+}
+
+/// How a run is cut off at one of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Killed before the request is processed.
+    KilledBefore,
+    /// Killed when it was processed and not answered.
+    KilledAfter,
+    /// It was processed, and the answer is lost.
+    AnswerLost,
+}
+
+/// Cuts a command line off at each write that it makes, in each way, always from the same beginning; `check` then gets
+/// the fixture with a text that says where it was cut.
+pub(crate) async fn cut_at_each_write(
+    fixture: &Fixture,
+    hand: &Hand,
+    arguments: &[&str],
+    check: impl AsyncFn(&Fixture, &str),
+) {
+    let world = fixture.sandbox.with_world(|world| world.clone());
+    let files = files_below(fixture.folder());
+    let before = fixture.sandbox.requests().len();
+    fixture.run(arguments).await;
+    let log = fixture.sandbox.requests();
+    let writes: Vec<String> = log[before..]
+        .iter()
+        .filter(|request| request.write && !request.by_factory)
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect();
+    assert!(writes.len() > 3, "{writes:?}");
+    for (at, write) in writes.iter().enumerate() {
+        for cut in [Cut::KilledBefore, Cut::KilledAfter, Cut::AnswerLost] {
+            fixture.sandbox.with_world(|now| *now = world.clone());
+            for (path, bytes) in &files {
+                std::fs::write(path, bytes).expect("the file is put back");
+            }
+            let mut seen = 0;
+            hand.hold(move |request, moment| {
+                if !request.write {
+                    return Deed::Pass;
+                }
+                seen += usize::from(moment == Moment::Before);
+                match (cut, moment) {
+                    _ if seen != at + 1 => Deed::Pass,
+                    (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => Deed::Kill,
+                    (Cut::AnswerLost, Moment::After) => Deed::Do(Action::Drop),
+                    _ => Deed::Pass,
+                }
+            });
+            hand.run(fixture, arguments).await;
+            hand.let_go();
+            check(fixture, &format!("{cut:?} at {write} ({at})")).await;
+        }
+    }
+}
+
+/// All files below a folder with their contents.
+fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is read") {
+        let path = entry.expect("the entry is read").path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push((path.clone(), std::fs::read(path).expect("the file is read")));
+        }
+    }
+    found
+}

@@ -1,0 +1,274 @@
+//! The application's secret, which GitLab shows once: kept before Factory has it, checked by a request that changes
+//! nothing, renewed where nobody knows it, and rotated.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use setpoint::sandbox::world::digest;
+use setpoint::sandbox::{Action, Options};
+
+use super::common::hand::{Deed, Hand, Moment, cut_at_each_write};
+use super::common::plans::{change, differing, find, unwrapped};
+use super::common::{Fixture, Ran};
+
+const STORE: &str = "store/secret";
+
+fn unlimited() -> Options {
+    let mut options = Options::default();
+    options.switches.set("protected_paths_limit=0").expect("a switch");
+    options
+}
+
+/// Keeps the secret in a file that is written and read by commands, as a vault's client would.
+fn by_commands(fixture: &Fixture) {
+    std::fs::create_dir_all(fixture.path("store")).expect("a folder");
+    store(
+        fixture,
+        &format!(
+            "save = {{ command = [\"sh\", \"-c\", \"cat > {STORE}\"] }}\nload = {{ command = [\"sh\", \"-c\", \"test ! -e \
+             {STORE} || cat {STORE}\"] }}"
+        ),
+    );
+}
+
+fn by_file(fixture: &Fixture) {
+    store(
+        fixture,
+        &format!("save = {{ file = \"{STORE}\" }}\nload = {{ file = \"{STORE}\" }}"),
+    );
+}
+
+fn store(fixture: &Fixture, lines: &str) {
+    fixture.give_admin_session();
+    fixture.edit_config("\n[user]", &format!("\n[application.secret]\n{lines}\n\n[user]"));
+}
+
+fn stored(fixture: &Fixture) -> String {
+    let text = std::fs::read_to_string(fixture.path(STORE)).expect("the secret is stored");
+    text.trim_end_matches('\n').to_owned()
+}
+
+#[track_caller]
+fn expect_stored(fixture: &Fixture, when: &str) {
+    assert_eq!(digest(&stored(fixture)), fixture.application().secret_digest, "{when}");
+}
+
+fn expect_unspoken(fixture: &Fixture, ran: &Ran) {
+    let secret = stored(fixture);
+    assert!(!ran.stdout.contains(&secret) && !ran.stderr.contains(&secret));
+    let state = std::fs::read_to_string(fixture.path(".setpoint/state.json")).expect("the record");
+    assert!(!state.contains(&secret));
+}
+
+#[tokio::test]
+async fn it_is_kept_before_factory_has_it() {
+    for commands in [true, false] {
+        let (fixture, hand) = Hand::on(Options::default()).await;
+        if commands {
+            by_commands(&fixture);
+        } else {
+            by_file(&fixture);
+        }
+        let kept = Arc::new(Mutex::new(None));
+        let (seen, file) = (Arc::clone(&kept), fixture.path(STORE));
+        hand.hold(move |request, moment| {
+            if moment == Moment::Before && request.method == "PUT" {
+                let secret = std::fs::read_to_string(&file).unwrap_or_default();
+                let body = String::from_utf8_lossy(&request.body).into_owned();
+                *seen.lock().expect("the cell") = Some((secret, body));
+            }
+            Deed::Pass
+        });
+        let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
+        let (secret, body) = kept
+            .lock()
+            .expect("the cell")
+            .take()
+            .expect("Factory was given a connection");
+        assert!(!secret.trim().is_empty() && body.contains(secret.trim()));
+        expect_stored(&fixture, "after the first apply");
+        expect_unspoken(&fixture, &ran);
+        #[cfg(unix)]
+        if !commands {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(fixture.path(STORE))
+                .expect("the file")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        fixture.expect_nothing_to_do("after the first apply").await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_keeps_factory_from_a_secret_that_nobody_has() {
+    let fixture = Fixture::new().await;
+    store(
+        &fixture,
+        "save = { command = [\"sh\", \"-c\", \"echo the vault is sealed >&2; exit 7\"] }",
+    );
+    let ran = fixture.apply().await.expect(3);
+    assert!(unwrapped(&ran.stdout).contains("the vault is sealed"), "{}", ran.stdout);
+    assert!(fixture.world(|world| world.factory.integration.is_none()));
+    let id = fixture.application().id;
+    fixture.edit_config("echo the vault is sealed >&2; exit 7", "cat > secret");
+    let plan = fixture.plan().await;
+    assert_eq!(differing(change(&plan, "gitlab.application")), ["trusted", "secret"]);
+    fixture.apply().await.expect(0);
+    assert_eq!(fixture.application().id, id);
+    fixture.expect_connected("after the store works");
+}
+
+#[tokio::test]
+async fn plan_and_drift_check_it_and_change_nothing() {
+    let fixture = Fixture::new().await;
+    by_commands(&fixture);
+    fixture.apply().await.expect(0);
+    let count = fixture.request_count();
+    fixture.expect_nothing_to_do("after the first apply").await;
+    let log = fixture.requests_since(count);
+    assert!(
+        log.iter().any(|request| request == "POST /oauth/introspect"),
+        "{log:#?}"
+    );
+    assert!(
+        !log.iter()
+            .any(|request| request.contains("/oauth/revoke") || request.contains("/oauth/token"))
+    );
+    // Somebody renews it in the admin area: Factory and the store are left with one that is none any more.
+    fixture.change_application(|application| application.secret_digest = digest("renewed-by-hand"));
+    let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
+    let rejected = change(&drift, "gitlab.application");
+    assert_eq!(
+        (&rejected["reason"], &rejected["origin"]),
+        (&json!("secret_rejected"), &json!("drift"))
+    );
+    assert!(
+        fixture.sandbox.requests()[count..]
+            .iter()
+            .all(|request| !request.path.contains("renew"))
+    );
+    let ran = fixture.apply().await.expect(0);
+    expect_stored(&fixture, "after the renewal");
+    expect_unspoken(&fixture, &ran);
+    fixture.expect_connected("after the renewal");
+    fixture.expect_nothing_to_do("after the renewal").await;
+}
+
+#[tokio::test]
+async fn one_that_was_lost_in_a_crash_is_renewed() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    fixture.give_admin_session();
+    hand.hold(|request, moment| {
+        let created = request.method == "POST" && request.path == "/api/v4/applications";
+        if created && moment == Moment::After {
+            Deed::Kill
+        } else {
+            Deed::Pass
+        }
+    });
+    assert_eq!(hand.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
+    hand.let_go();
+    let id = fixture.application().id;
+    let plan = fixture.plan().await;
+    let lost = change(&plan, "gitlab.application");
+    assert_eq!(lost["origin"], "pending");
+    assert!(find(&plan, "factory.connection").is_some());
+    fixture.apply().await.expect(0);
+    assert_eq!(fixture.application().id, id);
+    fixture.expect_connected("after the crash");
+    fixture.expect_nothing_to_do("after the crash").await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_handover_was_cut_off_is_unknown_and_renewed() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    fixture.give_admin_session();
+    hand.hold(|request, moment| {
+        if request.method == "PUT" && moment == Moment::Before {
+            Deed::Kill
+        } else {
+            Deed::Pass
+        }
+    });
+    assert_eq!(hand.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
+    hand.let_go();
+    let plan = fixture.plan().await;
+    assert_eq!(change(&plan, "gitlab.application")["reason"], "secret_unknown");
+    fixture.apply().await.expect(0);
+    fixture.expect_connected("after the crash");
+    fixture.expect_nothing_to_do("after the crash").await;
+}
+
+#[tokio::test]
+async fn rotate_renews_keeps_hands_over_and_authorizes_again() {
+    let fixture = Fixture::new().await;
+    by_file(&fixture);
+    fixture.apply().await.expect(0);
+    let (before, old) = (fixture.application(), stored(&fixture));
+    let ran = fixture.run(&["rotate", "--auto-approve"]).await.expect(0);
+    let after = fixture.application();
+    assert_eq!((after.id, &after.uid), (before.id, &before.uid));
+    assert_ne!(after.secret_digest, before.secret_digest);
+    assert_ne!(stored(&fixture), old);
+    expect_stored(&fixture, "after the rotation");
+    expect_unspoken(&fixture, &ran);
+    fixture.expect_connected("after the rotation");
+    fixture.expect_nothing_to_do("after the rotation").await;
+}
+
+#[tokio::test]
+async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
+    let (fixture, hand) = Hand::on(unlimited()).await;
+    by_file(&fixture);
+    fixture.apply().await.expect(0);
+    cut_at_each_write(&fixture, &hand, &["rotate", "--auto-approve"], async |fixture, cut| {
+        let ran = fixture.run(&["rotate", "--auto-approve"]).await;
+        assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
+        expect_stored(fixture, cut);
+        fixture.expect_connected(cut);
+        fixture.expect_nothing_to_do(cut).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
+    let (fixture, hand) = Hand::on(unlimited()).await;
+    fixture.give_admin_session();
+    fixture.apply().await.expect(0);
+    cut_at_each_write(&fixture, &hand, &["rotate", "--auto-approve"], async |fixture, cut| {
+        let ran = fixture.apply().await;
+        assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
+        fixture.expect_connected(cut);
+        fixture.expect_nothing_to_do(cut).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_renewal_leaves_everything_as_it_was() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    by_file(&fixture);
+    fixture.apply().await.expect(0);
+    let before = fixture.application();
+    hand.hold(|request, moment| {
+        if moment == Moment::Before && request.path.ends_with("/renew-secret") {
+            let body = "{\"message\":\"403 Forbidden\"}".to_owned();
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            return Deed::Do(Action::Respond {
+                status: 403,
+                headers,
+                body,
+            });
+        }
+        Deed::Pass
+    });
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
+    hand.let_go();
+    assert_eq!(fixture.application(), before);
+    expect_stored(&fixture, "after the refusal");
+    fixture.expect_connected("after the refusal");
+    fixture.expect_nothing_to_do("after the refusal").await;
+}
