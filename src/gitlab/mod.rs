@@ -4,6 +4,7 @@
 
 mod api;
 mod graphql;
+mod inspect;
 mod pages;
 mod projects;
 mod read;
@@ -24,6 +25,7 @@ use crate::model::{
 use crate::secrets::Secret;
 
 pub use api::GitlabApi;
+pub use inspect::{AdminInspect, GitlabInspect, Instance, InstanceSettings, OwnToken, Probe};
 
 /// What GitLab's REST and GraphQL API shows.
 #[async_trait]

@@ -17,7 +17,7 @@ use crate::model::{
 use crate::secrets::Secret;
 
 /// The oldest GitLab that has all that is needed: renewal of application secrets came with it.
-const OLDEST: (u32, u32) = (16, 11);
+pub(crate) const OLDEST: (u32, u32) = (16, 11);
 
 #[async_trait]
 impl GitlabRead for GitlabApi {
@@ -32,7 +32,7 @@ impl GitlabRead for GitlabApi {
             let shown = crate::http::remote_text(&metadata.version, 40);
             answer.unexpected(format!("GitLab says that its version is `{shown}`, which is none"))
         })?;
-        if (version.major, version.minor) < OLDEST {
+        if !is_new_enough(&version.text) {
             return Err(too_old(&answer, &version.text));
         }
         Ok(version)
@@ -229,6 +229,11 @@ fn parse_version(text: &str) -> Option<GitlabVersion> {
         minor,
         text: crate::http::remote_text(text, 40),
     })
+}
+
+/// Whether a version is at least the oldest that is supported.
+pub(super) fn is_new_enough(text: &str) -> bool {
+    parse_version(text).is_some_and(|version| (version.major, version.minor) >= OLDEST)
 }
 
 fn too_old(answer: &Response, version: &str) -> Error {

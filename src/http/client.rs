@@ -223,7 +223,7 @@ impl Client {
     /// Repeats it where the policy allows.
     ///
     /// # Errors
-    /// No whole answer came ([`ErrorKind::Unreachable`], [`ErrorKind::AnswerLost`], [`ErrorKind::TooLarge`]); the server
+    /// No whole answer came ([`ErrorKind::Unreachable`], [`ErrorKind::Tls`], [`ErrorKind::AnswerLost`], [`ErrorKind::TooLarge`]); the server
     /// asks for more patience than we have ([`ErrorKind::RateLimited`]); the URL is of another origin
     /// ([`ErrorKind::Refused`]).
     pub async fn send(&self, request: Request) -> Result<Response> {

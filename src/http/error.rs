@@ -29,6 +29,8 @@ impl std::fmt::Display for Side {
 pub enum ErrorKind {
     /// The request never left: name resolution, refused connection, TLS. It was not processed.
     Unreachable,
+    /// The server was reached, but no TLS connection came about. It was not processed.
+    Tls,
     /// It left, and no whole answer came back: reset, timeout, half an answer. It may have been processed.
     AnswerLost,
     /// 401: the credentials are not accepted.

@@ -83,7 +83,7 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
     }
     let unreachable = |message| new(ErrorKind::Unreachable, message);
     if let Some(tls) = find::<rustls::Error>(error) {
-        let failed = unreachable(format!("the TLS connection to {place} failed: {tls}"));
+        let failed = new(ErrorKind::Tls, format!("the TLS connection to {place} failed: {tls}"));
         return (failed.with_hint(tls_hint(context, tls)), Ending::Final);
     }
     let again = Ending::NotProcessed { wait: None };

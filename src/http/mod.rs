@@ -23,5 +23,5 @@ pub use request::Request;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use response::Response;
-pub use retry::{RetryPolicy, Sleep};
+pub use retry::{RetryPolicy, Sleep, parse_date};
 pub use text::remote_text;

@@ -139,7 +139,8 @@ pub(super) fn asked_wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration
     Some(until(Timestamp::from_second(reset).ok()?))
 }
 
-fn parse_date(text: &str) -> Option<Timestamp> {
+/// A date as headers have it.
+pub fn parse_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 

@@ -14,7 +14,7 @@ use super::application_form::ApplicationForm;
 use super::pages::application_uid;
 use super::session::{Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
-use crate::gitlab::{AdminRead, AdminWrite, EndSession};
+use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known, ObservedApplication};
 
@@ -177,6 +177,20 @@ impl AdminRead for AdminSession {
             scopes: Known::Known(fields.scopes),
             trusted: Known::Known(fields.trusted),
         })
+    }
+}
+
+#[async_trait]
+impl AdminInspect for AdminSession {
+    async fn enter(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let (_, visited) = self.page(&mut state, "admin/applications").await?;
+        self.found(visited, "admin area").map(drop)
+    }
+
+    async fn offers_impersonation(&self, username: &str) -> Result<()> {
+        let mut state = self.state.lock().await;
+        self.impersonation_form(&mut state, username).await.map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::super::forms::Form;
 use super::super::pages::impersonation_tooltip;
 use super::super::session::{Effect, Visited, WebSession};
 use super::{AdminSession, State};
@@ -25,13 +26,7 @@ impl AdminSession {
     /// Becomes another user, and makes sure of it. Holds the administrator's session until it is stopped.
     pub(crate) async fn impersonate(&self, username: &str) -> Result<Impersonation<'_>> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
-        let path = format!("admin/users/{username}");
-        let (session, visited) = self.page(&mut state, &path).await?;
-        let visited = self.found(visited, &format!("user {username}"))?;
-        let form = match visited.page.sender_to("/impersonate")? {
-            Some(form) if form.method == "post" => form,
-            _ => return Err(self.no_button(&visited, username)),
-        };
+        let (session, visited, form) = self.impersonation_form(&mut state, username).await?;
         // From here on the session may be the other user's, whatever becomes of the answer.
         state.impersonating = true;
         session.forget_page();
@@ -55,6 +50,21 @@ impl AdminSession {
                 let _ = running.stop().await;
                 Err(error)
             }
+        }
+    }
+
+    /// What starts an impersonation, from the user's admin page.
+    pub(super) async fn impersonation_form(
+        &self,
+        state: &mut State,
+        username: &str,
+    ) -> Result<(Arc<WebSession>, Visited, Form)> {
+        let path = format!("admin/users/{username}");
+        let (session, visited) = self.page(state, &path).await?;
+        let visited = self.found(visited, &format!("user {username}"))?;
+        match visited.page.sender_to("/impersonate")? {
+            Some(form) if form.method == "post" => Ok((session, visited, form)),
+            _ => Err(self.no_button(&visited, username)),
         }
     }
 

@@ -1,0 +1,158 @@
+//! What only `doctor` asks: the instance itself, its settings, Setpoint's own token, and whether the doors open that an
+//! apply would go through. Reads, all of it.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use super::api::GitlabApi;
+use crate::http::{Error, Response, Result, StatusCode};
+
+/// What GitLab's API says of the instance and of the token.
+#[async_trait]
+pub trait GitlabInspect: Send + Sync {
+    /// Whether anything answers, what time it has, and which GitLab it is (`GET /metadata`). An error is of the way
+    /// there; what is wrong with the answer is in [`Probe::instance`].
+    async fn probe(&self) -> Result<Probe>;
+    /// The token itself (`GET /personal_access_tokens/self`); none where it is no personal access token.
+    async fn own_token(&self) -> Result<Option<OwnToken>>;
+    /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only.
+    async fn settings(&self) -> Result<InstanceSettings>;
+    /// The URL that GitLab is configured with: `issuer` of its discovery document, asked without a credential. None
+    /// where the answer holds no such thing.
+    async fn issuer(&self) -> Result<Option<String>>;
+}
+
+/// What an administrator's web session shows of the doors.
+#[async_trait]
+pub trait AdminInspect: Send + Sync {
+    /// Signs in, enters Admin Mode where asked, and opens the list of applications in the admin area.
+    async fn enter(&self) -> Result<()>;
+    /// Whether the page of this user offers impersonation; the error says which of GitLab's rules is against it.
+    async fn offers_impersonation(&self, username: &str) -> Result<()>;
+}
+
+/// The first answer.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// The server's time, from its `Date` header.
+    pub date: Option<Timestamp>,
+    /// Which GitLab it is, or what the answer was instead.
+    pub instance: Result<Instance>,
+}
+
+/// Which GitLab it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Version as GitLab spells it, made fit for a terminal.
+    pub version: String,
+    /// Whether this version has all that Setpoint needs.
+    pub is_new_enough: bool,
+    /// Whether it is the Enterprise Edition.
+    pub enterprise: Option<bool>,
+}
+
+/// Setpoint's own token (GitLab: `lib/api/entities/personal_access_token.rb`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OwnToken {
+    /// Scopes.
+    pub scopes: BTreeSet<String>,
+    /// Its last day.
+    #[serde(default)]
+    pub expires_at: Option<Date>,
+}
+
+/// Settings (GitLab: `lib/api/entities/application_setting.rb`). What a version does not have is taken as off.
+#[expect(clippy::struct_excessive_bools, reason = "GitLab shows these as independent flags")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct InstanceSettings {
+    /// Whether the sign-in page takes passwords.
+    pub password_authentication_enabled_for_web: bool,
+    /// Whether everybody needs two-factor authentication.
+    pub require_two_factor_authentication: bool,
+    /// Whether terms of service have to be accepted.
+    pub enforce_terms: bool,
+    /// Whether the sign-in page may ask for a reCAPTCHA.
+    pub login_recaptcha_protection_enabled: bool,
+    /// Admin Mode.
+    pub admin_mode: bool,
+    /// Whether administrators may not authorize applications with broad scopes.
+    pub disable_admin_oauth_scopes: bool,
+    /// Maintenance mode.
+    pub maintenance_mode: bool,
+    /// `off`, `soft` or `hard`.
+    pub email_confirmation_setting: Option<String>,
+}
+
+impl Default for InstanceSettings {
+    fn default() -> Self {
+        Self {
+            password_authentication_enabled_for_web: true,
+            require_two_factor_authentication: false,
+            enforce_terms: false,
+            login_recaptcha_protection_enabled: false,
+            admin_mode: false,
+            disable_admin_oauth_scopes: false,
+            maintenance_mode: false,
+            email_confirmation_setting: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    version: String,
+    #[serde(default)]
+    enterprise: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+}
+
+#[async_trait]
+impl GitlabInspect for GitlabApi {
+    async fn probe(&self) -> Result<Probe> {
+        let answer = self.client.send(self.get(&["metadata"])).await?;
+        let date = answer.header("date").and_then(crate::http::parse_date);
+        Ok(Probe {
+            date,
+            instance: instance(answer),
+        })
+    }
+
+    async fn own_token(&self) -> Result<Option<OwnToken>> {
+        let request = self.get(&["personal_access_tokens", "self"]);
+        let answer = self.client.send(request).await?;
+        match answer.status() {
+            // So GitLab answers an OAuth or job token.
+            StatusCode::BAD_REQUEST => Ok(None),
+            _ => answer.success()?.json().map(Some),
+        }
+    }
+
+    async fn settings(&self) -> Result<InstanceSettings> {
+        self.client.json(self.get(&["application", "settings"])).await
+    }
+
+    async fn issuer(&self) -> Result<Option<String>> {
+        let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
+        let answer = self.client.call(request).await?;
+        let issuer = answer.json::<Discovery>().ok().map(|document| document.issuer);
+        Ok(issuer.map(|issuer| crate::http::remote_text(&issuer, 200)))
+    }
+}
+
+fn instance(answer: Response) -> Result<Instance, Error> {
+    let metadata: Metadata = answer.success()?.json()?;
+    Ok(Instance {
+        is_new_enough: super::read::is_new_enough(&metadata.version),
+        version: crate::http::remote_text(&metadata.version, 40),
+        enterprise: metadata.enterprise,
+    })
+}
