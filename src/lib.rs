@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod executor;
 pub mod factory;
 pub mod gitlab;

@@ -38,6 +38,21 @@ impl Key {
         }
     }
 
+    /// What to say, and what to do, where its reference gives nothing.
+    pub(super) fn missing(self, reference: &SecretRef) -> (String, String) {
+        let (what, hint) = match reference {
+            SecretRef::Env(name) => (
+                format!("the environment variable {name} is not set, or empty"),
+                format!("set {name}"),
+            ),
+            other => (
+                format!("{other} gives nothing"),
+                format!("see to it that {other} gives it"),
+            ),
+        };
+        (format!("there is no `{}`: {what}", self.name()), hint)
+    }
+
     #[cfg(feature = "sandbox")]
     fn of_sandbox(self) -> Option<Secret> {
         use crate::sandbox::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN};
@@ -71,17 +86,8 @@ impl Keys {
     /// The credential, which has to be there.
     pub(crate) async fn need(self, key: Key, reference: &SecretRef) -> Result<Secret> {
         self.find(key, Some(reference)).await?.ok_or_else(|| {
-            let (what, hint) = match reference {
-                SecretRef::Env(name) => (
-                    format!("the environment variable {name} is not set, or empty"),
-                    format!("set {name}"),
-                ),
-                other => (
-                    format!("{other} gives nothing"),
-                    format!("see to it that {other} gives it"),
-                ),
-            };
-            Failure::new(format!("there is no `{}`: {what}", key.name())).hint(format!(
+            let (message, hint) = key.missing(reference);
+            Failure::new(message).hint(format!(
                 "{hint}; to try Setpoint without any credentials, add --sandbox"
             ))
         })

@@ -63,6 +63,7 @@ struct Cli {
 enum Command {
     Init(commands::init::Args),
     Validate(commands::validate::Args),
+    Doctor(commands::doctor::Args),
     Plan(commands::plan::Args),
     Apply(commands::apply::Args),
     Drift(commands::drift::Args),
@@ -130,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
     match command {
         Command::Init(args) => args.run(&globals),
         Command::Validate(args) => args.run(&globals),
+        Command::Doctor(args) => args.run(globals).await,
         Command::Plan(args) => args.run(globals).await,
         Command::Apply(args) => args.run(globals).await,
         Command::Drift(args) => args.run(globals).await,

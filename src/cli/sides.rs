@@ -14,7 +14,7 @@ use crate::executor::{Effects, Operator, SecretVault as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi};
-use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::http::{self, Client, ClientOptions, Credential, Side};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
@@ -173,7 +173,7 @@ impl Writers {
     }
 }
 
-fn gitlab_options(context: &Context) -> ClientOptions {
+pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
     ClientOptions {
         ca_file: context.config.gitlab.ca_file.clone(),
         parallelism: Arc::clone(&context.parallelism),
@@ -182,7 +182,7 @@ fn gitlab_options(context: &Context) -> ClientOptions {
     }
 }
 
-fn web_options(context: &Context) -> WebOptions {
+pub(crate) fn web_options(context: &Context) -> WebOptions {
     WebOptions {
         client: gitlab_options(context),
         external_url: context.config.gitlab.external_url.clone(),
@@ -242,18 +242,26 @@ async fn factory_api(context: &Context) -> Result<FactoryApi> {
         ));
     };
     let token = context.keys.need(Key::FactoryToken, reference).await?;
-    let options = |url: &url::Url| ClientOptions {
+    Ok(factory_client(context, token)?)
+}
+
+pub(crate) fn factory_client(context: &Context, token: Secret) -> http::Result<FactoryApi> {
+    let factory = &context.config.factory;
+    let api = Client::new(ClientOptions {
+        credential: Credential::Bearer(token),
+        ..factory_options(context, &factory.api_url)
+    })?;
+    // Redirect URIs of older organizations lie at the app's host; the key does not go there.
+    let app = Client::new(factory_options(context, &factory.app_url))?;
+    Ok(FactoryApi::new(api, app))
+}
+
+pub(crate) fn factory_options(context: &Context, url: &url::Url) -> ClientOptions {
+    ClientOptions {
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
         ..ClientOptions::new(Side::Factory, url.clone())
-    };
-    let api = Client::new(ClientOptions {
-        credential: Credential::Bearer(token),
-        ..options(&factory.api_url)
-    })?;
-    // Redirect URIs of older organizations lie at the app's host; the key does not go there.
-    let app = Client::new(options(&factory.app_url))?;
-    Ok(FactoryApi::new(api, app))
+    }
 }
 
 async fn loaded_secret(context: &Context) -> Result<LoadedSecret> {

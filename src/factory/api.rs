@@ -67,6 +67,18 @@ impl FactoryApi {
         self.api.request(method, &segments)
     }
 
+    /// Whether the contract is spoken where the integration is said to be absent: a server that knows nothing of it may
+    /// answer any path with the same 404. The contract's list of repositories is never absent: it answers 409 as long as
+    /// nothing is connected.
+    async fn is_contract(&self) -> Result<()> {
+        let request = self.request(Method::GET, &["repositories"]).query([("limit", "1")]);
+        let answer = self.api.send(request).await?;
+        if answer.status() == StatusCode::CONFLICT {
+            return Ok(());
+        }
+        answer.success().map(drop).map_err(explained)
+    }
+
     async fn call(&self, request: Request) -> Result<Response> {
         self.api.call(request).await.map_err(explained)
     }
@@ -149,7 +161,7 @@ impl FactoryRead for FactoryApi {
     async fn integration(&self) -> Result<Option<ObservedIntegration>> {
         let answer = self.api.send(self.request(Method::GET, &[])).await?;
         if is_absent(&answer) {
-            return Ok(None);
+            return self.is_contract().await.map(|()| None);
         }
         let answer = answer.success().map_err(explained)?;
         let body: wire::Wrapped = answer.json().map_err(explained)?;

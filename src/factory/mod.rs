@@ -3,6 +3,7 @@
 mod api;
 mod assisted;
 mod page;
+mod site;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::secrets::Secret;
 
 pub use api::FactoryApi;
 pub use assisted::AssistedFactory;
+pub use site::{FactoryInspect, FactorySite};
 
 /// What Factory shows, or what was attested about it.
 #[async_trait]

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod card;
+mod doctor;
 mod human;
 mod json;
 mod record;
@@ -13,6 +14,7 @@ pub mod text;
 mod words;
 
 pub use card::{CardFacts, SecretPlace, card, cards, needs_file, repository_list};
+pub use doctor::doctor;
 pub use human::{drift, plan};
 pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, to_json};
 pub use record::record;

@@ -94,7 +94,10 @@ async fn front(
             .into_response(),
     };
     let response = act(&before, response, &wire).await;
-    let response = act(&after, response, &wire).await;
+    let mut response = act(&after, response, &wire).await;
+    if let Some(date) = moved_date(&app) {
+        response.headers_mut().insert(header::DATE, date);
+    }
     if before != Action::Drop && after != Action::Drop {
         let mut requests = app.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = requests.get_mut(index) {
@@ -102,6 +105,15 @@ async fn front(
         }
     }
     response
+}
+
+/// The `Date` header of a server whose clock is off; the wire sets that of a right one.
+fn moved_date(app: &App) -> Option<HeaderValue> {
+    let now = app.read(|world| (world.switches.clock_offset_seconds != 0).then(|| world.now()))?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&now)
+        .ok()?;
+    HeaderValue::try_from(text).ok()
 }
 
 fn see(app: &App, side: Side, parts: &axum::http::request::Parts, body: &Bytes) -> Seen {

@@ -8,6 +8,7 @@ pub(crate) mod apply;
 pub(crate) mod completions;
 pub(crate) mod confirm;
 pub(crate) mod destroy;
+pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod export;
 pub(crate) mod init;

@@ -1,0 +1,287 @@
+//! `doctor`: looks at everything that an apply needs, one thing at a time, and changes nothing.
+//!
+//! What is missing here (a secret, a certificate file) is a finding and no error: the other checks go on without it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::cli::context::{self, Context};
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::globals::{Format, Globals};
+use crate::cli::keys::Key;
+use crate::cli::sides;
+use crate::cli::term::{self, Progress};
+use crate::config::Driver;
+use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide};
+use crate::factory::{FactoryRead, FactorySite};
+use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
+use crate::gitlab::{AdminInspect, DroidSession, EndSession, GitlabApi, GitlabInspect};
+use crate::http::{Client, ClientOptions, Credential, Side, same_origin};
+use crate::model::SignIn;
+use crate::render;
+use crate::secrets::{Secret, SecretRef};
+
+/// Check everything that apply needs, each with its fix
+///
+/// Looks at secrets, both sides and the state, one thing at a time: reachability, TLS, clocks, versions, the token, the
+/// administrator, settings that block a sign-in, the droid, Factory's key, plan and role, the record and its lock. Signs
+/// in and out again where web sessions are configured, and changes nothing. Exits with 1 on any failure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+impl Args {
+    #[expect(clippy::unused_self, reason = "all commands are run in one way")]
+    pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let context = Context::open(globals).await?;
+        let ended = show(&context).await;
+        context.close(ended).await
+    }
+}
+
+async fn show(context: &Context) -> Result<Exit> {
+    let checks = {
+        let _progress = Progress::start("Looking at GitLab and Factory", context.globals.quiet);
+        let checks = async { Ok(examine(context).await) };
+        context.interrupts.guard(checks).await?
+    };
+    let diagnosis = Diagnosis::new(render::FORMAT_VERSION, checks);
+    match context.globals.format {
+        Format::Human => term::out(&render::doctor(&diagnosis))?,
+        Format::Json => term::out(&render::to_json(&diagnosis))?,
+    }
+    Ok(match diagnosis.summary.failure {
+        0 => Exit::Done,
+        _ => Exit::Error,
+    })
+}
+
+async fn examine(context: &Context) -> Vec<Check> {
+    let (secrets, mut checks) = Secrets::find(context).await;
+    let (gitlab, factory, state) = tokio::join!(
+        gitlab(context, &secrets),
+        factory(context, &secrets),
+        doctor::state(context.store.as_ref(), context::is_sandbox(&context.globals)),
+    );
+    checks.extend(gitlab);
+    checks.extend(factory);
+    checks.extend(state);
+    checks
+}
+
+/// The credentials that could be had.
+#[derive(Default)]
+struct Secrets {
+    gitlab_token: Option<Secret>,
+    admin_password: Option<Secret>,
+    admin_totp: Option<Arc<Totp>>,
+    droid_password: Option<Secret>,
+    droid_totp: Option<Arc<Totp>>,
+    factory_token: Option<Secret>,
+}
+
+impl Secrets {
+    async fn find(context: &Context) -> (Self, Vec<Check>) {
+        let config = &context.config;
+        let mut checks = Vec::new();
+        let admin = config.gitlab.admin_session.as_ref();
+        let admin_totp = admin.and_then(|admin| admin.totp_secret.as_ref());
+        let mut look = Look {
+            context,
+            checks: &mut checks,
+        };
+        let secrets = Self {
+            gitlab_token: look.find(Key::GitlabToken, Some(&config.gitlab.token)).await,
+            admin_password: look.find(Key::AdminPassword, admin.map(|admin| &admin.password)).await,
+            admin_totp: look.totp(Key::AdminTotp, admin_totp).await,
+            droid_password: look.find(Key::DroidPassword, config.droid.password.as_ref()).await,
+            droid_totp: look.totp(Key::DroidTotp, config.droid.totp_secret.as_ref()).await,
+            factory_token: match config.factory.driver {
+                Driver::Api => look.find(Key::FactoryToken, config.factory.token.as_ref()).await,
+                Driver::Assisted => None,
+            },
+        };
+        if context::is_sandbox(&context.globals) {
+            checks = vec![Check::skipped(
+                "secrets",
+                "No reference was followed: the sandbox's own credentials stand in",
+            )];
+        } else {
+            checks.extend(stored(config.secret.load.as_ref()).await);
+        }
+        (secrets, checks)
+    }
+}
+
+struct Look<'a> {
+    context: &'a Context,
+    checks: &'a mut Vec<Check>,
+}
+
+impl Look<'_> {
+    async fn find(&mut self, key: Key, reference: Option<&SecretRef>) -> Option<Secret> {
+        let reference = reference?;
+        if context::is_sandbox(&self.context.globals) {
+            return self.context.keys.find(key, Some(reference)).await.ok().flatten();
+        }
+        let id = format!("secrets.{}", key.name());
+        let (check, secret) = match reference.resolve().await {
+            Ok(Some(secret)) => {
+                let message = format!("`{}` comes from {reference}", key.name());
+                (Check::ok(&id, message), Some(secret))
+            }
+            Ok(None) => {
+                let (message, fix) = key.missing(reference);
+                (Check::failure(&id, message, fix), None)
+            }
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {}", key.name(), error.message);
+                (Check::failure(&id, message, error.hint), None)
+            }
+        };
+        self.checks.push(check);
+        secret
+    }
+
+    async fn totp(&mut self, key: Key, reference: Option<&SecretRef>) -> Option<Arc<Totp>> {
+        let secret = self.find(key, reference).await?;
+        match Totp::new(&secret) {
+            Ok(totp) => Some(Arc::new(totp)),
+            Err(error) => {
+                let id = format!("secrets.{}", key.name());
+                self.checks.retain(|check| check.id != id);
+                self.checks.push(Check::failure(
+                    &id,
+                    format!("`{}` cannot be used: {error}", key.name()),
+                    "store the key that GitLab shows beside the QR code of the authenticator",
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// The application's stored secret may be missing: then there is none yet.
+async fn stored(load: Option<&SecretRef>) -> Option<Check> {
+    const ID: &str = "secrets.application.secret.load";
+    let load = load?;
+    Some(match load.resolve_if_stored().await {
+        Ok(Some(_)) => Check::ok(ID, format!("`application.secret.load` gives a secret from {load}")),
+        Ok(None) => Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet"),
+        Err(error) => Check::failure(
+            ID,
+            format!("`application.secret.load` failed: {}", error.message),
+            error.hint,
+        ),
+    })
+}
+
+async fn gitlab(context: &Context, secrets: &Secrets) -> Vec<Check> {
+    let config = &context.config;
+    let credential = match &secrets.gitlab_token {
+        Some(token) => Credential::PrivateToken(token.clone()),
+        None => Credential::None,
+    };
+    let client = Client::new(ClientOptions {
+        credential,
+        ..sides::gitlab_options(context)
+    });
+    let api = match client {
+        Ok(client) => GitlabApi::new(client),
+        Err(error) => return vec![unusable("gitlab.reachable", error)],
+    };
+    let external = external(context);
+    let admin = admin(context, secrets);
+    let droid = droid(context, secrets);
+    let side = GitlabSide {
+        config,
+        read: &api,
+        inspect: &api,
+        has_token: secrets.gitlab_token.is_some(),
+        external: external.as_ref().map(|api| api as &dyn GitlabInspect),
+        admin: admin.as_ref().map(|admin| admin as &dyn AdminInspect),
+        droid: droid.as_ref().map(|droid| droid as &dyn DroidSession),
+        clock: &Timestamp::now,
+    };
+    let checks = side.check().await;
+    for session in [
+        admin.as_ref().map(|admin| admin as &dyn EndSession),
+        droid.as_ref().map(|droid| droid as &dyn EndSession),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        if let Err(error) = session.end().await {
+            tracing::warn!(%error, "a web session could not be signed out");
+        }
+    }
+    checks
+}
+
+/// GitLab at its external URL, where that is another and not replaced. It gets no credential.
+fn external(context: &Context) -> Option<GitlabApi> {
+    let gitlab = &context.config.gitlab;
+    let same = same_origin(&gitlab.url, &gitlab.external_url)
+        && gitlab.url.path().trim_end_matches('/') == gitlab.external_url.path().trim_end_matches('/');
+    if same || context::is_sandbox(&context.globals) {
+        return None;
+    }
+    let options = ClientOptions {
+        base_url: gitlab.external_url.clone(),
+        ..sides::gitlab_options(context)
+    };
+    Client::new(options).ok().map(GitlabApi::new)
+}
+
+fn admin(context: &Context, secrets: &Secrets) -> Option<AdminSession> {
+    let configured = context.config.gitlab.admin_session.as_ref()?;
+    let account = Account {
+        username: configured.username.clone(),
+        password: secrets.admin_password.clone()?,
+        totp: secrets.admin_totp.clone(),
+    };
+    Some(AdminSession::new(sides::web_options(context), account))
+}
+
+/// By password only: an impersonation would be seen in GitLab's audit log, and its page tells as much.
+fn droid(context: &Context, secrets: &Secrets) -> Option<Droid> {
+    if context.config.droid.sign_in != Some(SignIn::Password) {
+        return None;
+    }
+    let how = DroidSignIn::Password {
+        password: secrets.droid_password.clone()?,
+        totp: secrets.droid_totp.clone(),
+    };
+    Some(Droid::new(sides::web_options(context), how))
+}
+
+async fn factory(context: &Context, secrets: &Secrets) -> Vec<Check> {
+    let config = &context.config;
+    let app = Client::new(sides::factory_options(context, &config.factory.app_url));
+    let site = match app {
+        Ok(app) => FactorySite::new(app),
+        Err(error) => return vec![unusable("factory.reachable", error)],
+    };
+    let api = match &secrets.factory_token {
+        Some(token) => match sides::factory_client(context, token.clone()) {
+            Ok(api) => Some(api),
+            Err(error) => return vec![unusable("factory.reachable", error)],
+        },
+        None => None,
+    };
+    let side = FactorySide {
+        config,
+        site: &site,
+        api: api.as_ref().map(|api| api as &dyn FactoryRead),
+    };
+    side.check().await
+}
+
+fn unusable(id: &str, error: crate::http::Error) -> Check {
+    let fix = error.hint.unwrap_or_else(|| match error.side {
+        Side::Gitlab => "check [gitlab]".to_owned(),
+        Side::Factory | Side::Other => "check [factory]".to_owned(),
+    });
+    Check::failure(id, error.message, fix)
+}

@@ -1,0 +1,196 @@
+//! Settings of the instance that stand in the way of what an apply does, scopes it does not know, and its two addresses.
+
+use super::gitlab::{Answers, GitlabSide};
+use super::Check;
+use crate::config::Config;
+use crate::gitlab::InstanceSettings;
+use crate::http::origin;
+use crate::model::{Known, SignIn};
+
+/// Settings and scopes.
+pub(super) fn check(config: &Config, answers: &Answers) -> Vec<Check> {
+    let mut checks = match &answers.settings {
+        Ok(settings) => settings_checks(config, answers, settings),
+        Err(_) => vec![Check::skipped(
+            "gitlab.settings",
+            "The settings that matter to a sign-in were not looked at: GitLab did not show them",
+        )],
+    };
+    checks.push(scopes(config, answers));
+    checks
+}
+
+fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Vec<Check> {
+    let mut checks = vec![
+        password_sign_in(config, settings),
+        two_factor(config, answers, settings),
+        terms(settings),
+        recaptcha(settings),
+        email_confirmation(settings),
+    ];
+    if settings.maintenance_mode {
+        checks.push(Check::failure(
+            "gitlab.maintenance_mode",
+            "Maintenance mode is on: GitLab takes no writes",
+            "run apply when an administrator has ended it (Admin area > Settings > General > Maintenance mode)",
+        ));
+    }
+    let droid_is_admin = matches!(&answers.droid, Ok(Some(droid)) if droid.is_admin);
+    if settings.disable_admin_oauth_scopes && droid_is_admin {
+        checks.push(Check::failure(
+            "gitlab.admin_oauth_scopes",
+            "The droid is an administrator, and administrators may not authorize applications with broad scopes here",
+            "take the administrator's rights from the droid; it does not need them",
+        ));
+    }
+    checks
+}
+
+/// Who signs in by password, if anybody does.
+fn by_password(config: &Config) -> Option<&'static str> {
+    match (&config.gitlab.admin_session, config.droid.sign_in) {
+        (Some(_), _) => Some("the administrator of gitlab.admin_session"),
+        (None, Some(SignIn::Password)) => Some("the droid"),
+        (None, _) => None,
+    }
+}
+
+fn password_sign_in(config: &Config, settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.password_sign_in";
+    match (settings.password_authentication_enabled_for_web, by_password(config)) {
+        (true, _) => Check::ok(ID, "The sign-in page takes passwords"),
+        (false, None) => Check::ok(ID, "The sign-in page takes no passwords, and none is needed"),
+        (false, Some(who)) => Check::failure(
+            ID,
+            format!("The sign-in page takes no passwords, and {who} has to sign in with one"),
+            "allow password authentication for the web interface (Admin area > Settings > General > Sign-in restrictions)",
+        ),
+    }
+}
+
+fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.two_factor";
+    if !settings.require_two_factor_authentication {
+        return Check::ok(ID, "Two-factor authentication is not enforced");
+    }
+    let admin = config.gitlab.admin_session.as_ref();
+    if admin.is_some_and(|admin| admin.totp_secret.is_none()) {
+        return Check::failure(
+            ID,
+            "Two-factor authentication is enforced, and gitlab.admin_session has no totp_secret",
+            "give the key of that administrator's authenticator as gitlab.admin_session.totp_secret",
+        );
+    }
+    let has_one = matches!(&answers.droid, Ok(Some(droid)) if droid.two_factor);
+    if has_one || config.droid.sign_in.is_none() {
+        return Check::ok(ID, "Two-factor authentication is enforced, and the droid is prepared for it");
+    }
+    Check::failure(
+        ID,
+        "Two-factor authentication is enforced, and the droid has none: GitLab lets it do nothing before that",
+        "sign in once as the droid, register an authenticator, and give its key as user.totp_secret; or end the \
+         enforcement (Admin area > Settings > General > Sign-in restrictions)",
+    )
+}
+
+fn terms(settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.terms";
+    if !settings.enforce_terms {
+        return Check::ok(ID, "No terms of service have to be accepted");
+    }
+    Check::warning(
+        ID,
+        "Terms of service have to be accepted by every user before GitLab lets it do anything",
+        "sign in once in a browser, as the administrator and as the droid, and accept them",
+    )
+}
+
+fn recaptcha(settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.recaptcha";
+    if !settings.login_recaptcha_protection_enabled {
+        return Check::ok(ID, "The sign-in page asks for no reCAPTCHA");
+    }
+    Check::warning(
+        ID,
+        "The sign-in page may ask for a reCAPTCHA, which no program can answer",
+        "switch off reCAPTCHA for login (Admin area > Settings > Reporting > Spam and Anti-bot Protection)",
+    )
+}
+
+fn email_confirmation(settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.email_confirmation";
+    match settings.email_confirmation_setting.as_deref() {
+        Some("hard" | "soft") => Check::ok(
+            ID,
+            "New users have to confirm their e-mail address; Setpoint creates the droid as confirmed",
+        ),
+        _ => Check::ok(ID, "New users need not confirm their e-mail address"),
+    }
+}
+
+fn scopes(config: &Config, answers: &Answers) -> Check {
+    const ID: &str = "gitlab.scopes";
+    let known = match &answers.scopes {
+        Ok(Known::Known(known)) => known,
+        Ok(Known::Unknown) => return Check::skipped(ID, "GitLab does not tell which OAuth scopes it knows"),
+        Err(error) => return Check::failed(ID, error),
+    };
+    let declared = &config.desired.application.scopes;
+    let unknown: Vec<&str> = declared.difference(known).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Check::ok(ID, "GitLab knows all scopes of the application");
+    }
+    Check::failure(
+        ID,
+        format!("GitLab does not know these scopes of the application: {}", unknown.join(", ")),
+        "take them out of application.scopes, or upgrade GitLab to a version that has them",
+    )
+}
+
+/// Whether the URL that Factory is given leads to the same GitLab.
+pub(super) async fn external_url(side: &GitlabSide<'_>) -> Vec<Check> {
+    const ID: &str = "gitlab.external_url";
+    let config = &side.config.gitlab;
+    let bare = |text: &str| text.trim_end_matches('/').to_owned();
+    let domain = bare(config.external_url.as_str());
+    let own = side.inspect.issuer().await.ok().flatten();
+    let Some(external) = side.external else {
+        return own.iter().map(|own| told(&domain, own)).collect();
+    };
+    let answered = external.issuer().await;
+    vec![match (answered, own) {
+        (Ok(Some(there)), Some(own)) if bare(&there) != bare(&own) => Check::failure(
+            ID,
+            format!("Another GitLab answers at gitlab.external_url ({there}) than at gitlab.url ({own})"),
+            "set gitlab.url and gitlab.external_url to addresses of the same GitLab",
+        ),
+        (Ok(Some(there)), _) => told(&domain, &there),
+        (Ok(None), _) => Check::failure(
+            ID,
+            format!("What answers at gitlab.external_url ({domain}) is no GitLab"),
+            "set gitlab.external_url to the URL at which browsers, and Factory, reach GitLab",
+        ),
+        (Err(error), _) => Check::warning(
+            ID,
+            format!("gitlab.external_url does not answer here: {}", error.message),
+            format!(
+                "Factory has to reach {} from the internet; if only this machine cannot, all is well",
+                origin(&config.external_url)
+            ),
+        ),
+    }]
+}
+
+/// Compares the domain with the URL that GitLab is configured with.
+fn told(domain: &str, issuer: &str) -> Check {
+    const ID: &str = "gitlab.external_url";
+    let issuer = issuer.trim_end_matches('/');
+    if issuer.eq_ignore_ascii_case(domain) {
+        return Check::ok(ID, format!("GitLab's own URL is {domain}, as Factory is told"));
+    }
+    Check::warning(
+        ID,
+        format!("GitLab says that its URL is {issuer}, and Factory is told {domain}"),
+        format!("set gitlab.external_url = \"{issuer}\", or external_url in GitLab's gitlab.rb"),
+    )
+}

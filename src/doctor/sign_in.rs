@@ -1,0 +1,150 @@
+//! The doors of GitLab's web side, tried where that changes nothing: the administrator's session, impersonation, and the
+//! droid's own account and sign-in.
+
+use super::gitlab::{Answers, GitlabSide};
+use super::Check;
+use crate::config::Config;
+use crate::model::{ObservedUser, SignIn, UserState};
+
+/// Sessions and the droid's account.
+pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
+    let mut checks = droid(side.config, answers);
+    let account = answers.droid.as_ref().ok().and_then(Option::as_ref);
+    checks.extend(admin_session(side, account).await);
+    if let (Some(session), Some(account)) = (side.droid, account)
+        && can_be_tried(account)
+    {
+        checks.push(match session.evidence(&account.username).await {
+            Ok(_) => Check::ok("gitlab.droid_sign_in", format!("{} can sign in", account.username)),
+            Err(error) => Check::failed("gitlab.droid_sign_in", &error),
+        });
+    }
+    checks
+}
+
+/// A sign-in would end a deactivation, and count as one more failure of a locked account.
+fn can_be_tried(account: &ObservedUser) -> bool {
+    account.state == UserState::Active && !account.locked && account.confirmed
+}
+
+async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) -> Vec<Check> {
+    let Some(admin) = side.admin else {
+        return without_admin_session(side.config).into_iter().collect();
+    };
+    if let Err(error) = admin.enter().await {
+        return vec![Check::failed("gitlab.admin_session", &error)];
+    }
+    let mut checks = vec![Check::ok(
+        "gitlab.admin_session",
+        "The administrator can sign in and enter the admin area",
+    )];
+    if let Some(account) = account {
+        checks.push(match admin.offers_impersonation(&account.username).await {
+            Ok(()) => Check::ok("gitlab.impersonation", "GitLab offers impersonation of the droid"),
+            Err(error) if side.config.droid.sign_in == Some(SignIn::Impersonate) => {
+                Check::failed("gitlab.impersonation", &error)
+            }
+            Err(error) => Check::ok(
+                "gitlab.impersonation",
+                format!("Impersonation is not needed; {}", error.message),
+            ),
+        });
+    }
+    checks
+}
+
+fn without_admin_session(config: &Config) -> Option<Check> {
+    const ID: &str = "gitlab.admin_session";
+    if config.gitlab.admin_session.is_some() {
+        return Some(Check::skipped(
+            ID,
+            "The administrator's sign-in was not tried: its password is missing",
+        ));
+    }
+    config.desired.application.trusted.then(|| {
+        Check::skipped(
+            ID,
+            "There is no gitlab.admin_session: `trusted` can neither be read nor set, and becomes a step for a person",
+        )
+    })
+}
+
+/// The account as GitLab shows it to an administrator.
+fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
+    const ID: &str = "gitlab.droid";
+    let account = match &answers.droid {
+        Ok(Some(account)) => account,
+        Ok(None) => {
+            let message = format!("{} does not exist yet; apply creates it", config.desired.user.username);
+            return vec![Check::ok(ID, message)];
+        }
+        Err(error) => return vec![Check::failed(ID, error)],
+    };
+    let name = &account.username;
+    let mut checks = vec![match obstacle(account) {
+        Some((message, fix, true)) => Check::failure(ID, format!("{name} {message}"), fix),
+        Some((message, fix, false)) => Check::warning(ID, format!("{name} {message}"), fix),
+        None => Check::ok(ID, format!("{name} is active")),
+    }];
+    if matches!(&answers.own_user, Ok(own) if own.id == account.id) {
+        checks.push(Check::failure(
+            "gitlab.droid_is_own_user",
+            format!("{name} is the account that gitlab.token belongs to, which Setpoint never changes"),
+            "give gitlab.token another administrator's token, or user.username the droid's own name",
+        ));
+    }
+    if account.is_admin {
+        checks.push(Check::warning(
+            "gitlab.droid_is_admin",
+            format!("{name} is an administrator, so Factory acts with an administrator's rights"),
+            "take the administrator's rights from it (Admin area > Users); user.memberships says what it may do",
+        ));
+    }
+    if account.two_factor && config.droid.sign_in == Some(SignIn::Password) && config.droid.totp_secret.is_none() {
+        checks.push(Check::failure(
+            "gitlab.droid_two_factor",
+            format!("{name} has two-factor authentication, and user.totp_secret is missing"),
+            "give the key of its authenticator as user.totp_secret",
+        ));
+    }
+    checks
+}
+
+/// What is wrong with the account, what to do, and whether apply is stopped by it.
+fn obstacle(account: &ObservedUser) -> Option<(String, &'static str, bool)> {
+    Some(match &account.state {
+        UserState::Blocked => ("is blocked".to_owned(), "run `setpoint apply`, which unblocks it", false),
+        UserState::Deactivated => (
+            "is deactivated".to_owned(),
+            "run `setpoint apply`, which activates it",
+            false,
+        ),
+        UserState::BlockedPendingApproval => (
+            "waits for an administrator's approval".to_owned(),
+            "approve it (Admin area > Users > Pending approval)",
+            true,
+        ),
+        UserState::LdapBlocked => (
+            "is blocked by LDAP".to_owned(),
+            "enable it in the directory: GitLab follows at the next synchronization",
+            true,
+        ),
+        UserState::Banned => ("is banned".to_owned(), "end the ban (Admin area > Users)", true),
+        UserState::Active | UserState::Other(_) if account.locked => (
+            "is locked after failed sign-ins".to_owned(),
+            "wait until the lock ends (10 minutes), or unlock it (Admin area > Users)",
+            true,
+        ),
+        UserState::Active | UserState::Other(_) if !account.confirmed => (
+            "has not confirmed its e-mail address, so GitLab lets nobody authorize as it".to_owned(),
+            "confirm it (Admin area > Users > the user > Confirm user)",
+            true,
+        ),
+        UserState::Active => return None,
+        UserState::Other(state) => (
+            format!("has the state `{}`, which Setpoint does not know", crate::http::remote_text(state, 40)),
+            "look at the user in the admin area",
+            false,
+        ),
+    })
+}

@@ -1,0 +1,54 @@
+//! The state record and its lock.
+
+use super::Check;
+use crate::state::{StateError, StateStore, check_world};
+
+/// Whether the record can be read, belongs to these sides, and is free.
+pub async fn state(store: &dyn StateStore, sandbox: bool) -> Vec<Check> {
+    vec![record(store, sandbox).await, lock(store).await]
+}
+
+async fn record(store: &dyn StateStore, sandbox: bool) -> Check {
+    const ID: &str = "state.record";
+    let place = store.place();
+    let record = match store.read().await {
+        Ok(Some(record)) => record,
+        Ok(None) => return Check::ok(ID, format!("There is no record at {place} yet; apply begins one")),
+        Err(error) => return failed(ID, &error),
+    };
+    if let Err(error) = check_world(&record, sandbox, &place) {
+        return failed(ID, &error);
+    }
+    if record.intents.is_empty() {
+        return Check::ok(
+            ID,
+            format!("The record at {place} can be read, with serial {}", record.serial),
+        );
+    }
+    Check::warning(
+        ID,
+        format!("The record at {place} holds writes that an interrupted run had begun"),
+        "run `setpoint apply`: it finds out what became of them, and goes on from there",
+    )
+}
+
+async fn lock(store: &dyn StateStore) -> Check {
+    const ID: &str = "state.lock";
+    match store.holder().await {
+        Ok(None) => Check::ok(ID, "Nobody holds the lock"),
+        Ok(Some(holder)) => Check::warning(
+            ID,
+            format!("The record is locked by {holder}"),
+            format!(
+                "wait for that run to end; if it is certain that it is gone, run `setpoint state unlock {}`",
+                holder.id
+            ),
+        ),
+        Err(error) => failed(ID, &error),
+    }
+}
+
+fn failed(id: &str, error: &StateError) -> Check {
+    let fix = error.hint().unwrap_or_else(|| "check `[state]`".to_owned());
+    Check::failure(id, error.to_string(), fix)
+}
