@@ -154,7 +154,10 @@ fn connection(integration: &ObservedIntegration) -> Check {
             let detail = integration.detail.as_deref().unwrap_or("no reason is given");
             Check::warning(
                 ID,
-                format!("Factory's authorization at {} no longer works: {detail}", integration.domain),
+                format!(
+                    "Factory's authorization at {} no longer works: {detail}",
+                    integration.domain
+                ),
                 "run `setpoint apply`, which authorizes again",
             )
         }

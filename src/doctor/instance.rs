@@ -1,7 +1,7 @@
 //! Settings of the instance that stand in the way of what an apply does, scopes it does not know, and its two addresses.
 
-use super::gitlab::{Answers, GitlabSide};
 use super::Check;
+use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
 use crate::gitlab::InstanceSettings;
 use crate::http::origin;
@@ -83,7 +83,10 @@ fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -
     }
     let has_one = matches!(&answers.droid, Ok(Some(droid)) if droid.two_factor);
     if has_one || config.droid.sign_in.is_none() {
-        return Check::ok(ID, "Two-factor authentication is enforced, and the droid is prepared for it");
+        return Check::ok(
+            ID,
+            "Two-factor authentication is enforced, and the droid is prepared for it",
+        );
     }
     Check::failure(
         ID,
@@ -142,7 +145,10 @@ fn scopes(config: &Config, answers: &Answers) -> Check {
     }
     Check::failure(
         ID,
-        format!("GitLab does not know these scopes of the application: {}", unknown.join(", ")),
+        format!(
+            "GitLab does not know these scopes of the application: {}",
+            unknown.join(", ")
+        ),
         "take them out of application.scopes, or upgrade GitLab to a version that has them",
     )
 }

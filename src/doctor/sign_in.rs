@@ -1,8 +1,8 @@
 //! The doors of GitLab's web side, tried where that changes nothing: the administrator's session, impersonation, and the
 //! droid's own account and sign-in.
 
-use super::gitlab::{Answers, GitlabSide};
 use super::Check;
+use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
 use crate::model::{ObservedUser, SignIn, UserState};
 
@@ -113,7 +113,11 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
 /// What is wrong with the account, what to do, and whether apply is stopped by it.
 fn obstacle(account: &ObservedUser) -> Option<(String, &'static str, bool)> {
     Some(match &account.state {
-        UserState::Blocked => ("is blocked".to_owned(), "run `setpoint apply`, which unblocks it", false),
+        UserState::Blocked => (
+            "is blocked".to_owned(),
+            "run `setpoint apply`, which unblocks it",
+            false,
+        ),
         UserState::Deactivated => (
             "is deactivated".to_owned(),
             "run `setpoint apply`, which activates it",
@@ -142,7 +146,10 @@ fn obstacle(account: &ObservedUser) -> Option<(String, &'static str, bool)> {
         ),
         UserState::Active => return None,
         UserState::Other(state) => (
-            format!("has the state `{}`, which Setpoint does not know", crate::http::remote_text(state, 40)),
+            format!(
+                "has the state `{}`, which Setpoint does not know",
+                crate::http::remote_text(state, 40)
+            ),
             "look at the user in the admin area",
             false,
         ),

@@ -293,10 +293,10 @@ fn is_absent(answer: &Response) -> bool {
 /// Adds what to do about errors that have their own meaning here.
 fn explained(error: Error) -> Error {
     let hint = match error.kind {
-        ErrorKind::PaymentRequired => "self-hosted GitLab needs Factory's Enterprise plan",
+        ErrorKind::PaymentRequired => "give factory.token a key of an organization with the Enterprise plan",
         ErrorKind::NotFound | ErrorKind::Status(404 | 405 | 501) | ErrorKind::Unexpected | ErrorKind::Redirect(_) => {
-            "driver = \"api\" needs a server that has the integration endpoints of Setpoint's contract, which factory.ai as \
-             it is today has not: set driver = \"assisted\", or factory.api_url to such a server"
+            "the driver \"api\" needs a server that speaks Setpoint's contract, and factory.ai as it is today does not: set \
+             factory.driver = \"assisted\", or factory.api_url to a server that does"
         }
         _ => return error,
     };

@@ -23,7 +23,8 @@ pub(crate) const OLDEST: (u32, u32) = (16, 11);
 impl GitlabRead for GitlabApi {
     async fn version(&self) -> Result<GitlabVersion> {
         let answer = self.client.send(self.get(&["metadata"])).await?;
-        if answer.status() == StatusCode::NOT_FOUND && !answer.is_html() {
+        // GitLab's own 404, not that of a server that knows nothing of its API.
+        if answer.status() == StatusCode::NOT_FOUND && answer.reason().is_some() && !answer.is_html() {
             return Err(too_old(&answer, "older than 15.2"));
         }
         let answer = answer.success()?;

@@ -110,20 +110,27 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
 }
 
 fn tls_hint(context: &Context, error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
     match (error, context.side) {
-        (rustls::Error::InvalidMessage(_), _) => {
-            "the server does not speak TLS on this port: check the port".to_owned()
+        (InvalidMessage(_), _) => "the server does not speak TLS on this port: check the port".to_owned(),
+        (InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }), _) => {
+            "renew the server's certificate, and check the clock of this machine".to_owned()
         }
-        (rustls::Error::InvalidCertificate(_), Side::Gitlab) => match &context.ca_file {
+        (InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }), side) => {
+            format!("check {}: the certificate is for another host name", url_key(side))
+        }
+        (InvalidCertificate(_), Side::Gitlab) => match &context.ca_file {
             Some(file) => format!(
-                "the certificate is signed by none of the system's authorities, nor by one in ca_file {}",
+                "put the certificate of the authority that signs the server's into ca_file {}: neither the one in it nor \
+                 any of the system's does",
                 file.display()
             ),
             None => "if a private authority signs the certificate, put its certificate into a file and name it as \
                      gitlab.ca_file"
                 .to_owned(),
         },
-        (rustls::Error::InvalidCertificate(_), _) => {
+        (InvalidCertificate(_), _) => {
             "add the authority that signs the certificate to the system's root certificates".to_owned()
         }
         _ => "TLS 1.2 or 1.3 is needed".to_owned(),
@@ -209,10 +216,20 @@ pub(super) fn status(answer: &Response) -> Error {
             with_reason(format!("{who} says that the plan is too small")),
         ),
         403 => forbidden(answer, &said),
-        404 => new(
-            ErrorKind::NotFound,
-            with_reason(format!("{who} has no {}", answer.label)),
-        ),
+        404 => {
+            let error = new(
+                ErrorKind::NotFound,
+                with_reason(format!("{who} has no {}", answer.label)),
+            );
+            // An API says why; a 404 without a word comes from something that does not know the path at all.
+            if answer.url.path().contains("/api/") && (answer.is_html() || said.text.is_none()) {
+                let (key, base) = (url_key(side), &answer.context.base);
+                return error.with_hint(format!(
+                    "is {key} ({base}) right, with the relative URL root if there is one?"
+                ));
+            }
+            error
+        }
         409 => new(
             ErrorKind::Conflict,
             with_reason(format!("{who} sees a conflict in {}", answer.label)),
@@ -310,7 +327,7 @@ fn forbidden(answer: &Response, said: &Answer) -> Error {
             "the token has to be an administrator's; where Admin Mode is on, it needs the scope admin_mode besides api",
         ),
         Side::Factory if answer.context.has_credential => {
-            error.with_hint("the API key has to be an Owner's or Manager's")
+            error.with_hint("give factory.token the API key of an Owner or a Manager")
         }
         _ => error,
     }

@@ -20,7 +20,7 @@ use futures_util::FutureExt as _;
 
 use crate::factory::FactoryRead;
 use crate::gitlab::{AdminRead, DroidSession, GitlabRead, ResolvedPaths};
-use crate::http::Result;
+use crate::http::{ErrorKind, Result, Side};
 use crate::model::{
     Desired, Evidence, FactorySource, IntegrationStatus, Known, Observed, ObservedFactory, ObservedGitlab,
     ObservedIntegration, RecordedState,
@@ -56,7 +56,30 @@ pub enum LoadedSecret {
 }
 
 /// Reads both sides.
+///
+/// Many requests are under way at once, and which of them fails first is chance. Where GitLab answered, the plainest
+/// request of all is made once more, so that a wrong token or a wrong address is told in the same words each time.
 pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Result<Observed> {
+    let failed = match read(sources, desired, recorded).await {
+        Ok(observed) => return Ok(observed),
+        Err(error) => error,
+    };
+    let answered = matches!(
+        failed.kind,
+        ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Redirect(_)
+            | ErrorKind::Status(_)
+            | ErrorKind::Unexpected
+    );
+    if failed.side == Side::Gitlab && answered {
+        sources.gitlab.version().await?;
+    }
+    Err(failed)
+}
+
+async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Result<Observed> {
     let Sources {
         gitlab,
         admin: _,

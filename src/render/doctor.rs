@@ -72,5 +72,9 @@ fn summary(diagnosis: &Diagnosis) -> String {
     if sum.skipped > 0 {
         parts.push(format!("{} skipped", sum.skipped));
     }
-    format!("{}: {}. Nothing was changed.", count(total, "check", "checks"), parts.join(", "))
+    format!(
+        "{}: {}. Nothing was changed.",
+        count(total, "check", "checks"),
+        parts.join(", ")
+    )
 }

@@ -162,8 +162,8 @@ impl StateError {
                 "use the Setpoint version that wrote it, or a newer one; the record was left as it is".to_owned()
             }
             Self::Damaged { .. } => {
-                "the record was left as it is; restore it from a backup, or rebuild it from what is live \
-                                     with `setpoint state rebuild`, which loses only who changed what"
+                "restore it from a backup; or move it away, and the next apply begins a new one from what is live (steps that a \
+                 person confirmed have to be confirmed again)"
                     .to_owned()
             }
             Self::OtherWorld { record_is_sandbox, .. } => {

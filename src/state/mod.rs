@@ -176,7 +176,7 @@ mod tests {
         for length in 0..text.len() - 2 {
             let error = parse(&text[..length], "state.json").unwrap_err();
             assert!(matches!(error, StateError::Damaged { .. }), "{length}: {error}");
-            assert!(error.hint().is_some_and(|hint| hint.contains("state rebuild")));
+            assert!(error.hint().is_some_and(|hint| hint.contains("backup")));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The HTTP client against servers that misbehave: what it repeats, what it gives up, what it says.
 
 mod server;
-mod tls;
+pub(crate) mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

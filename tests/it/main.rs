@@ -2,6 +2,9 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod bad_input;
+#[cfg(feature = "sandbox")]
 mod account;
 #[cfg(feature = "sandbox")]
 mod any_instance;
@@ -15,6 +18,9 @@ mod cli_help;
 mod common;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod config;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod doctor;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,

@@ -13,8 +13,10 @@ use crate::cli::globals::{Format, Globals};
 use crate::cli::keys::Key;
 use crate::cli::sides;
 use crate::cli::term::{self, Progress};
-use crate::config::Driver;
+use crate::cli::vault::Vault;
+use crate::config::{Config, Driver};
 use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide};
+use crate::executor::SecretVault as _;
 use crate::factory::{FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, DroidSession, EndSession, GitlabApi, GitlabInspect};
@@ -108,7 +110,7 @@ impl Secrets {
                 "No reference was followed: the sandbox's own credentials stand in",
             )];
         } else {
-            checks.extend(stored(config.secret.load.as_ref()).await);
+            checks.extend(stored(config).await);
         }
         (secrets, checks)
     }
@@ -163,16 +165,16 @@ impl Look<'_> {
 }
 
 /// The application's stored secret may be missing: then there is none yet.
-async fn stored(load: Option<&SecretRef>) -> Option<Check> {
+async fn stored(config: &Config) -> Option<Check> {
     const ID: &str = "secrets.application.secret.load";
-    let load = load?;
-    Some(match load.resolve_if_stored().await {
+    let load = config.secret.load.as_ref()?;
+    Some(match Vault(config.secret.clone()).load().await {
         Ok(Some(_)) => Check::ok(ID, format!("`application.secret.load` gives a secret from {load}")),
         Ok(None) => Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet"),
-        Err(error) => Check::failure(
+        Err(why) => Check::failure(
             ID,
-            format!("`application.secret.load` failed: {}", error.message),
-            error.hint,
+            format!("`application.secret.load` failed: {why}"),
+            "see to it that it gives the secret, or nothing where there is none yet",
         ),
     })
 }

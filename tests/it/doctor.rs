@@ -1,0 +1,326 @@
+//! `doctor`: each check by the setting that turns it, and that nothing is ever changed.
+
+use crate::common::{Fixture, Ran};
+use setpoint::sandbox::Side;
+use setpoint::sandbox::world::UserState;
+
+const ADMIN_SESSION: &str = "token = { env = \"GITLAB_TOKEN\" }\n\n[gitlab.admin_session]\nusername = \"root\"\n\
+                             password = { env = \"GITLAB_ADMIN_PASSWORD\" }";
+
+/// A world that was applied, with an administrator's session. The limit on sign-ins is out of the way of many runs.
+async fn applied() -> Fixture {
+    let fixture = Fixture::new().await;
+    set(&fixture, &["protected_paths_limit=0"]);
+    fixture.edit_config("token = { env = \"GITLAB_TOKEN\" }", ADMIN_SESSION);
+    fixture.run(&["apply", "--auto-approve", "-q"]).await.expect(0);
+    fixture
+}
+
+fn set(fixture: &Fixture, switches: &[&str]) {
+    fixture.sandbox.with_world(|world| {
+        for switch in switches {
+            world.switches.set(switch).unwrap();
+        }
+    });
+}
+
+async fn json(fixture: &Fixture) -> Ran {
+    fixture.run(&["doctor", "--format", "json"]).await
+}
+
+/// The one check with this id, as `status: message | fix`.
+#[track_caller]
+fn check(ran: &Ran, id: &str) -> String {
+    let document = ran.json();
+    let checks = document["checks"].as_array().unwrap();
+    let found: Vec<_> = checks.iter().filter(|check| check["id"] == id).collect();
+    assert_eq!(found.len(), 1, "{id} in\n{}", ran.stdout);
+    let text = |key: &str| found[0][key].as_str().unwrap_or("-").to_owned();
+    format!("{}: {} | {}", text("status"), text("message"), text("fix"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_world_is_all_right_and_is_left_as_it_is() {
+    let fixture = applied().await;
+    let state = std::fs::read(fixture.path(".setpoint/state.json")).unwrap();
+    let before = fixture.sandbox.requests().len();
+    let world = fixture.sandbox.with_world(|world| {
+        (
+            serde_json::to_value(&world.users).unwrap(),
+            serde_json::to_value(&world.applications).unwrap(),
+            serde_json::to_value(&world.factory).unwrap(),
+        )
+    });
+
+    let ran = fixture.run(&["doctor"]).await.expect(0);
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80));
+
+    let log = fixture.sandbox.requests().split_off(before);
+    let (sessions, others): (Vec<_>, Vec<_>) = log
+        .iter()
+        .filter(|request| request.write)
+        .partition(|request| ["/users/sign_in", "/users/sign_out"].contains(&request.path.as_str()));
+    assert_eq!(others, Vec::<&setpoint::sandbox::RequestLog>::new());
+    // The administrator and the droid, each in and out.
+    assert_eq!(sessions.len(), 4);
+    assert!(log.iter().any(|request| request.side == Side::Factory));
+    let after = fixture.sandbox.with_world(|world| {
+        (
+            serde_json::to_value(&world.applications).unwrap(),
+            serde_json::to_value(&world.factory).unwrap(),
+        )
+    });
+    assert_eq!(after, (world.1, world.2));
+    assert_eq!(std::fs::read(fixture.path(".setpoint/state.json")).unwrap(), state);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_setting_has_its_finding() {
+    let fixture = applied().await;
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(5 * 24);
+    let soon = format!("token_expires_at={}", soon.strftime("%Y-%m-%d"));
+    let clean = fixture.sandbox.with_world(|world| world.switches.clone());
+    let cases: &[(&[&str], &str, &str, &str)] = &[
+        (
+            &["gitlab_version=16.10.2-ee"],
+            "gitlab.version",
+            "failure",
+            "needs 16.11",
+        ),
+        (&["gitlab_version=19.1.0"], "gitlab.version", "ok", "Community Edition"),
+        (&["admin_mode=true"], "gitlab.admin_mode", "ok", "may do without it"),
+        (
+            &["admin_mode=true", "token_scopes_missing=[\"admin_mode\"]"],
+            "gitlab.admin_mode",
+            "failure",
+            "lacks the scope admin_mode",
+        ),
+        (
+            &["token_scopes_missing=[\"api\"]"],
+            "gitlab.token_scopes",
+            "failure",
+            "lacks the scope api",
+        ),
+        (&[&soon], "gitlab.token_expiry", "warning", "in 5 days"),
+        (
+            &["token_expires_at=2020-01-01"],
+            "gitlab.token",
+            "failure",
+            "does not accept the token",
+        ),
+        (
+            &["password_login_off=true"],
+            "gitlab.password_sign_in",
+            "failure",
+            "takes no passwords",
+        ),
+        (
+            &["password_login_off=true"],
+            "gitlab.admin_session",
+            "failure",
+            "does not take passwords",
+        ),
+        (
+            &["require_two_factor=true"],
+            "gitlab.two_factor",
+            "failure",
+            "totp_secret",
+        ),
+        (&["enforce_terms=true"], "gitlab.terms", "warning", "accept them"),
+        (&["recaptcha=true"], "gitlab.recaptcha", "warning", "reCAPTCHA"),
+        (&["recaptcha=true"], "gitlab.admin_session", "failure", "reCAPTCHA"),
+        (
+            &["email_confirmation=true"],
+            "gitlab.email_confirmation",
+            "ok",
+            "as confirmed",
+        ),
+        (
+            &["impersonation_enabled=false"],
+            "gitlab.impersonation",
+            "ok",
+            "not needed",
+        ),
+        (
+            &["maintenance_mode=true"],
+            "gitlab.maintenance_mode",
+            "failure",
+            "takes no writes",
+        ),
+        (
+            &["no_observability_scopes=true"],
+            "gitlab.scopes",
+            "failure",
+            "read_observability",
+        ),
+        (&["clock_offset_seconds=120"], "gitlab.clock", "warning", "seconds"),
+        (
+            &["factory_key_unknown=true"],
+            "factory.key",
+            "failure",
+            "does not accept the API key",
+        ),
+        (
+            &["factory_plan_too_small=true"],
+            "factory.plan",
+            "failure",
+            "Enterprise plan",
+        ),
+        (
+            &["factory_role_too_low=true"],
+            "factory.role",
+            "failure",
+            "Owner or a Manager",
+        ),
+        (
+            &["factory_redirect=current"],
+            "factory.redirect_uri",
+            "failure",
+            "does not list",
+        ),
+    ];
+    for (switches, id, status, said) in cases {
+        set(&fixture, switches);
+        let ran = json(&fixture).await;
+        let found = check(&ran, id);
+        assert!(found.starts_with(&format!("{status}: ")), "{switches:?}: {found}");
+        assert!(found.contains(said), "{switches:?}: {found}");
+        let failures = ran.json()["summary"]["failure"].as_u64().unwrap();
+        assert_eq!(ran.code, i32::from(failures > 0), "{switches:?}");
+        fixture.sandbox.with_world(|world| world.switches = clean.clone());
+    }
+    json(&fixture).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_droids_state_is_told_by_what_gitlab_shows_of_it() {
+    let fixture = applied().await;
+    let cases = [
+        (UserState::Blocked, "warning", "unblocks it"),
+        (UserState::Deactivated, "warning", "activates it"),
+        (UserState::BlockedPendingApproval, "failure", "Approve it"),
+        (UserState::Banned, "failure", "End the ban"),
+    ];
+    let droid = |change: &dyn Fn(&mut setpoint::sandbox::world::User)| {
+        fixture.sandbox.with_world(|world| {
+            let id = world.user_named("factory-droid").unwrap().id;
+            change(world.user_mut(id).unwrap());
+        });
+    };
+    for (state, status, said) in cases {
+        droid(&|user| user.state = state);
+        let ran = json(&fixture).await;
+        let found = check(&ran, "gitlab.droid");
+        assert!(found.starts_with(status) && found.contains(said), "{found}");
+        // A sign-in would end the deactivation.
+        assert!(!ran.stdout.contains("gitlab.droid_sign_in"));
+        droid(&|user| assert_eq!(user.state, state));
+    }
+    droid(&|user| {
+        user.state = UserState::Active;
+        user.admin = true;
+        user.confirmed_at = None;
+    });
+    let ran = json(&fixture).await.expect(1);
+    assert!(check(&ran, "gitlab.droid").contains("has not confirmed"));
+    assert!(check(&ran, "gitlab.droid_is_admin").starts_with("warning"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_and_impersonation_that_is_off_are_failures() {
+    let fixture = applied().await;
+    fixture.edit_config("[user]\n", "[user]\nsign_in = \"impersonate\"\n");
+    set(&fixture, &["impersonation_enabled=false"]);
+    let ran = json(&fixture).await.expect(1);
+    assert!(check(&ran, "gitlab.impersonation").starts_with("failure"));
+
+    let mut command = fixture.command(&["doctor", "--format", "json"]);
+    command.env("GITLAB_ADMIN_PASSWORD", "wrong-fake-password");
+    let ran = crate::common::run(command).await.expect(1);
+    let found = check(&ran, "gitlab.admin_session");
+    assert!(
+        found.starts_with("failure") && found.contains("gitlab.admin_session.password"),
+        "{found}"
+    );
+    assert!(!ran.stdout.contains("wrong-fake-password"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failure_does_not_stop_the_others() {
+    let fixture = Fixture::new().await;
+    let mut command = fixture.command(&["doctor"]);
+    command.env_remove("GITLAB_TOKEN").env("FACTORY_API_KEY", "fk-wrong");
+    let ran = crate::common::run(command).await.expect(1);
+    assert_eq!(fixture.api_writes(), 0);
+    assert!(!fixture.path(".setpoint").exists());
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gitlab_that_is_not_there_leaves_factory_and_the_state_to_be_looked_at() {
+    let fixture = applied().await;
+    let gitlab = fixture.sandbox.gitlab_url();
+    fixture.edit_config(
+        &format!("url = \"{gitlab}\""),
+        &format!("url = \"http://127.0.0.1:1\"\nexternal_url = \"{gitlab}\""),
+    );
+    std::fs::write(fixture.path(".setpoint/state.json"), "{").unwrap();
+    let ran = json(&fixture).await.expect(1);
+    assert!(check(&ran, "gitlab.reachable").contains("refuses connections"));
+    assert!(check(&ran, "gitlab.external_url").starts_with("ok"));
+    assert!(check(&ran, "factory.key").starts_with("ok"));
+    assert!(check(&ran, "state.record").contains("damaged"));
+    assert!(check(&ran, "state.lock").starts_with("ok"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_url_of_another_gitlab_is_found() {
+    let (fixture, other) = tokio::join!(Fixture::new(), Fixture::new());
+    let gitlab = format!("url = \"{}\"", fixture.sandbox.gitlab_url());
+    fixture.edit_config(
+        &gitlab,
+        &format!("{gitlab}\nexternal_url = \"{}\"", other.sandbox.gitlab_url()),
+    );
+    let found = check(&json(&fixture).await.expect(1), "gitlab.external_url");
+    assert!(found.contains("Another GitLab answers"), "{found}");
+    // The token went to the one GitLab alone.
+    assert!(
+        other
+            .sandbox
+            .requests()
+            .iter()
+            .all(|request| !request.path.contains("/api/"))
+    );
+
+    fixture.edit_config(&other.sandbox.gitlab_url(), "http://127.0.0.1:1");
+    let found = check(&json(&fixture).await.expect(0), "gitlab.external_url");
+    assert!(
+        found.starts_with("warning") && found.contains("from the internet"),
+        "{found}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_assisted_driver_says_what_it_cannot_ask() {
+    let fixture = Fixture::new().await;
+    fixture.edit_config("driver = \"api\"\n", "");
+    let ran = json(&fixture).await.expect(0);
+    assert!(check(&ran, "factory.reachable").starts_with("ok"));
+    assert!(check(&ran, "factory.role").starts_with("skipped"));
+    let found = check(&ran, "factory.redirect_uri");
+    assert!(found.starts_with("warning") && found.contains("/callback"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sandbox_can_be_looked_at_without_any_secret() {
+    let fixture = Fixture::new().await;
+    let ran = crate::common::run(crate::common::setpoint(
+        fixture.folder(),
+        &["doctor", "--sandbox", "--format", "json"],
+    ))
+    .await
+    .expect(0);
+    assert_eq!(ran.json()["format_version"], "1.0");
+    assert!(check(&ran, "secrets").starts_with("skipped"));
+}
