@@ -2,14 +2,14 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-mod bad_input;
-#[cfg(feature = "sandbox")]
 mod account;
 #[cfg(feature = "sandbox")]
 mod any_instance;
 #[cfg(feature = "sandbox")]
 mod application_in_place;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod bad_input;
 #[cfg(feature = "sandbox")]
 mod cli_apply;
 #[cfg(feature = "sandbox")]
