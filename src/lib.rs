@@ -17,5 +17,6 @@ pub mod planner;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod saved;
 pub mod secrets;
 pub mod state;

@@ -9,13 +9,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jiff::civil::{Time, Weekday};
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::model::{
-    Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FullPath, Guards, PathPattern,
-    SignIn,
+    self, ChangeWindow, Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FullPath,
+    Guards, PathPattern, SignIn,
 };
 use crate::secrets::SecretRef;
 
@@ -24,8 +24,8 @@ use super::raw::{
     RawState, RawUser, SecretDestination, SecretReference, Text,
 };
 use super::types::{
-    AdminSessionConfig, ChangeWindow, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo,
-    SecretStoreConfig, StateConfig,
+    AdminSessionConfig, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo, SecretStoreConfig,
+    StateConfig,
 };
 use super::uri;
 
@@ -227,26 +227,23 @@ fn guards(raw: Option<&RawGuards>) -> Guards {
 }
 
 fn change_window(raw: &RawChangeWindow) -> Option<ChangeWindow> {
-    let mut days: Vec<Day> = raw.days.as_ref()?.iter().map(|day| **day).collect();
-    days.sort();
-    days.dedup();
     Some(ChangeWindow {
-        days: days.into_iter().map(weekday).collect(),
+        days: raw.days.as_ref()?.iter().map(|day| weekday(**day)).collect(),
         start: clock_time(raw.start.as_deref()?)?,
         end: clock_time(raw.end.as_deref()?)?,
         time_zone: time_zone(raw.time_zone.as_deref()?)?,
     })
 }
 
-fn weekday(day: Day) -> Weekday {
+fn weekday(day: Day) -> model::Day {
     match day {
-        Day::Mon => Weekday::Monday,
-        Day::Tue => Weekday::Tuesday,
-        Day::Wed => Weekday::Wednesday,
-        Day::Thu => Weekday::Thursday,
-        Day::Fri => Weekday::Friday,
-        Day::Sat => Weekday::Saturday,
-        Day::Sun => Weekday::Sunday,
+        Day::Mon => model::Day::Mon,
+        Day::Tue => model::Day::Tue,
+        Day::Wed => model::Day::Wed,
+        Day::Thu => model::Day::Thu,
+        Day::Fri => model::Day::Fri,
+        Day::Sat => model::Day::Sat,
+        Day::Sun => model::Day::Sun,
     }
 }
 

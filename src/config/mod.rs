@@ -29,8 +29,8 @@ pub use fault::{ConfigError, Fault};
 pub use schema::schema;
 pub use starter::starter;
 pub use types::{
-    AdminSessionConfig, ChangeWindow, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig,
-    Region, SaveTo, SecretStoreConfig, StateConfig,
+    AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
+    SecretStoreConfig, StateConfig,
 };
 
 use fault::Finding;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::model::{Desired, Guards, SignIn};
+use crate::model::{ChangeWindow, Desired, Guards, SignIn};
 use crate::secrets::SecretRef;
 
 /// A whole `setpoint.toml`, sound.
@@ -154,19 +154,6 @@ pub struct DroidConfig {
     /// How to sign in as the droid, by default already: the password where there is one, else impersonation where
     /// there is an administrator's session, else nothing.
     pub sign_in: Option<SignIn>,
-}
-
-/// A span of the week in which `apply` may run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeWindow {
-    /// The days on which the window opens, Monday first, each once, never empty.
-    pub days: Vec<jiff::civil::Weekday>,
-    /// When it opens, in local time.
-    pub start: jiff::civil::Time,
-    /// When it closes, in local time; on the next day where it is before `start`. Never equal to `start`.
-    pub end: jiff::civil::Time,
-    /// The zone of both times.
-    pub time_zone: jiff::tz::TimeZone,
 }
 
 /// Where the state record is kept.

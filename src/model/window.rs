@@ -3,6 +3,7 @@
 //! missing hour the part that no clock ever shows is not there.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -121,6 +122,18 @@ impl WindowStatus {
     }
 }
 
+impl fmt::Display for ChangeWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days: Vec<&str> = self.days.iter().map(|day| day.as_str()).collect();
+        let time = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
+        write!(f, "{} {}-{}", days.join(", "), time(self.start), time(self.end))?;
+        match self.time_zone.iana_name() {
+            Some(name) => write!(f, " {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl ChangeWindow {
     /// Whether the wall clock reads a time inside.
     pub fn is_open(&self, at: Timestamp) -> bool {
@@ -209,6 +222,7 @@ mod tests {
             panic!("it is Monday")
         };
         assert_eq!(opens.to_string(), "2026-11-28T22:00:00+01:00[Europe/Berlin]");
+        assert_eq!(night[0].to_string(), "sat 22:00-04:00 Europe/Berlin");
     }
 
     #[test]

@@ -1,0 +1,334 @@
+//! Saved plans: what `plan --out` writes and `apply PLAN` carries out, and nothing else than that.
+//!
+//! The file is the plan as `--format json` prints it, with an `execution` part that scripts leave alone: the writes
+//! and steps of each change, what was seen of each object that a change touches, and the record that the plan was made
+//! from. A digest over all of it shows that the file is as it was written. It holds no secret, for a plan holds none.
+
+mod moved;
+mod seen;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
+use crate::render::{Environment, PlanDocument};
+
+pub use moved::Moved;
+
+/// The version of the `execution` part that this program writes and carries out.
+const EXECUTION_VERSION: u64 = 1;
+
+/// A plan read from a file.
+#[derive(Debug, Clone)]
+pub struct SavedPlan {
+    /// The plan, complete again.
+    pub plan: Plan,
+    /// Digest of the configuration that it was made with.
+    pub config_digest: String,
+    /// Of the whole file: the same for the same plan.
+    pub digest: String,
+    execution: Execution,
+}
+
+/// What a plan needs to be carried out by another process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Execution {
+    version: u64,
+    sandbox: bool,
+    state: StateRef,
+    changes: Vec<ChangeExecution>,
+}
+
+/// The record that a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StateRef {
+    /// None where nothing was recorded yet.
+    lineage: Option<String>,
+    serial: u64,
+}
+
+impl StateRef {
+    fn of(record: &RecordedState) -> Self {
+        Self {
+            // A record that was never written has a random lineage that nobody will see again.
+            lineage: (record.serial > 0).then(|| record.lineage.clone()),
+            serial: record.serial,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ChangeExecution {
+    address: Address,
+    operations: Vec<Operation>,
+    steps: Vec<OperatorStep>,
+    seen: seen::Seen,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(flatten)]
+    document: PlanDocument<'a>,
+    execution: &'a Execution,
+}
+
+/// Why a file cannot be carried out as a saved plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SavedPlanError {
+    /// It ends in the middle.
+    #[error("the saved plan is cut off: it ends in the middle")]
+    Truncated,
+    /// It is something else.
+    #[error("this is no saved plan: {0}")]
+    Foreign(String),
+    /// A later version wrote it.
+    #[error("the saved plan was written by a newer Setpoint ({0}) in a form that this one does not know")]
+    Newer(String),
+    /// It is not what was written.
+    #[error("the saved plan was edited after it was written: its digest does not fit")]
+    Edited,
+    /// It could not be put into JSON.
+    #[error("the plan cannot be saved: {0}")]
+    Encode(String),
+}
+
+impl SavedPlanError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Truncated => "copy the file again, or make a new one with `setpoint plan --out FILE`",
+            Self::Foreign(_) => "make one with `setpoint plan --out FILE`",
+            Self::Newer(_) => "use the version of Setpoint that wrote it",
+            Self::Edited => {
+                "a saved plan is carried out as it was made: make a new one with `setpoint plan --out FILE`"
+            }
+            Self::Encode(_) => "this is a defect of Setpoint: report it",
+        }
+    }
+}
+
+/// What a plan was made from, beside the environment that its document names.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// What is declared.
+    pub desired: &'a Desired,
+    /// What was seen.
+    pub observed: &'a Observed,
+    /// What was recorded.
+    pub recorded: &'a RecordedState,
+    /// Whether the embedded sandbox stands in for both sides.
+    pub sandbox: bool,
+}
+
+/// The text of a saved plan.
+pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Result<String, SavedPlanError> {
+    let changes = plan
+        .changes
+        .iter()
+        .map(|change| ChangeExecution {
+            address: change.address.clone(),
+            operations: change.operations.clone(),
+            steps: change.steps.clone(),
+            seen: seen::of(change, basis.desired, basis.observed, basis.recorded),
+        })
+        .collect();
+    let execution = Execution {
+        version: EXECUTION_VERSION,
+        sandbox: basis.sandbox,
+        state: StateRef::of(basis.recorded),
+        changes,
+    };
+    let file = File {
+        document: PlanDocument::new(plan, environment),
+        execution: &execution,
+    };
+    let encode = |error: serde_json::Error| SavedPlanError::Encode(error.to_string());
+    let mut value = serde_json::to_value(&file).map_err(encode)?;
+    let digest = digest(&value);
+    value["digest"] = Value::String(digest);
+    let mut text = serde_json::to_string_pretty(&value).map_err(encode)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Reads a saved plan, or says in what way it is none.
+pub fn read(text: &[u8]) -> Result<SavedPlan, SavedPlanError> {
+    let mut file = object(text)?;
+    let text_of = |file: &Map<String, Value>, key: &str| file.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (Some(format), Some(writer)) = (text_of(&file, "format_version"), text_of(&file, "setpoint_version")) else {
+        return Err(SavedPlanError::Foreign("it is JSON of another kind".to_owned()));
+    };
+    let Some(execution) = file.get("execution") else {
+        let what = "it is the output of `--format json`, which shows a plan and cannot be carried out";
+        return Err(SavedPlanError::Foreign(what.to_owned()));
+    };
+    let known = execution.get("version").and_then(Value::as_u64);
+    let major = format.split('.').next().and_then(|major| major.parse::<u64>().ok());
+    if major.is_none_or(|major| major > 1) || known.is_none_or(|version| version > EXECUTION_VERSION) {
+        return Err(SavedPlanError::Newer(writer));
+    }
+    let Some(Value::String(stated)) = file.remove("digest") else {
+        return Err(SavedPlanError::Edited);
+    };
+    let value = Value::Object(file);
+    if digest(&value) != stated {
+        return Err(SavedPlanError::Edited);
+    }
+    complete(value, stated).ok_or(SavedPlanError::Newer(writer))
+}
+
+/// The top of the file, which has to be an object.
+fn object(text: &[u8]) -> Result<Map<String, Value>, SavedPlanError> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(file)) => Ok(file),
+        Ok(_) => Err(SavedPlanError::Foreign("it is JSON of another kind".to_owned())),
+        Err(error) if error.is_eof() => Err(SavedPlanError::Truncated),
+        Err(_) => Err(SavedPlanError::Foreign("it is no JSON".to_owned())),
+    }
+}
+
+/// The plan with what the document leaves out; none where the parts do not fit each other.
+fn complete(value: Value, digest: String) -> Option<SavedPlan> {
+    let config_digest = value.get("config_digest")?.as_str()?.to_owned();
+    let execution: Execution = serde_json::from_value(value.get("execution")?.clone()).ok()?;
+    let mut plan: Plan = serde_json::from_value(value).ok()?;
+    if plan.changes.len() != execution.changes.len() {
+        return None;
+    }
+    for (change, execution) in plan.changes.iter_mut().zip(&execution.changes) {
+        if change.address != execution.address {
+            return None;
+        }
+        change.operations.clone_from(&execution.operations);
+        change.steps.clone_from(&execution.steps);
+    }
+    Some(SavedPlan {
+        plan,
+        config_digest,
+        digest,
+        execution,
+    })
+}
+
+/// Over the value, so that layout does not count; the keys of an object are sorted.
+fn digest(value: &Value) -> String {
+    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(value.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Basis, SavedPlanError, read, write};
+    use crate::planner::fixture::{Case, converged};
+    use crate::render::Environment;
+
+    fn saved(case: &Case) -> String {
+        let environment = Environment {
+            created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            config_digest: "sha256:00".to_owned(),
+            gitlab_url: "https://gitlab.example.com".to_owned(),
+            factory_url: "https://api.factory.example.com".to_owned(),
+        };
+        write(&case.plan(), &environment, &basis(case)).unwrap()
+    }
+
+    fn basis(case: &Case) -> Basis<'_> {
+        Basis {
+            desired: &case.desired,
+            observed: &case.observed,
+            recorded: &case.recorded,
+            sandbox: false,
+        }
+    }
+
+    fn drifted() -> Case {
+        let mut case = converged();
+        "Somebody".clone_into(&mut case.user().name);
+        case
+    }
+
+    #[test]
+    fn a_plan_comes_back_whole() {
+        let case = drifted();
+        let back = read(saved(&case).as_bytes()).unwrap();
+        assert_eq!(back.plan, case.plan());
+        assert!(!back.plan.changes[0].operations.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_is_never_taken_for_whole() {
+        let text = saved(&drifted());
+        for length in (0..text.len() - 2).step_by(7) {
+            assert_eq!(
+                read(&text.as_bytes()[..length]).unwrap_err(),
+                SavedPlanError::Truncated,
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_edit_is_seen_wherever_it_is() {
+        let text = saved(&drifted());
+        for (from, to) in [
+            ("Factory Droid", "Factory Droit"),
+            ("\"serial\": ", "\"serial\": 1"),
+            ("sha256:00", "sha256:01"),
+        ] {
+            assert!(text.contains(from), "{from} is not in {text}");
+            assert_eq!(
+                read(text.replace(from, to).as_bytes()).unwrap_err(),
+                SavedPlanError::Edited
+            );
+        }
+    }
+
+    #[test]
+    fn other_files_are_named_for_what_they_are() {
+        for other in ["[1]", "{}", "hello", "{\"version\": 4}"] {
+            assert!(
+                matches!(read(other.as_bytes()), Err(SavedPlanError::Foreign(_))),
+                "{other}"
+            );
+        }
+        let newer = saved(&drifted()).replace("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"");
+        assert!(matches!(read(newer.as_bytes()), Err(SavedPlanError::Newer(_))));
+    }
+
+    #[test]
+    fn what_moved_is_named_and_what_is_not_touched_is_not() {
+        let case = drifted();
+        let back = read(saved(&case).as_bytes()).unwrap();
+        assert_eq!(back.moved("sha256:00", &basis(&case)), []);
+
+        let mut elsewhere = case.clone();
+        "Elsewhere".clone_into(&mut elsewhere.application().name);
+        assert_eq!(
+            back.moved("sha256:00", &basis(&elsewhere)),
+            [],
+            "the application is not touched"
+        );
+
+        let mut renamed = case.clone();
+        "Somebody else".clone_into(&mut renamed.user().name);
+        renamed.recorded.serial += 2;
+        let moved = |digest: &str| -> Vec<String> {
+            let moved = back.moved(digest, &basis(&renamed));
+            moved.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            moved("sha256:00"),
+            [
+                "the state record: serial was 0, is 2",
+                "gitlab.user: name was \"Somebody\", is \"Somebody else\"",
+            ]
+        );
+        assert_eq!(
+            moved("sha256:01"),
+            [
+                "the configuration: digest was \"sha256:00\", is \"sha256:01\"",
+                "the state record: serial was 0, is 2",
+            ]
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! What moved between the making of a plan and its execution.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::{Basis, SavedPlan, StateRef, seen};
+
+/// Something that is not as it was when the plan was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    /// What: an address, the configuration or the record.
+    pub what: String,
+    /// Which of its attributes, as it was and as it is.
+    pub attribute: String,
+    /// When the plan was made.
+    pub before: Value,
+    /// Now.
+    pub now: Value,
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            attribute,
+            before,
+            now,
+        } = self;
+        write!(f, "{what}: {attribute} was {before}, is {now}")
+    }
+}
+
+impl SavedPlan {
+    /// Everything that the plan rests on and that is not as it was: the configuration, the record, and what the
+    /// changes touch. Where the configuration moved, the objects are not compared: what they are follows from it.
+    pub fn moved(&self, config_digest: &str, basis: &Basis<'_>) -> Vec<Moved> {
+        let mut moved = self.moved_record(basis);
+        if config_digest == self.config_digest {
+            moved.extend(self.moved_objects(basis));
+        } else {
+            let configuration = Moved {
+                what: "the configuration".to_owned(),
+                attribute: "digest".to_owned(),
+                before: json!(self.config_digest),
+                now: json!(config_digest),
+            };
+            moved.insert(0, configuration);
+        }
+        moved
+    }
+
+    /// Whether it was made for the embedded sandbox.
+    pub fn is_of_sandbox(&self) -> bool {
+        self.execution.sandbox
+    }
+
+    fn moved_record(&self, basis: &Basis<'_>) -> Vec<Moved> {
+        let (before, now) = (&self.execution.state, StateRef::of(basis.recorded));
+        let moved = |attribute: &str, before: Value, now: Value| Moved {
+            what: "the state record".to_owned(),
+            attribute: attribute.to_owned(),
+            before,
+            now,
+        };
+        if before.lineage.is_some() && now.lineage.is_some() && before.lineage != now.lineage {
+            vec![moved("lineage", json!(before.lineage), json!(now.lineage))]
+        } else if before.serial == now.serial {
+            Vec::new()
+        } else {
+            vec![moved("serial", json!(before.serial), json!(now.serial))]
+        }
+    }
+
+    fn moved_objects(&self, basis: &Basis<'_>) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for (change, execution) in self.plan.changes.iter().zip(&self.execution.changes) {
+            // What is blocked is not touched.
+            if change.operations.is_empty() && change.steps.is_empty() {
+                continue;
+            }
+            let now = seen::of(change, basis.desired, basis.observed, basis.recorded);
+            for (attribute, before) in &execution.seen {
+                // What one of the two runs was not shown is not known to have moved.
+                if let Some(now) = now.get(attribute).filter(|now| *now != before) {
+                    moved.push(Moved {
+                        what: change.address.to_string(),
+                        attribute: attribute.clone(),
+                        before: before.clone(),
+                        now: now.clone(),
+                    });
+                }
+            }
+        }
+        moved
+    }
+}
