@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::context::{self, Context};
 use super::error::Result;
 use super::exit::Exit;
+use super::window::Gate;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
 use crate::state::{Journal, JournalEntry, JournalEvent};
 
@@ -19,17 +20,23 @@ pub(crate) struct Chronicle {
 
 impl Chronicle {
     /// Writes down that a plan is about to be carried out.
-    pub(crate) fn begin(context: &Context, run_id: &str, plan: &Plan) -> Result<Self> {
+    pub(crate) fn begin(
+        context: &Context,
+        run_id: &str,
+        command: Command,
+        digest: String,
+        gate: &Gate,
+    ) -> Result<Self> {
         let chronicle = Self {
             journal: context::journal(&context.config),
             run_id: run_id.to_owned(),
         };
         chronicle.journal.append(&chronicle.entry(JournalEvent::Started {
             who: context.actor.clone(),
-            command: word(plan.command).to_owned(),
-            plan_digest: digest(plan),
-            window: None,
-            reason: None,
+            command: word(command).to_owned(),
+            plan_digest: digest,
+            window: gate.window.clone(),
+            reason: gate.reason.clone(),
         }))?;
         Ok(chronicle)
     }
@@ -74,7 +81,7 @@ pub(crate) fn word(command: Command) -> &'static str {
 }
 
 /// Digest of the plan as it is shown.
-fn digest(plan: &Plan) -> String {
+pub(crate) fn digest(plan: &Plan) -> String {
     let text = serde_json::to_vec(plan).unwrap_or_default();
     format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text)))
 }

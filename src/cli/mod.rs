@@ -9,6 +9,7 @@ mod context;
 mod embedded;
 mod error;
 mod exit;
+mod files;
 mod globals;
 mod interrupt;
 mod journal_text;
@@ -18,6 +19,7 @@ mod operator;
 mod sides;
 mod term;
 mod vault;
+mod window;
 mod work;
 
 use std::ffi::OsString;

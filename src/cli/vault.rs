@@ -1,7 +1,6 @@
 //! Where the application's secret is kept, as `application.secret` says: handed to a command on standard input or
 //! put into a private file before Factory gets it, and read back from there.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt as _;
 
+use super::files::{self, Readers};
 use crate::config::{SaveTo, SecretStoreConfig};
 use crate::executor::SecretVault;
 use crate::secrets::{Secret, SecretRef};
@@ -51,21 +51,7 @@ impl SecretVault for Vault {
 }
 
 fn to_file(path: &Path, secret: &Secret) -> std::io::Result<()> {
-    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_symlink()) {
-        return Err(std::io::Error::other("it is a symbolic link, which is not followed"));
-    }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)?;
-    // Temporary files are 0600 from the start.
-    let mut file = tempfile::Builder::new().prefix(".setpoint-").tempfile_in(folder)?;
-    file.write_all(secret.expose().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all())
+    files::replace(path, format!("{}\n", secret.expose()).as_bytes(), Readers::Owner)
 }
 
 async fn to_command(command: &[String], secret: &Secret) -> Result<(), String> {

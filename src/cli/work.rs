@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::chronicle::{Chronicle, word};
-use super::context::Context;
+use super::chronicle::{Chronicle, digest, word};
+use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::exit::Exit;
 use super::globals::Format;
 use super::operator::{self, Person};
 use super::sides::{Readers, Writers};
 use super::term::{self, Progress};
+use super::window::{self, Gate};
 use crate::config::Driver;
 use crate::executor::{self, Event, NobodyThere, Operator};
 use crate::model::{
     Address, ApplicationRef, ApplicationUid, ApplyReport, Attestation, Command, Observed, Operation, OperatorStep,
     Outcome, OutcomeSummary, Plan, Policy, RecordedApplication, RecordedState,
 };
+use crate::saved::{Basis, Moved, SavedPlan};
 use crate::state::{self, LockInfo};
 use crate::{observe, planner, render};
 
@@ -79,27 +81,118 @@ fn human(plan: &Plan) -> String {
 
 /// How a plan is carried out.
 pub(crate) struct Run {
-    /// What the person is asked.
-    pub(crate) question: &'static str,
+    /// What the person is asked; none where the consent was given before.
+    pub(crate) question: Option<&'static str>,
     /// Whether not to ask.
     pub(crate) auto_approve: bool,
     /// Whether the first failure is the last change that is begun.
     pub(crate) fail_fast: bool,
+    /// Why no change window is waited for.
+    pub(crate) outside_window: Option<String>,
+}
+
+/// A plan that may be carried out now.
+struct Ready {
+    /// The record as it was read.
+    record: RecordedState,
+    /// The record with what was found to be as declared.
+    adopted: RecordedState,
+    plan: Plan,
+    /// Of the plan, as the journal names it.
+    digest: String,
+    gate: Gate,
 }
 
 /// Plans and carries out, under the lock.
 pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Exit> {
     let work = async {
         let (view, readers) = look_and_stay(context, &policy).await?;
-        match prepare(context, &view, run).await {
-            Ok(()) => carry_out_plan(context, view, readers, run).await,
-            Err(failure) => {
-                readers.end().await;
-                Err(failure)
-            }
-        }
+        let ready = async {
+            let View { record, observed, plan } = view;
+            let gate = prepare(context, &plan, run).await?;
+            Ok(Ready {
+                adopted: planner::refresh(&context.config.desired, &observed, &record, &plan),
+                record,
+                digest: digest(&plan),
+                plan,
+                gate,
+            })
+        };
+        go_on(context, ready.await, readers, run).await
     };
     locked(context, word(policy.command), Box::pin(work)).await
+}
+
+/// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
+/// something has moved that the plan rests on.
+pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Exit> {
+    if saved.is_of_sandbox() != context::is_sandbox(&context.globals) {
+        let (made_for, hint) = if saved.is_of_sandbox() {
+            ("the embedded sandbox", "pass --sandbox, or plan anew without it")
+        } else {
+            ("the real sides", "leave --sandbox out, or plan anew with it")
+        };
+        return Err(Failure::new(format!("the saved plan was made for {made_for}")).hint(hint));
+    }
+    if let Some(moved) = saved.moved_configuration(&context.config.digest) {
+        return Err(stale(&[moved]));
+    }
+    let work = async {
+        let (view, readers) = look_and_stay(context, &policy).await?;
+        let ready = ready_saved(context, saved, view, &policy, run).await;
+        go_on(context, ready, readers, run).await
+    };
+    locked(context, word(policy.command), Box::pin(work)).await
+}
+
+async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &Policy, run: &Run) -> Result<Ready> {
+    let View {
+        record,
+        observed,
+        plan: fresh,
+    } = view;
+    let desired = &context.config.desired;
+    let basis = Basis {
+        desired,
+        observed: &observed,
+        recorded: &record,
+        sandbox: saved.is_of_sandbox(),
+    };
+    let moved = saved.moved(&context.config.digest, &basis);
+    if !moved.is_empty() {
+        return Err(stale(&moved));
+    }
+    let SavedPlan { mut plan, digest, .. } = saved;
+    plan.command = policy.command;
+    planner::guard(&mut plan, desired, &observed, &record, policy);
+    let gate = prepare(context, &plan, run).await?;
+    Ok(Ready {
+        // What is as declared follows from what is there now; the saved plan may be silent about some of it.
+        adopted: planner::refresh(desired, &observed, &record, &fresh),
+        record,
+        plan,
+        digest,
+        gate,
+    })
+}
+
+fn stale(moved: &[Moved]) -> Failure {
+    let lines: Vec<String> = moved.iter().map(|moved| format!("  {moved}")).collect();
+    Failure::refused(format!(
+        "the saved plan is stale, so nothing was changed. Since it was made, this moved:\n{}",
+        lines.join("\n")
+    ))
+    .hint("make a new one with `setpoint plan --out FILE`")
+}
+
+async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Exit> {
+    match ready {
+        Ok(ready) => carry_out_plan(context, ready, readers, run).await,
+        Err(failure) => {
+            readers.end().await;
+            Err(failure)
+        }
+    }
 }
 
 /// Holds the state lock while something is done.
@@ -121,8 +214,7 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
 }
 
 /// Shows the plan and asks: everything that comes before the first write.
-async fn prepare(context: &Context, view: &View, run: &Run) -> Result<()> {
-    let plan = &view.plan;
+async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
     // With JSON, standard output holds the report alone.
     match context.globals.format {
         Format::Human => term::out(&human(plan))?,
@@ -134,16 +226,29 @@ async fn prepare(context: &Context, view: &View, run: &Run) -> Result<()> {
     }
     secret_would_be_lost(context, plan)?;
     let writes = plan.changes.iter().any(|change| !change.operations.is_empty());
-    if writes && !run.auto_approve {
-        let consent = context
-            .interrupts
-            .guard(term::confirm(run.question, "--auto-approve"))
-            .await?;
-        if !consent {
-            return Err(Failure::refused("declined: nothing was changed"));
-        }
+    if !writes {
+        return Ok(Gate::default());
     }
-    Ok(())
+    let gate = || {
+        window::check(
+            &context.config.change_windows,
+            run.outside_window.as_deref(),
+            Timestamp::now(),
+        )
+    };
+    let open = gate()?;
+    let Some(question) = run.question.filter(|_| !run.auto_approve) else {
+        return Ok(open);
+    };
+    let consent = context
+        .interrupts
+        .guard(term::confirm(question, "--auto-approve"))
+        .await?;
+    if !consent {
+        return Err(Failure::refused("declined: nothing was changed"));
+    }
+    // A person takes a while to answer.
+    gate()
 }
 
 /// Under the assisted driver a person types the secret in, so somebody must be able to see it.
@@ -169,9 +274,14 @@ fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &Run) -> Result<Exit> {
-    let View { record, observed, plan } = view;
-    let adopted = planner::refresh(&context.config.desired, &observed, &record, &plan);
+async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: &Run) -> Result<Exit> {
+    let Ready {
+        record,
+        adopted,
+        plan,
+        digest,
+        gate,
+    } = ready;
     let run_id = state::random_id()?;
     let outcomes = if plan.changes.is_empty() {
         readers.end().await;
@@ -179,13 +289,25 @@ async fn carry_out_plan(context: &Context, view: View, readers: Readers, run: &R
         Vec::new()
     } else {
         let writers = Writers::upgrade(readers, context, &plan).await?;
-        let chronicle = Chronicle::begin(context, &run_id, &plan)?;
+        // Both go out before the first write to either side, so that a full disk shows before it, too.
+        let begun = async {
+            let adopted = adopt(context, &record, adopted).await?;
+            let chronicle = Chronicle::begin(context, &run_id, plan.command, digest, &gate)?;
+            Ok((adopted, chronicle))
+        };
+        let (adopted, chronicle) = match begun.await {
+            Ok(begun) => begun,
+            Err(failure) => {
+                writers.end().await;
+                return Err(failure);
+            }
+        };
         context.interrupts.writing_begins();
         let options = executor::Options {
             parallelism: context.globals.parallelism.get(),
             fail_fast: run.fail_fast,
             stop: context.interrupts.stop(),
-            until: None,
+            until: gate.until,
         };
         let observer = |event: Event| {
             if let Event::Finished(outcome) = event {
@@ -224,11 +346,11 @@ fn exit_of(summary: OutcomeSummary) -> Exit {
 }
 
 /// Writes down what is as declared already, so that a later change of it shows as drift.
-async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedState) -> Result<()> {
+async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedState) -> Result<RecordedState> {
     if &adopted != before {
         context.store.write(&mut adopted).await?;
     }
-    Ok(())
+    Ok(adopted)
 }
 
 /// Why an apply of this plan is refused as a whole.

@@ -25,7 +25,9 @@ mod tests;
 mod user;
 mod world;
 
-use crate::model::{Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status};
+use crate::model::{
+    Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode,
+};
 
 use draft::Draft;
 use world::World;
@@ -62,6 +64,21 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
         guards::check(&mut plan, policy.guards, policy.allow_removals, enabled);
     }
     plan
+}
+
+/// Holds a plan that was made earlier to the guards again, with what is allowed now.
+pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) {
+    let world = World {
+        desired,
+        observed,
+        recorded,
+        policy,
+    };
+    plan.refusals.clear();
+    plan.warnings
+        .retain(|warning| warning.code != WarningCode::GuardExceeded);
+    let enabled = repository::enabled(&world).len() as u64;
+    guards::check(plan, policy.guards, policy.allow_removals, enabled);
 }
 
 /// The resources in the order in which they depend on each other.

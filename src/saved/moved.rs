@@ -35,19 +35,26 @@ impl SavedPlan {
     /// Everything that the plan rests on and that is not as it was: the configuration, the record, and what the
     /// changes touch. Where the configuration moved, the objects are not compared: what they are follows from it.
     pub fn moved(&self, config_digest: &str, basis: &Basis<'_>) -> Vec<Moved> {
-        let mut moved = self.moved_record(basis);
-        if config_digest == self.config_digest {
-            moved.extend(self.moved_objects(basis));
-        } else {
-            let configuration = Moved {
-                what: "the configuration".to_owned(),
-                attribute: "digest".to_owned(),
-                before: json!(self.config_digest),
-                now: json!(config_digest),
-            };
-            moved.insert(0, configuration);
-        }
-        moved
+        let configuration = self.moved_configuration(config_digest);
+        let objects = match configuration {
+            Some(_) => Vec::new(),
+            None => self.moved_objects(basis),
+        };
+        configuration
+            .into_iter()
+            .chain(self.moved_record(basis))
+            .chain(objects)
+            .collect()
+    }
+
+    /// Whether the configuration is another: the one part that can be told before anything is asked of anybody.
+    pub fn moved_configuration(&self, config_digest: &str) -> Option<Moved> {
+        (config_digest != self.config_digest).then(|| Moved {
+            what: "the configuration".to_owned(),
+            attribute: "digest".to_owned(),
+            before: json!(self.config_digest),
+            now: json!(config_digest),
+        })
     }
 
     /// Whether it was made for the embedded sandbox.

@@ -9,12 +9,7 @@ use crate::common::{Fixture, Ran, run, setpoint};
 
 /// The configuration with an administrator's web session: everything can be done without a person.
 async fn complete() -> Fixture {
-    let fixture = Fixture::new().await;
-    fixture.edit_config(
-        "[factory]\n",
-        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n\n[factory]\n",
-    );
-    fixture
+    Fixture::complete().await
 }
 
 async fn applied() -> Fixture {

@@ -56,7 +56,13 @@ mod sandbox_terraform;
 #[cfg(feature = "sandbox")]
 mod sandbox_web;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod saved_plan;
+#[cfg(feature = "sandbox")]
 mod secret_life;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod windows;

@@ -1,18 +1,26 @@
-//! `apply`: plan, ask, carry out.
+//! `apply`: plan, ask, carry out; or carry out what was planned before.
 
-use crate::cli::commands::Targets;
+use std::path::{Path, PathBuf};
+
+use crate::cli::commands::{Targets, Windows};
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::work::{self, Run};
 use crate::model::Command;
+use crate::saved::{self, SavedPlan};
 
 /// Make GitLab and Factory as the configuration says
 ///
-/// Plans, shows the plan, asks for `yes`, and carries it out.
+/// Plans, shows the plan, asks for `yes`, and carries it out. With a PLAN that `plan --out` saved it carries out that
+/// very plan without asking, unless something that it rests on has moved.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// A saved plan to carry out
+    #[arg(conflicts_with_all = ["target", "allow_replace"])]
+    plan: Option<PathBuf>,
+
     /// Do not ask
     #[arg(long)]
     auto_approve: bool,
@@ -25,6 +33,9 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_replace: bool,
 
+    #[command(flatten)]
+    windows: Windows,
+
     /// Begin no further change after one failed
     #[arg(long)]
     fail_fast: bool,
@@ -35,17 +46,29 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let saved = self.plan.as_deref().map(read).transpose()?;
         let context = Context::open(globals).await?;
         let mut policy = context.policy(Command::Apply);
         policy.allow_removals = self.allow_removals;
         policy.allow_replace |= self.allow_replace;
         policy.targets = self.targets.addresses();
         let run = Run {
-            question: "Do you want to make these changes?",
+            // A saved plan was looked at when it was made: giving it is the consent.
+            question: saved.is_none().then_some("Do you want to make these changes?"),
             auto_approve: self.auto_approve,
             fail_fast: self.fail_fast,
+            outside_window: self.windows.outside_window,
         };
-        let ended = work::carry_out(&context, policy, &run).await;
+        let ended = match saved {
+            Some(saved) => work::carry_out_saved(&context, saved, policy, &run).await,
+            None => work::carry_out(&context, policy, &run).await,
+        };
         context.close(ended).await
     }
+}
+
+fn read(path: &Path) -> Result<SavedPlan> {
+    let name = path.display();
+    let text = std::fs::read(path).map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
+    saved::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }

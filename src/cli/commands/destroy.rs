@@ -1,5 +1,6 @@
 //! `destroy`: takes the integration down.
 
+use crate::cli::commands::Windows;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     /// Delete the droid user as well
     #[arg(long)]
     delete_user: bool,
+
+    #[command(flatten)]
+    windows: Windows,
 }
 
 impl Args {
@@ -32,9 +36,10 @@ impl Args {
         policy.block_user = self.block_user;
         policy.delete_user = self.delete_user;
         let run = Run {
-            question: "Do you want to take the integration down? There is no undo.",
+            question: Some("Do you want to take the integration down? There is no undo."),
             auto_approve: self.auto_approve,
             fail_fast: false,
+            outside_window: self.windows.outside_window,
         };
         let ended = work::carry_out(&context, policy, &run).await;
         context.close(ended).await

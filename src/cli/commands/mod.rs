@@ -21,6 +21,22 @@ pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod validate;
 
+/// Flags of commands that keep to the change windows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Windows {
+    /// Do not wait for a change window; the journal keeps the REASON
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) outside_window: Option<String>,
+}
+
+fn reason(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("say why, for the journal");
+    }
+    Ok(text.to_owned())
+}
+
 /// Flags of commands that can be held to some addresses.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Targets {

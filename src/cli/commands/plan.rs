@@ -1,12 +1,18 @@
 //! `plan`: the difference, and nothing else.
 
+use std::path::{Path, PathBuf};
+
 use crate::cli::commands::Targets;
+use crate::cli::context;
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
+use crate::cli::files::{self, Readers};
 use crate::cli::globals::Globals;
-use crate::cli::work;
+use crate::cli::term;
+use crate::cli::work::{self, View};
 use crate::model::Command;
+use crate::saved;
 
 /// Show what differs from the configuration
 ///
@@ -16,6 +22,10 @@ pub(crate) struct Args {
     /// Exit with 2 where there are differences
     #[arg(long)]
     detailed_exitcode: bool,
+
+    /// Save the plan for `setpoint apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 
     #[command(flatten)]
     targets: Targets,
@@ -32,6 +42,9 @@ impl Args {
         let mut policy = context.policy(Command::Plan);
         policy.targets = self.targets.addresses();
         let view = work::look(context, &policy).await?;
+        if let Some(file) = &self.out {
+            save(context, &view, file)?;
+        }
         work::show(context, &view.plan)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
             Exit::Differences
@@ -39,4 +52,24 @@ impl Args {
             Exit::Done
         })
     }
+}
+
+/// Writes what `apply` takes. Private: a plan shows names that are nobody else's business.
+fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
+    let basis = saved::Basis {
+        desired: &context.config.desired,
+        observed: &view.observed,
+        recorded: &view.record,
+        sandbox: context::is_sandbox(&context.globals),
+    };
+    let text = saved::write(&view.plan, &context.environment(), &basis)
+        .map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    files::write(file, &text, Readers::Owner)?;
+    if !context.globals.quiet {
+        term::err(&format!(
+            "The plan is saved: `setpoint apply {}` carries it out.\n",
+            file.display()
+        ));
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `rotate`: a new secret for the application.
 
+use crate::cli::commands::Windows;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -16,6 +17,9 @@ pub(crate) struct Args {
     /// Do not ask
     #[arg(long)]
     auto_approve: bool,
+
+    #[command(flatten)]
+    windows: Windows,
 }
 
 impl Args {
@@ -23,9 +27,10 @@ impl Args {
         let context = Context::open(globals).await?;
         let policy = context.policy(Command::Rotate);
         let run = Run {
-            question: "Do you want to renew the secret? Factory is disconnected until it has the new one.",
+            question: Some("Do you want to renew the secret? Factory is disconnected until it has the new one."),
             auto_approve: self.auto_approve,
             fail_fast: false,
+            outside_window: self.windows.outside_window,
         };
         let ended = work::carry_out(&context, policy, &run).await;
         context.close(ended).await

@@ -91,6 +91,16 @@ impl Fixture {
         Self::with(Options::default()).await
     }
 
+    /// With an administrator's web session as well: everything can be done without a person.
+    pub(crate) async fn complete() -> Self {
+        let fixture = Self::new().await;
+        fixture.edit_config(
+            "[factory]\n",
+            "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n\n[factory]\n",
+        );
+        fixture
+    }
+
     /// With a sandbox of one's own making.
     pub(crate) async fn with(options: Options) -> Self {
         let sandbox = sandbox::start(options).await.expect("the sandbox starts");
