@@ -57,8 +57,10 @@ impl<'a> Person<'a> {
                 false
             }
         };
-        // Up over the question and the secret, each line erased.
-        term::err_raw("\u{1b}[1A\u{1b}[2K\u{1b}[1A\u{1b}[2K\r");
+        // Up over the question and the secret, which may have taken several lines, each of them erased.
+        let lines = 1 + (2 + secret.expose().chars().count()).div_ceil(term::width());
+        term::err_raw(&"\u{1b}[1A\u{1b}[2K".repeat(lines));
+        term::err_raw("\r");
         shown
     }
 }

@@ -28,6 +28,11 @@ pub(crate) fn err_raw(sequences: &str) {
     let _ = stderr.write_all(sequences.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Columns of the terminal; 80 where it does not say.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0).max(1))
+}
+
 /// Whether a person can be asked: questions go to standard error, answers come from standard input.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -318,11 +318,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             }
         };
         let person = Person::at_the_terminal(context);
-        let operator: &dyn Operator = if term::can_ask() && !run.auto_approve {
-            &person
-        } else {
-            &NobodyThere
-        };
+        let operator: &dyn Operator = if asks_a_person(run) { &person } else { &NobodyThere };
         let effects = writers.effects(operator);
         let outcomes = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
         writers.end().await;
@@ -333,12 +329,24 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
     let report = render::apply_report(run_id, outcomes);
     match context.globals.format {
         Format::Human => {
-            let left = checklist(context, &plan, &report).await;
-            term::out(&format!("{left}{}", render::report(&plan, &report, context.requests())))?;
+            // Who was asked for each step has seen the cards.
+            let left = if asks_a_person(run) {
+                String::new()
+            } else {
+                checklist(context, &plan, &report).await
+            };
+            let on_cards = !left.is_empty();
+            let report = render::report(&plan, &report, context.requests(), on_cards);
+            term::out(&format!("{left}{report}"))?;
         }
         Format::Json => term::out(&render::to_json(&report))?,
     }
     Ok(exit_of(report.summary))
+}
+
+/// Whether there is somebody to walk through the steps that are left to people.
+fn asks_a_person(run: &Run) -> bool {
+    term::can_ask() && !run.auto_approve
 }
 
 fn exit_of(summary: OutcomeSummary) -> Exit {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::participle;
-use crate::model::{ApplyReport, ChangeOutcome, Command, Outcome, Plan};
+use crate::model::{Address, ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 
 /// How many requests a run took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,13 +40,13 @@ pub fn progress(outcome: &ChangeOutcome) -> String {
     }
 }
 
-/// The report at the end of an apply.
-pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
+/// The report at the end of an apply. What is left to people is named, unless it stands on cards already.
+pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests, on_cards: bool) -> String {
     let mut out = String::new();
     let left: Vec<&ChangeOutcome> = report
         .outcomes
         .iter()
-        .filter(|outcome| outcome.outcome != Outcome::Done && !has_card(plan, outcome))
+        .filter(|outcome| outcome.outcome != Outcome::Done && !(on_cards && has_card(plan, outcome)))
         .collect();
     for (kind, title) in [
         (Outcome::Failed, "Failed:"),
@@ -64,9 +64,19 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
             ATTENTION
         };
         let _ = writeln!(out, "\n{}", paint(style, title));
-        for outcome in of_kind {
-            let _ = writeln!(out, "  {}", sanitize(&outcome.address.to_string()));
-            if let Some(error) = why(plan, outcome) {
+        let mut rest = of_kind.as_slice();
+        while let Some((first, _)) = rest.split_first() {
+            let error = why(plan, first);
+            let alike = |one: &&&&ChangeOutcome| is_repository(one) && is_repository(first) && why(plan, one) == error;
+            let run = rest.iter().take_while(alike).count().max(1);
+            rest = &rest[run..];
+            let subject = if run > 1 {
+                count(run as u64, "repository", "repositories")
+            } else {
+                sanitize(&first.address.to_string()).into_owned()
+            };
+            let _ = writeln!(out, "  {subject}");
+            if let Some(error) = error {
                 let _ = writeln!(out, "{}", wrap(&sanitize(&error), 80, "      ", "      "));
             }
         }
@@ -78,7 +88,11 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests) -> String {
     out
 }
 
-/// Whether a card says already what is left.
+fn is_repository(outcome: &ChangeOutcome) -> bool {
+    matches!(outcome.address, Address::Repository(_))
+}
+
+/// Whether a card can say what is left.
 fn has_card(plan: &Plan, outcome: &ChangeOutcome) -> bool {
     outcome.outcome == Outcome::Operator
         && plan

@@ -296,3 +296,138 @@ async fn the_quickstart_works_as_the_readme_says() {
     let ran = run(real).await.expect(1);
     assert!(ran.stderr.contains("--sandbox"), "{}", ran.stderr);
 }
+
+#[tokio::test]
+async fn the_record_is_private_and_holds_no_secret() {
+    let fixture = applied().await;
+    let record = fixture.state();
+    assert_eq!(record["version"], 1);
+    assert!(record.get("sandbox").is_none(), "{record}");
+    let keys = fixture.sandbox.credentials();
+    let text = record.to_string();
+    for secret in [
+        keys.gitlab_token,
+        keys.root_password,
+        keys.droid_password,
+        keys.factory_key,
+        "gloas-",
+    ] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    #[cfg(unix)]
+    for name in ["state.json", "journal.jsonl"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(fixture.path(".setpoint").join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_instead_of_an_api_is_one_clear_message() {
+    let fixture = complete().await;
+    let gitlab = fixture.sandbox.gitlab_url();
+    fixture.edit_config(
+        &format!("[gitlab]\nurl = \"{gitlab}\""),
+        &format!("[gitlab]\nurl = \"{}\"", fixture.sandbox.factory_app_url()),
+    );
+    let ran = fixture.run(&["plan"]).await.expect(1);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    assert!(!fixture.path(".setpoint").exists());
+}
+
+#[cfg(unix)]
+async fn send(signal: &str, child: &tokio::process::Child) {
+    let id = child.id().expect("it is running").to_string();
+    let status = tokio::process::Command::new("kill").args([signal, &id]).status().await;
+    assert!(status.unwrap().success());
+}
+
+#[cfg(unix)]
+async fn ended(child: tokio::process::Child) -> Ran {
+    let output = child.wait_with_output().await.unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_interrupt_finishes_what_is_under_way_and_the_next_run_the_rest() {
+    let mut switches = setpoint::sandbox::Switches::default();
+    switches.set("latency_ms=150").unwrap();
+    let fixture = Fixture::with(setpoint::sandbox::Options {
+        switches,
+        ..Default::default()
+    })
+    .await;
+    fixture.edit_config(
+        "[factory]\n",
+        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n\n[factory]\n",
+    );
+    for signal in ["-INT", "-TERM"] {
+        let before = fixture.api_writes();
+        let mut command = fixture.command(&["apply", "--auto-approve"]);
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().unwrap();
+        while fixture.api_writes() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        send(signal, &child).await;
+        let ran = ended(child).await.expect(3);
+        assert!(ran.stderr.contains("Interrupted."), "{}", ran.stderr);
+        assert!(ran.stdout.contains("skipped"), "{}", ran.stdout);
+    }
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_sandbox_serves_until_it_is_interrupted() {
+    use tokio::io::AsyncReadExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = setpoint(
+        folder.path(),
+        &[
+            "sandbox",
+            "--gitlab-port",
+            "0",
+            "--factory-port",
+            "0",
+            "--format",
+            "json",
+        ],
+    );
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while serde_json::from_str::<serde_json::Value>(&text).is_err() {
+        let mut bytes = [0; 4096];
+        let read = stdout.read(&mut bytes).await.unwrap();
+        assert!(read > 0, "{text}");
+        text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    let served: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let address = served["gitlab_url"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("http://")
+        .to_owned();
+    tokio::net::TcpStream::connect(address).await.unwrap();
+    send("-INT", &child).await;
+    ended(child).await.expect(0);
+    assert!(folder.path().join(".setpoint/sandbox.json").exists());
+
+    let ran = run(setpoint(folder.path(), &["sandbox", "--set", "no_such=1"]))
+        .await
+        .expect(1);
+    assert!(ran.stderr.contains("gitlab_version"), "{}", ran.stderr);
+}

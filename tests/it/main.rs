@@ -11,6 +11,11 @@ mod application_in_place;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod bad_input;
 #[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 mod cli_apply;
 #[cfg(feature = "sandbox")]
 mod cli_help;
