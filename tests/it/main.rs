@@ -44,6 +44,12 @@ mod gitlab_api;
 mod http_client;
 #[cfg(feature = "sandbox")]
 mod impersonation;
+#[cfg(all(unix, feature = "sandbox"))]
+mod kill_matrix;
+#[cfg(all(unix, feature = "sandbox"))]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#[expect(dead_code, reason = "the tests run a part of it, the example `soak` all of it")]
+mod matrix;
 #[cfg(feature = "sandbox")]
 mod replace;
 #[cfg(feature = "sandbox")]
@@ -71,3 +77,9 @@ mod web_sessions;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod windows;
+
+/// A command line of the binary, for the matrices.
+#[cfg(all(unix, feature = "sandbox"))]
+fn program() -> std::process::Command {
+    std::process::Command::new(env!("CARGO_BIN_EXE_setpoint"))
+}

@@ -1,0 +1,67 @@
+//! Killed at any point, the next run converges. Here before and after every write; before and after every
+//! request it is `cargo run --example soak -- kill-matrix`.
+
+use crate::matrix::kill::matrix;
+use crate::matrix::scenario::Scenario;
+use crate::matrix::{Extent, Tally};
+
+/// One request at a time, so that the points are the same in every run.
+fn survives(name: &str) {
+    let scenario = Scenario::named(name);
+    let tally = matrix(&scenario, Extent::Part, "1", 3);
+    let Tally {
+        struck,
+        missed,
+        attempts,
+        violations,
+    } = tally;
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+    assert_eq!(missed, 0, "a point was not reached");
+    assert!(struck >= 2, "only {struck} points");
+    assert_eq!(attempts.iter().sum::<usize>(), struck);
+}
+
+#[test]
+fn a_first_apply_by_password() {
+    survives("first apply, by password");
+}
+
+#[test]
+fn a_first_apply_by_impersonation() {
+    survives("first apply, impersonated");
+}
+
+#[test]
+fn a_change_in_place() {
+    survives("change in place");
+}
+
+#[test]
+fn a_replacement() {
+    survives("replacement");
+}
+
+#[test]
+fn a_rotation() {
+    survives("rotation");
+}
+
+#[test]
+fn a_rotation_that_an_apply_ends() {
+    survives("rotation, then apply");
+}
+
+#[test]
+fn a_change_of_the_selection() {
+    survives("selection");
+}
+
+#[test]
+fn a_destroy() {
+    survives("destroy");
+}
+
+#[test]
+fn a_destroy_with_the_user() {
+    survives("destroy with the user");
+}

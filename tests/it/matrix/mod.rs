@@ -1,0 +1,84 @@
+//! The matrices: every scenario is run once and its requests are recorded; then it is run again for each of these
+//! requests, and something happens there. What is to hold afterwards is checked in the world itself.
+//!
+//! The points come from the recording, so a request that is new is covered without anybody thinking of it. The tests
+//! run a part that stays the same from run to run, and `cargo run --example soak` runs all; both are this code.
+
+mod check;
+pub(crate) mod kill;
+mod point;
+pub(crate) mod scenario;
+mod stage;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much of a matrix is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What a test has the time for: of the other requests than writes only the first of each kind, or none.
+    Part,
+    /// Every request.
+    All,
+}
+
+/// What came of a matrix.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Times that something was done to the program.
+    pub(crate) struck: usize,
+    /// Points that a run did not come to: with several requests under way their number can differ.
+    pub(crate) missed: usize,
+    /// Runs of the program that converged at the first, second, third attempt after it.
+    pub(crate) attempts: [usize; 3],
+    /// What did not hold, in words.
+    pub(crate) violations: Vec<String>,
+}
+
+impl Tally {
+    /// Adds another.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.struck += other.struck;
+        self.missed += other.missed;
+        for (sum, more) in self.attempts.iter_mut().zip(other.attempts) {
+            *sum += more;
+        }
+        self.violations.extend(other.violations);
+    }
+}
+
+/// How one point ended: `None` where it was not reached, else at which attempt it converged.
+type Verdict = Result<Option<usize>, String>;
+
+/// Tries all points, several at a time.
+fn each<P: Sync>(
+    points: &[P],
+    workers: usize,
+    name: impl Fn(&P) -> String + Sync,
+    work: impl Fn(&P) -> Verdict + Sync,
+) -> Tally {
+    let next = AtomicUsize::new(0);
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..workers.max(1) {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let verdict = work(point);
+                    let mut tally = tally.lock().expect("no worker panics with the tally");
+                    match verdict {
+                        Ok(None) => tally.missed += 1,
+                        Ok(Some(attempt)) => {
+                            tally.struck += 1;
+                            tally.attempts[attempt.min(2)] += 1;
+                        }
+                        Err(why) => {
+                            tally.struck += 1;
+                            tally.violations.push(format!("{}: {why}", name(point)));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    tally.into_inner().expect("no worker panics with the tally")
+}

@@ -1,0 +1,77 @@
+//! The points of a scenario: its requests, as one run of it made them.
+
+use std::collections::BTreeSet;
+
+use setpoint::sandbox::RequestLog;
+
+use super::Extent;
+use super::check::check;
+use super::scenario::Scenario;
+use super::stage::{Ended, Stage};
+
+/// A request of a scenario.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    /// Which of the program's requests it is, from 1.
+    pub(super) number: usize,
+    /// `POST /api/v4/applications`, with `*` for what differs from run to run.
+    pub(super) kind: String,
+    pub(super) write: bool,
+}
+
+/// Runs the scenario undisturbed and gives its requests.
+pub(super) fn record(scenario: &Scenario, extent: Extent) -> Result<Vec<Point>, String> {
+    let stage = Stage::new(scenario.start(), |_| None);
+    stage.configure(&scenario.setting);
+    let ended = stage.run(scenario.command);
+    if ended.code != Some(0) {
+        return Err(format!("{}, undisturbed: {}", scenario.name, ended.all()));
+    }
+    let requests = stage.requests();
+    check(scenario, &stage).map_err(|why| format!("{}, undisturbed: {why}", scenario.name))?;
+    let mut seen = BTreeSet::new();
+    Ok(requests
+        .iter()
+        .enumerate()
+        .map(|(at, request)| Point {
+            number: at + 1,
+            kind: kind(request),
+            write: request.write,
+        })
+        .filter(|point| extent == Extent::All || point.write || seen.insert(point.kind.clone()))
+        .collect())
+}
+
+fn kind(request: &RequestLog) -> String {
+    let path: Vec<&str> = request
+        .path
+        .split('/')
+        .map(|segment| {
+            let number = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+            let random = segment.len() > 30 || segment.contains('%');
+            if number || random { "*" } else { segment }
+        })
+        .collect();
+    format!("{:?} {} {}", request.side, request.method, path.join("/"))
+}
+
+/// Runs the program until it says that it is done, at most three times; gives the number of the run, from 0.
+pub(super) fn converge(
+    scenario: &Scenario,
+    stage: &Stage,
+    mut each: impl FnMut(&Ended) -> Result<(), String>,
+) -> Result<usize, String> {
+    let mut last = None;
+    for attempt in 0..3 {
+        let ended = stage.run(scenario.again);
+        if ended.code == Some(0) {
+            return check(scenario, stage).map(|()| attempt);
+        }
+        each(&ended)?;
+        last = Some(ended);
+    }
+    Err(format!(
+        "not done after three runs: {}",
+        last.map(|ended| ended.all()).unwrap_or_default()
+    ))
+}

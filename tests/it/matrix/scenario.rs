@@ -1,0 +1,264 @@
+//! What the program is doing when something happens to it.
+
+use std::sync::OnceLock;
+
+use setpoint::sandbox::World;
+use setpoint::sandbox::world::{Application, Source, User, Visibility, digest};
+
+use super::stage::{Snapshot, Stage};
+
+/// The scopes that Factory asks for.
+const SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", "write_repository", "read_observability",
+    "write_observability""#;
+/// These and another.
+const MORE_SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", "write_repository",
+    "read_observability", "write_observability", "read_registry""#;
+
+/// A configuration, in the few ways in which the scenarios differ.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    admin_session: bool,
+    impersonate: bool,
+    vault: bool,
+    trusted: bool,
+    scopes: &'static str,
+    display_name: &'static str,
+    storefront: &'static str,
+    enable: &'static str,
+    unlisted: &'static str,
+}
+
+impl Setting {
+    /// With the droid's password, and nothing that takes an administrator's session.
+    const PASSWORD: Self = Self {
+        admin_session: false,
+        impersonate: false,
+        vault: false,
+        trusted: false,
+        scopes: SCOPES,
+        display_name: "Factory Droid",
+        storefront: "maintainer",
+        enable: r#""platform/services/*", "web/storefront""#,
+        unlisted: "keep",
+    };
+
+    /// With an administrator's session.
+    const ADMIN: Self = Self {
+        admin_session: true,
+        trusted: true,
+        ..Self::PASSWORD
+    };
+
+    /// The text of `setpoint.toml`.
+    pub(crate) fn render(&self, gitlab: &str, factory: &str) -> String {
+        let session = if self.admin_session {
+            "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n"
+        } else {
+            ""
+        };
+        let vault = if self.vault {
+            "[application.secret]\nsave = { file = \"secret\" }\nload = { file = \"secret\" }\n"
+        } else {
+            ""
+        };
+        let sign_in = if self.impersonate {
+            "sign_in = \"impersonate\""
+        } else {
+            "password = { env = \"FACTORY_DROID_PASSWORD\" }"
+        };
+        let Self {
+            trusted,
+            scopes,
+            display_name,
+            storefront,
+            enable,
+            unlisted,
+            ..
+        } = self;
+        format!(
+            r#"[gitlab]
+url = "{gitlab}"
+external_url = "https://gitlab.example.com"
+token = {{ env = "GITLAB_TOKEN" }}
+{session}
+[factory]
+driver = "api"
+api_url = "{factory}"
+app_url = "{factory}"
+token = {{ env = "FACTORY_API_KEY" }}
+
+[application]
+name = "Factory Integration"
+redirect_uri = "https://app.factory.ai/api/integrations/redirect/gitlab-sh"
+trusted = {trusted}
+scopes = [{scopes}]
+{vault}
+[user]
+name = "{display_name}"
+username = "factory-droid"
+email = "factory-droid@example.com"
+{sign_in}
+
+[user.memberships]
+"platform" = "developer"
+"web/storefront" = "{storefront}"
+
+[repositories]
+enable = [{enable}]
+unlisted = "{unlisted}"
+
+[guards]
+max_removals = 1000
+max_removal_percent = 100
+"#
+        )
+    }
+}
+
+/// One thing that the program does.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// What was applied before; nothing for a first apply.
+    before: Option<Setting>,
+    /// The configuration under which it happens.
+    pub(crate) setting: Setting,
+    /// The command that is struck.
+    pub(crate) command: &'static [&'static str],
+    /// The command that is run afterwards until it is done.
+    pub(crate) again: &'static [&'static str],
+    /// Whether the integration is gone afterwards.
+    pub(crate) destroyed: bool,
+    /// Whether the user is gone as well.
+    pub(crate) user_deleted: bool,
+    /// The application of before must be gone.
+    pub(crate) replaced: bool,
+    start: OnceLock<Snapshot>,
+}
+
+const APPLY: &[&str] = &["apply", "--auto-approve"];
+const REPLACE: &[&str] = &["apply", "--auto-approve", "--allow-replace"];
+const ROTATE: &[&str] = &["rotate", "--auto-approve"];
+const DESTROY: &[&str] = &["destroy", "--auto-approve"];
+const DESTROY_USER: &[&str] = &["destroy", "--auto-approve", "--delete-user"];
+
+impl Scenario {
+    fn new(name: &'static str, before: Option<Setting>, setting: Setting, command: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            before,
+            setting,
+            command,
+            again: command,
+            destroyed: command[0] == "destroy",
+            user_deleted: command == DESTROY_USER,
+            replaced: command == REPLACE,
+            start: OnceLock::new(),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all() -> Vec<Self> {
+        let vault = Setting {
+            vault: true,
+            ..Setting::PASSWORD
+        };
+        let impersonate = Setting {
+            impersonate: true,
+            ..Setting::ADMIN
+        };
+        let edited = Setting {
+            trusted: false,
+            scopes: MORE_SCOPES,
+            display_name: "The Droid",
+            storefront: "developer",
+            ..Setting::ADMIN
+        };
+        let replaced = Setting {
+            scopes: MORE_SCOPES,
+            ..vault.clone()
+        };
+        let selected = Setting {
+            enable: r#""platform/services/c*", "platform/libraries/*", "web/storefront""#,
+            unlisted: "disable",
+            ..Setting::PASSWORD
+        };
+        vec![
+            Self::new("first apply, by password", None, Setting::PASSWORD, APPLY),
+            Self::new("first apply, impersonated", None, impersonate, APPLY),
+            Self::new("change in place", Some(Setting::ADMIN), edited, APPLY),
+            Self::new("replacement", Some(vault.clone()), replaced, REPLACE),
+            Self::new("rotation", Some(vault.clone()), vault.clone(), ROTATE),
+            Self {
+                again: APPLY,
+                ..Self::new(
+                    "rotation, then apply",
+                    Some(Setting::PASSWORD),
+                    Setting::PASSWORD,
+                    ROTATE,
+                )
+            },
+            Self::new("selection", Some(Setting::PASSWORD), selected, APPLY),
+            Self::new("destroy", Some(vault.clone()), vault, DESTROY),
+            Self::new(
+                "destroy with the user",
+                Some(Setting::PASSWORD),
+                Setting::PASSWORD,
+                DESTROY_USER,
+            ),
+        ]
+    }
+
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> Self {
+        let found = Self::all().into_iter().find(|scenario| scenario.name == name);
+        found.expect("there is such a scenario")
+    }
+
+    /// The world and the files with which it begins.
+    pub(crate) fn start(&self) -> &Snapshot {
+        self.start.get_or_init(|| {
+            let fresh = Snapshot::of(world());
+            let Some(before) = &self.before else {
+                return fresh;
+            };
+            let stage = Stage::new(&fresh, |_| None);
+            stage.configure(before);
+            let ended = stage.run(APPLY);
+            assert_eq!(ended.code, Some(0), "{}: {}", self.name, ended.all());
+            stage.snapshot()
+        })
+    }
+}
+
+/// The world of all scenarios: the built-in one, and things in it that nobody declares.
+fn world() -> World {
+    let mut world = World::builtin();
+    // Many runs a minute sign in from one address.
+    world.switches.protected_paths_limit = 0;
+    let id = world.next_id("user");
+    world.users.push(User {
+        id,
+        username: "factory-droid-2".to_owned(),
+        name: "Factory Droid".to_owned(),
+        email: "factory-droid-2@example.com".to_owned(),
+        ..User::default()
+    });
+    let platform = world
+        .group_at("platform")
+        .map(|group| group.id)
+        .expect("it is built in");
+    world.set_member(Source::Group(platform), id, 20);
+    let id = world.next_id("application");
+    world.applications.push(Application {
+        id,
+        uid: "0".repeat(64),
+        name: "Factory Integration (staging)".to_owned(),
+        redirect_uri: "https://app.factory.ai/api/integrations/redirect/gitlab-sh".to_owned(),
+        scopes: vec!["api".to_owned()],
+        confidential: true,
+        secret_digest: digest("a secret of somebody else"),
+        ..Application::default()
+    });
+    world.add_project("open-source/enabled-by-hand", "Enabled by hand", Visibility::Public);
+    world
+}
