@@ -116,7 +116,7 @@ async fn a_blocked_droid_is_unblocked_first() {
     impersonating(&fixture);
     fixture.apply().await.expect(0);
     fixture.change_user(DROID, |droid| {
-        droid.state = setpoint::sandbox::world::UserState::Blocked
+        droid.state = setpoint::sandbox::world::UserState::Blocked;
     });
     fixture.apply().await.expect(0);
     fixture.expect_connected("after the block was lifted");

@@ -2,8 +2,10 @@
 //! One crate of modules, because every integration crate costs a link.
 
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod account;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod any_instance;
 #[cfg(feature = "sandbox")]
 mod application_in_place;
@@ -53,6 +55,7 @@ mod matrix;
 #[cfg(feature = "sandbox")]
 mod replace;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod repository_reasons;
 #[cfg(feature = "sandbox")]
 #[expect(
@@ -70,6 +73,7 @@ mod sandbox_web;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod saved_plan;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

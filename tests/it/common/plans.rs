@@ -90,11 +90,8 @@ impl Fixture {
     pub(crate) fn change_application(&self, f: impl FnOnce(&mut Application)) {
         let id = self.application().id;
         self.world(|world| {
-            f(world
-                .applications
-                .iter_mut()
-                .find(|one| one.id == id)
-                .expect("it is there"))
+            let mut applications = world.applications.iter_mut();
+            f(applications.find(|one| one.id == id).expect("it is there"));
         });
     }
 
