@@ -60,6 +60,7 @@ pub(crate) struct Globals {
 pub(crate) enum Format {
     Human,
     Json,
+    Markdown,
 }
 
 /// When to use colours.

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
+mod attest;
 mod chronicle;
 mod commands;
 mod context;

@@ -25,15 +25,16 @@ impl<'a> Person<'a> {
 
     async fn answer(&self, secret: Option<&Secret>) -> Answer {
         let question = match secret {
-            Some(_) => "\n  [d]one, [s]kip, [q]uit, or [r]eveal the secret: ",
-            None => "\n  [d]one, [s]kip or [q]uit: ",
+            Some(_) => "\n  done, skip or quit? (secret: shows it) ",
+            None => "\n  done, skip or quit? ",
         };
         loop {
             let answer = tokio::select! {
                 answer = term::ask(question.to_owned()) => answer,
                 () = self.context.interrupts.first() => return Answer::Quit,
             };
-            match (answer.ok().flatten().as_deref(), secret) {
+            let answer = answer.ok().flatten().map(|answer| answer.to_ascii_lowercase());
+            match (answer.as_deref(), secret) {
                 (Some("d" | "done"), _) => {
                     return Answer::Attested {
                         by: self.context.actor.who(),
@@ -41,26 +42,23 @@ impl<'a> Person<'a> {
                 }
                 (Some("s" | "skip"), _) => return Answer::Skipped,
                 (Some("q" | "quit") | None, _) => return Answer::Quit,
-                (Some("r" | "reveal"), Some(secret)) if !self.reveal(secret).await => return Answer::Quit,
-                _ => {}
+                (Some("secret"), Some(secret)) if !self.reveal(secret).await => return Answer::Quit,
+                (Some("secret"), Some(_)) => {}
+                (Some(_), _) => term::err("  Answer with one of the words.\n"),
             }
         }
     }
 
-    /// Shows the secret and takes it off the screen again.
+    /// Shows the secret and takes it off the screen again: on the terminal's second screen, which no scrolling back
+    /// brings up, and which is cleared before it is left.
     async fn reveal(&self, secret: &Secret) -> bool {
-        term::err(&format!("  {}\n", secret.expose()));
+        term::err_raw("\u{1b}[?1049h\u{1b}[2J\u{1b}[H");
+        term::err(&format!("The application's secret:\n\n{}\n\n", secret.expose()));
         let shown = tokio::select! {
-            answer = term::ask("  Press Enter to clear it: ".to_owned()) => answer.is_ok(),
-            () = self.context.interrupts.first() => {
-                term::err("\n");
-                false
-            }
+            answer = term::ask("Press Enter to clear it: ".to_owned()) => answer.is_ok(),
+            () = self.context.interrupts.first() => false,
         };
-        // Up over the question and the secret, which may have taken several lines, each of them erased.
-        let lines = 1 + (2 + secret.expose().chars().count()).div_ceil(term::width());
-        term::err_raw(&"\u{1b}[1A\u{1b}[2K".repeat(lines));
-        term::err_raw("\r");
+        term::err_raw("\u{1b}[2J\u{1b}[H\u{1b}[?1049l");
         shown
     }
 }
@@ -77,6 +75,10 @@ impl Operator for Person<'_> {
             saved_place(self.context)
         };
         let facts = facts(self.context, place);
+        if let Some(objection) = card.objection {
+            let text = render::text::sanitize(objection);
+            term::err(&format!("\n{}\n", render::text::wrap(&text, facts.width, "  ", "  ")));
+        }
         let file = listed_in(self.context, &card.steps);
         let file = file.as_ref().map(|file| file.display().to_string());
         term::err(&render::card(&card.steps, card.application, &facts, file.as_deref()));
@@ -90,9 +92,9 @@ pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
     CardFacts {
         gitlab_url: context.browser_gitlab_url(),
         app_url: bare(&context.config.factory.app_url),
-        droid: context.config.desired.user.username.clone(),
         sign_in: context.config.droid.sign_in,
         secret,
+        width: term::width(),
     }
 }
 
@@ -104,7 +106,10 @@ pub(crate) fn saved_place(context: &Context) -> SecretPlace {
             "the store that `application.secret.save` gave it to (`{}`)",
             command.first().map_or("", String::as_str)
         )),
-        None => SecretPlace::Unknown,
+        None => match &context.config.secret.load {
+            Some(_) => SecretPlace::Saved("the place that `application.secret.load` reads".to_owned()),
+            None => SecretPlace::Unknown,
+        },
     }
 }
 

@@ -28,9 +28,13 @@ pub(crate) fn err_raw(sequences: &str) {
     let _ = stderr.write_all(sequences.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// Columns of the terminal; 80 where it does not say.
+/// How many columns prose may fill on standard error: the terminal's, but no more than are good to read.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0).max(1))
+    const GOOD: usize = 80;
+    const LEAST: usize = 40;
+    terminal_size::terminal_size_of(io::stderr()).map_or(GOOD, |(terminal_size::Width(width), _)| {
+        usize::from(width).clamp(LEAST, GOOD)
+    })
 }
 
 /// Whether a person can be asked: questions go to standard error, answers come from standard input.

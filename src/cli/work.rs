@@ -1,8 +1,6 @@
 //! What `plan`, `drift`, `apply`, `rotate`, `destroy` and `confirm` have in common: look at both sides, show, ask,
 //! carry out, report.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::chronicle::{Chronicle, digest, word};
@@ -17,8 +15,8 @@ use super::window::{self, Gate};
 use crate::config::Driver;
 use crate::executor::{self, Event, NobodyThere, Operator};
 use crate::model::{
-    Address, ApplicationRef, ApplicationUid, ApplyReport, Attestation, Command, Observed, Operation, OperatorStep,
-    Outcome, OutcomeSummary, Plan, Policy, RecordedApplication, RecordedState,
+    Address, ApplicationId, ApplicationUid, ApplyReport, Command, Observed, Operation, OperatorStep, Outcome,
+    OutcomeSummary, Plan, Policy, RecordedState,
 };
 use crate::saved::{Basis, Moved, SavedPlan};
 use crate::state::{self, LockInfo};
@@ -39,7 +37,7 @@ pub(crate) async fn look(context: &Context, policy: &Policy) -> Result<View> {
 }
 
 /// As [`look`], and leaves web sessions open for what follows.
-async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
+pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let desired = &context.config.desired;
     let interrupts = &context.interrupts;
     let record = interrupts.guard(context.record()).await?;
@@ -65,6 +63,7 @@ async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Read
 pub(crate) fn show(context: &Context, plan: &Plan) -> Result<()> {
     match context.globals.format {
         Format::Human => term::out(&human(plan)),
+        Format::Markdown => term::out(&render::markdown(plan)),
         Format::Json => {
             let environment = context.environment();
             term::out(&render::to_json(&render::PlanDocument::new(plan, &environment)))
@@ -215,11 +214,11 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
 
 /// Shows the plan and asks: everything that comes before the first write.
 async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
-    // With JSON, standard output holds the report alone.
+    // Where it is data, standard output holds the report alone.
     match context.globals.format {
         Format::Human => term::out(&human(plan))?,
-        Format::Json if !context.globals.quiet || !run.auto_approve => term::err(&human(plan)),
-        Format::Json => {}
+        Format::Json | Format::Markdown if !context.globals.quiet || !run.auto_approve => term::err(&human(plan)),
+        Format::Json | Format::Markdown => {}
     }
     if let Some(failure) = refusal(plan) {
         return Err(failure);
@@ -312,13 +311,21 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let observer = |event: Event| {
             if let Event::Finished(outcome) = event {
                 chronicle.outcome(&outcome);
+                let is_a_persons = plan
+                    .changes
+                    .iter()
+                    .any(|change| change.address == outcome.address && change.operations.is_empty());
                 if !context.globals.quiet {
-                    term::err(&render::progress(&outcome));
+                    term::err(&if is_a_persons {
+                        render::attested_progress(&outcome)
+                    } else {
+                        render::progress(&outcome)
+                    });
                 }
             }
         };
         let person = Person::at_the_terminal(context);
-        let operator: &dyn Operator = if asks_a_person(run) { &person } else { &NobodyThere };
+        let operator: &dyn Operator = if term::can_ask() { &person } else { &NobodyThere };
         let effects = writers.effects(operator);
         let outcomes = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
         writers.end().await;
@@ -330,7 +337,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
     match context.globals.format {
         Format::Human => {
             // Who was asked for each step has seen the cards.
-            let left = if asks_a_person(run) {
+            let left = if term::can_ask() {
                 String::new()
             } else {
                 checklist(context, &plan, &report).await
@@ -339,14 +346,14 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             let report = render::report(&plan, &report, context.requests(), on_cards);
             term::out(&format!("{left}{report}"))?;
         }
+        Format::Markdown => {
+            // What is to be done is the data; how the run went is for whoever looks on.
+            term::err(&render::report(&plan, &report, context.requests(), true));
+            term::out(&checklist(context, &plan, &report).await)?;
+        }
         Format::Json => term::out(&render::to_json(&report))?,
     }
     Ok(exit_of(report.summary))
-}
-
-/// Whether there is somebody to walk through the steps that are left to people.
-fn asks_a_person(run: &Run) -> bool {
-    term::can_ask() && !run.auto_approve
 }
 
 fn exit_of(summary: OutcomeSummary) -> Exit {
@@ -386,41 +393,33 @@ async fn checklist(context: &Context, plan: &Plan, report: &ApplyReport) -> Stri
         return String::new();
     }
     let record = context.store.read().await.ok().flatten();
-    let application = record.and_then(|record| record.application);
-    let steps: Vec<(&Address, OperatorStep)> = changes
+    let application = record.as_ref().and_then(application_ids);
+    let steps: Vec<(&Address, &OperatorStep)> = changes
         .iter()
-        .flat_map(|change| {
-            let now = |step: &OperatorStep| with_application(step, application.as_ref());
-            change.steps.iter().map(move |step| (&change.address, now(step)))
-        })
+        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect();
-    let steps: Vec<_> = steps.iter().map(|(address, step)| (*address, step)).collect();
+    if context.globals.format == Format::Markdown {
+        let facts = operator::facts(context, operator::saved_place(context));
+        return render::checklist(&steps, application.as_ref(), &facts);
+    }
     format!(
         "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}",
-        checked(
-            context,
-            &steps,
-            application.as_ref().map(|application| &application.uid)
-        )
+        cards_of(context, &steps, application.as_ref())
     )
 }
 
-/// A step about the application that the plan was to create, now that it has its ids.
-fn with_application(step: &OperatorStep, created: Option<&RecordedApplication>) -> OperatorStep {
-    let mut step = step.clone();
-    if let OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } = &mut step
-        && *application == ApplicationRef::Planned
-        && let Some(RecordedApplication { id, uid, .. }) = created
-    {
-        *application = ApplicationRef::Existing {
-            id: *id,
-            uid: uid.clone(),
-        };
-    }
-    step
+/// The application's ids, for steps that mean the one which the plan created.
+pub(crate) fn application_ids(record: &RecordedState) -> Option<(ApplicationId, ApplicationUid)> {
+    let recorded = record.application.as_ref()?;
+    Some((recorded.id, recorded.uid.clone()))
 }
 
-fn checked(context: &Context, steps: &[(&Address, &OperatorStep)], application: Option<&ApplicationUid>) -> String {
+/// Steps as cards.
+pub(crate) fn cards_of(
+    context: &Context,
+    steps: &[(&Address, &OperatorStep)],
+    application: Option<&(ApplicationId, ApplicationUid)>,
+) -> String {
     let facts = operator::facts(context, operator::saved_place(context));
     render::cards(steps)
         .iter()
@@ -429,73 +428,4 @@ fn checked(context: &Context, steps: &[(&Address, &OperatorStep)], application: 
             render::card(card, application, &facts, file.as_deref())
         })
         .collect()
-}
-
-/// Records that a person did the steps of some changes. `choose` picks the addresses from the plan.
-pub(crate) async fn attest(
-    context: &Context,
-    policy: Policy,
-    auto_approve: bool,
-    choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
-) -> Result<Exit> {
-    let work = async {
-        let View { record, observed, plan } = look(context, &policy).await?;
-        let chosen = choose(&plan)?;
-        if chosen.is_empty() {
-            term::out("Nothing is due.\n")?;
-            return Ok(Exit::Done);
-        }
-        let changes: Vec<_> = plan
-            .changes
-            .iter()
-            .filter(|change| chosen.contains(&change.address))
-            .collect();
-        for change in &changes {
-            if !change.operations.is_empty() {
-                return Err(Failure::new(format!(
-                    "{} is not ready to be attested: Setpoint's own part of it is still to be done",
-                    change.address
-                ))
-                .hint("run `setpoint apply` first"));
-            }
-        }
-        let steps: Vec<(&Address, &OperatorStep)> = changes
-            .iter()
-            .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-            .collect();
-        term::err("This is attested as done:\n");
-        term::err(&checked(
-            context,
-            &steps,
-            record.application.as_ref().map(|application| &application.uid),
-        ));
-        if !auto_approve && !term::confirm("Is all of this done?", "--auto-approve").await? {
-            return Err(Failure::refused("declined: nothing was recorded"));
-        }
-        let mut record = planner::refresh(&context.config.desired, &observed, &record, &plan);
-        let attestation = Attestation {
-            by: context.actor.who(),
-            at: Timestamp::now(),
-        };
-        for (address, step) in &steps {
-            record_step(&mut record, step, &attestation)
-                .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;
-        }
-        context.store.write(&mut record).await?;
-        term::out(&format!(
-            "{} attested by {}.\n",
-            render::text::count(steps.len() as u64, "step", "steps"),
-            render::text::sanitize(&attestation.by)
-        ))?;
-        Ok(Exit::Done)
-    };
-    locked(context, "confirm", Box::pin(work)).await
-}
-
-fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {
-    let application = record.application.as_ref();
-    let uid = application.map(|application| application.uid.clone());
-    let fingerprint = application.and_then(|application| application.secret_fingerprint.clone());
-    let droid = record.user.as_ref().map(|user| user.id);
-    executor::attest(record, step, attestation, uid.as_ref(), fingerprint, droid)
 }

@@ -1,11 +1,11 @@
 //! A person's part of the walk: cards are put one at a time, and what was answered is recorded, bound to its values.
 
-use super::attest::attest;
+use super::attest::{attest, denial};
 use super::effects::{Answer, Card};
 use super::run::Failure;
 use super::walk::{Stage, Walk, is_aside, is_repository};
 use super::writes::waiting_deletions;
-use crate::model::{ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
+use crate::model::{ApplicationId, ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
 
 impl Walk<'_> {
     /// Puts the next card before the person. Whether there was one.
@@ -30,7 +30,11 @@ impl Walk<'_> {
             }
             return true;
         }
-        let answer = if self.quit { Answer::Quit } else { self.put(&card).await };
+        let answer = if self.quit {
+            Answer::Quit
+        } else {
+            self.put_until_borne_out(&card).await
+        };
         match answer {
             Answer::Attested { by } => {
                 self.record_answer(card, by).await;
@@ -68,40 +72,73 @@ impl Walk<'_> {
         }
     }
 
-    async fn put(&self, card: &[(usize, usize)]) -> Answer {
+    /// Puts a card, and again as long as the answer is that it is done and GitLab denies it.
+    async fn put_until_borne_out(&self, card: &[(usize, usize)]) -> Answer {
+        let mut objection = None;
+        loop {
+            let answer = self.put(card, objection.as_deref()).await;
+            if !matches!(answer, Answer::Attested { .. }) || self.stop().is_some() {
+                return answer;
+            }
+            objection = self.denied(card).await;
+            if objection.is_none() {
+                return answer;
+            }
+        }
+    }
+
+    /// What the droid's own page of authorized applications has against an approval. A page that cannot be read says
+    /// nothing.
+    async fn denied(&self, card: &[(usize, usize)]) -> Option<String> {
+        let username = card
+            .iter()
+            .find_map(|&(at, step)| match &self.plan.changes[at].steps[step] {
+                OperatorStep::Authorize { username } => Some(username),
+                _ => None,
+            })?;
+        let name = self.run.ledger.record().application.as_ref()?.name.clone();
+        let evidence = self.run.effects.droid?.evidence(username).await.ok()?;
+        denial(&evidence, &name, username)
+    }
+
+    async fn put(&self, card: &[(usize, usize)], objection: Option<&str>) -> Answer {
         let steps: Vec<_> = card
             .iter()
             .map(|&(at, step)| (&self.plan.changes[at].address, &self.plan.changes[at].steps[step]))
             .collect();
         let application = steps.first().and_then(|(_, step)| self.application_of(step));
-        let needs_fresh = steps.iter().any(|(_, step)| {
-            matches!(
-                step,
-                OperatorStep::SaveConnection {
-                    secret: SecretSource::Fresh,
-                    ..
-                }
-            )
+        let source = steps.iter().find_map(|(_, step)| match step {
+            OperatorStep::SaveConnection { secret, .. } => Some(*secret),
+            _ => None,
         });
-        let fresh = needs_fresh.then(|| self.run.fresh.borrow().clone()).flatten();
+        let (secret, secret_saved) = match source {
+            Some(SecretSource::Fresh) => {
+                let fresh = self.run.fresh.borrow().clone();
+                let saved = fresh.as_ref().is_some_and(|fresh| fresh.saved);
+                (fresh.map(|fresh| fresh.secret), saved)
+            }
+            Some(SecretSource::Loaded) => (self.run.secret(SecretSource::Loaded).await.ok(), false),
+            None => (None, false),
+        };
         self.run
             .effects
             .operator
             .ask(Card {
                 steps,
                 application: application.as_ref(),
-                secret: fresh.as_ref().map(|fresh| &fresh.secret),
-                secret_saved: fresh.as_ref().is_some_and(|fresh| fresh.saved),
+                objection,
+                secret: secret.as_ref(),
+                secret_saved,
             })
             .await
     }
 
-    fn application_of(&self, step: &OperatorStep) -> Option<ApplicationUid> {
+    fn application_of(&self, step: &OperatorStep) -> Option<(ApplicationId, ApplicationUid)> {
         match step {
             OperatorStep::SetTrusted { application, .. } | OperatorStep::SaveConnection { application, .. } => {
-                self.run.application(application).ok().map(|(_, uid)| uid)
+                self.run.application(application).ok()
             }
-            OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok().map(|(_, uid)| uid),
+            OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok(),
             OperatorStep::DeleteConnection
             | OperatorStep::EnableRepository { .. }
             | OperatorStep::DisableRepository { .. } => None,
@@ -121,7 +158,8 @@ impl Walk<'_> {
                 OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
                 _ => None,
             };
-            edits.push((step, self.application_of(step), fingerprint));
+            let application = self.application_of(step).map(|(_, uid)| uid);
+            edits.push((step, application, fingerprint));
         }
         let droid = self.run.droid();
         let mut results = Vec::with_capacity(card.len());

@@ -3,9 +3,20 @@
 
 use super::factory::forget_connection;
 use crate::model::{
-    ApplicationUid, Attestation, AuthorizedUser, OperatorStep, RecordedAuthorization, RecordedConnection,
+    ApplicationUid, Attestation, AuthorizedUser, Evidence, OperatorStep, RecordedAuthorization, RecordedConnection,
     RecordedRepository, RecordedState, UserId,
 };
+
+/// What the droid's own page of authorized applications has against an approval, in words; nothing where it lists the
+/// application.
+pub fn denial(evidence: &Evidence, application: &str, droid: &str) -> Option<String> {
+    (!evidence.authorized.contains(application)).then(|| {
+        format!(
+            "GitLab does not list `{application}` among the applications that `{droid}` authorized: the popup was not \
+             approved, or not as `{droid}`"
+        )
+    })
+}
 
 /// Records that a step was done.
 ///

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::factory::{FactoryRead, FactoryWrite};
 use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite};
-use crate::model::{Address, ApplicationUid, ChangeOutcome, OperatorStep};
+use crate::model::{Address, ApplicationId, ApplicationUid, ChangeOutcome, OperatorStep};
 use crate::secrets::Secret;
 
 /// Everything that a plan is carried out with.
@@ -69,10 +69,11 @@ pub enum Answer {
 pub struct Card<'a> {
     /// The step with the change that it belongs to. One, but for repositories: these come all on one card.
     pub steps: Vec<(&'a Address, &'a OperatorStep)>,
-    /// The application's public id, where the step is about the application: an application that this very run
-    /// created has none in the plan.
-    pub application: Option<&'a ApplicationUid>,
-    /// The fresh secret, where the step needs one: to be shown on a terminal on request only.
+    /// The application, where the step is about it: one that this very run created has no ids in the plan.
+    pub application: Option<&'a (ApplicationId, ApplicationUid)>,
+    /// What was found against the answer that the card got before, if it is put again.
+    pub objection: Option<&'a str>,
+    /// The secret, where the step needs it: to be shown on a terminal on request only.
     pub secret: Option<&'a Secret>,
     /// Whether the vault has kept that secret.
     pub secret_saved: bool,

@@ -19,7 +19,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub use attest::attest;
+pub use attest::{attest, denial};
 pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, SecretVault, Stop, StopReason};
 
 use crate::model::{ChangeOutcome, Plan, RecordedState};

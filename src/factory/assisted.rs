@@ -1,5 +1,6 @@
 //! The `assisted` driver's reading half: Factory as it is today shows nothing, so what is known is what a person
-//! attested. The writing half is that person.
+//! attested, and what Setpoint itself saw or wrote while the driver was `api`: going back to `assisted` makes nobody do
+//! again what was done. The writing half is that person.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::model::{
     FactoryRepository, FactorySource, IntegrationStatus, Known, ObservedIntegration, ProjectId, RecordedState,
 };
 
-/// Factory as the state record's attestations describe it.
+/// Factory as the state record describes it.
 #[derive(Debug, Clone)]
 pub struct AssistedFactory {
     record: RecordedState,
@@ -30,14 +31,12 @@ impl FactoryRead for AssistedFactory {
         FactorySource::Attested
     }
 
-    /// Connected only if the attested authorization is of the very application and secret that were attested as saved:
+    /// Connected only if the recorded authorization is of the very application and secret that were recorded as saved:
     /// another application or a renewed secret ends it.
     async fn integration(&self) -> Result<Option<ObservedIntegration>> {
-        let attested = self.record.connection.as_ref().filter(|saved| saved.attested.is_some());
-        Ok(attested.map(|saved| {
+        Ok(self.record.connection.as_ref().map(|saved| {
             let authorization = self.record.authorization.as_ref().filter(|authorization| {
-                authorization.attested.is_some()
-                    && authorization.application == saved.application
+                authorization.application == saved.application
                     && authorization.secret_fingerprint == saved.secret_fingerprint
             });
             ObservedIntegration {
@@ -55,15 +54,12 @@ impl FactoryRead for AssistedFactory {
         }))
     }
 
-    /// The repositories attested as enabled, also while the authorization is due again: Factory keeps the selection.
+    /// The repositories recorded as enabled, also while the authorization is due again: Factory keeps the selection.
     async fn repositories(&self) -> Result<Known<BTreeMap<ProjectId, FactoryRepository>>> {
-        let attested = self
-            .record
-            .repositories
-            .iter()
-            .filter(|(_, saved)| saved.attested.is_some());
         Ok(Known::Known(
-            attested
+            self.record
+                .repositories
+                .iter()
                 .map(|(id, saved)| {
                     let repository = FactoryRepository {
                         path: saved.path.clone(),
@@ -123,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_attested_is_shown_and_nothing_else() {
+    async fn what_was_attested_or_written_by_the_other_driver_is_shown() {
         let factory = AssistedFactory::new(record());
         let integration = factory.integration().await.unwrap().unwrap();
         assert_eq!(integration.status, IntegrationStatus::Connected);
@@ -132,7 +128,10 @@ mod tests {
         let Known::Known(repositories) = factory.repositories().await.unwrap() else {
             panic!("attested repositories are known")
         };
-        assert_eq!(repositories.into_keys().collect::<Vec<_>>(), [ProjectId(1)]);
+        assert_eq!(
+            repositories.into_keys().collect::<Vec<_>>(),
+            [ProjectId(1), ProjectId(2)]
+        );
     }
 
     #[tokio::test]
@@ -145,9 +144,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_nobody_attested_is_not_there() {
+    async fn a_connection_that_is_not_recorded_is_not_there() {
         let mut record = record();
-        record.connection.as_mut().unwrap().attested = None;
+        record.connection = None;
         assert_eq!(AssistedFactory::new(record).integration().await.unwrap(), None);
     }
 }

@@ -34,8 +34,8 @@ pub use operation::{
 pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::FullPath;
 pub use plan::{
-    Actions, Attested, AttributeChange, Change, Command, Guards, Origin, Plan, PlanSummary, Policy, Reason, Refusal,
-    Status, Warning, WarningCode,
+    Actions, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary, Policy,
+    Reason, Refusal, Status, Warning, WarningCode,
 };
 pub use recorded::{
     Intent, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository,

@@ -43,6 +43,18 @@ pub struct Attested {
     /// When, RFC 3339.
     #[schemars(with = "String")]
     pub at: Timestamp,
+    /// What GitLab says that bears it out, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Corroboration>,
+}
+
+/// What GitLab says in favour of an attested authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Corroboration {
+    /// The application's name, which the droid's own page of authorized applications lists.
+    pub authorized_application: String,
+    /// The droid's last day with any activity, `YYYY-MM-DD`, where GitLab knows one.
+    pub last_activity_on: Option<String>,
 }
 
 impl Attested {
@@ -52,6 +64,7 @@ impl Attested {
             address,
             by: attestation.by.clone(),
             at: attestation.at,
+            evidence: None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `factory.authorization`: the OAuth grant, and whose it is. Factory drops it whenever a changed connection is saved.
 
 use crate::model::{
-    Actions, Address, Change, Evidence, IntegrationStatus, Known, Operation, OperatorStep, Origin, Reason,
-    RecordedAuthorization, Status, UserId,
+    Actions, Address, Change, Corroboration, Evidence, IntegrationStatus, Known, Operation, OperatorStep, Origin,
+    Reason, RecordedAuthorization, Status, UserId,
 };
 
 use super::application::ApplicationPlan;
@@ -20,6 +20,9 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &Applicati
             .and_then(|authorization| authorization.attested.as_ref())
             .filter(|_| world.attested());
         draft.keep_attested(Address::Authorization, attestation);
+        if let Some(evidence) = corroboration(world, application) {
+            draft.corroborate(&Address::Authorization, evidence);
+        }
         return;
     };
     let depends_on_connection = connection.is_some();
@@ -102,6 +105,16 @@ fn contradicted(world: &World<'_>, application: &ApplicationPlan<'_>) -> bool {
         (Known::Known(Evidence { authorized }), Some(live)) => world.attested() && !authorized.contains(&live.name),
         _ => false,
     }
+}
+
+/// What the page says in favour of what was attested.
+fn corroboration(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Corroboration> {
+    let Evidence { authorized } = world.observed.gitlab.evidence.as_ref().known()?;
+    let live = application.live.filter(|live| authorized.contains(&live.name))?;
+    Some(Corroboration {
+        authorized_application: live.name.clone(),
+        last_activity_on: world.droid().and_then(|droid| droid.last_activity_on.clone()),
+    })
 }
 
 /// The change, if the authorization is not as it has to be, or will not stay so.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    Actions, Address, Attestation, Attested, AttributeChange, Change, Command, Origin, Plan, PlanSummary, Reason,
-    Status, Warning, WarningCode,
+    Actions, Address, Attestation, Attested, AttributeChange, Change, Command, Corroboration, Origin, Plan,
+    PlanSummary, Reason, Status, Warning, WarningCode,
 };
 
 use super::summary;
@@ -42,6 +42,13 @@ impl Draft {
                 .insert(address.clone(), Attested::new(address.clone(), attestation));
         }
         self.keep(address);
+    }
+
+    /// Adds what GitLab says in favour of an attestation.
+    pub(super) fn corroborate(&mut self, address: &Address, evidence: Corroboration) {
+        if let Some(attested) = self.attested.get_mut(address) {
+            attested.evidence = Some(evidence);
+        }
     }
 
     /// Tells the reader something.

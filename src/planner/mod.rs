@@ -95,6 +95,32 @@ fn converge(world: &World<'_>, draft: &mut Draft) {
     authorization::plan(world, draft, &application, &user);
     repository::plan(world, draft, &coverage);
     wait_with_removal(draft);
+    warn_unattested(world, draft);
+}
+
+/// Under the assisted driver, what nobody attested is what Setpoint saw or wrote while the driver was `api`.
+fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
+    let is_factorys = |address: &&Address| {
+        matches!(
+            address,
+            Address::Connection | Address::Authorization | Address::Repository(_)
+        )
+    };
+    let unattested: Vec<_> = draft.unchanged.iter().filter(is_factorys).collect();
+    let number = unattested
+        .into_iter()
+        .filter(|address| !draft.attested.contains_key(*address))
+        .count();
+    if world.attested() && number > 0 {
+        draft.warn(
+            WarningCode::Unobservable,
+            None,
+            format!(
+                "{number} of Factory's resources are taken to be as Setpoint last saw them over Factory's API; the driver \
+                 \"assisted\" cannot ask Factory, and nobody has attested them"
+            ),
+        );
+    }
 }
 
 /// An old application goes only after Factory has moved away from it. In a replacement the execution keeps it for the

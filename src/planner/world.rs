@@ -33,22 +33,20 @@ impl<'a> World<'a> {
         self.observed.gitlab.user.as_ref()
     }
 
-    /// The record of the connection. What nobody attested was written under the other driver, and says nothing here.
+    /// The record of the connection: attested, or written under the other driver, whose word stands until something
+    /// that it is bound to changes.
     pub(super) fn recorded_connection(&self) -> Option<&'a RecordedConnection> {
-        let recorded = self.recorded.connection.as_ref();
-        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+        self.recorded.connection.as_ref()
     }
 
     /// The record of the authorization, likewise.
     pub(super) fn recorded_authorization(&self) -> Option<&'a RecordedAuthorization> {
-        let recorded = self.recorded.authorization.as_ref();
-        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+        self.recorded.authorization.as_ref()
     }
 
     /// The record of a repository, likewise.
     pub(super) fn recorded_repository(&self, id: ProjectId) -> Option<&'a RecordedRepository> {
-        let recorded = self.recorded.repositories.get(&id);
-        recorded.filter(|recorded| !self.attested() || recorded.attested.is_some())
+        self.recorded.repositories.get(&id)
     }
 
     /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.

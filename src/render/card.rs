@@ -1,148 +1,77 @@
-//! Operator steps as short cards: where, as whom, what to click, and the exact values, one to a line.
+//! Operator steps as short cards for the terminal: where, as whom, what to click, and the exact values, each on a line
+//! of its own so that it is easy to copy.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::sheet::{CardFacts, Line, sheet};
 use super::style::{BOLD, paint};
-use super::text::{count, sanitize, wrap};
-use crate::model::{Address, ApplicationRef, ApplicationUid, OperatorStep, SignIn};
+use super::text::{columns, sanitize, wrap};
+use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 
-const WIDTH: usize = 80;
 /// As many repositories are listed on a card; more go where the caller says.
 const LISTED: usize = 40;
+/// Where prose begins.
+const INDENT: usize = 4;
+/// The columns of the labels `where`, `as`, `do`, …
+const LABEL: usize = 7;
 
-/// What cards are filled in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CardFacts {
-    /// GitLab as a browser reaches it, no final slash.
-    pub gitlab_url: String,
-    /// Factory's app, no final slash.
-    pub app_url: String,
-    /// The droid's username.
-    pub droid: String,
-    /// How to be the droid, where the configuration says.
-    pub sign_in: Option<SignIn>,
-    /// Where the secret is.
-    pub secret: SecretPlace,
-}
-
-/// Where the person gets the application's secret from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretPlace {
-    /// `application.secret.save` has it, in these words.
-    Saved(String),
-    /// It is shown on request.
-    OnRequest,
-    /// Nobody knows where it is.
-    Unknown,
-}
-
-/// One card. `application` is the public id where the step alone does not say it.
+/// One card. `application` is the one that the step means where it does not say it itself.
 pub fn card(
     steps: &[(&Address, &OperatorStep)],
-    application: Option<&ApplicationUid>,
+    application: Option<&(ApplicationId, ApplicationUid)>,
     facts: &CardFacts,
     repositories_file: Option<&str>,
 ) -> String {
     let mut out = String::new();
-    let Some((address, step)) = steps.first() else {
+    let Some(sheet) = sheet(steps, application, facts) else {
         return out;
     };
-    let CardFacts {
-        gitlab_url,
-        app_url,
-        droid,
-        sign_in,
-        secret,
-    } = facts;
-    let uid = |of: &ApplicationRef| match of {
-        ApplicationRef::Existing { uid, .. } => Some(uid.to_string()),
-        ApplicationRef::Planned => application.map(ToString::to_string),
-    };
-    let settings = format!("{app_url}/settings/integrations");
-    let manager = "an Owner or Manager of the organization in Factory";
-    let title = if steps.len() > 1 {
-        count(steps.len() as u64, "repository", "repositories")
-    } else {
-        sanitize(&address.to_string()).into_owned()
-    };
-    let _ = writeln!(out, "\n  {}", paint(BOLD, &title));
-    let mut lines = Lines(&mut out);
-    match step {
-        OperatorStep::SetTrusted {
-            application: of,
-            name,
-            trusted,
-        } => {
-            // A row id is in the address; an application of this very run is known by its public id only.
-            let (page, found) = match (of, application) {
-                (ApplicationRef::Existing { id, .. }, _) => (format!("/{id}"), format!("find_by_id({id})")),
-                (ApplicationRef::Planned, Some(uid)) => (String::new(), format!("find_by(uid: '{uid}')")),
-                (ApplicationRef::Planned, None) => (String::new(), "find_by_id(ID)".to_owned()),
-            };
-            lines.field("where", &format!("{gitlab_url}/admin/applications{page}"));
-            lines.field("as", "an administrator of GitLab");
-            let tick = if *trusted { "tick" } else { "untick" };
-            lines.field(
-                "do",
-                &format!("{name}, \"Edit\", {tick} \"Trusted\", \"Save application\""),
-            );
-            lines.field("or", "on the GitLab server:");
-            lines.value(&format!(
-                "gitlab-rails runner 'ApplicationsFinder.new.execute.{found}.update!(trusted: {trusted})'"
-            ));
-        }
-        OperatorStep::SaveConnection {
-            domain,
-            application: of,
-            secret: _,
-        } => {
-            lines.field("where", &settings);
-            lines.field("as", manager);
-            lines.field("do", "\"GitLab\", \"Self-Hosted\": fill in these values and save");
-            lines.field("Domain", domain);
-            lines.field(
-                "Application ID",
-                &uid(of).unwrap_or_else(|| "as `setpoint state show` says".to_owned()),
-            );
-            lines.field(
-                "Secret",
-                &match secret {
-                    SecretPlace::Saved(place) => format!("in {place}"),
-                    SecretPlace::OnRequest => "shown on request".to_owned(),
-                    SecretPlace::Unknown => "not known; `setpoint rotate` makes a new one".to_owned(),
-                },
-            );
-        }
-        OperatorStep::DeleteConnection => {
-            lines.field("where", &settings);
-            lines.field("as", manager);
-            lines.field("do", "\"GitLab\", \"Self-Hosted\": disconnect");
-        }
-        OperatorStep::Authorize { username } => {
-            let be_the_droid = match sign_in {
-                Some(SignIn::Impersonate) => {
-                    format!("as an administrator open {gitlab_url}/admin/users/{username} and press \"Impersonate\"")
-                }
-                Some(SignIn::Password) | None => {
-                    format!("in a private window sign in at {gitlab_url}/users/sign_in as {username}")
-                }
-            };
-            lines.field("first", &format!("be {username} in GitLab: {be_the_droid}"));
-            lines.field("where", &format!("{settings}, in the same browser window"));
-            lines.field("as", &format!("{manager}, and as {username} in GitLab"));
-            lines.field("do", "\"Manage GitLab Self-Hosted Permissions\", approve the popup");
-            lines.field("mind", "whoever approves is whom Factory acts as");
-        }
-        OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. } => {
-            lines.field("where", &settings);
-            lines.field("as", manager);
-            lines.field("do", "\"GitLab\", \"Repository Selection\"");
-            repositories(&mut lines, steps, repositories_file);
+    let _ = writeln!(out, "\n  {}", paint(BOLD, &sanitize(&sheet.title)));
+    for line in &sheet.lines {
+        match line {
+            Line::Prose(label, text) => prose(&mut out, label, text, facts.width),
+            Line::Value(label, value) => {
+                prose(&mut out, label, "", facts.width);
+                copy(&mut out, value, facts.width);
+            }
         }
     }
-    let _ = droid;
+    let listed_elsewhere = repositories_file.filter(|_| needs_file(steps));
+    for group in &sheet.groups {
+        prose(&mut out, &group.headline(), "", facts.width);
+        if listed_elsewhere.is_none() {
+            for path in &group.paths {
+                copy(&mut out, path, facts.width);
+            }
+        }
+    }
+    if let Some(file) = listed_elsewhere {
+        prose(&mut out, "all of them are listed in", "", facts.width);
+        copy(&mut out, file, facts.width);
+    }
     out
+}
+
+fn prose(out: &mut String, label: &str, text: &str, width: usize) {
+    let indent = " ".repeat(INDENT);
+    let label = sanitize(label);
+    let (first, rest) = if text.is_empty() {
+        (indent.clone(), indent)
+    } else if label.len() <= LABEL {
+        (format!("{indent}{label:<LABEL$} "), " ".repeat(INDENT + LABEL + 1))
+    } else {
+        (format!("{indent}{label}: "), " ".repeat(INDENT + LABEL + 1))
+    };
+    let text = if text.is_empty() { label } else { sanitize(text) };
+    let _ = writeln!(out, "{}", wrap(&text, width, &first, &rest));
+}
+
+/// A value on a line of its own. One that does not fit behind the indent begins at the edge.
+fn copy(out: &mut String, value: &str, width: usize) {
+    let value = sanitize(value);
+    let indent = " ".repeat(INDENT + 2);
+    let fits = indent.len() + columns(&value) <= width;
+    let _ = writeln!(out, "{}{value}", if fits { indent.as_str() } else { "" });
 }
 
 /// The repositories of a card, one to a line, for a file.
@@ -167,50 +96,6 @@ pub fn needs_file(steps: &[(&Address, &OperatorStep)]) -> bool {
     steps.len() > LISTED
 }
 
-/// What to enable and what to disable, grouped by top-level group, with counts.
-fn repositories(lines: &mut Lines<'_>, steps: &[(&Address, &OperatorStep)], file: Option<&str>) {
-    for (verb, wanted) in [("enable", true), ("disable", false)] {
-        let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (_, step) in steps {
-            let path = match step {
-                OperatorStep::EnableRepository { path, .. } if wanted => path,
-                OperatorStep::DisableRepository { path, .. } if !wanted => path,
-                _ => continue,
-            };
-            groups.entry(path.top_level()).or_default().push(path.as_str());
-        }
-        for (group, paths) in groups {
-            let number = count(paths.len() as u64, "repository", "repositories");
-            lines.field(verb, &format!("{number} in {group}"));
-            if file.is_none() || !needs_file(steps) {
-                for path in paths {
-                    lines.value(path);
-                }
-            }
-        }
-    }
-    if let Some(file) = file
-        && needs_file(steps)
-    {
-        lines.field("listed", &format!("in {file}"));
-    }
-}
-
-struct Lines<'a>(&'a mut String);
-
-impl Lines<'_> {
-    fn field(&mut self, label: &str, text: &str) {
-        let first = format!("    {label:<15} ");
-        let rest = " ".repeat(first.len());
-        let _ = writeln!(self.0, "{}", wrap(&sanitize(text), WIDTH, &first, &rest));
-    }
-
-    /// A value on a line of its own, easy to copy.
-    fn value(&mut self, text: &str) {
-        let _ = writeln!(self.0, "      {}", sanitize(text));
-    }
-}
-
 /// Puts the steps of changes on cards: one step to a card, but all repositories on one.
 pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Address, &'a OperatorStep)>> {
     let is_repository = |step: &OperatorStep| {
@@ -225,4 +110,81 @@ pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Addr
         cards.push(repositories);
     }
     cards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{card, cards};
+    use crate::model::{Address, FullPath, OperatorStep, ProjectId, SecretSource, SignIn};
+    use crate::render::{CardFacts, SecretPlace};
+
+    fn facts(width: usize) -> CardFacts {
+        CardFacts {
+            gitlab_url: "https://gitlab.example.com".to_owned(),
+            app_url: "https://app.eu.factory.ai".to_owned(),
+            sign_in: Some(SignIn::Impersonate),
+            secret: SecretPlace::OnRequest,
+            width,
+        }
+    }
+
+    #[test]
+    fn prose_keeps_within_the_width_and_values_stay_whole() {
+        let step = OperatorStep::SaveConnection {
+            domain: "https://gitlab.example.com".to_owned(),
+            application: crate::model::ApplicationRef::Existing {
+                id: crate::model::ApplicationId(7),
+                uid: crate::model::ApplicationUid("a".repeat(64)),
+            },
+            secret: SecretSource::Fresh,
+        };
+        let text =
+            anstream::adapter::strip_str(&card(&[(&Address::Connection, &step)], None, &facts(60), None)).to_string();
+        for line in text.lines() {
+            assert!(line.chars().count() <= 60 || line == "a".repeat(64), "{line}");
+        }
+        assert!(text.lines().any(|line| line == "a".repeat(64)), "{text}");
+        assert!(
+            text.lines().any(|line| line.trim() == "https://gitlab.example.com"),
+            "{text}"
+        );
+        assert!(
+            text.contains("https://app.eu.factory.ai/settings/integrations"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn repositories_share_a_card_by_group_and_many_go_to_a_file() {
+        let owned: Vec<(Address, OperatorStep)> = (0..50)
+            .map(|id| {
+                let path = FullPath::new(format!("{}/p{id}", if id % 2 == 0 { "platform" } else { "web" }));
+                let step = if id == 49 {
+                    OperatorStep::DisableRepository {
+                        id: ProjectId(id),
+                        path: path.clone(),
+                    }
+                } else {
+                    OperatorStep::EnableRepository {
+                        id: ProjectId(id),
+                        path: path.clone(),
+                    }
+                };
+                (Address::Repository(path), step)
+            })
+            .collect();
+        let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
+        assert_eq!(cards(&steps).len(), 1);
+        let text = card(&steps, None, &facts(80), Some("repositories.txt"));
+        for said in [
+            "enable 25 repositories in platform",
+            "enable 24 repositories in web",
+            "disable 1 repository in web",
+            "repositories.txt",
+        ] {
+            assert!(text.contains(said), "{said} is not in {text}");
+        }
+        assert!(!text.contains("platform/p0"), "{text}");
+        assert!(card(&steps[..3], None, &facts(80), None).contains("platform/p2"));
+    }
 }

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::attributes;
+use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{farewell, finding, headline, status_in_words};
@@ -215,7 +216,9 @@ fn attested(out: &mut String, attested: &[Attested]) {
     let said = |one: &Attested| format!("attested on {} by {}", one.at.strftime("%Y-%m-%d"), sanitize(&one.by));
     let mut rest = attested;
     while let Some((first, _)) = rest.split_first() {
-        let alike = |one: &&Attested| one.address.kind() == first.address.kind() && said(one) == said(first);
+        let alike = |one: &&Attested| {
+            (one.address.kind(), said(one), &one.evidence) == (first.address.kind(), said(first), &first.evidence)
+        };
         let run = rest.iter().take_while(alike).count().max(1);
         rest = &rest[run..];
         let subject = if run > 1 {
@@ -224,6 +227,10 @@ fn attested(out: &mut String, attested: &[Attested]) {
             sanitize(&first.address.to_string()).into_owned()
         };
         let _ = writeln!(out, "    {subject}: {}", said(first));
+        if let Some(evidence) = &first.evidence {
+            let text = sanitize(&corroboration(evidence)).into_owned();
+            let _ = writeln!(out, "{}", wrap(&text, WIDTH, "      ", "      "));
+        }
     }
 }
 

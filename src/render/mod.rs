@@ -4,19 +4,25 @@
 
 mod attributes;
 mod card;
+mod checklist;
 mod doctor;
 mod human;
 mod json;
+mod markdown;
 mod record;
 mod report;
+mod sheet;
 mod style;
 pub mod text;
 mod words;
 
-pub use card::{CardFacts, SecretPlace, card, cards, needs_file, repository_list};
+pub use card::{card, cards, needs_file, repository_list};
+pub use checklist::checklist;
 pub use doctor::doctor;
 pub use human::{drift, plan};
 pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, to_json};
+pub use markdown::plan as markdown;
 pub use record::record;
-pub use report::{Requests, SideRequests, progress, report};
+pub use report::{Requests, SideRequests, attested_progress, progress, report};
+pub use sheet::{CardFacts, SecretPlace, corroboration};
 pub use words::{participle, reason_in_words, status_in_words};

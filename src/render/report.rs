@@ -40,6 +40,18 @@ pub fn progress(outcome: &ChangeOutcome) -> String {
     }
 }
 
+/// The line that is shown as a person's change ends: what was attested is not claimed to be seen.
+pub fn attested_progress(outcome: &ChangeOutcome) -> String {
+    if outcome.outcome != Outcome::Done {
+        return progress(outcome);
+    }
+    format!(
+        "{}: attested as {}\n",
+        paint(BOLD, &sanitize(&outcome.address.to_string())),
+        participle(&outcome.address, outcome.actions)
+    )
+}
+
 /// The report at the end of an apply. What is left to people is named, unless it stands on cards already.
 pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests, on_cards: bool) -> String {
     let mut out = String::new();

@@ -138,11 +138,7 @@ async fn without_an_admin_session_trusted_is_left_to_a_person() {
         .run(&["confirm", "factory.connection", "--auto-approve"])
         .await
         .expect(1);
-    fixture.run(&["confirm", "gitlab.application"]).await.expect(1);
-    fixture
-        .run(&["confirm", "gitlab.application", "--auto-approve"])
-        .await
-        .expect(0);
+    fixture.run(&["confirm", "gitlab.application"]).await.expect(0);
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
 }
 
@@ -164,8 +160,14 @@ async fn assisted_leaves_a_checklist_and_takes_attestations() {
     let secret = std::fs::read_to_string(fixture.path("application.secret")).unwrap();
     assert!(!ran.all().contains(secret.trim()));
 
-    let confirmed = fixture.run(&["confirm", "--all", "--auto-approve"]).await.expect(0);
-    assert!(confirmed.stdout.contains("attested by tester@"), "{}", confirmed.stdout);
+    // Nobody approved anything, and GitLab's page of authorized applications tells.
+    let denied = fixture.run(&["confirm", "--all", "--auto-approve"]).await.expect(1);
+    assert!(denied.stderr.contains("GitLab does not list"), "{}", denied.stderr);
+    let confirmed = fixture
+        .run(&["confirm", "factory.connection", "--auto-approve"])
+        .await
+        .expect(0);
+    assert!(confirmed.stdout.contains(" by tester@"), "{}", confirmed.stdout);
     let plan = fixture.run(&["plan", "--detailed-exitcode"]).await;
     assert!(plan.stdout.contains("attested on "), "{}", plan.all());
 }

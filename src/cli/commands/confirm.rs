@@ -1,10 +1,10 @@
 //! `confirm`: attests later what a person did in the meantime.
 
+use crate::cli::attest;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::work;
 use crate::model::{Address, Command};
 
 /// Attest operator steps that were done by hand
@@ -30,7 +30,7 @@ impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let context = Context::open(globals).await?;
         let policy = context.policy(Command::Apply);
-        let ended = work::attest(&context, policy, self.auto_approve, |plan| {
+        let ended = attest::attest(&context, policy, self.auto_approve, |plan| {
             let due: Vec<_> = plan.changes.iter().filter(|change| !change.steps.is_empty()).collect();
             if self.all {
                 return Ok(due.into_iter().map(|change| change.address.clone()).collect());

@@ -71,7 +71,7 @@ impl Args {
                 .hint("if a port is taken, choose others with --gitlab-port and --factory-port")
         })?;
         match globals.format {
-            Format::Human => term::out(&for_people(&sandbox, world_file.as_deref()))?,
+            Format::Human | Format::Markdown => term::out(&for_people(&sandbox, world_file.as_deref()))?,
             Format::Json => term::out(&render::to_json(&for_programs(&sandbox)))?,
         }
         interrupts.first().await;

@@ -59,7 +59,7 @@ async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
     }
     let holder = store.holder().await?;
     match globals.format {
-        Format::Human => term::out(&render::record(
+        Format::Human | Format::Markdown => term::out(&render::record(
             &store.place(),
             record.as_ref(),
             holder.map(|h| h.to_string()),
@@ -78,7 +78,7 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
     let journal = context::journal(config);
     let contents = journal.read()?;
     match globals.format {
-        Format::Human => term::out(&journal_text::journal(&contents.entries))?,
+        Format::Human | Format::Markdown => term::out(&journal_text::journal(&contents.entries))?,
         Format::Json => term::out(&render::to_json(&json!({
             "format_version": render::FORMAT_VERSION,
             "entries": contents.entries,

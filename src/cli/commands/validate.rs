@@ -20,7 +20,7 @@ impl Args {
         let Self {} = self;
         let config = context::load(&globals.config)?;
         match globals.format {
-            Format::Human => term::out(&format!("{} is valid.\n", globals.config.display()))?,
+            Format::Human | Format::Markdown => term::out(&format!("{} is valid.\n", globals.config.display()))?,
             Format::Json => term::out(&render::to_json(&json!({
                 "format_version": render::FORMAT_VERSION,
                 "valid": true,

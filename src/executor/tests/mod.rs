@@ -421,6 +421,17 @@ async fn a_person_is_asked_in_order_and_the_answers_are_recorded() {
 }
 
 #[tokio::test]
+async fn an_approval_that_gitlab_denies_is_asked_for_again() {
+    let world = World::default();
+    world.get().answers = vec![attested(), attested(), attested(), Answer::Skipped];
+    world.get().denials = 2;
+    let outcomes = world.run(&assisted(1)).await.unwrap();
+    assert_eq!(world.get().asked.len(), 4);
+    assert_eq!(OutcomeSummary::of(&outcomes).operator, 2, "{outcomes:#?}");
+    assert!(world.get().record.clone().unwrap().authorization.is_none());
+}
+
+#[tokio::test]
 async fn with_nobody_there_every_step_is_left_for_later() {
     let world = World::default();
     let outcomes = world.run(&assisted(2)).await.unwrap();

@@ -42,6 +42,8 @@ pub(super) struct Inner {
     pub(super) record: Option<RecordedState>,
     pub(super) store_fails_at: Option<usize>,
     pub(super) answers: Vec<Answer>,
+    /// How often GitLab denies an approval before it bears one out.
+    pub(super) denials: usize,
     pub(super) asked: Vec<(Vec<String>, bool)>,
     pub(super) stop_after: Option<(&'static str, crate::executor::StopReason)>,
     pub(super) running: usize,
@@ -365,7 +367,15 @@ impl DroidSession for World {
         .await
     }
     async fn evidence(&self, _: &str) -> Result<Evidence> {
-        unreachable!()
+        let mut inner = self.get();
+        let denied = inner.denials > 0;
+        inner.denials = inner.denials.saturating_sub(1);
+        Ok(Evidence {
+            authorized: (!denied)
+                .then(|| "Factory Integration".to_owned())
+                .into_iter()
+                .collect(),
+        })
     }
 }
 

@@ -6,12 +6,12 @@ use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 use setpoint::sandbox::world::{Application, Source, User, digest};
 use setpoint::sandbox::{self, Options, Sandbox};
-pub(super) const SECRET: &str = "gloas-obviously-fake";
-pub(super) const SCOPES: &str =
+pub(crate) const SECRET: &str = "gloas-obviously-fake";
+pub(crate) const SCOPES: &str =
     "api read_api read_user read_repository write_repository read_observability write_observability";
 
 /// A sandbox with those switches, a droid, and an application that sends back to Factory.
-pub(super) async fn sandbox(switches: &[&str]) -> Sandbox {
+pub(crate) async fn sandbox(switches: &[&str]) -> Sandbox {
     let mut options = Options::default();
     for switch in switches {
         options.switches.set(switch).unwrap();
@@ -50,26 +50,26 @@ pub(super) async fn sandbox(switches: &[&str]) -> Sandbox {
 }
 
 /// A browser: cookies are kept, redirects are not followed.
-pub(super) struct Browser {
-    pub(super) client: reqwest::Client,
-    pub(super) base: String,
+pub(crate) struct Browser {
+    pub(crate) client: reqwest::Client,
+    pub(crate) base: String,
 }
 
-pub(super) struct Shown {
-    pub(super) status: u16,
-    pub(super) location: String,
-    pub(super) body: String,
+pub(crate) struct Shown {
+    pub(crate) status: u16,
+    pub(crate) location: String,
+    pub(crate) body: String,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct FormSeen {
-    pub(super) action: String,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) names: Vec<String>,
+pub(crate) struct FormSeen {
+    pub(crate) action: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) names: Vec<String>,
 }
 
 impl FormSeen {
-    pub(super) fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(key, _)| key != name);
         self.fields.push((name.to_owned(), value.to_owned()));
         self
@@ -77,7 +77,7 @@ impl FormSeen {
 }
 
 impl Browser {
-    pub(super) fn new(base: String) -> Self {
+    pub(crate) fn new(base: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .cookie_store(true)
@@ -88,7 +88,7 @@ impl Browser {
         Self { client, base }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -96,11 +96,11 @@ impl Browser {
         }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Shown {
+    pub(crate) async fn get(&self, path: &str) -> Shown {
         shown(self.client.get(self.url(path)).send().await.unwrap()).await
     }
 
-    pub(super) async fn post(&self, form: &FormSeen) -> Shown {
+    pub(crate) async fn post(&self, form: &FormSeen) -> Shown {
         let origin = url::Url::parse(&self.base).unwrap().origin().ascii_serialization();
         shown(
             self.client
@@ -114,20 +114,20 @@ impl Browser {
     }
 
     /// Signs in by the form and gives what the post was answered.
-    pub(super) async fn sign_in(&self, login: &str, password: &str) -> Shown {
+    pub(crate) async fn sign_in(&self, login: &str, password: &str) -> Shown {
         let form = self.get("/users/sign_in").await.form("/users/sign_in");
         self.post(&form.set("user[login]", login).set("user[password]", password))
             .await
     }
 
-    pub(super) async fn username(&self) -> Option<String> {
+    pub(crate) async fn username(&self) -> Option<String> {
         let answer = self.client.get(self.url("/api/v4/user")).send().await.unwrap();
         let body: Value = answer.json().await.unwrap_or_default();
         body.get("username").and_then(Value::as_str).map(ToOwned::to_owned)
     }
 }
 
-pub(super) async fn shown(response: reqwest::Response) -> Shown {
+pub(crate) async fn shown(response: reqwest::Response) -> Shown {
     let status = response.status().as_u16();
     let location = response
         .headers()
@@ -143,7 +143,7 @@ pub(super) async fn shown(response: reqwest::Response) -> Shown {
 
 impl Shown {
     /// The first form whose action ends so.
-    pub(super) fn form(&self, action: &str) -> FormSeen {
+    pub(crate) fn form(&self, action: &str) -> FormSeen {
         self.forms()
             .into_iter()
             .find(|form| form.action.ends_with(action))
@@ -152,7 +152,7 @@ impl Shown {
             })
     }
 
-    pub(super) fn forms(&self) -> Vec<FormSeen> {
+    pub(crate) fn forms(&self) -> Vec<FormSeen> {
         let page = Html::parse_document(&self.body);
         let (forms, inputs) = (selector("form"), selector("input, textarea"));
         page.select(&forms)
@@ -176,7 +176,7 @@ impl Shown {
             .collect()
     }
 
-    pub(super) fn attr(&self, css: &str, name: &str) -> Option<String> {
+    pub(crate) fn attr(&self, css: &str, name: &str) -> Option<String> {
         let page = Html::parse_document(&self.body);
         page.select(&selector(css))
             .next()
@@ -184,7 +184,7 @@ impl Shown {
             .map(ToOwned::to_owned)
     }
 
-    pub(super) fn text(&self, css: &str) -> String {
+    pub(crate) fn text(&self, css: &str) -> String {
         let page = Html::parse_document(&self.body);
         page.select(&selector(css))
             .flat_map(|element| element.text())
@@ -194,7 +194,7 @@ impl Shown {
     }
 
     /// Field and value of the page's `meta` token.
-    pub(super) fn csrf(&self) -> FormSeen {
+    pub(crate) fn csrf(&self) -> FormSeen {
         let token = self.attr("meta[name=csrf-token]", "content").unwrap();
         FormSeen {
             action: String::new(),
@@ -204,11 +204,11 @@ impl Shown {
     }
 }
 
-pub(super) fn selector(css: &str) -> Selector {
+pub(crate) fn selector(css: &str) -> Selector {
     Selector::parse(css).unwrap()
 }
 
-pub(super) fn value_of(input: ElementRef<'_>) -> String {
+pub(crate) fn value_of(input: ElementRef<'_>) -> String {
     if input.value().name() == "textarea" {
         input.text().collect()
     } else {
@@ -216,11 +216,11 @@ pub(super) fn value_of(input: ElementRef<'_>) -> String {
     }
 }
 
-pub(super) fn query(url: &str) -> BTreeMap<String, String> {
+pub(crate) fn query(url: &str) -> BTreeMap<String, String> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
 
-pub(super) fn authorize_path(sandbox: &Sandbox, scope: &str) -> String {
+pub(crate) fn authorize_path(sandbox: &Sandbox, scope: &str) -> String {
     let redirect_uri = format!("{}/api/integrations/redirect/gitlab-sh", sandbox.factory_app_url());
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("client_id", "droid-application")

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admin;
-mod browser;
+pub(crate) mod browser;
 mod factory;
 mod oauth;
 mod product;

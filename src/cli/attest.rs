@@ -1,0 +1,174 @@
+//! What `confirm` does: shows the steps, checks what evidence there is, and records a person's word.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::error::{Failure, Result};
+use super::exit::Exit;
+use super::sides::Readers;
+use super::term;
+use super::work::{View, application_ids, cards_of, locked, look_and_stay};
+use crate::model::{Address, Attestation, Change, Corroboration, OperatorStep, Plan, Policy, RecordedState};
+use crate::{executor, planner, render};
+
+/// Records that a person did the steps of some changes. `choose` picks the addresses from the plan.
+pub(crate) async fn attest(
+    context: &Context,
+    policy: Policy,
+    auto_approve: bool,
+    choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
+) -> Result<Exit> {
+    locked(context, "confirm", async {
+        let (view, readers) = look_and_stay(context, &policy).await?;
+        let ended = match choose(&view.plan) {
+            Ok(chosen) if chosen.is_empty() => term::out("Nothing is due.\n").map(|()| Exit::Done),
+            Ok(chosen) => record(context, &view, &readers, auto_approve, &chosen).await,
+            Err(failure) => Err(failure),
+        };
+        readers.end().await;
+        ended
+    })
+    .await
+}
+
+async fn record(
+    context: &Context,
+    view: &View,
+    readers: &Readers,
+    auto_approve: bool,
+    chosen: &BTreeSet<Address>,
+) -> Result<Exit> {
+    let View { record, observed, plan } = view;
+    let changes: Vec<&Change> = plan
+        .changes
+        .iter()
+        .filter(|change| chosen.contains(&change.address))
+        .collect();
+    for change in &changes {
+        is_its_turn(plan, change, chosen)?;
+    }
+    let steps: Vec<(&Address, &OperatorStep)> = changes
+        .iter()
+        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+        .collect();
+    let mut record = planner::refresh(&context.config.desired, observed, record, plan);
+    term::err("This is attested as done:\n");
+    term::err(&cards_of(context, &steps, application_ids(&record).as_ref()));
+    term::err(&format!("\n{}\n", evidence(context, view, readers, &steps).await?));
+    // Where nobody can be asked, naming the addresses is the attestation.
+    if term::can_ask() && !auto_approve {
+        let consent = term::confirm("Is all of this done?", "--auto-approve");
+        if !context.interrupts.guard(consent).await? {
+            return Err(Failure::refused("declined: nothing was recorded"));
+        }
+    }
+    let attestation = Attestation {
+        by: context.actor.who(),
+        at: Timestamp::now(),
+    };
+    for (address, step) in &steps {
+        record_step(&mut record, step, &attestation)
+            .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;
+    }
+    context.store.write(&mut record).await?;
+    term::out(&format!(
+        "{} attested on {} by {}.\n",
+        render::text::count(steps.len() as u64, "step", "steps"),
+        attestation.at.strftime("%Y-%m-%d"),
+        render::text::sanitize(&attestation.by)
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// Whether everything that comes before a step is done, or attested together with it.
+fn is_its_turn(plan: &Plan, change: &Change, chosen: &BTreeSet<Address>) -> Result<()> {
+    if !change.operations.is_empty() {
+        return Err(Failure::new(format!(
+            "{} is not ready to be attested: Setpoint's own part of it is still to be done",
+            change.address
+        ))
+        .hint("run `setpoint apply` first"));
+    }
+    for before in &change.depends_on {
+        let Some(before) = plan.changes.iter().find(|other| other.address == *before) else {
+            continue;
+        };
+        if !before.operations.is_empty() {
+            return Err(Failure::new(format!(
+                "{} cannot be done yet: {} comes first, and it is Setpoint's to do",
+                change.address, before.address
+            ))
+            .hint("run `setpoint apply` first"));
+        }
+        // What depends on the application goes on while only its "Trusted" is left to a person.
+        if before.address != Address::Application && !chosen.contains(&before.address) {
+            return Err(Failure::new(format!(
+                "{} cannot be attested: {} comes first, and it is not done",
+                change.address, before.address
+            ))
+            .hint(format!("attest {} too", before.address)));
+        }
+    }
+    Ok(())
+}
+
+/// Reads what evidence there is of an approval, and says it. Evidence against it is an error.
+async fn evidence(
+    context: &Context,
+    view: &View,
+    readers: &Readers,
+    steps: &[(&Address, &OperatorStep)],
+) -> Result<String> {
+    let no_evidence = "There is no evidence of this that Setpoint could read: what is recorded is your word.\n";
+    let Some(username) = steps.iter().find_map(|(_, step)| match step {
+        OperatorStep::Authorize { username } => Some(username),
+        _ => None,
+    }) else {
+        return Ok(no_evidence.to_owned());
+    };
+    let Some(droid) = readers.sources().droid else {
+        return Ok(format!(
+            "{no_evidence}With `user.password` or `gitlab.admin_session`, GitLab would be asked whether `{username}` \
+             authorized the application.\n"
+        ));
+    };
+    let name = view
+        .record
+        .application
+        .as_ref()
+        .map_or(&context.config.desired.application.name, |recorded| &recorded.name);
+    let read = context
+        .interrupts
+        .guard(async { Ok(droid.evidence(username).await) })
+        .await?;
+    match read {
+        Err(error) => Ok(format!("The evidence cannot be read: {error}\n{no_evidence}")),
+        Ok(evidence) => match executor::denial(&evidence, name, username) {
+            Some(denial) => Err(Failure::new(denial)
+                .context("factory.authorization cannot be attested")
+                .hint("approve the popup while signed in to GitLab as the droid; nothing was recorded")),
+            None => Ok(format!(
+                "{}.\n",
+                render::corroboration(&Corroboration {
+                    authorized_application: name.clone(),
+                    last_activity_on: view
+                        .observed
+                        .gitlab
+                        .user
+                        .as_ref()
+                        .and_then(|user| user.last_activity_on.clone()),
+                })
+            )),
+        },
+    }
+}
+
+fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {
+    let application = record.application.as_ref();
+    let uid = application.map(|application| application.uid.clone());
+    let fingerprint = application.and_then(|application| application.secret_fingerprint.clone());
+    let droid = record.user.as_ref().map(|user| user.id);
+    executor::attest(record, step, attestation, uid.as_ref(), fingerprint, droid)
+}

@@ -1,0 +1,273 @@
+//! What an operator step says, as data: where, as whom, what to click, and the exact values. Terminal cards and Markdown
+//! checklists are two ways of writing the same sheet, so they cannot say different things.
+
+use std::collections::BTreeMap;
+
+use super::text::count;
+use crate::model::{Address, ApplicationId, ApplicationRef, ApplicationUid, Corroboration, OperatorStep, SignIn};
+
+/// What sheets are filled in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardFacts {
+    /// GitLab as a browser reaches it, no final slash.
+    pub gitlab_url: String,
+    /// Factory's app, no final slash.
+    pub app_url: String,
+    /// How to be the droid, where the configuration says.
+    pub sign_in: Option<SignIn>,
+    /// Where the secret is.
+    pub secret: SecretPlace,
+    /// How many columns prose may fill.
+    pub width: usize,
+}
+
+/// Where the person gets the application's secret from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// `application.secret.save` has it, in these words.
+    Saved(String),
+    /// It is shown on request.
+    OnRequest,
+    /// Nobody knows where it is.
+    Unknown,
+}
+
+/// One step, or all steps about repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sheet {
+    /// What it is about.
+    pub(super) title: String,
+    /// What is to be known and done, in order.
+    pub(super) lines: Vec<Line>,
+    /// Repositories by what is done with them and top-level group.
+    pub(super) groups: Vec<Group>,
+}
+
+/// A line of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Words.
+    Prose(&'static str, String),
+    /// Something to copy: it stands alone on its line.
+    Value(&'static str, String),
+}
+
+/// Repositories of one top-level group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// `enable` or `disable`.
+    pub(super) verb: &'static str,
+    /// The top-level group.
+    pub(super) name: String,
+    /// Full paths, sorted.
+    pub(super) paths: Vec<String>,
+}
+
+impl Group {
+    /// `enable 3 repositories in platform`
+    pub(super) fn headline(&self) -> String {
+        let number = count(self.paths.len() as u64, "repository", "repositories");
+        format!("{} {number} in {}", self.verb, self.name)
+    }
+}
+
+const MANAGER: &str = "an Owner or Manager of the organization in Factory";
+
+/// The sheet of a card's steps. `application` is the one that they mean where they do not say it themselves.
+pub(super) fn sheet(
+    steps: &[(&Address, &OperatorStep)],
+    application: Option<&(ApplicationId, ApplicationUid)>,
+    facts: &CardFacts,
+) -> Option<Sheet> {
+    let (address, step) = steps.first()?;
+    let settings = format!("{}/settings/integrations", facts.app_url);
+    let mut groups = Vec::new();
+    let lines = match step {
+        OperatorStep::SetTrusted {
+            application: of,
+            name,
+            trusted,
+        } => trusted_lines(meant(of, application), name, *trusted, facts),
+        OperatorStep::SaveConnection {
+            domain,
+            application: of,
+            secret: _,
+        } => connection_lines(meant(of, application), domain, settings, facts),
+        OperatorStep::DeleteConnection => vec![
+            Line::Value("where", settings),
+            Line::Prose("as", MANAGER.to_owned()),
+            Line::Prose("do", "\"GitLab\", \"Self-Hosted\": press \"Disconnect\"".to_owned()),
+        ],
+        OperatorStep::Authorize { username } => authorize_lines(username, settings, facts),
+        OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. } => {
+            groups = grouped(steps);
+            vec![
+                Line::Value("where", settings),
+                Line::Prose("as", MANAGER.to_owned()),
+                Line::Prose(
+                    "do",
+                    "\"GitLab\", \"Self-Hosted\", \"Repository Selection\": tick what to enable, untick what to disable, \
+                     and save"
+                        .to_owned(),
+                ),
+            ]
+        }
+    };
+    let title = if steps.len() > 1 {
+        count(steps.len() as u64, "repository", "repositories")
+    } else {
+        address.to_string()
+    };
+    Some(Sheet { title, lines, groups })
+}
+
+/// The application that a step means.
+fn meant(
+    of: &ApplicationRef,
+    application: Option<&(ApplicationId, ApplicationUid)>,
+) -> Option<(ApplicationId, String)> {
+    match of {
+        ApplicationRef::Existing { id, uid } => Some((*id, uid.to_string())),
+        ApplicationRef::Planned => application.map(|(id, uid)| (*id, uid.to_string())),
+    }
+}
+
+fn trusted_lines(
+    application: Option<(ApplicationId, String)>,
+    name: &str,
+    trusted: bool,
+    facts: &CardFacts,
+) -> Vec<Line> {
+    let tick = if trusted { "tick" } else { "untick" };
+    let page = format!("{}/admin/applications", facts.gitlab_url);
+    let mut lines = vec![
+        Line::Value(
+            "where",
+            application
+                .as_ref()
+                .map_or_else(|| page.clone(), |(id, _)| format!("{page}/{id}/edit")),
+        ),
+        Line::Prose("as", "an administrator of GitLab".to_owned()),
+        Line::Prose(
+            "do",
+            format!("edit the application {name}: {tick} \"Trusted\", and press \"Save application\""),
+        ),
+    ];
+    if let Some((id, _)) = application {
+        lines.push(Line::Value(
+            "or on the GitLab server",
+            format!(
+                "gitlab-rails runner 'ApplicationsFinder.new.execute.find_by_id({id}).update!(trusted: {trusted})'"
+            ),
+        ));
+    }
+    lines
+}
+
+fn connection_lines(
+    application: Option<(ApplicationId, String)>,
+    domain: &str,
+    settings: String,
+    facts: &CardFacts,
+) -> Vec<Line> {
+    let secret = match &facts.secret {
+        SecretPlace::Saved(place) => format!("in {place}"),
+        SecretPlace::OnRequest => "shown here when you ask for it: answer `secret`".to_owned(),
+        SecretPlace::Unknown => "not known any more; `setpoint rotate` makes a new one".to_owned(),
+    };
+    let mut lines = vec![
+        Line::Value("where", settings),
+        Line::Prose("as", MANAGER.to_owned()),
+        Line::Prose(
+            "do",
+            "\"GitLab\", \"Self-Hosted\": fill in \"Domain\", \"Application ID\" and \"Secret\", and press \"Save\""
+                .to_owned(),
+        ),
+        Line::Value("Domain", domain.to_owned()),
+    ];
+    lines.push(match application {
+        Some((_, uid)) => Line::Value("Application ID", uid),
+        None => Line::Prose("Application ID", "as `setpoint state show` says".to_owned()),
+    });
+    lines.push(Line::Prose("Secret", secret));
+    lines
+}
+
+/// With the way to be the droid that is configured, or both ways where none is.
+fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<Line> {
+    let CardFacts {
+        gitlab_url, sign_in, ..
+    } = facts;
+    let impersonate = Line::Value(
+        "be the droid: press \"Impersonate\", as an administrator, at",
+        format!("{gitlab_url}/admin/users/{username}"),
+    );
+    let password = [
+        Line::Value(
+            "be the droid: sign in with its password, in a private window, at",
+            format!("{gitlab_url}/users/sign_in"),
+        ),
+        Line::Value("Username", username.to_owned()),
+    ];
+    let mut lines = Vec::new();
+    match sign_in {
+        Some(SignIn::Impersonate) => lines.push(impersonate),
+        Some(SignIn::Password) => lines.extend(password),
+        None => {
+            lines.push(impersonate);
+            lines.push(Line::Prose("or", "with its password, if you have it:".to_owned()));
+            lines.extend(password);
+        }
+    }
+    lines.extend([
+        Line::Value("where, in the same window", settings),
+        Line::Prose("as", format!("{MANAGER}, and as {username} in GitLab")),
+        Line::Prose(
+            "do",
+            "press \"Manage GitLab Self-Hosted Permissions\" and approve the popup".to_owned(),
+        ),
+        Line::Prose(
+            "mind",
+            format!("whoever approves is whom Factory acts as; the popup must say {username}"),
+        ),
+    ]);
+    lines
+}
+
+fn grouped(steps: &[(&Address, &OperatorStep)]) -> Vec<Group> {
+    let mut groups: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+    for (_, step) in steps {
+        let (disable, path) = match step {
+            OperatorStep::EnableRepository { path, .. } => (false, path),
+            OperatorStep::DisableRepository { path, .. } => (true, path),
+            _ => continue,
+        };
+        groups
+            .entry((disable, path.top_level()))
+            .or_default()
+            .push(path.as_str());
+    }
+    groups
+        .into_iter()
+        .map(|((disable, name), mut paths)| {
+            paths.sort_unstable();
+            Group {
+                verb: if disable { "disable" } else { "enable" },
+                name: name.to_owned(),
+                paths: paths.into_iter().map(str::to_owned).collect(),
+            }
+        })
+        .collect()
+}
+
+/// What GitLab says in favour of an attested authorization, as the end of a sentence.
+pub fn corroboration(evidence: &Corroboration) -> String {
+    let Corroboration {
+        authorized_application,
+        last_activity_on,
+    } = evidence;
+    let active = last_activity_on
+        .as_ref()
+        .map_or_else(String::new, |day| format!(", its last activity was on {day}"));
+    format!("GitLab lists `{authorized_application}` as authorized by the droid{active}")
+}

@@ -1,0 +1,64 @@
+//! The operator's hands: what a card says to click is clicked, on Factory's settings page and in GitLab.
+
+use crate::common::Fixture;
+use crate::sandbox_web::browser::Browser;
+
+const PAGE: &str = "/settings/integrations";
+
+/// Does by hand what the cards say.
+pub(super) struct Hands<'a>(pub(super) &'a Fixture);
+
+impl Hands<'_> {
+    fn factory(&self) -> Browser {
+        Browser::new(self.0.sandbox.factory_app_url())
+    }
+
+    /// Ticks "Trusted" of the one application there is.
+    pub(super) fn trust(&self) {
+        self.0
+            .sandbox
+            .with_world(|world| world.applications.iter_mut().for_each(|one| one.trusted = true));
+    }
+
+    /// Fills in the three fields, and saves.
+    pub(super) async fn save(&self, domain: &str, application: &str, secret: &str) {
+        let browser = self.factory();
+        let form = browser.get(PAGE).await.form("/settings/integrations/gitlab-sh");
+        let filled = form
+            .set("domain", domain)
+            .set("applicationId", application)
+            .set("secret", secret);
+        assert_eq!(browser.post(&filled).await.status, 303);
+    }
+
+    /// "Manage GitLab Self-Hosted Permissions", approved in a window where the droid is signed in.
+    pub(super) async fn approve_as(&self, username: &str) {
+        let browser = self.factory();
+        let popup = browser.post(&browser.get(PAGE).await.form("/authorizations")).await;
+        let droid = Browser::new(self.0.sandbox.gitlab_url());
+        droid
+            .sign_in(username, self.0.sandbox.credentials().droid_password)
+            .await;
+        let link = droid.get(&popup.location).await.attr("a", "href").unwrap();
+        assert_eq!(droid.get(&link).await.status, 200);
+    }
+
+    /// Ticks these repositories, and saves the selection.
+    pub(super) async fn enable(&self, paths: &[String]) {
+        let browser = self.factory();
+        let mut form = browser.get(PAGE).await.form("/repositories");
+        for path in paths {
+            let id = self
+                .0
+                .sandbox
+                .with_world(|world| world.project_at(path).unwrap().id.to_string());
+            form.fields.push(("enabled".to_owned(), id));
+        }
+        assert_eq!(browser.post(&form).await.status, 303);
+    }
+
+    /// What the page says of the connection.
+    pub(super) async fn status(&self) -> String {
+        self.factory().get(PAGE).await.text("#status")
+    }
+}
