@@ -70,15 +70,14 @@ impl GitlabSide<'_> {
                 Some("what answers is no GitLab that can be used")
             }
         };
-        match stops {
-            Some(why) => checks.push(further(why)),
-            None => {
-                let answers = self.ask().await;
-                checks.extend(token(&answers, self.today()));
-                checks.extend(administrator(&answers));
-                checks.extend(instance::check(self.config, &answers));
-                checks.extend(sign_in::check(self, &answers).await);
-            }
+        if let Some(why) = stops {
+            checks.push(further(why));
+        } else {
+            let answers = self.ask().await;
+            checks.extend(token(&answers, self.today()));
+            checks.extend(administrator(&answers));
+            checks.extend(instance::check(self.config, &answers));
+            checks.extend(sign_in::check(self, &answers).await);
         }
         checks.extend(instance::external_url(self).await);
         checks

@@ -77,112 +77,115 @@ async fn a_sound_world_is_all_right_and_is_left_as_it_is() {
     assert_eq!(std::fs::read(fixture.path(".setpoint/state.json")).unwrap(), state);
 }
 
+/// Switches of the sandbox, the check that has to notice, how it comes out, and what it says.
+const SETTINGS: &[(&[&str], &str, &str, &str)] = &[
+    (
+        &["gitlab_version=16.10.2-ee"],
+        "gitlab.version",
+        "failure",
+        "needs 16.11",
+    ),
+    (&["gitlab_version=19.1.0"], "gitlab.version", "ok", "Community Edition"),
+    (&["admin_mode=true"], "gitlab.admin_mode", "ok", "may do without it"),
+    (
+        &["admin_mode=true", "token_scopes_missing=[\"admin_mode\"]"],
+        "gitlab.admin_mode",
+        "failure",
+        "lacks the scope admin_mode",
+    ),
+    (
+        &["token_scopes_missing=[\"api\"]"],
+        "gitlab.token_scopes",
+        "failure",
+        "lacks the scope api",
+    ),
+    (
+        &["token_expires_at=2020-01-01"],
+        "gitlab.token",
+        "failure",
+        "does not accept the token",
+    ),
+    (
+        &["password_login_off=true"],
+        "gitlab.password_sign_in",
+        "failure",
+        "takes no passwords",
+    ),
+    (
+        &["password_login_off=true"],
+        "gitlab.admin_session",
+        "failure",
+        "does not take passwords",
+    ),
+    (
+        &["require_two_factor=true"],
+        "gitlab.two_factor",
+        "failure",
+        "totp_secret",
+    ),
+    (&["enforce_terms=true"], "gitlab.terms", "warning", "accept them"),
+    (&["recaptcha=true"], "gitlab.recaptcha", "warning", "reCAPTCHA"),
+    (&["recaptcha=true"], "gitlab.admin_session", "failure", "reCAPTCHA"),
+    (
+        &["email_confirmation=true"],
+        "gitlab.email_confirmation",
+        "ok",
+        "as confirmed",
+    ),
+    (
+        &["impersonation_enabled=false"],
+        "gitlab.impersonation",
+        "ok",
+        "not needed",
+    ),
+    (
+        &["maintenance_mode=true"],
+        "gitlab.maintenance_mode",
+        "failure",
+        "takes no writes",
+    ),
+    (
+        &["no_observability_scopes=true"],
+        "gitlab.scopes",
+        "failure",
+        "read_observability",
+    ),
+    (&["clock_offset_seconds=120"], "gitlab.clock", "warning", "seconds"),
+    (
+        &["factory_key_unknown=true"],
+        "factory.key",
+        "failure",
+        "does not accept the API key",
+    ),
+    (
+        &["factory_plan_too_small=true"],
+        "factory.plan",
+        "failure",
+        "Enterprise plan",
+    ),
+    (
+        &["factory_role_too_low=true"],
+        "factory.role",
+        "failure",
+        "Owner or a Manager",
+    ),
+    (
+        &["factory_redirect=current"],
+        "factory.redirect_uri",
+        "failure",
+        "does not list",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_setting_has_its_finding() {
     let fixture = applied().await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(5 * 24);
     let soon = format!("token_expires_at={}", soon.strftime("%Y-%m-%d"));
     let clean = fixture.sandbox.with_world(|world| world.switches.clone());
-    let cases: &[(&[&str], &str, &str, &str)] = &[
-        (
-            &["gitlab_version=16.10.2-ee"],
-            "gitlab.version",
-            "failure",
-            "needs 16.11",
-        ),
-        (&["gitlab_version=19.1.0"], "gitlab.version", "ok", "Community Edition"),
-        (&["admin_mode=true"], "gitlab.admin_mode", "ok", "may do without it"),
-        (
-            &["admin_mode=true", "token_scopes_missing=[\"admin_mode\"]"],
-            "gitlab.admin_mode",
-            "failure",
-            "lacks the scope admin_mode",
-        ),
-        (
-            &["token_scopes_missing=[\"api\"]"],
-            "gitlab.token_scopes",
-            "failure",
-            "lacks the scope api",
-        ),
-        (&[&soon], "gitlab.token_expiry", "warning", "in 5 days"),
-        (
-            &["token_expires_at=2020-01-01"],
-            "gitlab.token",
-            "failure",
-            "does not accept the token",
-        ),
-        (
-            &["password_login_off=true"],
-            "gitlab.password_sign_in",
-            "failure",
-            "takes no passwords",
-        ),
-        (
-            &["password_login_off=true"],
-            "gitlab.admin_session",
-            "failure",
-            "does not take passwords",
-        ),
-        (
-            &["require_two_factor=true"],
-            "gitlab.two_factor",
-            "failure",
-            "totp_secret",
-        ),
-        (&["enforce_terms=true"], "gitlab.terms", "warning", "accept them"),
-        (&["recaptcha=true"], "gitlab.recaptcha", "warning", "reCAPTCHA"),
-        (&["recaptcha=true"], "gitlab.admin_session", "failure", "reCAPTCHA"),
-        (
-            &["email_confirmation=true"],
-            "gitlab.email_confirmation",
-            "ok",
-            "as confirmed",
-        ),
-        (
-            &["impersonation_enabled=false"],
-            "gitlab.impersonation",
-            "ok",
-            "not needed",
-        ),
-        (
-            &["maintenance_mode=true"],
-            "gitlab.maintenance_mode",
-            "failure",
-            "takes no writes",
-        ),
-        (
-            &["no_observability_scopes=true"],
-            "gitlab.scopes",
-            "failure",
-            "read_observability",
-        ),
-        (&["clock_offset_seconds=120"], "gitlab.clock", "warning", "seconds"),
-        (
-            &["factory_key_unknown=true"],
-            "factory.key",
-            "failure",
-            "does not accept the API key",
-        ),
-        (
-            &["factory_plan_too_small=true"],
-            "factory.plan",
-            "failure",
-            "Enterprise plan",
-        ),
-        (
-            &["factory_role_too_low=true"],
-            "factory.role",
-            "failure",
-            "Owner or a Manager",
-        ),
-        (
-            &["factory_redirect=current"],
-            "factory.redirect_uri",
-            "failure",
-            "does not list",
-        ),
-    ];
-    for (switches, id, status, said) in cases {
+    let expiring: &[&str] = &[&soon];
+    let expiring = (expiring, "gitlab.token_expiry", "warning", "in 5 days");
+    for (switches, id, status, said) in SETTINGS.iter().copied().chain([expiring]) {
         set(&fixture, switches);
         let ran = json(&fixture).await;
         let found = check(&ran, id);

@@ -34,7 +34,6 @@ use crate::secrets::{Secret, SecretRef};
 pub(crate) struct Args {}
 
 impl Args {
-    #[expect(clippy::unused_self, reason = "all commands are run in one way")]
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let context = Context::open(globals).await?;
         let ended = show(&context).await;
@@ -272,12 +271,13 @@ async fn factory(context: &Context, secrets: &Secrets) -> Vec<Check> {
         },
         None => None,
     };
-    let side = FactorySide {
+    FactorySide {
         config,
         site: &site,
         api: api.as_ref().map(|api| api as &dyn FactoryRead),
-    };
-    side.check().await
+    }
+    .check()
+    .await
 }
 
 fn unusable(id: &str, error: crate::http::Error) -> Check {
