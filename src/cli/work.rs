@@ -60,14 +60,14 @@ pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<
 }
 
 /// Shows a plan as data.
-pub(crate) fn show(context: &Context, plan: &Plan) -> Result<()> {
+pub(crate) fn show(context: &Context, plan: &Plan, max_chars: Option<usize>) -> Result<()> {
     match context.globals.format {
         Format::Human => term::out(&human(plan)),
-        Format::Markdown => term::out(&render::markdown(plan)),
         Format::Json => {
             let environment = context.environment();
             term::out(&render::to_json(&render::PlanDocument::new(plan, &environment)))
         }
+        Format::Markdown => term::out(&render::markdown(plan, max_chars)),
     }
 }
 

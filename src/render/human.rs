@@ -84,7 +84,7 @@ pub fn drift(plan: &Plan) -> String {
 }
 
 /// `Plan: 3 to create, 1 to update.` and so on: zeros are left out, unless all are.
-fn summary_line(plan: &Plan) -> String {
+pub(super) fn summary_line(plan: &Plan) -> String {
     let s = plan.summary;
     let mut parts = Vec::new();
     for (number, word) in [
@@ -129,7 +129,7 @@ fn symbol(actions: Actions) -> String {
     format!("{}{}", " ".repeat(3 - text.len().min(3)), paint(of(actions), text))
 }
 
-fn blocks(out: &mut String, changes: &[Change], remark: fn(&Change) -> String) {
+pub(super) fn blocks(out: &mut String, changes: &[Change], remark: fn(&Change) -> String) {
     let mut rest = changes;
     while let Some((first, _)) = rest.split_first() {
         let run = rest.iter().take_while(|change| is_alike(first, change)).count();
@@ -208,7 +208,7 @@ fn block(out: &mut String, change: &Change) {
     }
 }
 
-fn attested(out: &mut String, attested: &[Attested]) {
+pub(super) fn attested(out: &mut String, attested: &[Attested]) {
     if attested.is_empty() {
         return;
     }
@@ -234,7 +234,7 @@ fn attested(out: &mut String, attested: &[Attested]) {
     }
 }
 
-fn warnings(out: &mut String, plan: &Plan) {
+pub(super) fn warnings(out: &mut String, plan: &Plan) {
     for warning in &plan.warnings {
         let mut text = String::new();
         if let Some(address) = &warning.address {

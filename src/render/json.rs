@@ -92,6 +92,23 @@ pub fn apply_report(run_id: impl Into<String>, outcomes: Vec<ChangeOutcome>) -> 
     }
 }
 
+/// The counts that GitLab shows on a merge request (GitLab: artifacts:reports:terraform). A replacement counts as both
+/// of its halves, as in the report of a Terraform plan.
+pub fn gitlab_report(plan: &Plan) -> String {
+    #[derive(Serialize)]
+    struct Counts {
+        create: u64,
+        update: u64,
+        delete: u64,
+    }
+    let summary = plan.summary;
+    to_json(&Counts {
+        create: summary.create + summary.replace,
+        update: summary.update,
+        delete: summary.delete + summary.replace,
+    })
+}
+
 /// A value as indented JSON with a line feed at its end.
 pub fn to_json<T: Serialize>(value: &T) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));

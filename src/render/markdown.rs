@@ -1,121 +1,215 @@
-//! A plan as Markdown, for an issue or a merge request. Everything that others wrote stands in code spans.
+//! A plan as Markdown, for a note on a merge request: the summary first, what changes folded away by kind, and a graph
+//! of the integration. All text of others stands in code fences that it cannot end, where neither markup nor mentions
+//! nor quick actions work.
 
 use std::fmt::Write as _;
 
-use super::checklist::{code, prose};
-use super::sheet::corroboration;
+use super::graph;
+use super::human;
+use super::text::count;
 use super::words::{finding, headline};
-use crate::model::{Address, Attested, Change, Command, Plan};
+use crate::model::{Actions, Change, Command, Origin, Plan};
 
-/// Longer lists are folded.
-const OPEN: usize = 20;
+/// Room for the words that say what was left out.
+const NOTE: usize = 400;
+/// The least that `--max-chars` can ask for: the summary and the words that say what was left out.
+pub const LEAST_CHARS: usize = 1500;
 
-/// The plan, or what `drift` found.
-pub fn plan(plan: &Plan) -> String {
-    let mut out = String::new();
-    let s = plan.summary;
-    let drift = plan.command == Command::Drift;
-    let _ = writeln!(out, "## Setpoint: {}\n", if drift { "drift" } else { "plan" });
-    if drift {
-        let _ = writeln!(
-            out,
-            "**{} drifted, {} pending, {} unchanged**",
-            s.drifted, s.pending, s.unchanged
-        );
-    } else {
-        let _ = writeln!(
-            out,
-            "**{} to create, {} to update, {} to replace, {} to delete, {} unchanged; {} for an operator, {} blocked**",
-            s.create, s.update, s.replace, s.delete, s.unchanged, s.operator, s.blocked
+/// One fold.
+struct Section<'a> {
+    title: &'static str,
+    changes: Vec<&'a Change>,
+    remark: fn(&Change) -> String,
+}
+
+/// A plan or the findings of `drift`. Where it would be longer than `max_chars` characters, parts are left out, and the
+/// end says which.
+pub fn markdown(plan: &Plan, max_chars: Option<usize>) -> String {
+    let (whole, _) = assemble(plan, usize::MAX);
+    match max_chars {
+        Some(max) if chars(&whole) > max => {
+            let (mut part, left_out) = assemble(plan, max.saturating_sub(NOTE));
+            let command = if plan.command == Command::Drift {
+                "drift"
+            } else {
+                "plan"
+            };
+            let _ = write!(
+                part,
+                "\n**Shortened to {max} characters.** Left out: {}. `setpoint {command}` shows everything.\n",
+                left_out.join(", ")
+            );
+            part
+        }
+        _ => whole,
+    }
+}
+
+/// The text of at most so many characters, and what is not in it.
+fn assemble(plan: &Plan, limit: usize) -> (String, Vec<String>) {
+    let mut out = head(plan);
+    let mut left_out = Vec::new();
+    let room = |out: &str| limit.saturating_sub(chars(out));
+    if !plan.changes.is_empty() {
+        let graph = format!("\n```mermaid\n{}```\n", graph::mermaid(plan));
+        if chars(&graph) <= room(&out) {
+            out.push_str(&graph);
+        } else {
+            left_out.push("the graph".to_owned());
+        }
+    }
+    let mut missing = 0;
+    for section in sections(plan) {
+        let shown = fitting(&section, room(&out));
+        if shown > 0 {
+            out.push_str(&fold(&section, shown));
+        }
+        missing += section.changes.len() - shown;
+    }
+    if missing > 0 {
+        left_out.insert(
+            0,
+            format!("{missing} of {}", count(plan.changes.len() as u64, "change", "changes")),
         );
     }
-    fold(&mut out, "changes", plan.changes.len(), |out| {
-        for change in &plan.changes {
-            write_change(out, change, if drift { finding } else { headline });
+    let mut remarks = String::new();
+    human::attested(&mut remarks, &plan.attested);
+    human::warnings(&mut remarks, plan);
+    let remarks = plain(&remarks);
+    if !remarks.trim().is_empty() {
+        let number = plan.warnings.len() + plan.attested.len();
+        let title = format!("Warnings and attestations: {number}");
+        let folded = folded(&title, &remarks);
+        if chars(&folded) <= room(&out) {
+            out.push_str(&folded);
+        } else {
+            left_out.push(count(
+                number as u64,
+                "warning or attestation",
+                "warnings and attestations",
+            ));
         }
-    });
-    fold(
-        &mut out,
-        "attested by people; Factory was not asked",
-        plan.attested.len(),
-        |out| {
-            for one in &plan.attested {
-                let _ = writeln!(out, "- {}: {}", code(&one.address.to_string()), attested(one));
-            }
-        },
-    );
-    fold(&mut out, "warnings", plan.warnings.len(), |out| {
-        for warning in &plan.warnings {
-            let about = warning
-                .address
-                .as_ref()
-                .map_or_else(String::new, |address| format!("{}: ", code(&address.to_string())));
-            let _ = writeln!(out, "- {about}{}", prose(&warning.message));
-        }
-    });
+    }
+    (out, left_out)
+}
+
+fn head(plan: &Plan) -> String {
+    let mut out = format!("### Setpoint {}\n\n", word(plan.command));
+    let summary = if plan.changes.is_empty() {
+        "**No changes.** GitLab and Factory are as the configuration says.".to_owned()
+    } else if plan.command == Command::Drift {
+        let s = plan.summary;
+        format!(
+            "**Drift:** {} drifted, {} pending, {} unchanged.",
+            s.drifted, s.pending, s.unchanged
+        )
+    } else {
+        plain(&human::summary_line(plan)).replacen("Plan:", "**Plan:**", 1)
+    };
+    let _ = writeln!(out, "{summary}");
     for refusal in &plan.refusals {
-        let _ = writeln!(
-            out,
-            "\n**Refused:** {} {}",
-            prose(&refusal.message),
-            prose(&refusal.hint)
-        );
+        // Both are Setpoint's own words and numbers.
+        let _ = writeln!(out, "\n> **Refused:** {}; {}", refusal.message, refusal.hint);
     }
     out
 }
 
-/// A list under its heading; a long one is folded away, an empty one left out.
-fn fold(out: &mut String, what: &str, number: usize, list: impl Fn(&mut String)) {
-    if number == 0 {
-        return;
+fn word(command: Command) -> &'static str {
+    match command {
+        Command::Plan => "plan",
+        Command::Drift => "drift",
+        Command::Apply => "apply",
+        Command::Rotate => "rotate",
+        Command::Destroy => "destroy",
     }
-    if number > OPEN {
-        let _ = writeln!(out, "\n<details><summary>{number} {what}</summary>\n");
-        list(out);
-        out.push_str("\n</details>\n");
+}
+
+fn sections(plan: &Plan) -> Vec<Section<'_>> {
+    let of = |title, remark: fn(&Change) -> String, wanted: &dyn Fn(&Change) -> bool| Section {
+        title,
+        changes: plan.changes.iter().filter(|change| wanted(change)).collect(),
+        remark,
+    };
+    let sections = if plan.command == Command::Drift {
+        vec![
+            of("Changed outside of Setpoint", finding, &|change| {
+                change.origin != Origin::Pending
+            }),
+            of("Waiting to be applied", headline, &|change| {
+                change.origin == Origin::Pending
+            }),
+        ]
     } else {
-        let _ = writeln!(out, "\n{number} {what}:\n");
-        list(out);
-    }
+        vec![
+            of("Create", headline, &|change| change.actions == Actions::Create),
+            of("Update", headline, &|change| change.actions == Actions::Update),
+            of("Replace", headline, &|change| change.actions == Actions::Replace),
+            of("Delete", headline, &|change| change.actions == Actions::Delete),
+        ]
+    };
+    sections
+        .into_iter()
+        .filter(|section| !section.changes.is_empty())
+        .collect()
 }
 
-fn write_change(out: &mut String, change: &Change, remark: fn(&Change) -> String) {
-    let _ = writeln!(
-        out,
-        "- {} {}",
-        code(&change.address.to_string()),
-        prose(&remark(change))
-    );
-    for attribute in &change.attributes {
-        if matches!(change.address, Address::Repository(_)) && attribute.path == "enabled" {
-            continue;
-        }
-        let _ = if attribute.sensitive {
-            writeln!(out, "  - {}: (sensitive)", code(&attribute.path))
+/// How many changes of a section fit.
+fn fitting(section: &Section<'_>, room: usize) -> usize {
+    let fits = |number: usize| chars(&fold(section, number)) <= room;
+    let all = section.changes.len();
+    if room == usize::MAX || fits(all) {
+        return all;
+    }
+    let (mut low, mut high) = (0, all);
+    while high - low > 1 {
+        let middle = usize::midpoint(low, high);
+        if fits(middle) {
+            low = middle;
         } else {
-            writeln!(
-                out,
-                "  - {}: {} → {}",
-                code(&attribute.path),
-                code(&attribute.before.to_string()),
-                code(&attribute.after.to_string())
-            )
-        };
+            high = middle;
+        }
     }
-    for note in &change.notes {
-        let _ = writeln!(out, "  - {}", prose(note));
-    }
+    low
 }
 
-/// `attested on DATE by WHO`, with what GitLab says in favour.
-fn attested(one: &Attested) -> String {
-    let evidence = one
-        .evidence
-        .as_ref()
-        .map_or_else(String::new, |evidence| format!("; {}", prose(&corroboration(evidence))));
+fn fold(section: &Section<'_>, shown: usize) -> String {
+    let changes: Vec<Change> = section.changes[..shown]
+        .iter()
+        .map(|change| (*change).clone())
+        .collect();
+    let mut text = String::new();
+    human::blocks(&mut text, &changes, section.remark);
+    let all = section.changes.len();
+    let title = if shown == all {
+        format!("{}: {all}", section.title)
+    } else {
+        format!("{}: {all}, {shown} shown", section.title)
+    };
+    folded(&title, &plain(&text))
+}
+
+fn folded(title: &str, text: &str) -> String {
     format!(
-        "attested on {} by {}{evidence}",
-        one.at.strftime("%Y-%m-%d"),
-        code(&one.by)
+        "\n<details>\n<summary>{title}</summary>\n\n{}\n</details>\n",
+        fenced(text)
     )
+}
+
+fn fenced(text: &str) -> String {
+    let text = text.trim_matches('\n');
+    let fence = "`".repeat((longest_run(text) + 1).max(3));
+    format!("{fence}text\n{text}\n{fence}\n")
+}
+
+/// The longest row of backticks: a fence has to be longer.
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+fn plain(styled: &str) -> String {
+    anstream::adapter::strip_str(styled).to_string()
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
 }

@@ -36,6 +36,13 @@ mod doctor;
     clippy::panic,
     reason = "a test fails by panicking, in its helpers too"
 )]
+mod drift_watch;
+#[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 mod factory_api;
 #[cfg(feature = "sandbox")]
 #[expect(
@@ -54,6 +61,9 @@ mod kill_matrix;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 #[expect(dead_code, reason = "the tests run a part of it, the example `soak` all of it")]
 mod matrix;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod merge_request;
 #[cfg(feature = "sandbox")]
 mod replace;
 #[cfg(feature = "sandbox")]
@@ -77,6 +87,9 @@ mod saved_plan;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod team_state;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::error::Failure;
+use crate::cli::globals::{Format, Globals};
 use crate::model::Address;
+use crate::render::LEAST_CHARS;
 
 pub(crate) mod apply;
 pub(crate) mod completions;
@@ -20,6 +23,33 @@ pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod validate;
+
+/// Flags of commands that show a plan.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Note {
+    /// Shorten what --format markdown prints to N characters
+    #[arg(long, value_name = "N", value_parser = at_least)]
+    max_chars: Option<usize>,
+}
+
+impl Note {
+    /// The limit, where the form has one.
+    pub(crate) fn limit(&self, globals: &Globals) -> Result<Option<usize>, Failure> {
+        if self.max_chars.is_some() && globals.format != Format::Markdown {
+            return Err(Failure::new("--max-chars shortens Markdown only").hint("add --format markdown"));
+        }
+        Ok(self.max_chars)
+    }
+}
+
+fn at_least(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= LEAST_CHARS => Ok(number),
+        _ => Err(format!(
+            "it takes at least {LEAST_CHARS} characters to say what was left out"
+        )),
+    }
+}
 
 /// Flags of commands that keep to the change windows.
 #[derive(Debug, clap::Args)]

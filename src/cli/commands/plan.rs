@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::commands::Targets;
+use crate::cli::commands::{Note, Targets};
 use crate::cli::context;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result};
@@ -12,7 +12,7 @@ use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::cli::work::{self, View};
 use crate::model::Command;
-use crate::saved;
+use crate::{render, saved};
 
 /// Show what differs from the configuration
 ///
@@ -27,25 +27,36 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// Write the counts for GitLab's report `artifacts:reports:terraform`
+    #[arg(long, value_name = "FILE")]
+    gitlab_report: Option<PathBuf>,
+
+    #[command(flatten)]
+    note: Note,
+
     #[command(flatten)]
     targets: Targets,
 }
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let max_chars = self.note.limit(&globals)?;
         let context = Context::open(globals).await?;
-        let ended = self.show(&context).await;
+        let ended = self.show(&context, max_chars).await;
         context.close(ended).await
     }
 
-    async fn show(self, context: &Context) -> Result<Exit> {
+    async fn show(self, context: &Context, max_chars: Option<usize>) -> Result<Exit> {
         let mut policy = context.policy(Command::Plan);
         policy.targets = self.targets.addresses();
         let view = work::look(context, &policy).await?;
         if let Some(file) = &self.out {
             save(context, &view, file)?;
         }
-        work::show(context, &view.plan)?;
+        if let Some(file) = &self.gitlab_report {
+            files::write(file, &render::gitlab_report(&view.plan), Readers::Everyone)?;
+        }
+        work::show(context, &view.plan, max_chars)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
             Exit::Differences
         } else {

@@ -1,18 +1,37 @@
-//! `schema`: the JSON Schema of the configuration, for editors and CI.
+//! `schema`: the JSON Schemas of the configuration and of the JSON outputs, for editors and CI.
+
+use clap::ValueEnum;
 
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::{config, render};
 
-/// Print the JSON Schema of the configuration
+/// Print a JSON Schema: of the configuration, or of what `--format json` prints
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Of what
+    #[arg(value_enum, default_value_t = Document::Config)]
+    document: Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    Config,
+    Plan,
+    Apply,
+    Drift,
+}
 
 impl Args {
     pub(crate) fn run(self) -> Result<Exit> {
-        let Self {} = self;
-        term::out(&render::to_json(&config::schema()))?;
+        let schema = match self.document {
+            Document::Config => render::to_json(&config::schema()),
+            Document::Plan => render::to_json(&render::plan_schema()),
+            Document::Apply => render::to_json(&render::apply_schema()),
+            Document::Drift => render::to_json(&render::drift_schema()),
+        };
+        term::out(&schema)?;
         Ok(Exit::Done)
     }
 }

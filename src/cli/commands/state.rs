@@ -7,7 +7,7 @@ use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::{journal_text, term};
-use crate::config::Config;
+use crate::config::{Config, StateConfig};
 use crate::render;
 use crate::state::{StateStore, check_world};
 
@@ -46,7 +46,10 @@ impl Args {
         let store = context::open_store(&config, &globals).await?;
         match self.command {
             State::Show => show(&globals, store.as_ref()).await,
-            State::Unlock(unlock) => unlock.run(store.as_ref()).await,
+            State::Unlock(unlock) => {
+                let tells = !matches!(config.state, StateConfig::Http(_)) || context::is_sandbox(&globals);
+                unlock.run(store.as_ref(), tells).await
+            }
             State::Journal => journal(&globals, &config),
         }
     }
@@ -96,7 +99,15 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
 }
 
 impl Unlock {
-    async fn run(self, store: &dyn StateStore) -> Result<Exit> {
+    /// `tells`: whether the store can say who holds its lock.
+    async fn run(self, store: &dyn StateStore, tells: bool) -> Result<Exit> {
+        if self.id.is_none() && !tells {
+            return Err(Failure::new(format!(
+                "{} cannot say whether its lock is held, nor by whom",
+                store.place()
+            ))
+            .hint("give the id that the refused run named: `setpoint state unlock ID`"));
+        }
         let id = match (self.id, store.holder().await?) {
             (None, None) => {
                 term::out("Nobody holds the lock.\n")?;

@@ -45,7 +45,11 @@ async fn the_checklist_is_printed_and_confirmed_later_by_evidence() {
     assert!(!list.contains(&secret) && !markdown.stderr.contains(&secret));
     assert_eq!(fixture.api_writes(), writes, "everything automatic was done before");
     let plan = fixture.run(&["plan", "--format", "markdown"]).await.expect(0);
-    assert!(plan.stdout.contains("`factory.connection`"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("# factory.connection has to be"),
+        "{}",
+        plan.stdout
+    );
 
     // Step by step, in their order, and not without what comes before.
     let early = fixture.run(&["confirm", "factory.authorization"]).await.expect(1);

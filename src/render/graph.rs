@@ -1,0 +1,103 @@
+//! The integration as a Mermaid graph: its parts, how they depend on each other, and the state of each. Labels are
+//! Setpoint's own words and numbers; nothing that others wrote is in them.
+
+use std::fmt::Write as _;
+
+use crate::model::{Actions, Plan, Status};
+
+/// The parts by address kind, with the name of the node and its title.
+const PARTS: [(&str, &str, &str); 6] = [
+    ("gitlab.application", "application", "OAuth application"),
+    ("gitlab.user", "user", "Droid user"),
+    ("gitlab.membership", "memberships", "Memberships"),
+    ("factory.connection", "connection", "Connection"),
+    ("factory.authorization", "authorization", "Authorization"),
+    ("factory.repository", "repositories", "Repositories"),
+];
+
+/// What has to be there before what.
+const EDGES: [(&str, &str); 6] = [
+    ("application", "connection"),
+    ("user", "memberships"),
+    ("user", "authorization"),
+    ("connection", "authorization"),
+    ("memberships", "repositories"),
+    ("authorization", "repositories"),
+];
+
+/// The graph of a plan.
+pub(super) fn mermaid(plan: &Plan) -> String {
+    let mut out = String::from("flowchart LR\n");
+    for (side, title) in [("gitlab", "GitLab"), ("factory", "Factory")] {
+        let _ = writeln!(out, "  subgraph {side}[{title}]");
+        for (kind, node, title) in PARTS {
+            if kind.starts_with(side) {
+                let (state, class) = state(plan, kind);
+                let _ = writeln!(out, "    {node}[\"{title}<br/>{state}\"]:::{class}");
+            }
+        }
+        out.push_str("  end\n");
+    }
+    for (from, to) in EDGES {
+        let _ = writeln!(out, "  {from} --> {to}");
+    }
+    for (class, style) in [
+        ("same", "fill:#ececef,stroke:#89888d,color:#333"),
+        ("change", "fill:#cbe2f9,stroke:#1f75cb,color:#333"),
+        ("removal", "fill:#fdd4cd,stroke:#dd2b0e,color:#333"),
+        ("person", "fill:#f5d9a8,stroke:#ab6100,color:#333"),
+        ("blocked", "fill:#f5b5b5,stroke:#8d1300,color:#333,stroke-width:3px"),
+    ] {
+        let _ = writeln!(out, "  classDef {class} {style}");
+    }
+    out
+}
+
+/// The state of a part in words, and the class that shows it.
+fn state(plan: &Plan, kind: &str) -> (String, &'static str) {
+    let changes: Vec<_> = plan
+        .changes
+        .iter()
+        .filter(|change| change.address.kind() == kind)
+        .collect();
+    let unchanged = plan.unchanged.iter().filter(|address| address.kind() == kind).count();
+    let mut words = Vec::new();
+    for (actions, word) in [
+        (Actions::Create, "to create"),
+        (Actions::Update, "to update"),
+        (Actions::Replace, "to replace"),
+        (Actions::Delete, "to delete"),
+    ] {
+        let number = changes.iter().filter(|change| change.actions == actions).count();
+        if number > 0 {
+            words.push(format!("{number} {word}"));
+        }
+    }
+    if unchanged > 0 {
+        words.push(format!("{unchanged} unchanged"));
+    }
+    let with = |status: Status| changes.iter().filter(|change| change.status == status).count();
+    let (operator, blocked) = (with(Status::Operator), with(Status::Blocked));
+    if operator > 0 {
+        words.push(format!("{operator} for an operator"));
+    }
+    if blocked > 0 {
+        words.push(format!("{blocked} blocked"));
+    }
+    if words.is_empty() {
+        words.push("none".to_owned());
+    }
+    let removes = |actions: Actions| matches!(actions, Actions::Delete | Actions::Replace);
+    let class = if blocked > 0 {
+        "blocked"
+    } else if operator > 0 {
+        "person"
+    } else if changes.iter().any(|change| removes(change.actions)) {
+        "removal"
+    } else if changes.is_empty() {
+        "same"
+    } else {
+        "change"
+    };
+    (words.join("<br/>"), class)
+}

@@ -1,0 +1,106 @@
+//! The findings of `drift` in Prometheus's text format, for the textfile collector. Every series is there in every
+//! run that succeeded, with 0 where there is nothing, so that an alert resolves; a run that failed says only that.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::report::{Requests, SideRequests};
+use crate::model::{Origin, Plan};
+
+/// The kinds of addresses.
+const KINDS: [&str; 6] = [
+    "gitlab.application",
+    "gitlab.user",
+    "gitlab.membership",
+    "factory.connection",
+    "factory.authorization",
+    "factory.repository",
+];
+
+/// A run of `drift`.
+#[derive(Debug, Clone, Copy)]
+pub struct DriftRun<'a> {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What it found; none where it failed.
+    pub found: Option<&'a Plan>,
+    /// The requests it made.
+    pub requests: Requests,
+}
+
+/// The metrics of a run.
+pub fn metrics(run: &DriftRun<'_>) -> String {
+    let mut out = String::new();
+    family(
+        &mut out,
+        "setpoint_drift_success",
+        "Whether the last run could look at both sides.",
+    );
+    let _ = writeln!(out, "setpoint_drift_success {}", u8::from(run.found.is_some()));
+    family(
+        &mut out,
+        "setpoint_drift_last_run_timestamp_seconds",
+        "When the last run ended, in seconds since 1970.",
+    );
+    let _ = writeln!(out, "setpoint_drift_last_run_timestamp_seconds {}", run.at.as_second());
+    family(
+        &mut out,
+        "setpoint_drift_duration_seconds",
+        "How long the last run took.",
+    );
+    let _ = writeln!(out, "setpoint_drift_duration_seconds {:.3}", run.seconds);
+    requests(&mut out, run.requests);
+    if let Some(plan) = run.found {
+        changes(&mut out, plan);
+    }
+    out
+}
+
+fn family(out: &mut String, name: &str, help: &str) {
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+}
+
+fn requests(out: &mut String, requests: Requests) {
+    let Requests { gitlab, factory, other } = requests;
+    family(out, "setpoint_drift_requests", "Requests that the last run made.");
+    for (side, counts) in [("gitlab", gitlab), ("factory", factory), ("other", other)] {
+        let SideRequests { reads, writes } = counts;
+        for (kind, number) in [("read", reads), ("write", writes)] {
+            let _ = writeln!(
+                out,
+                "setpoint_drift_requests{{side=\"{side}\",kind=\"{kind}\"}} {number}"
+            );
+        }
+    }
+}
+
+fn changes(out: &mut String, plan: &Plan) {
+    family(
+        out,
+        "setpoint_drift_changes",
+        "What differs, by the side that moved and the kind of address.",
+    );
+    for (origin, word) in [
+        (Origin::Drift, "drift"),
+        (Origin::Pending, "pending"),
+        (Origin::Both, "both"),
+        (Origin::Unrecorded, "unrecorded"),
+    ] {
+        for kind in KINDS {
+            let number = plan
+                .changes
+                .iter()
+                .filter(|change| change.origin == origin && change.address.kind() == kind)
+                .count();
+            let _ = writeln!(
+                out,
+                "setpoint_drift_changes{{origin=\"{word}\",kind=\"{kind}\"}} {number}"
+            );
+        }
+    }
+    family(out, "setpoint_drift_unchanged", "Resources without a difference.");
+    let _ = writeln!(out, "setpoint_drift_unchanged {}", plan.summary.unchanged);
+}
