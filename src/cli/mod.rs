@@ -123,7 +123,7 @@ fn execute(cli: Cli) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(error.to_string()).context("the program cannot start"))?;
-    let ended = runtime.block_on(dispatch(cli));
+    let ended = runtime.block_on(Box::pin(dispatch(cli)));
     // A thread that still waits for an answer on the terminal must not keep the program.
     runtime.shutdown_background();
     ended

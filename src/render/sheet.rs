@@ -87,7 +87,7 @@ pub(super) fn sheet(
             application: of,
             name,
             trusted,
-        } => trusted_lines(meant(of, application), name, *trusted, facts),
+        } => trusted_lines(meant(of, application).as_ref(), name, *trusted, facts),
         OperatorStep::SaveConnection {
             domain,
             application: of,
@@ -133,7 +133,7 @@ fn meant(
 }
 
 fn trusted_lines(
-    application: Option<(ApplicationId, String)>,
+    application: Option<&(ApplicationId, String)>,
     name: &str,
     trusted: bool,
     facts: &CardFacts,
@@ -143,9 +143,7 @@ fn trusted_lines(
     let mut lines = vec![
         Line::Value(
             "where",
-            application
-                .as_ref()
-                .map_or_else(|| page.clone(), |(id, _)| format!("{page}/{id}/edit")),
+            application.map_or_else(|| page.clone(), |(id, _)| format!("{page}/{id}/edit")),
         ),
         Line::Prose("as", "an administrator of GitLab".to_owned()),
         Line::Prose(

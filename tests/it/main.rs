@@ -59,7 +59,6 @@ mod impersonation;
 mod kill_matrix;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
-#[expect(dead_code, reason = "the tests run a part of it, the example `soak` all of it")]
 mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

@@ -20,7 +20,7 @@ async fn renamed() -> Fixture {
 fn rename(fixture: &Fixture, name: &str) {
     fixture.sandbox.with_world(|world| {
         let droid = world.users.iter_mut().find(|user| user.username == "factory-droid");
-        droid.expect("the droid is there").name = name.to_owned();
+        name.clone_into(&mut droid.expect("the droid is there").name);
     });
 }
 

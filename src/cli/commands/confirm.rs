@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::model::{Address, Command};
+use crate::model::{Address, Command, Plan};
 
 /// Attest operator steps that were done by hand
 ///
@@ -30,7 +30,7 @@ impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let context = Context::open(globals).await?;
         let policy = context.policy(Command::Apply);
-        let ended = attest::attest(&context, policy, self.auto_approve, |plan| {
+        let choose = |plan: &Plan| {
             let due: Vec<_> = plan.changes.iter().filter(|change| !change.steps.is_empty()).collect();
             if self.all {
                 return Ok(due.into_iter().map(|change| change.address.clone()).collect());
@@ -46,8 +46,8 @@ impl Args {
                 }
             }
             Ok(self.addresses.iter().cloned().collect())
-        })
-        .await;
+        };
+        let ended = Box::pin(attest::attest(&context, policy, self.auto_approve, choose)).await;
         context.close(ended).await
     }
 }

@@ -147,7 +147,7 @@ fn settled(scenario: &Scenario, stage: &Stage, wrong: &mut Vec<String>) {
     let files = files(stage.folder());
     if let Some(stray) = files
         .iter()
-        .find(|name| name.contains(".tmp") || name.ends_with(".lock"))
+        .find(|name| name.contains(".tmp") || name.split('.').next_back() == Some("lock"))
     {
         wrong.push(format!("{stray} is left behind"));
     }

@@ -15,6 +15,10 @@ const MORE_SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", 
     "read_observability", "write_observability", "read_registry""#;
 
 /// A configuration, in the few ways in which the scenarios differ.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one way in which the scenarios differ"
+)]
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
     admin_session: bool,
