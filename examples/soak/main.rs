@@ -44,19 +44,14 @@ fn main() -> ExitCode {
     let scenarios = Scenario::all()
         .into_iter()
         .filter(|scenario| scenario.name.contains(only));
-    let run: fn(&Scenario, &str, usize) -> Tally = match arguments.first().map(String::as_str) {
-        Some("kill-matrix") => {
-            |scenario, parallelism, workers| matrix::kill::matrix(scenario, Extent::All, parallelism, workers)
-        }
-        _ => {
-            eprintln!("usage: soak kill-matrix [--parallelism N] [--workers N] [--only TEXT]");
-            return ExitCode::FAILURE;
-        }
-    };
+    if arguments.first().map(String::as_str) != Some("kill-matrix") {
+        eprintln!("usage: soak kill-matrix [--parallelism N] [--workers N] [--only TEXT]");
+        return ExitCode::FAILURE;
+    }
     let mut sum = Tally::default();
     for scenario in scenarios {
         let begun = Instant::now();
-        let tally = run(&scenario, parallelism, workers);
+        let tally = matrix::kill::matrix(&scenario, Extent::All, parallelism, workers);
         report(scenario.name, &tally, begun);
         sum.add(tally);
     }
