@@ -213,3 +213,65 @@ fn plain(styled: &str) -> String {
 fn chars(text: &str) -> usize {
     text.chars().count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAST_CHARS, chars, markdown};
+    use crate::model::Plan;
+    use crate::planner::fixture::{Case, converged, untouched};
+
+    fn hostile() -> Case {
+        let mut case = converged();
+        "```\n</details>\n/close\n@all <script> `````` [x](javascript:1)".clone_into(&mut case.user().name);
+        case
+    }
+
+    fn long() -> Plan {
+        let mut plan = untouched().plan();
+        let first = plan.changes.last().unwrap().clone();
+        for number in 0..500 {
+            let mut change = first.clone();
+            change.address = format!("factory.repository[\"platform/service-{number:03}\"]")
+                .parse()
+                .unwrap();
+            plan.changes.push(change);
+        }
+        plan
+    }
+
+    #[test]
+    fn what_others_wrote_stays_inside_of_its_fence() {
+        let text = markdown(&hostile().plan(), None);
+        let fence = text.lines().find(|line| line.starts_with("```````")).unwrap();
+        assert_eq!(fence, "```````text", "{text}");
+        let closing: Vec<_> = text.lines().filter(|line| *line == "```````").collect();
+        assert_eq!(closing.len(), 1, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with('/')).count(), 0, "{text}");
+        assert_eq!(text.lines().filter(|line| *line == "</details>").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_named() {
+        let plan = long();
+        let whole = markdown(&plan, None);
+        for max in [LEAST_CHARS, 4000, 10_000, 20_000] {
+            let text = markdown(&plan, Some(max));
+            assert!(chars(&text) <= max, "{max}: {}", chars(&text));
+            assert!(text.contains("Left out: "), "{text}");
+            assert_eq!(
+                text.matches("<details>").count(),
+                text.matches("</details>").count(),
+                "{text}"
+            );
+        }
+        assert_eq!(markdown(&plan, Some(chars(&whole))), whole);
+    }
+
+    #[test]
+    fn nothing_to_do_is_said_in_one_line() {
+        assert_eq!(
+            markdown(&converged().plan(), None),
+            "### Setpoint plan\n\n**No changes.** GitLab and Factory are as the configuration says.\n"
+        );
+    }
+}
