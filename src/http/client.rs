@@ -301,7 +301,10 @@ impl Client {
         let wait = asked_wait(&answer.headers, Timestamp::now());
         match answer.status.as_u16() {
             429 => {
-                if let (Some(wait), Ok(mut paused)) = (wait, self.0.paused.lock()) {
+                // A server that asks for more than we ever wait fails this request; to hold up each of the others for as
+                // long as we wait, and to send it then, would help neither side.
+                let bearable = wait.filter(|wait| *wait <= self.0.retry.max_wait);
+                if let (Some(wait), Ok(mut paused)) = (bearable, self.0.paused.lock()) {
                     *paused = Instant::now().checked_add(wait);
                 }
                 Ending::NotProcessed { wait }

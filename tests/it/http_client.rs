@@ -99,6 +99,19 @@ async fn a_server_that_wants_an_hour_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_an_hour_holds_up_no_other_request() {
+    let server = Server::start(vec![
+        Answer::new(429, "text/plain", "Retry later").header("Retry-After", "3600"),
+        ok(),
+    ])
+    .await;
+    let patient = Patient::new(&server);
+    patient.client.call(patient.get()).await.unwrap_err();
+    patient.client.call(patient.get()).await.unwrap();
+    assert_eq!(patient.seconds(), [0.0; 0]);
+}
+
+#[tokio::test]
 async fn the_other_requests_wait_as_well() {
     let server = Server::start(vec![
         Answer::new(429, "text/plain", "Retry later").header("Retry-After", "50"),
