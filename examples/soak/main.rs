@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example soak -- kill-matrix
+//! cargo run --example soak -- fault-matrix --workers 12
 //! cargo run --example soak -- kill-matrix --parallelism 8 --workers 4 --only rotation
 //! ```
 //!
@@ -41,17 +42,28 @@ fn main() -> ExitCode {
     let workers = option("--workers").and_then(|text| text.parse().ok()).unwrap_or(4);
     let parallelism = option("--parallelism").unwrap_or("8");
     let only = option("--only").unwrap_or("");
+    let extent = if arguments.iter().any(|argument| argument == "--part") {
+        Extent::Part
+    } else {
+        Extent::All
+    };
     let scenarios = Scenario::all()
         .into_iter()
         .filter(|scenario| scenario.name.contains(only));
-    if arguments.first().map(String::as_str) != Some("kill-matrix") {
-        eprintln!("usage: soak kill-matrix [--parallelism N] [--workers N] [--only TEXT]");
-        return ExitCode::FAILURE;
-    }
+    let run: fn(&Scenario, Extent, &str, usize) -> Tally = match arguments.first().map(String::as_str) {
+        Some("kill-matrix") => {
+            |scenario, extent, parallelism, workers| matrix::kill::matrix(scenario, extent, parallelism, workers)
+        }
+        Some("fault-matrix") => |scenario, extent, _, workers| matrix::fault::matrix(scenario, extent, workers),
+        _ => {
+            eprintln!("usage: soak kill-matrix|fault-matrix [--parallelism N] [--workers N] [--only TEXT] [--part]");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut sum = Tally::default();
     for scenario in scenarios {
         let begun = Instant::now();
-        let tally = matrix::kill::matrix(&scenario, Extent::All, parallelism, workers);
+        let tally = run(&scenario, extent, parallelism, workers);
         report(scenario.name, &tally, begun);
         sum.add(tally);
     }
@@ -65,7 +77,7 @@ fn main() -> ExitCode {
 
 fn report(name: &str, tally: &Tally, begun: Instant) {
     println!(
-        "{name}: {} struck, {} not reached; done at run 1/2/3: {:?}; {} violations; {} s",
+        "{name}: {} struck, {} not reached; done after 0/1/2/3 more runs: {:?}; {} violations; {} s",
         tally.struck,
         tally.missed,
         tally.attempts,

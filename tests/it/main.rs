@@ -44,6 +44,8 @@ mod drift_watch;
     reason = "a test fails by panicking, in its helpers too"
 )]
 mod factory_api;
+#[cfg(all(unix, feature = "sandbox"))]
+mod fault_matrix;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,

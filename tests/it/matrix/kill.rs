@@ -1,73 +1,19 @@
 //! Killed at any point: before a request is processed, and after it was, before its answer arrives. The record is
 //! written between requests, so these points lie on both sides of every write of the record too.
 
-use std::process::Child;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use setpoint::sandbox::{Action, Intercept, Seen};
+use std::sync::Arc;
 
 use super::point::{Point, converge, record};
 use super::scenario::Scenario;
 use super::stage::Stage;
+use super::strike::{Blow, Striker};
 use super::{Extent, Tally, Verdict, each};
-
-/// Kills the program at one of its requests.
-struct Killer {
-    child: Arc<Mutex<Option<Child>>>,
-    number: usize,
-    after: bool,
-    /// Requests so far; the one that is meant is remembered by its number in the sandbox.
-    count: AtomicUsize,
-    meant: Mutex<Option<u64>>,
-    done: AtomicBool,
-}
-
-impl Killer {
-    fn kill(&self) -> Action {
-        if let Some(child) = self.child.lock().expect("nobody panics with it").as_mut() {
-            // SIGKILL; waited for, so that it is dead when the request goes on.
-            child.kill().expect("it can be killed");
-            child.wait().expect("it ends");
-            self.done.store(true, Ordering::SeqCst);
-        }
-        Action::Drop
-    }
-}
-
-impl Intercept for Killer {
-    fn before(&self, request: &Seen) -> Action {
-        if request.by_factory() || self.done.load(Ordering::SeqCst) {
-            return Action::Pass;
-        }
-        if self.count.fetch_add(1, Ordering::SeqCst) + 1 != self.number {
-            return Action::Pass;
-        }
-        if self.after {
-            *self.meant.lock().expect("nobody panics with it") = Some(request.number);
-            return Action::Pass;
-        }
-        self.kill()
-    }
-
-    fn after(&self, request: &Seen, _: u16) -> Action {
-        if *self.meant.lock().expect("nobody panics with it") == Some(request.number) {
-            return self.kill();
-        }
-        Action::Pass
-    }
-}
 
 /// Runs the kill matrix of a scenario with so many requests at a time.
 pub(crate) fn matrix(scenario: &Scenario, extent: Extent, parallelism: &str, workers: usize) -> Tally {
-    let points = match record(scenario, extent) {
+    let points = match record(scenario) {
         Ok(points) => points,
-        Err(why) => {
-            return Tally {
-                violations: vec![why],
-                ..Tally::default()
-            };
-        }
+        Err(why) => return Tally::broken(why),
     };
     let points: Vec<(Point, bool)> = points
         .into_iter()
@@ -92,14 +38,7 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, parallelism: &str, wor
 fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str) -> Verdict {
     let mut killer = None;
     let stage = Stage::new(scenario.start(), |child| {
-        let made = Arc::new(Killer {
-            child,
-            number,
-            after,
-            count: AtomicUsize::new(0),
-            meant: Mutex::new(None),
-            done: AtomicBool::new(false),
-        });
+        let made = Arc::new(Striker::new(child, number, after, Blow::Kill, false));
         killer = Some(Arc::clone(&made));
         Some(made)
     });
@@ -107,7 +46,7 @@ fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str) -
     let mut command = scenario.command.to_vec();
     command.extend(["--parallelism", parallelism]);
     let ended = stage.run(&command);
-    if !killer.is_some_and(|killer| killer.done.load(Ordering::SeqCst)) {
+    if !killer.is_some_and(|killer| killer.struck()) {
         return if ended.code == Some(0) {
             Ok(None)
         } else {
@@ -118,5 +57,5 @@ fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str) -
         Some(3) => Ok(()),
         _ => Err(format!("the next run: {}", ended.all())),
     })
-    .map(Some)
+    .map(|attempt| Some(attempt + 1))
 }

@@ -5,10 +5,12 @@
 //! run a part that stays the same from run to run, and `cargo run --example soak` runs all; both are this code.
 
 mod check;
+pub(crate) mod fault;
 pub(crate) mod kill;
 mod point;
 pub(crate) mod scenario;
 mod stage;
+mod strike;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How much of a matrix is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What a test has the time for: of the other requests than writes only the first of each kind, or none.
+    /// What a test has the time for.
     Part,
-    /// Every request.
+    /// All of it.
     All,
 }
 
@@ -29,13 +31,21 @@ pub(crate) struct Tally {
     pub(crate) struck: usize,
     /// Points that a run did not come to: with several requests under way their number can differ.
     pub(crate) missed: usize,
-    /// Runs of the program that converged at the first, second, third attempt after it.
-    pub(crate) attempts: [usize; 3],
+    /// How many were done at once, after one more run, after two, after three; a killed run is never done at once.
+    pub(crate) attempts: [usize; 4],
     /// What did not hold, in words.
     pub(crate) violations: Vec<String>,
 }
 
 impl Tally {
+    /// Of a scenario that fails by itself.
+    fn broken(why: String) -> Self {
+        Self {
+            violations: vec![why],
+            ..Self::default()
+        }
+    }
+
     /// Adds another.
     pub(crate) fn add(&mut self, other: Self) {
         self.struck += other.struck;
@@ -46,6 +56,9 @@ impl Tally {
         self.violations.extend(other.violations);
     }
 }
+
+/// Seconds after which a point is worth a word: the program waits where it could go on, or give up.
+const SLOW: u64 = 30;
 
 /// How one point ended: `None` where it was not reached, else at which attempt it converged.
 type Verdict = Result<Option<usize>, String>;
@@ -63,17 +76,24 @@ fn each<P: Sync>(
         for _ in 0..workers.max(1) {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let begun = std::time::Instant::now();
                     let verdict = work(point);
+                    if begun.elapsed().as_secs() >= SLOW {
+                        eprintln!("{}: took {} s", name(point), begun.elapsed().as_secs());
+                    }
                     let mut tally = tally.lock().expect("no worker panics with the tally");
                     match verdict {
                         Ok(None) => tally.missed += 1,
                         Ok(Some(attempt)) => {
                             tally.struck += 1;
-                            tally.attempts[attempt.min(2)] += 1;
+                            tally.attempts[attempt.min(3)] += 1;
                         }
                         Err(why) => {
                             tally.struck += 1;
-                            tally.violations.push(format!("{}: {why}", name(point)));
+                            let violation = format!("{}: {why}", name(point));
+                            // At once, for a long run may be ended before its report.
+                            eprintln!("{violation}");
+                            tally.violations.push(violation);
                         }
                     }
                 }

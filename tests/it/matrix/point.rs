@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use setpoint::sandbox::RequestLog;
+use setpoint::sandbox::Side;
 
-use super::Extent;
 use super::check::check;
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
@@ -20,31 +19,40 @@ pub(super) struct Point {
 }
 
 /// Runs the scenario undisturbed and gives its requests.
-pub(super) fn record(scenario: &Scenario, extent: Extent) -> Result<Vec<Point>, String> {
+pub(super) fn record(scenario: &Scenario) -> Result<Vec<Point>, String> {
     let stage = Stage::new(scenario.start(), |_| None);
     stage.configure(&scenario.setting);
-    let ended = stage.run(scenario.command);
+    let mut command = scenario.command.to_vec();
+    command.extend(["--parallelism", "1"]);
+    let ended = stage.run(&command);
     if ended.code != Some(0) {
         return Err(format!("{}, undisturbed: {}", scenario.name, ended.all()));
     }
     let requests = stage.requests();
     check(scenario, &stage).map_err(|why| format!("{}, undisturbed: {why}", scenario.name))?;
-    let mut seen = BTreeSet::new();
     Ok(requests
         .iter()
         .enumerate()
         .map(|(at, request)| Point {
             number: at + 1,
-            kind: kind(request),
+            kind: kind(request.side, &request.method, &request.path),
             write: request.write,
         })
-        .filter(|point| extent == Extent::All || point.write || seen.insert(point.kind.clone()))
         .collect())
 }
 
-fn kind(request: &RequestLog) -> String {
-    let path: Vec<&str> = request
-        .path
+/// The first of each kind.
+pub(super) fn kinds(points: Vec<Point>) -> Vec<Point> {
+    let mut seen = BTreeSet::new();
+    points
+        .into_iter()
+        .filter(|point| seen.insert(point.kind.clone()))
+        .collect()
+}
+
+/// The kind of a request.
+pub(super) fn kind(side: Side, method: &str, path: &str) -> String {
+    let path: Vec<&str> = path
         .split('/')
         .map(|segment| {
             let number = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
@@ -52,7 +60,7 @@ fn kind(request: &RequestLog) -> String {
             if number || random { "*" } else { segment }
         })
         .collect();
-    format!("{:?} {} {}", request.side, request.method, path.join("/"))
+    format!("{side:?} {method} {}", path.join("/"))
 }
 
 /// Runs the program until it says that it is done, at most three times; gives the number of the run, from 0.
@@ -70,8 +78,6 @@ pub(super) fn converge(
         each(&ended)?;
         last = Some(ended);
     }
-    Err(format!(
-        "not done after three runs: {}",
-        last.map(|ended| ended.all()).unwrap_or_default()
-    ))
+    let last = last.map(|ended| ended.all()).unwrap_or_default();
+    Err(format!("not done after three runs: {last}"))
 }
