@@ -61,6 +61,7 @@ mod impersonation;
 mod kill_matrix;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#[expect(dead_code, reason = "the tests run a part of it, the example `soak` all of it")]
 mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
@@ -71,11 +72,7 @@ mod replace;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod repository_reasons;
 #[cfg(feature = "sandbox")]
-#[expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod sandbox_rest;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
