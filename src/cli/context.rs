@@ -155,6 +155,10 @@ impl Context {
     }
 
     /// Ends what was started. How the command ended counts, unless it ended well and this does not.
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        expect(clippy::unused_async, reason = "only the sandbox has to be waited for")
+    )]
     pub(crate) async fn close(self, ended: Result<Exit>) -> Result<Exit> {
         #[cfg(feature = "sandbox")]
         if let Some(sandbox) = self.sandbox {
