@@ -45,8 +45,7 @@ async fn terraform(folder: &Path, sandbox: &Sandbox, arguments: &[&str]) -> (boo
 
 #[tokio::test]
 async fn terraform_keeps_its_state_here() {
-    if std::process::Command::new("terraform").arg("version").output().is_err() {
-        eprintln!("skipped: there is no terraform on the PATH");
+    if crate::common::tools::find("terraform").is_none() {
         return;
     }
     let sandbox = sandbox::start(Options::default()).await.unwrap();

@@ -5,6 +5,7 @@
 
 pub(crate) mod hand;
 pub(crate) mod plans;
+pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
