@@ -6,7 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to report")]
 
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -97,11 +97,14 @@ fn binary() -> PathBuf {
 
 /// Runs to the end and reads the kernel's high-water mark of the resident set while it lives.
 fn run(command: &mut Command) -> Run {
+    // Into a file, not a pipe: ten thousand lines would fill it, and the child would wait for a reader.
+    let mut said = tempfile::tempfile().expect("a temporary file");
+    let stderr = said.try_clone().expect("one more handle");
     let started = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(stderr)
         .spawn()
         .expect("the binary starts");
     let status_file = format!("/proc/{}/status", child.id());
@@ -115,7 +118,8 @@ fn run(command: &mut Command) -> Run {
     };
     let wall = started.elapsed();
     let mut stderr = String::new();
-    let _ = child.stderr.take().expect("it is piped").read_to_string(&mut stderr);
+    said.rewind().expect("a file can be read again");
+    said.read_to_string(&mut stderr).expect("messages are text");
     assert!(status.success(), "{command:?} ended with {status}:\n{stderr}");
     Run { wall, peak_kib }
 }
