@@ -9,8 +9,9 @@ use super::context::{self, Context};
 use super::error::Result;
 use super::exit::Exit;
 use super::window::Gate;
+use crate::config::Config;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
-use crate::state::{Journal, JournalEntry, JournalEvent};
+use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};
 
 /// A run that is being written down.
 pub(crate) struct Chronicle {
@@ -39,6 +40,19 @@ impl Chronicle {
             reason: gate.reason.clone(),
         }))?;
         Ok(chronicle)
+    }
+
+    /// Writes down that the record is about to be replaced.
+    pub(crate) fn replacing(config: &Config, actor: &Actor, command: &str) -> Result<()> {
+        let entry = JournalEntry {
+            at: Timestamp::now(),
+            run_id: state::random_id()?,
+            event: JournalEvent::RecordReplaced {
+                who: actor.clone(),
+                command: command.to_owned(),
+            },
+        };
+        Ok(context::journal(config).append(&entry)?)
     }
 
     /// A change ended.

@@ -1,9 +1,7 @@
 //! What a command works with, put together from the configuration and the flags: the state store, the credentials, the
 //! request counter, and with `--sandbox` the embedded GitLab and Factory in place of the real ones.
 
-use std::path::Path;
-#[cfg(feature = "sandbox")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -47,7 +45,7 @@ pub(crate) fn world_file(globals: &Globals) -> PathBuf {
 }
 
 /// A path beside the configuration file.
-pub(crate) fn beside(config: &Path, relative: &str) -> std::path::PathBuf {
+pub(crate) fn beside(config: &Path, relative: &str) -> PathBuf {
     config.parent().unwrap_or(Path::new("")).join(relative)
 }
 
@@ -82,7 +80,7 @@ async fn open_http_store(config: &Config, http: &HttpStateConfig, globals: &Glob
         unlock_url: http.unlock_url.clone(),
         lock_method: http.lock_method.clone(),
         unlock_method: http.unlock_method.clone(),
-        aside: beside(&config.file, ".setpoint/state.damaged.json"),
+        aside: local_record(config),
     };
     Ok(Box::new(HttpStore::new(client, backend)?))
 }
@@ -92,6 +90,14 @@ fn origin_of(url: &url::Url) -> url::Url {
     origin.set_path("/");
     origin.set_query(None);
     origin
+}
+
+/// The path of the local record, or where it would be: what is kept of a record that is elsewhere begins with it.
+pub(crate) fn local_record(config: &Config) -> PathBuf {
+    match &config.state {
+        StateConfig::File(path) => path.clone(),
+        StateConfig::Http(_) => beside(&config.file, ".setpoint/state.json"),
+    }
 }
 
 /// The journal: beside a local record, else beside the configuration.

@@ -120,6 +120,14 @@ impl Failure {
     }
 }
 
+/// A warning with what to do, for standard error: of something that changes nothing about how the command ended.
+pub(crate) fn warning(message: &str, hint: &str) -> String {
+    let mut out = String::new();
+    labelled(&mut out, AnsiColor::Yellow, "warning", message);
+    labelled(&mut out, AnsiColor::Cyan, "hint", hint);
+    out
+}
+
 fn labelled(out: &mut String, color: AnsiColor, label: &str, text: &str) {
     let style: Style = color.on_default().bold();
     let indent = " ".repeat(label.len() + 2);

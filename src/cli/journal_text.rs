@@ -39,6 +39,15 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
                     let _ = writeln!(out, "  outside of a window: {}", sanitize(reason));
                 }
             }
+            JournalEvent::RecordReplaced { who, command } => {
+                if !out.is_empty() {
+                    out.push('\n');
+                }
+                let head = format!("{at} {} by {}", sanitize(command), sanitize(&who.who()));
+                let bold = Style::new().bold();
+                let _ = writeln!(out, "{bold}{head}{bold:#}");
+                let _ = writeln!(out, "  the state record is replaced as a whole");
+            }
             JournalEvent::Outcome {
                 address,
                 actions,

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
+mod aside;
 mod attest;
 mod chronicle;
 mod commands;
@@ -17,6 +18,8 @@ mod journal_text;
 mod keys;
 mod logging;
 mod operator;
+mod push;
+mod rebuild;
 mod sides;
 mod term;
 mod vault;

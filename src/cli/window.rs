@@ -62,6 +62,8 @@ fn instant(until: Timestamp, now: Timestamp) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use jiff::civil::time;
     use jiff::tz::TimeZone;
 
@@ -80,8 +82,12 @@ mod tests {
 
     #[test]
     fn an_open_window_has_an_end_and_a_name() {
-        let gate = check(&saturday_night(), None, "2026-11-28T23:00:00Z".parse().unwrap()).unwrap();
-        assert!(gate.until.is_some());
+        let began = Instant::now();
+        // 03:00 UTC is 04:00 in Berlin.
+        let gate = check(&saturday_night(), None, "2026-11-29T02:59:48Z".parse().unwrap()).unwrap();
+        let until = gate.until.unwrap();
+        assert!(until >= began + Duration::from_secs(12));
+        assert!(until <= Instant::now() + Duration::from_secs(12));
         assert_eq!(gate.window.as_deref(), Some("sat 22:00-04:00 Europe/Berlin"));
         assert_eq!(gate.reason, None);
     }

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::aside;
 use super::chronicle::{Chronicle, digest, word};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
@@ -19,7 +20,7 @@ use crate::model::{
     OutcomeSummary, Plan, Policy, RecordedState,
 };
 use crate::saved::{Basis, Moved, SavedPlan};
-use crate::state::{self, LockInfo};
+use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
 
 /// What was seen, and what follows from it.
@@ -38,9 +39,14 @@ pub(crate) async fn look(context: &Context, policy: &Policy) -> Result<View> {
 
 /// As [`look`], and leaves web sessions open for what follows.
 pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
+    let record = context.interrupts.guard(context.record()).await?;
+    look_from(context, policy, record).await
+}
+
+/// As [`look_and_stay`], with a record that is not the stored one.
+pub(crate) async fn look_from(context: &Context, policy: &Policy, record: RecordedState) -> Result<(View, Readers)> {
     let desired = &context.config.desired;
     let interrupts = &context.interrupts;
-    let record = interrupts.guard(context.record()).await?;
     let readers = interrupts.guard(Readers::connect(context, &record)).await?;
     let seen = {
         let _progress = Progress::start("Reading GitLab and Factory", context.globals.quiet);
@@ -117,7 +123,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
                 gate,
             })
         };
-        go_on(context, ready.await, readers, run).await
+        Box::pin(go_on(context, ready.await, readers, run)).await
     };
     locked(context, word(policy.command), Box::pin(work)).await
 }
@@ -139,7 +145,7 @@ pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy:
     let work = async {
         let (view, readers) = look_and_stay(context, &policy).await?;
         let ready = ready_saved(context, saved, view, &policy, run).await;
-        go_on(context, ready, readers, run).await
+        Box::pin(go_on(context, ready, readers, run)).await
     };
     locked(context, word(policy.command), Box::pin(work)).await
 }
@@ -202,14 +208,32 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
         .guard(async { Ok(context.store.lock(&info, context.globals.lock_timeout).await?) })
         .await?;
     let ended = work.await;
-    let unlocked = context.store.unlock(&info.id).await;
-    match (ended, unlocked) {
-        (Ok(value), Ok(())) => Ok(value),
-        (Ok(_), Err(error)) => {
-            Err(Failure::from(error).context("everything was done, but the lock cannot be released"))
-        }
-        (Err(failure), _) => Err(failure),
+    if let Err(error) = context.store.unlock(&info.id).await {
+        cannot_unlock(context, &info.id, &error);
     }
+    ended
+}
+
+/// What was done is done: a lock that is left behind changes nothing about it, but stops the next run.
+fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
+    let gone = matches!(error, StateError::NotLocked { .. } | StateError::OtherLock { .. });
+    let (message, hint) = if gone {
+        (
+            format!("the lock was taken away during the run: {error}"),
+            "whoever took it may have written at the same time: `setpoint plan` shows what is left to do".to_owned(),
+        )
+    } else {
+        let reason = error.to_string();
+        (
+            format!(
+                "the lock on {} may be left behind: {}",
+                context.store.place(),
+                reason.trim_end_matches('.')
+            ),
+            format!("release it with `setpoint state unlock {id}`, if the next run is refused"),
+        )
+    };
+    term::err(&super::error::warning(&message, &hint));
 }
 
 /// Shows the plan and asks: everything that comes before the first write.
@@ -284,7 +308,9 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
     let run_id = state::random_id()?;
     let outcomes = if plan.changes.is_empty() {
         readers.end().await;
-        adopt(context, &record, adopted).await?;
+        if adopted != record {
+            adopt(context, &record, adopted).await?;
+        }
         Vec::new()
     } else {
         let writers = Writers::upgrade(readers, context, &plan).await?;
@@ -327,8 +353,12 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let person = Person::at_the_terminal(context);
         let operator: &dyn Operator = if term::can_ask() { &person } else { &NobodyThere };
         let effects = writers.effects(operator);
-        let outcomes = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
+        let executed = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
         writers.end().await;
+        if let Some(unwritten) = &executed.unwritten {
+            aside::keep(context, unwritten);
+        }
+        let outcomes = executed.outcomes;
         let summary = OutcomeSummary::of(&outcomes);
         chronicle.end(summary, exit_of(summary));
         outcomes
@@ -360,11 +390,13 @@ fn exit_of(summary: OutcomeSummary) -> Exit {
     if summary.is_complete() { Exit::Done } else { Exit::Left }
 }
 
-/// Writes down what is as declared already, so that a later change of it shows as drift.
+/// Writes down what is as declared already, so that a later change of it shows as drift. Where there is nothing to
+/// write, it is found out whether something could be: nothing is begun that could not be recorded.
 async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedState) -> Result<RecordedState> {
     if &adopted != before {
         context.store.write(&mut adopted).await?;
     }
+    context.store.probe(&adopted).await?;
     Ok(adopted)
 }
 

@@ -1,7 +1,7 @@
 //! The state record and its lock.
 
 use super::Check;
-use crate::state::{StateError, StateStore, check_world};
+use crate::state::{Holder, StateError, StateStore, check_world};
 
 /// Whether the record can be read, belongs to these sides, and is free.
 pub async fn state(store: &dyn StateStore, sandbox: bool) -> Vec<Check> {
@@ -35,8 +35,12 @@ async fn record(store: &dyn StateStore, sandbox: bool) -> Check {
 async fn lock(store: &dyn StateStore) -> Check {
     const ID: &str = "state.lock";
     match store.holder().await {
-        Ok(None) => Check::ok(ID, "Nobody holds the lock"),
-        Ok(Some(holder)) => Check::warning(
+        Ok(Holder::Nobody) => Check::ok(ID, "Nobody holds the lock"),
+        Ok(Holder::Unknown) => Check::skipped(
+            ID,
+            "Whether somebody holds the lock is not known: the backend says so only to who asks for it",
+        ),
+        Ok(Holder::Held(holder)) => Check::warning(
             ID,
             format!("The record is locked by {holder}"),
             format!(

@@ -4,7 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 
 use crate::model::{Address, Intent, Operation, RecordedState};
-use crate::state::{StateError, StateStore};
+use crate::state::{StateError, StateStore, successor};
 
 pub(super) struct Ledger<'a> {
     store: &'a dyn StateStore,
@@ -49,6 +49,11 @@ impl<'a> Ledger<'a> {
     /// Writes what could not be written before, if anything.
     pub(super) async fn flush(&self) -> Result<(), String> {
         self.flush_up_to(self.edits.get()).await
+    }
+
+    /// The record as edited so far, as the next write would have it.
+    pub(super) fn successor(&self) -> RecordedState {
+        successor(&self.record.borrow())
     }
 
     async fn flush_up_to(&self, edit: u64) -> Result<(), String> {
@@ -135,7 +140,7 @@ fn supersedes(address: &Address, operation: &Operation, old: &Intent) -> bool {
 
 fn with_hint(error: &StateError) -> String {
     match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
+        Some(hint) => format!("{}; {hint}", error.to_string().trim_end_matches('.')),
         None => error.to_string(),
     }
 }

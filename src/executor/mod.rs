@@ -25,8 +25,25 @@ pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, 
 use crate::model::{ChangeOutcome, Plan, RecordedState};
 use crate::state::StateStore;
 
-/// Carries the plan out, starting from this record, whose lock the caller holds. Gives one outcome for each change, in
-/// the plan's order; the record in the store is up to date when it returns.
+/// How a plan was carried out.
+#[derive(Debug)]
+pub struct Executed {
+    /// One outcome for each change, in the plan's order.
+    pub outcomes: Vec<ChangeOutcome>,
+    /// What could not be written to the store; none where that is up to date.
+    pub unwritten: Option<Unwritten>,
+}
+
+/// A record that is ahead of the one in the store.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// What was to be written, with the serial that it would have got.
+    pub record: RecordedState,
+    /// Why it could not be.
+    pub why: String,
+}
+
+/// Carries the plan out, starting from this record, whose lock the caller holds.
 pub async fn execute(
     plan: &Plan,
     record: RecordedState,
@@ -34,7 +51,7 @@ pub async fn execute(
     store: &dyn StateStore,
     options: &Options<'_>,
     observer: &dyn Fn(Event),
-) -> Vec<ChangeOutcome> {
+) -> Executed {
     let run = run::Run::new(plan, record, effects, store);
     walk::Walk::new(plan, &run, options, observer).walk().await
 }

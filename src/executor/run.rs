@@ -32,13 +32,16 @@ impl From<&http::Error> for Failure {
     }
 }
 
-/// The error with its hint.
+/// The error with its hint. What a server says may end with a full stop of its own, which ends nothing here.
 pub(super) fn describe(error: &http::Error) -> String {
+    let message = error.message.trim_end_matches('.');
     match &error.hint {
         // Hints about web sessions are sentences of their own.
-        Some(hint) if hint.starts_with(|first: char| first.is_uppercase()) => format!("{}. {hint}", error.message),
-        Some(hint) => format!("{}; {hint}", error.message),
-        None => error.message.clone(),
+        Some(hint) if hint.starts_with(|first: char| first.is_uppercase()) => {
+            format!("{message}. {}", hint.trim_end_matches('.'))
+        }
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
     }
 }
 
@@ -208,4 +211,27 @@ pub(super) fn unrecorded(state: &str) -> Failure {
     Failure(format!(
         "it was carried out, but could not be recorded: {state}; the next run finds it by its announcement"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+    use crate::http::{Error, ErrorKind, Side};
+
+    #[test]
+    fn a_full_stop_of_the_server_ends_nothing() {
+        let error = Error::new(
+            Side::Factory,
+            ErrorKind::Unexpected,
+            "POST /",
+            "the scope is malformed.",
+        );
+        assert!(
+            describe(&error).ends_with("the scope is malformed"),
+            "{}",
+            describe(&error)
+        );
+        let hinted = describe(&error.with_hint("check the scopes"));
+        assert!(hinted.ends_with("the scope is malformed; check the scopes"), "{hinted}");
+    }
 }

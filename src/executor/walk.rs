@@ -14,6 +14,7 @@ use super::effects::{Event, Options, StopReason};
 use super::factory::BATCH;
 use super::run::{Failure, Run};
 use super::writes::{Finished, WritesEnd, carry_out, selection, stop_words, waiting_deletions};
+use super::{Executed, Unwritten};
 use crate::model::{Address, Change, ChangeOutcome, OperatorStep, Outcome, Plan, Status};
 
 /// Where a change stands.
@@ -79,7 +80,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) async fn walk(mut self) -> Vec<ChangeOutcome> {
+    pub(super) async fn walk(mut self) -> Executed {
         let mut in_flight: FuturesUnordered<LocalBoxFuture<'a, Finished>> = FuturesUnordered::new();
         let bound = self.options.parallelism.max(1);
         loop {
@@ -108,10 +109,15 @@ impl<'a> Walk<'a> {
                 break;
             }
         }
-        if let Err(state) = self.run.ledger.flush().await {
-            tracing::warn!("the state record could not be written: {state}");
+        // What could not be written before may be by now: room was made, or a server is back.
+        let flushed = self.run.ledger.flush().await;
+        Executed {
+            outcomes: self.outcomes(),
+            unwritten: flushed.err().map(|why| Unwritten {
+                record: self.run.ledger.successor(),
+                why,
+            }),
         }
-        self.outcomes()
     }
 
     /// Ends what can no longer begin: blocked changes, those whose parents failed, and all when the run is to stop.

@@ -14,6 +14,7 @@ mod guards;
 mod invariants;
 mod membership;
 mod origin;
+mod rebuild;
 mod refresh;
 mod repository;
 mod secret;
@@ -33,6 +34,7 @@ use draft::Draft;
 use world::World;
 
 pub use invariants::check_invariants;
+pub use rebuild::{Presumed, presume, rebuild};
 pub use refresh::refresh;
 
 /// Compares what is desired with what is observed and recorded, and decides everything that the execution needs.
@@ -116,8 +118,8 @@ fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
             WarningCode::Unobservable,
             None,
             format!(
-                "{number} of Factory's resources are taken to be as Setpoint last saw them over Factory's API; the driver \
-                 \"assisted\" cannot ask Factory, and nobody has attested them"
+                "{number} of Factory's resources are taken to be as the record has them, from Factory's API or from a rebuild; \
+                 the driver \"assisted\" cannot ask Factory, and nobody has attested them"
             ),
         );
     }

@@ -26,7 +26,7 @@ pub use human::{drift, plan};
 pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, gitlab_report, to_json};
 pub use markdown::{LEAST_CHARS, markdown};
 pub use metrics::{DriftRun, metrics};
-pub use record::record;
+pub use record::{record, recorded};
 pub use report::{Requests, SideRequests, attested_progress, progress, report};
 pub use schema::{apply_schema, drift_schema, plan_schema};
 pub use sheet::{CardFacts, SecretPlace, corroboration};

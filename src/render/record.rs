@@ -6,8 +6,8 @@ use super::style::{ATTENTION, BOLD, paint};
 use super::text::sanitize;
 use crate::model::{Address, Attestation, RecordedState};
 
-/// The record at a place, and who holds its lock.
-pub fn record(place: &str, record: Option<&RecordedState>, holder: Option<String>) -> String {
+/// The record at a place, and a line on who holds its lock.
+pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String {
     let mut out = String::new();
     match record {
         None => {
@@ -36,13 +36,13 @@ pub fn record(place: &str, record: Option<&RecordedState>, holder: Option<String
             }
         }
     }
-    match holder {
-        Some(holder) => {
-            let _ = writeln!(out, "Locked by {}.", sanitize(&holder));
-        }
-        None => out.push_str("Nobody holds the lock.\n"),
-    }
+    let _ = writeln!(out, "{}", sanitize(lock));
     out
+}
+
+/// What a record remembers, a line to a resource.
+pub fn recorded(record: &RecordedState) -> Vec<String> {
+    lines(record)
 }
 
 fn lines(record: &RecordedState) -> Vec<String> {

@@ -407,7 +407,7 @@ pub struct TerraformState {
     pub project_id: u64,
     /// Name.
     pub name: String,
-    /// The text of the newest version; `None`: locked before anything was stored.
+    /// The text of the version with the highest serial; `None`: locked before anything was stored.
     pub content: Option<String>,
     /// `serial` of each version that was stored: GitLab takes each only once.
     pub serials: BTreeSet<u64>,

@@ -162,15 +162,19 @@ impl StateError {
                 "use the Setpoint version that wrote it, or a newer one; the record was left as it is".to_owned()
             }
             Self::Damaged { .. } => {
-                "restore it from a backup; or move it away, and the next apply begins a new one from what is live (steps that a \
-                 person confirmed have to be confirmed again)"
+                "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` makes a new record \
+                 from what is live, and keeps the damaged one"
                     .to_owned()
             }
             Self::OtherWorld { record_is_sandbox, .. } => {
                 if *record_is_sandbox {
-                    "give --sandbox, or another state.path".to_owned()
+                    "to go on with the sandbox, pass --sandbox to this command too; for the real servers, move that file \
+                     away (only --sandbox needs it), or set another `state.path`"
+                        .to_owned()
                 } else {
-                    "leave --sandbox out, or give another state.path".to_owned()
+                    "leave --sandbox out; to try this configuration against the sandbox, copy it to a folder of its own, or \
+                     set another `state.path`"
+                        .to_owned()
                 }
             }
             Self::OtherLineage { .. } => {

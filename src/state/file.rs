@@ -79,18 +79,41 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     sync_folder(&folder).map_err(fail())
 }
 
-/// The name under which a damaged file is kept: `<path>.damaged-<number>`, the first that is free.
-pub(super) fn free_name(path: &Path) -> PathBuf {
+/// The name under which a file is kept: `<path>.<word>-<number>`, the first that is free.
+pub(crate) fn free_name(path: &Path, word: &str) -> PathBuf {
     let mut number = 1_u32;
     loop {
         let mut name = path.to_owned().into_os_string();
-        name.push(format!(".damaged-{number}"));
+        name.push(format!(".{word}-{number}"));
         let candidate = PathBuf::from(name);
         if std::fs::symlink_metadata(&candidate).is_err() {
             return candidate;
         }
         number += 1;
     }
+}
+
+/// Keeps what is at a path under a second name as well, which is given: a link, which takes no room, or a copy where
+/// there are no links.
+pub(super) fn keep(path: &Path, bytes: &[u8], word: &str) -> Result<PathBuf, StateError> {
+    let kept = free_name(path, word);
+    if std::fs::hard_link(path, &kept).is_err() {
+        replace(&kept, bytes)?;
+    }
+    Ok(kept)
+}
+
+/// Writes a file of that length beside the path, and removes it: whether there is room, and permission.
+pub(super) fn probe(path: &Path, length: usize) -> Result<(), StateError> {
+    create_folder_of(path)?;
+    check_regular(path)?;
+    let fail = || io_error("write", path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".setpoint-")
+        .tempfile_in(folder_of(path))
+        .map_err(fail())?;
+    file.write_all(&vec![b' '; length]).map_err(fail())?;
+    file.as_file().sync_all().map_err(fail())
 }
 
 /// Opens a file of one's own for reading and writing, created with 0600 where there is none. `create_new` does not

@@ -12,14 +12,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use url::Url;
 
-use super::{LockInfo, StateError, StateStore, check_ancestor, parse, successor};
-use crate::http::{Client, Error, Method, Request, Response, StatusCode};
+use super::{
+    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, salvaged_serial, successor,
+};
+use crate::http::{self, Client, Method, Request, Response, StatusCode};
 use crate::model::RecordedState;
 
 /// How often a held lock is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How often a request is sent whose answer gets lost.
 const ATTEMPTS: u32 = 3;
+/// The highest serial that a record is given while it replaces another: GitLab keeps it in a column of 32 bits.
+const MAX_SERIAL: u64 = i32::MAX as u64;
 /// The largest record that is read, in bytes: a hundred thousand repositories fit.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -36,7 +40,7 @@ pub struct HttpBackend {
     pub lock_method: String,
     /// `UNLOCK`, or `DELETE` for GitLab's own state.
     pub unlock_method: String,
-    /// The name, without its number, of the local file that a damaged record is saved in.
+    /// The name, without its ending, of the local file that a replaced record is kept in.
     pub aside: PathBuf,
 }
 
@@ -107,7 +111,6 @@ impl HttpStore {
     /// Sends the record once.
     async fn post(&self, record: &RecordedState) -> Result<(), StateError> {
         let id = self.held().as_ref().map(|held| held.id.clone());
-        let locked = id.is_some();
         let request = Request::new(Method::POST, self.backend.url.clone())
             .query(id.map(|id| ("ID", id)))
             .json(record)
@@ -136,44 +139,90 @@ impl HttpStore {
                 })
             }
             // GitLab does not catch that the lock is another's (GitLab: app/services/terraform/remote_state_handler.rb).
-            StatusCode::INTERNAL_SERVER_ERROR if locked => Err(StateError::Backend(answer.error().with_hint(
-                "GitLab answers this where somebody else released or took the lock; run the command again",
-            ))),
+            StatusCode::INTERNAL_SERVER_ERROR => match self.lock_was_lost().await {
+                Some(why) => Err(StateError::LockLost {
+                    place: self.place(),
+                    why,
+                }),
+                None => Err(StateError::Backend(answer.error())),
+            },
             _ => Err(StateError::Backend(answer.error())),
         }
     }
 
-    /// Whether the store holds exactly this record: what a write whose answer was lost has left.
-    async fn holds(&self, record: &RecordedState) -> Result<bool, StateError> {
-        let stored = self.read().await?;
-        Ok(stored.as_ref() == Some(record))
+    /// Whether the lock that we took is no longer ours, and what became of it. Asking for it again tells; where it was
+    /// free it is let go again, for whoever released it did so to stop this run.
+    async fn lock_was_lost(&self) -> Option<String> {
+        let info = self.held().clone()?;
+        let request = Request::new(self.lock_method.clone(), self.backend.lock_url.clone())
+            .json(&info)
+            .ok()?;
+        let answer = self.client.send(request).await.ok()?;
+        match answer.status() {
+            status if status.is_success() => {
+                let _ = self.release(&info.id).await;
+                Some("somebody released it".to_owned())
+            }
+            StatusCode::LOCKED | StatusCode::CONFLICT => holder_in(&answer)
+                .filter(|holder| holder.id != info.id)
+                .map(|holder| format!("it is held by {}", without_echo(holder))),
+            _ => None,
+        }
     }
 
-    async fn try_lock(&self, info: &LockInfo) -> Result<Attempt, StateError> {
+    /// Sends a record that takes the place of the one it was made from, or of anything at all. One whose answer was lost
+    /// is looked up before it is sent again: a serial that GitLab has already is refused.
+    async fn put(&self, next: &RecordedState, made_from: Option<&RecordedState>) -> Result<(), StateError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.post(next).await else { break };
+            if !is_uncertain(&error) {
+                return Err(error);
+            }
+            match (self.read().await, made_from) {
+                (Ok(stored), _) if stored.as_ref() == Some(next) => break,
+                (Ok(_), _) | (Err(_), None) if attempt < ATTEMPTS => attempt += 1,
+                (Ok(_), _) => return Err(error),
+                (Err(_), _) => {
+                    *self.seen() = None;
+                    return Err(error);
+                }
+            }
+            if let (Some((lineage, serial)), Some(record)) = (self.seen().clone().flatten(), made_from) {
+                check_ancestor(&lineage, serial, record, &self.place())?;
+            }
+        }
+        *self.seen() = Some(Some((next.lineage.clone(), next.serial)));
+        Ok(())
+    }
+
+    /// Sends a request that may be repeated, and again where its answer gets lost. Whether one was lost is given too.
+    async fn insist(&self, request: impl Fn() -> http::Result<Request>) -> Result<(Response, bool), StateError> {
         let mut lost = 0;
         loop {
-            let request = Request::new(self.lock_method.clone(), self.backend.lock_url.clone())
-                .json(info)
-                .map_err(StateError::Backend)?;
-            let answer = match self.client.send(request).await {
-                Ok(answer) => answer,
+            match self.client.send(request().map_err(StateError::Backend)?).await {
+                Ok(answer) => return Ok((answer, lost > 0)),
                 Err(error) if error.may_have_been_processed() && lost < ATTEMPTS => {
                     lost += 1;
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
                 }
                 Err(error) => return Err(StateError::Backend(error)),
-            };
+            }
+        }
+    }
+
+    async fn try_lock(&self, info: &LockInfo) -> Result<Attempt, StateError> {
+        loop {
+            let (answer, lost) = self
+                .insist(|| Request::new(self.lock_method.clone(), self.backend.lock_url.clone()).json(info))
+                .await?;
             return match answer.status() {
                 status if status.is_success() => Ok(Attempt::Taken),
                 StatusCode::LOCKED | StatusCode::CONFLICT => match holder_in(&answer) {
                     // The answer to an earlier attempt of ours was lost; the lock was not.
                     Some(holder) if holder.id == info.id => Ok(Attempt::Taken),
                     // A backend that does not say who: it lets the lock go by our id only if the lock is ours.
-                    None if lost > 0 && self.release(&info.id).await.is_ok() => {
-                        lost = 0;
-                        continue;
-                    }
+                    None if lost && self.release(&info.id).await.is_ok() => continue,
                     holder => Ok(Attempt::Held(holder.map(without_echo))),
                 },
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
@@ -186,57 +235,28 @@ impl HttpStore {
         }
     }
 
-    /// Deletes the record, so that a new history can begin: GitLab takes each serial once. With the record GitLab
-    /// deletes its lock, which is taken again. A backend that cannot delete is overwritten by the next write.
-    async fn purge(&self) -> Result<(), StateError> {
-        let request = Request::new(Method::DELETE, self.backend.url.clone());
-        let answer = self.client.send(request).await.map_err(StateError::Backend)?;
-        let held = self.held().clone();
-        if let (true, Some(info)) = (answer.status().is_success(), held)
-            && let Attempt::Held(holder) = self.try_lock(&info).await?
-            && holder.is_none_or(|holder| holder.id != info.id)
-        {
-            return Err(StateError::LockLost {
-                place: self.place(),
-                why: "it went with the damaged record, and another run took it".to_owned(),
-            });
-        }
-        *self.seen() = Some(None);
-        Ok(())
-    }
-
     /// Gives a lock back by its id. That it is gone already is no error after an answer was lost.
     async fn release(&self, id: &str) -> Result<(), StateError> {
-        let mut lost = 0;
-        loop {
-            let info = self.held().clone().filter(|held| held.id == id);
-            let info = info.unwrap_or_else(|| LockInfo::of_id(id));
-            let request = Request::new(self.unlock_method.clone(), self.backend.unlock_url.clone())
+        let info = self.held().clone().filter(|held| held.id == id);
+        let info = info.unwrap_or_else(|| LockInfo::of_id(id));
+        let request = || {
+            Request::new(self.unlock_method.clone(), self.backend.unlock_url.clone())
                 .query([("ID", id)])
                 .json(&info)
-                .map_err(StateError::Backend)?;
-            let answer = match self.client.send(request).await {
-                Ok(answer) => answer,
-                Err(error) if error.may_have_been_processed() && lost < ATTEMPTS => {
-                    lost += 1;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-                Err(error) => return Err(StateError::Backend(error)),
-            };
-            return match answer.status() {
-                status if status.is_success() => Ok(()),
-                StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::LOCKED => match holder_in(&answer) {
-                    Some(held) if held.id != id && !held.id.is_empty() => Err(StateError::OtherLock {
-                        place: self.place(),
-                        asked: id.to_owned(),
-                        held: Box::new(held),
-                    }),
-                    _ if lost > 0 => Ok(()),
-                    _ => Err(StateError::NotLocked { place: self.place() }),
-                },
-                _ => Err(StateError::Backend(answer.error())),
-            };
+        };
+        let (answer, lost) = self.insist(request).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::LOCKED => match holder_in(&answer) {
+                Some(held) if held.id != id && !held.id.is_empty() => Err(StateError::OtherLock {
+                    place: self.place(),
+                    asked: id.to_owned(),
+                    held: Box::new(held),
+                }),
+                _ if lost => Ok(()),
+                _ => Err(StateError::NotLocked { place: self.place() }),
+            },
+            _ => Err(StateError::Backend(answer.error())),
         }
     }
 }
@@ -257,11 +277,8 @@ fn without_echo(mut holder: LockInfo) -> LockInfo {
 }
 
 /// Whether the backend may have taken a write whose success was not seen.
-fn uncertain(error: &StateError) -> Option<&Error> {
-    match error {
-        StateError::Backend(error) if error.may_have_been_processed() => Some(error),
-        _ => None,
-    }
+fn is_uncertain(error: &StateError) -> bool {
+    matches!(error, StateError::Backend(error) if error.may_have_been_processed())
 }
 
 #[async_trait]
@@ -293,29 +310,7 @@ impl StateStore for HttpStore {
             check_ancestor(&lineage, serial, record, &self.place())?;
         }
         let next = successor(record);
-        let mut attempt = 1;
-        loop {
-            let Err(error) = self.post(&next).await else { break };
-            if uncertain(&error).is_none() {
-                return Err(error);
-            }
-            // It may have been taken: what is stored says so. Sending the same serial blindly a second time is
-            // refused by GitLab, which keeps one version of each.
-            match self.holds(&next).await {
-                Ok(true) => break,
-                Ok(false) if attempt < ATTEMPTS => attempt += 1,
-                Ok(false) => return Err(error),
-                Err(_) => {
-                    *self.seen() = None;
-                    return Err(error);
-                }
-            }
-            let seen = self.seen().clone().flatten();
-            if let Some((lineage, serial)) = seen {
-                check_ancestor(&lineage, serial, record, &self.place())?;
-            }
-        }
-        *self.seen() = Some(Some((next.lineage.clone(), next.serial)));
+        self.put(&next, Some(record)).await?;
         *record = next;
         Ok(())
     }
@@ -351,19 +346,53 @@ impl StateStore for HttpStore {
     }
 
     /// The protocol has no question for it: only our own lock is known.
-    async fn holder(&self) -> Result<Option<LockInfo>, StateError> {
-        Ok(self.held().clone())
+    async fn holder(&self) -> Result<Holder, StateError> {
+        Ok(self.held().clone().map_or(Holder::Unknown, Holder::Held))
     }
 
-    /// Saved in a local file, for the protocol has no second place.
-    async fn set_aside(&self) -> Result<Option<PathBuf>, StateError> {
-        let Some(bytes) = self.fetch().await? else {
-            return Ok(None);
+    /// Whoever was given the lock may write: GitLab asks for the same role for both.
+    async fn probe(&self, _: &RecordedState) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// Kept in a local file, for the protocol has no second place. GitLab takes each serial once, serves the highest,
+    /// and does not delete what is locked; so where the damage hides the serial, higher ones are tried until the new
+    /// record is the one that is served (GitLab: `app/models/terraform/state.rb`, `lib/api/terraform/state.rb`).
+    async fn replace(&self, record: &mut RecordedState) -> Result<Option<PathBuf>, StateError> {
+        let stored = self.fetch().await?;
+        let kept = match &stored {
+            Some(bytes) => {
+                let kept = file::free_name(&self.backend.aside, condition(bytes));
+                file::replace(&kept, bytes)?;
+                Some(kept)
+            }
+            None => None,
         };
-        let aside = super::file::free_name(&self.backend.aside);
-        super::file::replace(&aside, &bytes)?;
-        self.purge().await?;
-        Ok(Some(aside))
+        let least = stored.as_deref().map_or(0, salvaged_serial).max(record.serial);
+        let mut next = successor(record);
+        let mut ahead = 1_u64;
+        loop {
+            next.serial = least.saturating_add(ahead);
+            let put = self.put(&next, None).await;
+            let beaten = match put {
+                Ok(()) => !matches!(self.read().await, Ok(Some(stored)) if stored == next),
+                Err(StateError::Conflict { .. }) => true,
+                Err(error) => return Err(error),
+            };
+            if !beaten {
+                break;
+            }
+            ahead = ahead.saturating_mul(8);
+            if least.saturating_add(ahead) > MAX_SERIAL {
+                return Err(StateError::Conflict {
+                    place: self.place(),
+                    stored: next.serial,
+                    ours: record.serial,
+                });
+            }
+        }
+        *record = next;
+        Ok(kept)
     }
 }
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::{HttpBackend, HttpStore};
 use crate::http::{Client, ClientOptions, Credential, Side};
 use crate::secrets::Secret;
-use crate::state::{LockInfo, StateError, StateStore, new_record, parse, render};
+use crate::state::{LockInfo, StateError, StateStore, new_record, parse};
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -29,6 +29,7 @@ struct Inner {
     faults: VecDeque<Option<Fault>>,
     silent_about_holder: bool,
     empty_as_204: bool,
+    broken_writes: bool,
     log: Vec<String>,
     writes: usize,
 }
@@ -95,6 +96,7 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
             None if inner.empty_as_204 => StatusCode::NO_CONTENT.into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         },
+        ("POST", "/state") if inner.broken_writes => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         ("POST", "/state") => {
             if inner
                 .lock
@@ -105,11 +107,6 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
             }
             inner.record = Some(body.to_vec());
             inner.writes += 1;
-            StatusCode::OK.into_response()
-        }
-        ("DELETE", "/state") => {
-            inner.record = None;
-            inner.lock = None;
             StatusCode::OK.into_response()
         }
         ("LOCK", "/state/lock") => {
@@ -273,22 +270,47 @@ async fn a_lock_that_was_taken_away_stops_the_writes() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_stays_until_it_is_set_aside() {
+async fn a_damaged_record_stays_until_it_is_replaced_and_is_kept() {
+    for damaged in ["{\"version\": 1, \"serial\": 7, \"li", "garbage"] {
+        let (backend, port) = Backend::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let aside = folder.path().join("state.json");
+        let store = store(port, aside.to_str().unwrap());
+        let mut record = new_record(false).unwrap();
+        backend.get().record = Some(damaged.as_bytes().to_vec());
+        let error = store.write(&mut record).await.unwrap_err();
+        assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+        assert_eq!(backend.get().writes, 0);
+        store.lock(&info("one"), Duration::ZERO).await.unwrap();
+        // Its answer gets lost, and what is stored then is no reason to stop.
+        backend.faults(&[None, Some(Fault::LoseRequest)]);
+        let kept = store.replace(&mut record).await.unwrap().unwrap();
+        assert_eq!(kept, folder.path().join("state.json.damaged-1"));
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), damaged);
+        assert_eq!(store.read().await.unwrap(), Some(record.clone()));
+        store.write(&mut record).await.unwrap();
+        assert!(record.serial > 1 && backend.get().lock.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_was_let_go_by_force_is_told_from_a_broken_server() {
     let (backend, port) = Backend::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let aside = folder.path().join("state.json");
-    let store = store(port, aside.to_str().unwrap());
+    let store = store(port, "x");
     let mut record = new_record(false).unwrap();
-    let text = render(&record).unwrap();
-    backend.get().record = Some(text[..20].to_vec());
-    let error = store.write(&mut record).await.unwrap_err();
-    assert!(matches!(error, StateError::Damaged { .. }), "{error}");
-    assert_eq!(backend.get().writes, 0);
     store.lock(&info("one"), Duration::ZERO).await.unwrap();
-    let kept = store.set_aside().await.unwrap().unwrap();
-    assert_eq!(std::fs::read(kept).unwrap(), &text[..20]);
-    store.write(&mut record).await.unwrap();
-    assert_eq!(store.read().await.unwrap(), Some(record));
+    // As GitLab: a lock that does not match is an error that it does not catch.
+    backend.get().broken_writes = true;
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(matches!(error, StateError::Backend(_)), "the lock is ours: {error}");
+    backend.get().lock = None;
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(error.to_string().contains("somebody released it"), "{error}");
+    assert!(backend.get().lock.is_none(), "it is not taken again");
+    backend.get().lock = Some(info("theirs"));
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(error.to_string().contains("ada@host.example.com"), "{error}");
+    assert_eq!(backend.get().lock.as_ref().unwrap().id, "theirs");
 }
 
 #[test]

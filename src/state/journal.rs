@@ -41,6 +41,13 @@ pub enum JournalEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The record is about to be replaced as a whole; neither side is written to.
+    RecordReplaced {
+        /// By whom.
+        who: Actor,
+        /// `state rebuild` or `state push`.
+        command: String,
+    },
     /// A change ended.
     Outcome {
         /// The resource.

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{LockInfo, StateError, StateStore, check_ancestor, file, parse, render, successor};
+use super::{
+    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, render, salvaged_serial,
+    successor,
+};
 use crate::model::RecordedState;
 
 /// How often a held lock is tried again.
@@ -17,6 +20,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a lock is tried at least: [`LocalStore::holder`] of another process takes it for an instant to look.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How much room there has to be for a record before a run begins, over twice its present length.
+const ROOM: usize = 16 * 1024;
 
 /// A record in a JSON file (0600), with `<file>.lock` beside it.
 #[derive(Debug)]
@@ -71,11 +77,16 @@ impl LocalStore {
                 continue;
             }
             let text = serde_json::to_vec(info).map_err(|error| StateError::Encode(error.to_string()))?;
-            file.set_len(0)
+            let written = file
+                .set_len(0)
                 .and_then(|()| file.rewind())
                 .and_then(|()| file.write_all(&text))
-                .and_then(|()| file.sync_all())
-                .map_err(file::io_error("write", &path))?;
+                .and_then(|()| file.sync_all());
+            if let Err(error) = written {
+                // Still locked, so that nobody else's file is removed.
+                let _ = std::fs::remove_file(&path);
+                return Err(file::io_error("write", &path)(error));
+            }
             return Ok(Ok(Held {
                 file,
                 info: info.clone(),
@@ -202,26 +213,35 @@ impl StateStore for LocalStore {
         }
     }
 
-    async fn holder(&self) -> Result<Option<LockInfo>, StateError> {
+    async fn holder(&self) -> Result<Holder, StateError> {
         if let Some(held) = self.held().as_ref() {
-            return Ok(Some(held.info.clone()));
+            return Ok(Holder::Held(held.info.clone()));
         }
         Ok(match self.foreign_holder()? {
-            Foreign::Free => None,
-            Foreign::Held(holder) => Some(holder),
-            Foreign::Unnamed => Some(LockInfo::of_id("unknown")),
+            Foreign::Free => Holder::Nobody,
+            Foreign::Held(holder) => Holder::Held(holder),
+            Foreign::Unnamed => Holder::Held(LockInfo::of_id("unknown")),
         })
     }
 
-    async fn set_aside(&self) -> Result<Option<PathBuf>, StateError> {
-        if !file::check_regular(&self.path)? {
-            return Ok(None);
+    /// A record grows while it is written to, by its announcements: twice its length has to fit, and some more.
+    async fn probe(&self, record: &RecordedState) -> Result<(), StateError> {
+        file::probe(&self.path, 2 * render(record)?.len() + ROOM)
+    }
+
+    async fn replace(&self, record: &mut RecordedState) -> Result<Option<PathBuf>, StateError> {
+        let stored = file::read(&self.path)?;
+        let kept = match &stored {
+            Some(bytes) => Some(file::keep(&self.path, bytes, condition(bytes))?),
+            None => None,
+        };
+        let mut next = successor(record);
+        if let Some(bytes) = &stored {
+            next.serial = next.serial.max(salvaged_serial(bytes).saturating_add(1));
         }
-        let aside = file::free_name(&self.path);
-        std::fs::rename(&self.path, &aside).map_err(file::io_error("rename", &self.path))?;
-        let folder = file::folder_of(&self.path);
-        file::sync_folder(&folder).map_err(file::io_error("write", &folder))?;
-        Ok(Some(aside))
+        file::replace(&self.path, &render(&next)?)?;
+        *record = next;
+        Ok(kept)
     }
 }
 
@@ -229,7 +249,7 @@ impl StateStore for LocalStore {
 mod tests {
     use std::time::Duration;
 
-    use super::{LocalStore, LockInfo, StateError, StateStore};
+    use super::{Holder, LocalStore, LockInfo, StateError, StateStore};
     use crate::state::new_record;
 
     fn info(id: &str) -> LockInfo {
@@ -286,18 +306,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_record_is_never_overwritten_but_can_be_set_aside() {
+    async fn a_damaged_record_is_never_overwritten_but_can_be_replaced_and_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         let mut record = new_record(false).unwrap();
         store.write(&mut record).await.unwrap();
-        std::fs::write(store.path(), "{\"version\": 1, \"ser").unwrap();
+        let damaged = "{\"version\": 1, \"serial\": 41, \"li";
+        std::fs::write(store.path(), damaged).unwrap();
         let error = store.write(&mut record).await.unwrap_err();
         assert!(matches!(error, StateError::Damaged { .. }), "{error}");
-        assert_eq!(std::fs::read(store.path()).unwrap(), b"{\"version\": 1, \"ser");
-        let aside = store.set_aside().await.unwrap().unwrap();
-        assert_eq!(std::fs::read(aside).unwrap(), b"{\"version\": 1, \"ser");
-        store.write(&mut record).await.unwrap();
+        assert_eq!(std::fs::read_to_string(store.path()).unwrap(), damaged);
+        let mut new = new_record(false).unwrap();
+        let kept = store.replace(&mut new).await.unwrap().unwrap();
+        assert!(kept.ends_with("state.json.damaged-1"), "{}", kept.display());
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), damaged);
+        assert_eq!(new.serial, 42);
+        store.write(&mut new).await.unwrap();
+        let kept = store.replace(&mut new).await.unwrap().unwrap();
+        assert!(kept.ends_with("state.json.replaced-1"), "{}", kept.display());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn probing_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(folder.path().join("a/state.json"));
+        store.probe(&new_record(false).unwrap()).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 0);
+        let below_a_file = folder.path().join("file");
+        std::fs::write(&below_a_file, "").unwrap();
+        let store = LocalStore::new(below_a_file.join("state.json"));
+        let error = store.probe(&new_record(false).unwrap()).await.unwrap_err();
+        assert!(matches!(error, StateError::Io { .. }), "{error}");
     }
 
     #[cfg(unix)]
@@ -325,7 +365,7 @@ mod tests {
     async fn the_loser_is_told_who_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let (winner, loser) = (store(&folder), store(&folder));
-        assert_eq!(loser.holder().await.unwrap(), None);
+        assert_eq!(loser.holder().await.unwrap(), Holder::Nobody);
         winner.lock(&info("1"), Duration::ZERO).await.unwrap();
         let error = loser.lock(&info("2"), Duration::ZERO).await.unwrap_err();
         assert!(error.is_locked());
@@ -333,7 +373,7 @@ mod tests {
             error.to_string().contains("ada@host.example.com running `apply`"),
             "{error}"
         );
-        assert_eq!(loser.holder().await.unwrap(), Some(info("1")));
+        assert_eq!(loser.holder().await.unwrap(), Holder::Held(info("1")));
         assert!(matches!(loser.unlock("1").await, Err(StateError::HeldByProcess { .. })));
         assert!(matches!(loser.unlock("3").await, Err(StateError::OtherLock { .. })));
         winner.unlock("1").await.unwrap();
@@ -360,9 +400,9 @@ mod tests {
         std::fs::create_dir(folder.path().join("sub")).unwrap();
         let text = serde_json::to_string(&info("dead")).unwrap();
         std::fs::write(store.lock_path(), text).unwrap();
-        assert_eq!(store.holder().await.unwrap(), None);
+        assert_eq!(store.holder().await.unwrap(), Holder::Nobody);
         assert!(matches!(store.unlock("dead").await, Err(StateError::NotLocked { .. })));
         store.lock(&info("2"), Duration::ZERO).await.unwrap();
-        assert_eq!(store.holder().await.unwrap(), Some(info("2")));
+        assert_eq!(store.holder().await.unwrap(), Holder::Held(info("2")));
     }
 }

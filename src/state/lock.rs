@@ -46,6 +46,17 @@ impl LockInfo {
     }
 }
 
+/// Who holds a lock, as far as that can be told without taking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    Nobody,
+    /// This one.
+    Held(LockInfo),
+    /// The store has no answer: Terraform's protocol has no question for it.
+    Unknown,
+}
+
 impl std::fmt::Display for LockInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.who.is_empty() { "somebody" } else { &self.who })?;

@@ -19,10 +19,11 @@ use async_trait::async_trait;
 
 pub use actor::Actor;
 pub use error::StateError;
+pub(crate) use file::free_name;
 pub use http_store::{HttpBackend, HttpStore};
 pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
-pub use lock::LockInfo;
+pub use lock::{Holder, LockInfo};
 
 use crate::model::{RecordedState, STATE_VERSION};
 
@@ -45,11 +46,15 @@ pub trait StateStore: Send + Sync {
     /// Releases the lock of this id: our own, or by force one that was left behind where the store permits that.
     async fn unlock(&self, id: &str) -> Result<(), StateError>;
 
-    /// Who holds the lock now, if the store can tell without taking it.
-    async fn holder(&self) -> Result<Option<LockInfo>, StateError>;
+    /// Who holds the lock now, as far as the store can tell without taking it.
+    async fn holder(&self) -> Result<Holder, StateError>;
 
-    /// Moves a damaged record out of the way, so that a rebuilt one can be written; gives the place where it is kept.
-    async fn set_aside(&self) -> Result<Option<PathBuf>, StateError>;
+    /// Finds out before anything is changed whether there is room and permission to write a record like this one.
+    async fn probe(&self, record: &RecordedState) -> Result<(), StateError>;
+
+    /// Puts this record in the place of whatever is stored, be it damaged, another's or newer, with a higher serial
+    /// than that had. What was stored is kept in a local file first, whose path is given.
+    async fn replace(&self, record: &mut RecordedState) -> Result<Option<PathBuf>, StateError>;
 }
 
 /// A new, empty record with a lineage of its own.
@@ -130,6 +135,32 @@ pub(crate) fn successor(record: &RecordedState) -> RecordedState {
     next
 }
 
+/// The serial of a text that may be no record any more: as its JSON has it, else the first number that follows the
+/// word. A new record has to have a higher one, for GitLab serves the version with the highest.
+pub(crate) fn salvaged_serial(bytes: &[u8]) -> u64 {
+    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        return value.get("serial").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let Some((_, rest)) = text.split_once("\"serial\"") else {
+        return 0;
+    };
+    let digits: String = rest
+        .trim_start_matches([':', ' ', '\t', '\r', '\n'])
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// What a text that is replaced is called, for the name of the file that keeps it.
+pub(crate) fn condition(bytes: &[u8]) -> &'static str {
+    match parse(bytes, "") {
+        Err(StateError::Damaged { .. }) => "damaged",
+        _ => "replaced",
+    }
+}
+
 /// Refuses to write over a record that is not the one that `record` was made from.
 pub(crate) fn check_ancestor(
     lineage: &str,
@@ -156,7 +187,7 @@ pub(crate) fn check_ancestor(
 
 #[cfg(test)]
 mod tests {
-    use super::{StateError, new_record, parse, random_id, render};
+    use super::{StateError, condition, new_record, parse, random_id, render, salvaged_serial};
 
     #[test]
     fn a_record_survives_its_text() {
@@ -176,8 +207,24 @@ mod tests {
         for length in 0..text.len() - 2 {
             let error = parse(&text[..length], "state.json").unwrap_err();
             assert!(matches!(error, StateError::Damaged { .. }), "{length}: {error}");
-            assert!(error.hint().is_some_and(|hint| hint.contains("backup")));
+            assert!(error.hint().is_some_and(|hint| hint.contains("state rebuild")));
         }
+    }
+
+    #[test]
+    fn the_serial_is_found_in_what_is_left_of_a_record() {
+        for (text, serial) in [
+            (r#"{"version": 1, "serial": 12, "lineage": "x"}"#, 12),
+            ("{\n  \"version\": 1,\n  \"serial\": 34,\n  \"line", 34),
+            (r#"{"version": 1, "#, 0),
+            (r#"{"serial": "many"}"#, 0),
+            ("garbage", 0),
+            ("", 0),
+        ] {
+            assert_eq!(salvaged_serial(text.as_bytes()), serial, "{text}");
+        }
+        assert_eq!(condition(b"garbage"), "damaged");
+        assert_eq!(condition(b"{\"version\": 9}"), "replaced");
     }
 
     #[test]

@@ -27,6 +27,9 @@ mod cli_help;
 mod common;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod config;
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod disk;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod doctor;
@@ -66,6 +69,9 @@ mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
+#[cfg(all(unix, feature = "sandbox"))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod record_lost;
 #[cfg(feature = "sandbox")]
 mod replace;
 #[cfg(feature = "sandbox")]
@@ -85,6 +91,13 @@ mod saved_plan;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
+#[cfg(all(unix, feature = "sandbox"))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod team_faults;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod team_state;

@@ -712,6 +712,18 @@ async fn terraform_state_is_stored_under_a_lock() {
             .status,
         422
     );
+    for serial in [4, 3] {
+        let path = format!("{path}?ID=one");
+        let write = api.root("POST", &path, Some(json!({ "serial": serial }))).await;
+        assert_eq!(write.status, 200);
+    }
+    assert_eq!(
+        api.get(path).await.json(),
+        json!({ "serial": 4 }),
+        "the highest is served, not the newest"
+    );
+    assert_eq!(api.root("DELETE", path, None).await.status, 200);
+    assert_eq!(api.get(path).await.status, 200, "what is locked is not deleted");
     assert_eq!(
         api.root("DELETE", &format!("{path}/lock"), Some(lock("two")))
             .await
@@ -724,7 +736,7 @@ async fn terraform_state_is_stored_under_a_lock() {
             .status,
         200
     );
-    assert_eq!(api.get(path).await.json(), json!({ "serial": 1 }));
+    assert_eq!(api.get(path).await.json(), json!({ "serial": 4 }));
 
     let url = format!("{}{path}", api.sandbox.gitlab_url());
     let basic = api

@@ -1,17 +1,19 @@
-//! `state`: the record, and who holds its lock.
+//! `state`: the record, who holds its lock, and what to do when it was lost.
+
+use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::context;
+use crate::cli::context::{self, Context};
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::{journal_text, term};
-use crate::config::{Config, StateConfig};
+use crate::cli::{journal_text, push, rebuild, term};
+use crate::config::Config;
 use crate::render;
-use crate::state::{StateStore, check_world};
+use crate::state::{Holder, StateStore, check_world};
 
-/// Look at the state record and its lock
+/// Look at the state record and its lock, and mend them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,12 +25,25 @@ enum State {
     /// Show the record, and who holds its lock
     Show,
     /// Release a lock that was left behind
+    ///
+    /// Shows who holds the lock and releases it after a `yes`. Only do this when that run is certainly gone.
     Unlock(Unlock),
     /// Show what was written to either side, by whom and when
     Journal,
+    /// Make a new record from what is live, after the old one was lost
+    ///
+    /// Reads both sides, and after a `yes` writes a new record of what is live as the configuration says. Writes to
+    /// neither side. What differs stays out of it, and shows as unrecorded. What was there is kept in a file.
+    ///
+    /// Lost with the old record are which side moved, what people attested, and what an interrupted run had begun.
+    Rebuild(Rebuild),
+    /// Put a record back from a file
+    ///
+    /// Replaces the record by a backup, or by what a run could not write and kept in a file, after a `yes`. Refuses a
+    /// file that is older than the record or has another history. What was there is kept in a file.
+    Push(Push),
 }
 
-/// Shows who holds the lock and releases it after a `yes`. Only do this when that run is certainly gone.
 #[derive(Debug, clap::Args)]
 struct Unlock {
     /// Id of the lock, to be sure that it is still the one that was meant
@@ -40,19 +55,64 @@ struct Unlock {
     auto_approve: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Rebuild {
+    /// Also where a record is there that is not damaged
+    #[arg(long)]
+    replace: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Push {
+    /// The record to put back
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Also where a record is there that is newer, or has another history
+    #[arg(long)]
+    replace: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+}
+
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let config = context::load(&globals.config)?;
-        let store = context::open_store(&config, &globals).await?;
         match self.command {
-            State::Show => show(&globals, store.as_ref()).await,
-            State::Unlock(unlock) => {
-                let tells = !matches!(config.state, StateConfig::Http(_)) || context::is_sandbox(&globals);
-                unlock.run(store.as_ref(), tells).await
+            State::Show => {
+                let store = open(&globals).await?;
+                show(&globals, store.as_ref()).await
             }
-            State::Journal => journal(&globals, &config),
+            State::Unlock(unlock) => {
+                let store = open(&globals).await?;
+                unlock.run(store.as_ref()).await
+            }
+            State::Journal => journal(&globals, &context::load(&globals.config)?),
+            State::Rebuild(Rebuild { replace, auto_approve }) => {
+                let context = Context::open(globals).await?;
+                let ended = Box::pin(rebuild::rebuild(&context, replace, auto_approve)).await;
+                context.close(ended).await
+            }
+            State::Push(Push {
+                file,
+                replace,
+                auto_approve,
+            }) => {
+                let context = Context::open(globals).await?;
+                let ended = push::push(&context, &file, replace, auto_approve).await;
+                context.close(ended).await
+            }
         }
     }
+}
+
+async fn open(globals: &Globals) -> Result<Box<dyn StateStore>> {
+    context::open_store(&context::load(&globals.config)?, globals).await
 }
 
 async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
@@ -62,17 +122,32 @@ async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
     }
     let holder = store.holder().await?;
     match globals.format {
-        Format::Human | Format::Markdown => term::out(&render::record(
-            &store.place(),
-            record.as_ref(),
-            holder.map(|h| h.to_string()),
-        ))?,
-        Format::Json => term::out(&render::to_json(&json!({
-            "format_version": render::FORMAT_VERSION,
-            "place": store.place(),
-            "record": record,
-            "lock": holder,
-        })))?,
+        Format::Human | Format::Markdown => {
+            let lock = match &holder {
+                Holder::Nobody => "Nobody holds the lock.".to_owned(),
+                Holder::Held(holder) => format!("Locked by {holder}."),
+                Holder::Unknown => {
+                    "Whether somebody holds the lock is not known: the backend says so only to who asks \
+                                    for it."
+                        .to_owned()
+                }
+            };
+            term::out(&render::record(&store.place(), record.as_ref(), &lock))?;
+        }
+        Format::Json => {
+            let (state, lock) = match holder {
+                Holder::Nobody => ("free", None),
+                Holder::Held(holder) => ("held", Some(holder)),
+                Holder::Unknown => ("unknown", None),
+            };
+            term::out(&render::to_json(&json!({
+                "format_version": render::FORMAT_VERSION,
+                "place": store.place(),
+                "record": record,
+                "lock_state": state,
+                "lock": lock,
+            })))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -99,22 +174,21 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
 }
 
 impl Unlock {
-    /// `tells`: whether the store can say who holds its lock.
-    async fn run(self, store: &dyn StateStore, tells: bool) -> Result<Exit> {
-        if self.id.is_none() && !tells {
-            return Err(Failure::new(format!(
-                "{} cannot say whether its lock is held, nor by whom",
-                store.place()
-            ))
-            .hint("give the id that the refused run named: `setpoint state unlock ID`"));
-        }
+    async fn run(self, store: &dyn StateStore) -> Result<Exit> {
         let id = match (self.id, store.holder().await?) {
-            (None, None) => {
+            (None, Holder::Unknown) => {
+                return Err(Failure::new(format!(
+                    "{} cannot say whether its lock is held, nor by whom",
+                    store.place()
+                ))
+                .hint("give the id that the refused run named: `setpoint state unlock ID`"));
+            }
+            (None, Holder::Nobody) => {
                 term::out("Nobody holds the lock.\n")?;
                 return Ok(Exit::Done);
             }
-            (Some(id), None) => id,
-            (given, Some(holder)) => {
+            (Some(id), Holder::Nobody | Holder::Unknown) => id,
+            (given, Holder::Held(holder)) => {
                 term::err(&format!("{} is locked by {holder}.\n", store.place()));
                 given.unwrap_or(holder.id)
             }

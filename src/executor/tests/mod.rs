@@ -327,6 +327,37 @@ async fn a_closing_window_lets_a_change_finish_and_begins_no_other() {
 }
 
 #[tokio::test]
+async fn after_the_end_of_the_window_nothing_begins() {
+    let world = World::default();
+    let ended = Some(std::time::Instant::now());
+    let executed = world.run_until(&first_apply(2, 2), 1, false, ended).await.unwrap();
+    assert!(
+        executed.outcomes.iter().all(|one| one.outcome == Outcome::Skipped),
+        "{executed:#?}"
+    );
+    let application = outcome_of(&executed.outcomes, &Address::Application);
+    assert_eq!(application.error.as_deref(), Some("not begun: the change window ended"));
+    assert_eq!(world.get().calls, 0);
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_given_back_as_it_would_have_been() {
+    let world = World::default();
+    world.get().store_fails_at = Some(2);
+    let executed = world.run_until(&first_apply(2, 2), 1, false, None).await.unwrap();
+    let unwritten = executed.unwritten.unwrap();
+    assert!(unwritten.why.contains("no space"), "{}", unwritten.why);
+    assert_eq!(unwritten.record.serial, 2, "one on from what is stored");
+    let application = unwritten.record.application.unwrap();
+    assert!(application.secret_fingerprint.is_some());
+    assert!(world.get().record.as_ref().unwrap().application.is_none());
+
+    let world = World::default();
+    let executed = world.run_until(&first_apply(2, 2), 1, false, None).await.unwrap();
+    assert!(executed.unwritten.is_none());
+}
+
+#[tokio::test]
 async fn when_the_record_cannot_be_written_nothing_new_goes_out() {
     let calls_after = |failing_write: usize| async move {
         let world = World::default();

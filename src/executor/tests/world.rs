@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::executor::{Answer, Card, Effects, Event, Operator, Options, SecretVault, Stop, execute};
+use crate::executor::{Answer, Card, Effects, Event, Executed, Operator, Options, SecretVault, Stop, execute};
 use crate::factory::{FactoryRead, FactoryWrite};
 use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite, NewUser, OwnUser, ResolvedPaths};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::*;
 use crate::secrets::Secret;
-use crate::state::{LockInfo, StateError, StateStore, render};
+use crate::state::{Holder, LockInfo, StateError, StateStore, render};
 
 /// What becomes of the call of a certain number.
 #[derive(Debug, Clone)]
@@ -128,6 +128,18 @@ impl World {
         parallelism: usize,
         fail_fast: bool,
     ) -> Option<Vec<ChangeOutcome>> {
+        self.run_until(plan, parallelism, fail_fast, None)
+            .await
+            .map(|executed| executed.outcomes)
+    }
+
+    pub(super) async fn run_until(
+        &self,
+        plan: &Plan,
+        parallelism: usize,
+        fail_fast: bool,
+        until: Option<std::time::Instant>,
+    ) -> Option<Executed> {
         let record = self.get().record.clone();
         let record = record.unwrap_or_else(|| RecordedState::empty("lineage", "0"));
         let clock = || "2026-01-02T03:04:05Z".parse().unwrap();
@@ -147,7 +159,7 @@ impl World {
             parallelism,
             fail_fast,
             stop: &self.stop,
-            until: None,
+            until,
         };
         let observer = |event: Event| {
             assert!(!format!("{event:?}").contains("canary"), "{event:?}");
@@ -155,7 +167,7 @@ impl World {
         tokio::select! {
             biased;
             () = self.dead.notified() => None,
-            outcomes = execute(plan, record, &effects, self, &options, &observer) => Some(outcomes),
+            executed = execute(plan, record, &effects, self, &options, &observer) => Some(executed),
         }
     }
 }
@@ -199,10 +211,13 @@ impl StateStore for World {
     async fn unlock(&self, _: &str) -> std::result::Result<(), StateError> {
         Ok(())
     }
-    async fn holder(&self) -> std::result::Result<Option<LockInfo>, StateError> {
-        Ok(None)
+    async fn holder(&self) -> std::result::Result<Holder, StateError> {
+        Ok(Holder::Unknown)
     }
-    async fn set_aside(&self) -> std::result::Result<Option<std::path::PathBuf>, StateError> {
+    async fn probe(&self, _: &RecordedState) -> std::result::Result<(), StateError> {
+        Ok(())
+    }
+    async fn replace(&self, _: &mut RecordedState) -> std::result::Result<Option<std::path::PathBuf>, StateError> {
         Ok(None)
     }
 }

@@ -1,8 +1,9 @@
 //! GitLab-managed Terraform state: Terraform's HTTP backend protocol, with locks, basic authentication and all.
 //!
 //! GitLab: lib/api/terraform/state.rb, `app/services/terraform/remote_state_handler.rb`. Each stored version takes its
-//! number from `serial` of the document, which therefore must be new (422 otherwise); a write whose lock id does not
-//! match is an error that GitLab does not catch (500).
+//! number from `serial` of the document, which therefore must be new (422 otherwise), and the highest number is what is
+//! served; a write whose lock id does not match is an error that GitLab does not catch (500). What is locked is not
+//! deleted, although the answer says so (`app/services/terraform/states/trigger_destroy_service.rb`).
 
 use axum::Router;
 use axum::body::Body;
@@ -104,7 +105,9 @@ async fn store(call: Call) -> Answer {
                  \"index_terraform_state_versions_on_state_id_and_version\"",
             ));
         }
-        state.content = Some(content);
+        if state.serials.last() == Some(&serial) {
+            state.content = Some(content);
+        }
         Ok(empty(StatusCode::OK))
     })
 }
@@ -113,10 +116,12 @@ async fn remove(call: Call) -> Answer {
     call.app.write(|world| {
         let (_, project_id) = place(&call, world, true)?;
         let name = call.path("name").to_owned();
-        find(world, project_id, &name).ok_or_else(|| answers::message(404, "404 Not found"))?;
-        world
-            .terraform_states
-            .retain(|state| state.project_id != project_id || state.name != name);
+        let state = find(world, project_id, &name).ok_or_else(|| answers::message(404, "404 Not found"))?;
+        if state.lock.is_none() {
+            world
+                .terraform_states
+                .retain(|state| state.project_id != project_id || state.name != name);
+        }
         Ok(empty(StatusCode::OK))
     })
 }

@@ -5,6 +5,7 @@
 
 mod due;
 mod hands;
+mod rebuilt;
 mod terminal;
 mod unattended;
 mod walk;
