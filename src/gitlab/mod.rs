@@ -44,6 +44,8 @@ pub trait GitlabRead: Send + Sync {
     async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>>;
     /// The user's direct memberships, all pages (`GET /users/:id/memberships`).
     async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>>;
+    /// The full path of a group or project now; none where there is none that the token can see.
+    async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>>;
     /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a
     /// project that moved is found by one more request for each path that led nowhere. Projects come with their data.
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths>;

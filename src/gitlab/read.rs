@@ -95,6 +95,25 @@ impl GitlabRead for GitlabApi {
         Ok(rows.into_iter().map(wire::Membership::observed).collect())
     }
 
+    async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>> {
+        let request = match source {
+            SourceKind::Project(id) => self.get(&["projects", &id.to_string()]),
+            // Its projects would come with it.
+            SourceKind::Group(id) => self
+                .get(&["groups", &id.to_string()])
+                .query([("with_projects", "false")]),
+        };
+        let answer = self.client.send(request).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        let answer = answer.success()?;
+        Ok(Some(match source {
+            SourceKind::Project(_) => answer.json::<wire::Project>()?.observed().path,
+            SourceKind::Group(_) => FullPath::new(answer.json::<wire::Group>()?.full_path),
+        }))
+    }
+
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
         let found = self.look_up_all(paths).await?;
         let mut resolved = ResolvedPaths::default();

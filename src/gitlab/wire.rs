@@ -117,6 +117,12 @@ impl Namespace {
     }
 }
 
+/// A group (GitLab: lib/api/entities/group.rb), as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    pub(super) full_path: String,
+}
+
 /// A row of `GET /users/:id/memberships`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Membership {

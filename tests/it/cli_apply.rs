@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use setpoint::sandbox::world::Source;
 use setpoint::state::{Actor, LocalStore, LockInfo, StateStore as _};
 
 use crate::common::{Fixture, Ran, run, setpoint};
@@ -255,6 +256,50 @@ async fn what_is_exported_has_an_empty_plan() {
     let ran = fixture.run(&["export"]).await.expect(0);
     fixture.write_config(&ran.stdout);
     fixture.run(&["validate"]).await.expect(0);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    std::fs::remove_dir_all(fixture.path(".setpoint")).unwrap();
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn an_export_has_the_memberships_that_no_file_names() {
+    let fixture = applied().await;
+    fixture.sandbox.with_world(|world| {
+        let droid = world.user_named("factory-droid").expect("the droid is there").id;
+        let group = |path: &str| world.groups.iter().find(|one| one.full_path == path).map(|one| one.id);
+        let (finance, batch) = (group("finance").unwrap(), group("data/pipelines/batch").unwrap());
+        let rust = world
+            .projects
+            .iter()
+            .find(|one| one.full_path == "open-source/rust-toolbox");
+        let rust = rust.unwrap().id;
+        world.set_member(Source::Group(finance), droid, 20);
+        world.set_member(Source::Group(batch), droid, 30);
+        world.set_member(Source::Project(rust), droid, 40);
+        let website = world.projects.iter().find(|one| one.full_path == "open-source/website");
+        let website = website.unwrap().id;
+        // Minimal access, say.
+        world.set_member(Source::Project(website), droid, 5);
+    });
+    let ran = fixture.run(&["export"]).await.expect(0);
+    let memberships = ran.stdout.split("[user.memberships]").nth(1).unwrap_or_default();
+    let memberships: Vec<&str> = memberships
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert_eq!(
+        memberships,
+        [
+            "\"data/pipelines/batch\" = \"developer\"",
+            "finance = \"reporter\"",
+            "\"open-source/rust-toolbox\" = \"maintainer\"",
+            "platform = \"developer\"",
+            "\"web/storefront\" = \"maintainer\"",
+        ]
+    );
+    assert!(ran.stderr.contains("open-source/website is left out"), "{}", ran.stderr);
+    fixture.write_config(&ran.stdout);
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
     std::fs::remove_dir_all(fixture.path(".setpoint")).unwrap();
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);

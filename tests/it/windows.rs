@@ -3,7 +3,12 @@
 
 use jiff::{Timestamp, ToSpan as _};
 
+use std::time::Duration;
+
+use setpoint::sandbox::{Action, Options};
+
 use crate::common::Fixture;
+use crate::common::hand::{Deed, Hand, Moment};
 
 /// A window that is closed now, on the weekday of four days from now, and what is said of when it opens.
 fn closed() -> (String, String) {
@@ -99,4 +104,80 @@ async fn an_open_window_is_named_in_the_journal() {
     let window = journal["entries"][0]["window"].as_str().unwrap_or_default().to_owned();
     assert!(window.starts_with("mon, tue, wed"), "{journal}");
     assert!(window.ends_with("Europe/Berlin"), "{window}");
+}
+
+/// Windows have minutes, so that it takes up to one until one ends.
+#[tokio::test]
+#[ignore = "waits up to a minute for a window to end; `.ci/run` runs it"]
+async fn the_end_of_a_window_lets_what_was_begun_be_finished_and_nothing_else_begin() {
+    for seconds_left in [12, 30, 50] {
+        let (fixture, hand) = Hand::on(Options::default()).await;
+        fixture.give_admin_session();
+        let config = std::fs::read_to_string(fixture.path("setpoint.toml")).unwrap();
+        let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+        let minute = now.round(
+            jiff::ZonedRound::new()
+                .smallest(jiff::Unit::Minute)
+                .mode(jiff::RoundMode::Trunc),
+        );
+        let minute = minute.unwrap();
+        let soon = seconds_left_in_minute(&now) < seconds_left;
+        let end = if soon {
+            &minute + 2.minutes()
+        } else {
+            &minute + 1.minute()
+        };
+        let start = &end - 2.hours();
+        fixture.write_config(&format!(
+            "{config}\n[[change_windows]]\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
+             time_zone = \"UTC\"\nstart = \"{}\"\nend = \"{}\"\n",
+            start.strftime("%H:%M"),
+            end.strftime("%H:%M"),
+        ));
+        let begin = &end - jiff::Span::new().seconds(seconds_left);
+        tokio::time::sleep(until(begin.timestamp())).await;
+        let closes = end.timestamp();
+        hand.hold(move |request, moment| {
+            if moment == Moment::Before && request.method == "POST" && request.path == "/api/v4/applications" {
+                let wait = until(closes) + Duration::from_secs(1);
+                return Deed::Do(Action::Delay(u64::try_from(wait.as_millis()).unwrap()));
+            }
+            Deed::Pass
+        });
+        let ran = hand
+            .run(&fixture, &["apply", "--auto-approve", "--parallelism", "1"])
+            .await;
+        hand.let_go();
+        if ran.code == 4 && seconds_left < 50 {
+            // This machine is too slow to begin in so short a time.
+            continue;
+        }
+        let ran = ran.expect(3);
+        assert!(
+            ran.stdout.contains("not begun: the change window ended"),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            fixture.application().trusted,
+            "the application was begun, and is finished"
+        );
+        assert!(
+            fixture.world(|world| world.user_named("factory-droid").is_none() && world.factory.integration.is_none())
+        );
+        fixture.apply().await.expect(4);
+        let passed = ["apply", "--auto-approve", "--outside-window", "to end the test"];
+        fixture.run(&passed).await.expect(0);
+        fixture.expect_connected("after the rest was done");
+        return;
+    }
+}
+
+fn seconds_left_in_minute(now: &jiff::Zoned) -> i64 {
+    60 - i64::from(now.second())
+}
+
+/// How long it is until then; nothing if it is past.
+fn until(moment: Timestamp) -> Duration {
+    Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
 }

@@ -1,22 +1,24 @@
 //! `export`: what is live, as a configuration.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
 use toml::{Table, Value};
 
 use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result};
+use crate::cli::error::{Failure, Result, warning};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::cli::work::{self, View};
-use crate::model::{
-    Command, FullPath, Known, Observed, ObservedMembership, RecordedState, Resolution, SourceKind, identify_application,
-};
+use crate::gitlab::GitlabRead;
+use crate::model::{Command, Known, Observed, ObservedMembership, RecordedState, identify_application};
+use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
 ///
 /// How to reach both sides, where secrets are and what is guarded is taken from the configuration as it is. The
-/// application, the user, its memberships in the groups and projects that the configuration names, and the enabled
-/// repositories are as they are live.
+/// application, the user, all of its direct memberships and the enabled repositories are as they are live.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -42,7 +44,11 @@ impl Args {
 }
 
 async fn export(context: &Context) -> Result<Exit> {
-    let view = work::look(context, &context.policy(Command::Plan)).await?;
+    let (view, readers) = work::look_and_stay(context, &context.policy(Command::Plan)).await?;
+    let found = memberships(readers.sources().gitlab, &view.observed.gitlab.memberships);
+    let memberships = context.interrupts.guard(async { Ok(found.await?) }).await;
+    readers.end().await;
+    let memberships = memberships?;
     let file = &context.config.file;
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::of(&error).context(format!("{} cannot be read", file.display())))?;
@@ -51,7 +57,7 @@ async fn export(context: &Context) -> Result<Exit> {
     })?;
     let View { record, observed, .. } = view;
     application(&mut table, context, &observed, &record);
-    user(&mut table, context, &observed);
+    user(&mut table, &observed, memberships);
     repositories(&mut table, &observed);
     let mut out = String::new();
     for name in SECTIONS {
@@ -108,20 +114,10 @@ fn application(table: &mut Table, context: &Context, observed: &Observed, record
     });
 }
 
-fn user(table: &mut Table, context: &Context, observed: &Observed) {
+fn user(table: &mut Table, observed: &Observed, memberships: Table) {
     let Some(live) = &observed.gitlab.user else {
         return;
     };
-    let mut memberships = Table::new();
-    for path in context.config.desired.memberships.keys() {
-        let Some(source) = source(observed, path) else {
-            continue;
-        };
-        let live = observed.gitlab.memberships.iter().find(|live| live.source == source);
-        if let Some(role) = live.and_then(ObservedMembership::role) {
-            memberships.insert(path.to_string(), role.as_str().into());
-        }
-    }
     edit(table, "user", |section| {
         section.insert("name".to_owned(), live.name.clone().into());
         section.insert("username".to_owned(), live.username.clone().into());
@@ -131,11 +127,25 @@ fn user(table: &mut Table, context: &Context, observed: &Observed) {
     });
 }
 
-fn source(observed: &Observed, path: &FullPath) -> Option<SourceKind> {
-    match observed.gitlab.namespaces.get(path)? {
-        Resolution::Found(source) => Some(*source),
-        Resolution::Moved { .. } | Resolution::NotFound => None,
+/// The droid's direct memberships by their paths. One that a configuration has no word for is left out, and said: it
+/// stays as it is, for only what is declared is touched.
+async fn memberships(gitlab: &dyn GitlabRead, live: &[ObservedMembership]) -> crate::http::Result<Table> {
+    let paths = try_join_all(live.iter().map(|membership| gitlab.path_of(membership.source))).await?;
+    let mut named = BTreeMap::new();
+    for (membership, path) in live.iter().zip(paths) {
+        match (path, membership.role()) {
+            (Some(path), Some(role)) => drop(named.insert(path.to_string(), Value::from(role.as_str()))),
+            (Some(path), None) => {
+                let (path, level) = (sanitize(path.as_str()), membership.access_level);
+                term::err(&warning(
+                    &format!("{path} is left out: GitLab's access level {level} is no role of a configuration"),
+                    "the membership stays as it is, for only what is declared is touched",
+                ));
+            }
+            (None, _) => {}
+        }
     }
+    Ok(named.into_iter().collect())
 }
 
 fn repositories(table: &mut Table, observed: &Observed) {

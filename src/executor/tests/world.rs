@@ -246,6 +246,9 @@ impl GitlabRead for World {
     async fn memberships(&self, _: UserId) -> Result<Vec<ObservedMembership>> {
         unreachable!()
     }
+    async fn path_of(&self, _: SourceKind) -> Result<Option<FullPath>> {
+        unreachable!()
+    }
     async fn resolve(&self, _: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
         unreachable!()
     }
