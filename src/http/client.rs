@@ -281,7 +281,7 @@ impl Client {
         let start = Instant::now();
         let result = self.exchange(request, attempt).await;
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (method, path, side) = (request.method.as_str(), request.url.path(), self.side());
+        let (method, path, side) = (request.method.as_str(), request.shown_path(), self.side());
         match result {
             Ok(answer) => {
                 let status = answer.status.as_u16();

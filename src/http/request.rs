@@ -13,6 +13,7 @@ use crate::secrets::Secret;
 /// `GET` and `HEAD` are taken as reads that may be repeated; whatever else is a write that may not, unless
 /// [`Request::reading`] or [`Request::repeatable`] says otherwise.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent trait of a request")]
 pub struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -22,6 +23,7 @@ pub struct Request {
     pub(super) repeatable: bool,
     pub(super) anonymous: bool,
     pub(super) limit: Option<usize>,
+    pub(super) hidden: bool,
     pub(super) secrets: Vec<Secret>,
 }
 
@@ -38,6 +40,7 @@ impl Request {
             repeatable: reads,
             anonymous: false,
             limit: None,
+            hidden: false,
             secrets: Vec::new(),
         }
     }
@@ -149,9 +152,21 @@ impl Request {
         self
     }
 
+    /// The path is itself a secret, as a webhook's is: logs and errors leave it out.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
     /// Method and path, without the query, for logs and reports.
     pub fn label(&self) -> String {
-        format!("{} {}", self.method, self.url.path())
+        format!("{} {}", self.method, self.shown_path())
+    }
+
+    /// The path, as far as it may be shown.
+    pub(super) fn shown_path(&self) -> &str {
+        if self.hidden { "***" } else { self.url.path() }
     }
 }
 
