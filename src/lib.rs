@@ -12,6 +12,7 @@ pub mod factory;
 pub mod gitlab;
 pub mod http;
 pub mod model;
+pub mod notify;
 pub mod observe;
 pub mod planner;
 pub mod render;

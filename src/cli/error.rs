@@ -98,6 +98,14 @@ impl Failure {
         self.exit
     }
 
+    /// The first line, for the log.
+    pub(crate) fn message(&self) -> &str {
+        match &self.body {
+            Body::Message { message, .. } => message,
+            Body::Rendered(text) => text,
+        }
+    }
+
     /// The text for standard error, styled.
     pub(crate) fn render(&self) -> String {
         let (message, causes, hint) = match &self.body {

@@ -13,6 +13,8 @@ pub(crate) enum Readers {
     Owner,
     /// Whoever the process's umask lets: other programs are meant to.
     Everyone,
+    /// Everyone, whatever the umask: the node exporter, whose user is another, reads it or the metrics are missing.
+    Collector,
 }
 
 /// Replaces a file, or says which one cannot be written.
@@ -34,24 +36,40 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> std::io::R
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(folder)?;
+    create_folder(folder, readers)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".setpoint-");
+    // Temporary files are 0600 from the start, unless told otherwise.
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::PermissionsExt::from_mode;
     #[cfg(unix)]
     if readers == Readers::Everyone {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-        builder.permissions(mode);
+        builder.permissions(mode(0o666));
     }
-    #[cfg(not(unix))]
-    let _ = readers;
-    // Temporary files are 0600 from the start, unless told otherwise.
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
+    #[cfg(unix)]
+    if readers == Readers::Collector {
+        file.as_file().set_permissions(mode(0o644))?;
+    }
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     #[cfg(unix)]
     std::fs::File::open(folder).and_then(|folder| folder.sync_all())?;
     Ok(())
+}
+
+/// Makes a folder with those above it. One for what only its owner may read is the owner's alone.
+fn create_folder(folder: &Path, readers: Readers) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    builder.create(folder)
 }
 
 #[cfg(all(test, unix))]
@@ -65,7 +83,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/file");
         replace(&path, b"one", Readers::Owner).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         replace(&path, b"two", Readers::Everyone).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o400, 0o400);
         assert_eq!(std::fs::read(&path).unwrap(), b"two");

@@ -17,6 +17,7 @@ mod interrupt;
 mod journal_text;
 mod keys;
 mod logging;
+mod notification;
 mod operator;
 mod push;
 mod rebuild;

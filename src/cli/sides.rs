@@ -13,7 +13,7 @@ use crate::config::Driver;
 use crate::executor::{Effects, Operator, SecretVault as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
-use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi};
+use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken};
 use crate::http::{self, Client, ClientOptions, Credential, Side};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{LoadedSecret, Sources};
@@ -77,6 +77,11 @@ impl Readers {
             Factory::Api(api) => api,
             Factory::Assisted(assisted) => assisted.as_ref(),
         }
+    }
+
+    /// GitLab's administrator token, as far as GitLab says anything about it.
+    pub(crate) async fn own_token(&self) -> http::Result<Option<OwnToken>> {
+        self.gitlab.own_token().await
     }
 
     /// Signs out. What fails here changes nothing about what was done, so it is only logged.

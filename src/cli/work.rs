@@ -19,6 +19,7 @@ use crate::model::{
     Address, ApplicationId, ApplicationUid, ApplyReport, Command, Observed, Operation, OperatorStep, Outcome,
     OutcomeSummary, Plan, Policy, RecordedState,
 };
+use crate::render::Expiry;
 use crate::saved::{Basis, Moved, SavedPlan};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
@@ -37,6 +38,43 @@ pub(crate) async fn look(context: &Context, policy: &Policy) -> Result<View> {
     Ok(view)
 }
 
+/// As [`look`], and asks at the same time when GitLab's administrator token expires. That is known also where the look
+/// failed, and where it cannot be read the look is none the worse.
+pub(crate) async fn look_and_ask_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
+    let started = async {
+        let record = context.interrupts.guard(context.record()).await?;
+        let readers = connect(context, &record).await?;
+        Ok((record, readers))
+    };
+    let (record, readers) = match started.await {
+        Ok(started) => started,
+        Err(failure) => return (Err(failure), Expiry::Unknown),
+    };
+    let (observed, expiry) = tokio::join!(observe(context, &record, &readers), expiry(context, &readers));
+    readers.end().await;
+    (observed.map(|observed| view(context, record, observed, policy)), expiry)
+}
+
+async fn expiry(context: &Context, readers: &Readers) -> Expiry {
+    let asked = async { Ok(readers.own_token().await?) };
+    match context.interrupts.guard(asked).await {
+        Ok(Some(token)) => match token.expires_at.map(|day| day.to_zoned(jiff::tz::TimeZone::UTC)) {
+            Some(Ok(start)) => Expiry::At(start.timestamp()),
+            Some(Err(_)) => Expiry::Unknown,
+            None => Expiry::Never,
+        },
+        // So it is for a token of another kind, which GitLab says nothing about.
+        Ok(None) => Expiry::Unknown,
+        Err(failure) => {
+            tracing::info!(
+                reason = failure.message(),
+                "when gitlab.token expires could not be read"
+            );
+            Expiry::Unknown
+        }
+    }
+}
+
 /// As [`look`], and leaves web sessions open for what follows.
 pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let record = context.interrupts.guard(context.record()).await?;
@@ -45,24 +83,30 @@ pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<
 
 /// As [`look_and_stay`], with a record that is not the stored one.
 pub(crate) async fn look_from(context: &Context, policy: &Policy, record: RecordedState) -> Result<(View, Readers)> {
-    let desired = &context.config.desired;
-    let interrupts = &context.interrupts;
-    let readers = interrupts.guard(Readers::connect(context, &record)).await?;
-    let seen = {
-        let _progress = Progress::start("Reading GitLab and Factory", context.globals.quiet);
-        let sources = readers.sources();
-        let observed = async { Ok(observe::observe(&sources, desired, &record).await?) };
-        interrupts.guard(observed).await
-    };
-    let observed = match seen {
-        Ok(observed) => observed,
+    let readers = connect(context, &record).await?;
+    match observe(context, &record, &readers).await {
+        Ok(observed) => Ok((view(context, record, observed, policy), readers)),
         Err(failure) => {
             readers.end().await;
-            return Err(failure);
+            Err(failure)
         }
-    };
-    let plan = planner::plan(desired, &observed, &record, policy);
-    Ok((View { record, observed, plan }, readers))
+    }
+}
+
+async fn connect(context: &Context, record: &RecordedState) -> Result<Readers> {
+    context.interrupts.guard(Readers::connect(context, record)).await
+}
+
+async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -> Result<Observed> {
+    let _progress = Progress::start("Reading GitLab and Factory", context.globals.quiet);
+    let sources = readers.sources();
+    let observed = async { Ok(observe::observe(&sources, &context.config.desired, record).await?) };
+    context.interrupts.guard(observed).await
+}
+
+fn view(context: &Context, record: RecordedState, observed: Observed, policy: &Policy) -> View {
+    let plan = planner::plan(&context.config.desired, &observed, &record, policy);
+    View { record, observed, plan }
 }
 
 /// Shows a plan as data.

@@ -60,7 +60,7 @@ pub struct Instance {
 pub struct OwnToken {
     /// Scopes.
     pub scopes: BTreeSet<String>,
-    /// Its last day.
+    /// The day at whose start, in UTC, it expires (GitLab: `app/models/concerns/expirable.rb`).
     #[serde(default)]
     pub expires_at: Option<Date>,
 }

@@ -1,5 +1,6 @@
 //! The findings of `drift` in Prometheus's text format, for the textfile collector. Every series is there in every
-//! run that succeeded, with 0 where there is nothing, so that an alert resolves; a run that failed says only that.
+//! run that succeeded, with 0 where there is nothing, so that an alert resolves. A run that failed does not know what
+//! differs, and says nothing about it; `examples/prometheus` has rules that bridge such a gap.
 
 use std::fmt::Write as _;
 
@@ -18,6 +19,17 @@ const KINDS: [&str; 6] = [
     "factory.repository",
 ];
 
+/// When a token expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// From then on it is not accepted.
+    At(Timestamp),
+    /// Never.
+    Never,
+    /// It could not be read, or was not asked.
+    Unknown,
+}
+
 /// A run of `drift`.
 #[derive(Debug, Clone, Copy)]
 pub struct DriftRun<'a> {
@@ -29,6 +41,10 @@ pub struct DriftRun<'a> {
     pub found: Option<&'a Plan>,
     /// The requests it made.
     pub requests: Requests,
+    /// When GitLab's administrator token expires.
+    pub gitlab_token: Expiry,
+    /// Whether all that is new was told; none without `--notify`.
+    pub notified: Option<bool>,
 }
 
 /// The metrics of a run.
@@ -53,6 +69,15 @@ pub fn metrics(run: &DriftRun<'_>) -> String {
     );
     let _ = writeln!(out, "setpoint_drift_duration_seconds {:.3}", run.seconds);
     requests(&mut out, run.requests);
+    token(&mut out, run.gitlab_token);
+    if let Some(notified) = run.notified {
+        family(
+            &mut out,
+            "setpoint_drift_notification_success",
+            "Whether everything new that the last run found was told to the webhook.",
+        );
+        let _ = writeln!(out, "setpoint_drift_notification_success {}", u8::from(notified));
+    }
     if let Some(plan) = run.found {
         changes(&mut out, plan);
     }
@@ -74,6 +99,37 @@ fn requests(out: &mut String, requests: Requests) {
                 "setpoint_drift_requests{{side=\"{side}\",kind=\"{kind}\"}} {number}"
             );
         }
+    }
+}
+
+/// The time is a series of its own name only where it is known: a number in its place would be taken for a time. That it
+/// is not known is said by the other, in every run.
+fn token(out: &mut String, expiry: Expiry) {
+    let time = match expiry {
+        Expiry::At(time) => Some(time.as_second().to_string()),
+        Expiry::Never => Some("+Inf".to_owned()),
+        Expiry::Unknown => None,
+    };
+    family(
+        out,
+        "setpoint_token_expiry_known",
+        "Whether the last run could read when the token expires.",
+    );
+    let _ = writeln!(
+        out,
+        "setpoint_token_expiry_known{{token=\"gitlab\"}} {}",
+        u8::from(time.is_some())
+    );
+    if let Some(time) = time {
+        family(
+            out,
+            "setpoint_token_expiry_timestamp_seconds",
+            "When the token expires, in seconds since 1970, +Inf if never; days left: (this - time()) / 86400.",
+        );
+        let _ = writeln!(
+            out,
+            "setpoint_token_expiry_timestamp_seconds{{token=\"gitlab\"}} {time}"
+        );
     }
 }
 

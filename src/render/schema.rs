@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
 use super::json::PlanDocument;
+use super::notification::NotifyDocument;
 use crate::model::ApplyReport;
 
 /// Of `plan --format json` and of a saved plan.
@@ -15,6 +16,14 @@ pub fn plan_schema() -> Schema {
 /// Of `drift --format json`.
 pub fn drift_schema() -> Schema {
     of::<PlanDocument<'_>>("drift", "What `setpoint drift --format json` prints.")
+}
+
+/// Of what `drift --notify` posts.
+pub fn notify_schema() -> Schema {
+    of::<NotifyDocument<'_>>(
+        "notification",
+        "What `setpoint drift --notify` posts, unless --notify-format says otherwise.",
+    )
 }
 
 /// Of `apply`, `rotate` and `destroy` with `--format json`.

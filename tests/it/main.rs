@@ -34,6 +34,9 @@ mod disk;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod doctor;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod drift_notify;
+#[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -6,7 +6,7 @@ use crate::common::{Fixture, run, setpoint};
 
 /// Requires a document to fit the schema that the repository has of it.
 #[track_caller]
-fn fits(name: &str, document: &Value) {
+pub(crate) fn fits(name: &str, document: &Value) {
     let path = format!("{}/schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
     let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -25,6 +25,7 @@ async fn committed_schemas_are_current_and_refuse_what_is_wrong() {
         ("plan", "plan"),
         ("drift", "drift"),
         ("apply", "apply"),
+        ("notify", "notify"),
     ] {
         let ran = run(setpoint(folder.path(), &["schema", argument])).await.expect(0);
         let path = format!("{}/schema/{file}.schema.json", env!("CARGO_MANIFEST_DIR"));

@@ -1,19 +1,20 @@
 //! `drift`: what changed outside of Setpoint, told from what is only waiting to be applied.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
 use crate::cli::commands::Note;
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::files::{self, Readers};
 use crate::cli::globals::Globals;
-use crate::cli::work;
-use crate::model::{Command, Origin, Plan};
-use crate::render::{self, DriftRun, Requests};
+use crate::cli::notification::{Notifier, Notify};
+use crate::cli::{term, work};
+use crate::model::{Change, Command, Origin, Plan};
+use crate::render::{self, DriftRun, Expiry, Requests};
 
 /// Tell what changed outside of Setpoint
 ///
@@ -30,55 +31,135 @@ pub(crate) struct Args {
     metrics: Option<PathBuf>,
 
     #[command(flatten)]
+    notify: Notify,
+
+    #[command(flatten)]
     note: Note,
+}
+
+/// What is measured of a run.
+struct Measured<'a> {
+    found: Option<&'a Plan>,
+    requests: Requests,
+    gitlab_token: Expiry,
+    notified: Option<bool>,
 }
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
         let started = Instant::now();
-        let context = match Context::open(globals).await {
-            Ok(context) => context,
+        let (context, notifier) = match self.open(globals).await {
+            Ok(opened) => opened,
             Err(failure) => {
-                // The failure is what is told; that the metrics cannot be written either adds nothing to it.
-                let _ = self.measure(started, None, Requests::default());
+                self.measure_failure(started, Requests::default(), Expiry::Unknown);
                 return Err(failure);
             }
         };
-        let looked = work::look(&context, &context.policy(Command::Drift)).await;
-        let plan = looked.as_ref().ok().map(|view| &view.plan);
-        let measured = self.measure(started, plan, context.requests());
-        let ended = match looked {
-            Ok(view) => measured.and_then(|()| self.show(&context, &view.plan, max_chars)),
-            Err(failure) => Err(failure),
-        };
+        let ended = self.watch(&context, notifier.as_ref(), started, max_chars).await;
         context.close(ended).await
     }
 
-    fn show(&self, context: &Context, plan: &Plan, max_chars: Option<usize>) -> Result<Exit> {
-        work::show(context, plan, max_chars)?;
-        let counts = |origin| self.fail_on_pending || origin != Origin::Pending;
-        Ok(if plan.changes.iter().any(|change| counts(change.origin)) {
-            Exit::Differences
+    async fn open(&self, globals: Globals) -> Result<(Context, Option<Notifier>)> {
+        let notifier = self.notify.notifier().await?;
+        Ok((Context::open(globals).await?, notifier))
+    }
+
+    async fn watch(
+        &self,
+        context: &Context,
+        notifier: Option<&Notifier>,
+        started: Instant,
+        max_chars: Option<usize>,
+    ) -> Result<Exit> {
+        let policy = context.policy(Command::Drift);
+        // Nobody but the metrics wants to know when the token expires, so only they cost a request.
+        let (looked, gitlab_token) = if self.metrics.is_some() {
+            work::look_and_ask_expiry(context, &policy).await
         } else {
+            (work::look(context, &policy).await, Expiry::Unknown)
+        };
+        let plan = match looked {
+            Ok(view) => view.plan,
+            Err(failure) => {
+                self.measure_failure(started, context.requests(), gitlab_token);
+                return Err(failure);
+            }
+        };
+        let told = match notifier {
+            Some(notifier) => Some(self.tell(context, notifier, &plan).await),
+            None => None,
+        };
+        let measured = self.measure(
+            started,
+            &Measured {
+                found: Some(&plan),
+                requests: context.requests(),
+                gitlab_token,
+                notified: told.as_ref().map(Vec::is_empty),
+            },
+        );
+        let shown = measured.and_then(|()| work::show(context, &plan, max_chars));
+        let untold = told.unwrap_or_default();
+        for failure in &untold {
+            term::err(&failure.render());
+        }
+        shown?;
+        Ok(if plan.changes.iter().any(|change| self.counts(change)) {
+            Exit::Differences
+        } else if untold.is_empty() {
             Exit::Done
+        } else {
+            Exit::Error
         })
     }
 
-    fn measure(&self, started: Instant, found: Option<&Plan>, requests: Requests) -> Result<()> {
+    async fn tell(&self, context: &Context, notifier: &Notifier, plan: &Plan) -> Vec<Failure> {
+        let counts = |change: &Change| self.counts(change);
+        let told = async { Ok(notifier.tell(context, plan, &counts).await) };
+        context
+            .interrupts
+            .guard(told)
+            .await
+            .unwrap_or_else(|failure| vec![failure.context("the notification was given up")])
+    }
+
+    /// Whether a change makes the command exit with 2, and is told.
+    fn counts(&self, change: &Change) -> bool {
+        self.fail_on_pending || change.origin != Origin::Pending
+    }
+
+    /// The failure is what is told; that the metrics cannot be written either adds nothing to it.
+    fn measure_failure(&self, started: Instant, requests: Requests, gitlab_token: Expiry) {
+        let _ = self.measure(
+            started,
+            &Measured {
+                found: None,
+                requests,
+                gitlab_token,
+                notified: None,
+            },
+        );
+    }
+
+    fn measure(&self, started: Instant, measured: &Measured<'_>) -> Result<()> {
         let Some(file) = self.metrics.as_deref() else {
             return Ok(());
         };
-        write(file, started, found, requests)
+        let Measured {
+            found,
+            requests,
+            gitlab_token,
+            notified,
+        } = *measured;
+        let text = render::metrics(&DriftRun {
+            at: Timestamp::now(),
+            seconds: started.elapsed().as_secs_f64(),
+            found,
+            requests,
+            gitlab_token,
+            notified,
+        });
+        files::write(file, &text, Readers::Collector)
     }
-}
-
-fn write(file: &Path, started: Instant, found: Option<&Plan>, requests: Requests) -> Result<()> {
-    let text = render::metrics(&DriftRun {
-        at: Timestamp::now(),
-        seconds: started.elapsed().as_secs_f64(),
-        found,
-        requests,
-    });
-    files::write(file, &text, Readers::Everyone)
 }

@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::{config, render};
 
-/// Print a JSON Schema: of the configuration, or of what `--format json` prints
+/// Print a JSON Schema: of the configuration, of what `--format json` prints, or of what `drift --notify` posts
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Of what
@@ -21,6 +21,7 @@ enum Document {
     Plan,
     Apply,
     Drift,
+    Notify,
 }
 
 impl Args {
@@ -30,6 +31,7 @@ impl Args {
             Document::Plan => render::to_json(&render::plan_schema()),
             Document::Apply => render::to_json(&render::apply_schema()),
             Document::Drift => render::to_json(&render::drift_schema()),
+            Document::Notify => render::to_json(&render::notify_schema()),
         };
         term::out(&schema)?;
         Ok(Exit::Done)

@@ -1,0 +1,257 @@
+//! `drift --notify`: finds the webhook before anything else is done, tells it what is new, and keeps in mind what was
+//! told.
+//!
+//! The memory is written after the webhook took the message, so a run that ends in between tells it once more.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::context::{self, Context};
+use super::error::{self, Failure, Result};
+use super::files::{self, Readers};
+use super::term;
+use crate::http::{ClientOptions, Side};
+use crate::model::{Change, Plan};
+use crate::notify::{Doubt, Finding, Hook, HookError, Memory, Subject};
+use crate::render::{self, News};
+
+/// No memory is larger: some hundred bytes for each finding.
+const MEMORY_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Flags of commands that tell what they find.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Notify {
+    /// Tell a webhook each new finding once; HOOK is `env:NAME` or `file:PATH`,
+    /// where the address is kept, or an https:// address that is no secret
+    #[arg(long = "notify", value_name = "HOOK")]
+    hook: Option<Address>,
+
+    /// Form of what the webhook gets: a JSON document, or a message as the
+    /// incoming webhooks of Slack and Mattermost take it
+    #[arg(long = "notify-format", value_enum, value_name = "FORM", requires = "hook", default_value_t = Form::Json)]
+    form: Form,
+
+    /// Where to remember what was told
+    /// [default: .setpoint/notified.json beside the configuration]
+    #[arg(long = "notify-state", value_name = "FILE", requires = "hook")]
+    memory: Option<PathBuf>,
+}
+
+/// The value of `--notify`, which may be the address itself: never shown, not even in an error of the command line.
+#[derive(Clone)]
+struct Address(String);
+
+impl From<String> for Address {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Form of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Json,
+    Slack,
+}
+
+/// What tells.
+pub(crate) struct Notifier {
+    hook: Hook,
+    form: Form,
+    file: Option<PathBuf>,
+}
+
+impl Notify {
+    /// Finds the webhook, where one is wanted. A wrong reference is an error of every run, not only of the one that has
+    /// something to tell.
+    pub(crate) async fn notifier(&self) -> Result<Option<Notifier>> {
+        let Some(address) = &self.hook else {
+            return Ok(None);
+        };
+        Ok(Some(Notifier {
+            hook: Hook::find(&address.0).await.map_err(failure)?,
+            form: self.form,
+            file: self.memory.clone(),
+        }))
+    }
+}
+
+fn failure(error: HookError) -> Failure {
+    Failure::new(error.message).hint(error.hint)
+}
+
+impl Notifier {
+    /// Tells what is new among the changes that count. What went wrong takes nothing from what was found, so it is
+    /// given back for the end of the run.
+    pub(crate) async fn tell(&self, context: &Context, plan: &Plan, counts: &dyn Fn(&Change) -> bool) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        let file = self.file(context);
+        let before = read(&file, &subject(context));
+        let found: Vec<Finding<'_>> = plan.changes.iter().filter(|c| counts(c)).map(Finding::of).collect();
+        let new: Vec<Finding<'_>> = found.iter().filter(|f| !before.memory.knows(f)).cloned().collect();
+        let told = match self.post(context, &new, found.len() - new.len()).await {
+            Ok(()) => true,
+            Err(failure) => {
+                failures.push(failure);
+                false
+            }
+        };
+        let after = before.memory.after(&found, told, Timestamp::now());
+        if let Some((warning, hint)) = &before.warning
+            && !context.globals.quiet
+        {
+            term::err(&error::warning(warning, hint));
+        }
+        if after != before.memory || before.warning.is_some() {
+            failures.extend(keep(&file, &after, before.set_aside).err());
+        }
+        failures
+    }
+
+    fn file(&self, context: &Context) -> PathBuf {
+        match &self.file {
+            Some(file) => file.clone(),
+            None => context::beside(&context.config.file, ".setpoint/notified.json"),
+        }
+    }
+
+    async fn post(&self, context: &Context, new: &[Finding<'_>], known: usize) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let environment = context.environment();
+        let news = News {
+            new,
+            known,
+            environment: &environment,
+        };
+        let message = match self.form {
+            Form::Json => serde_json::to_value(render::notify_document(&news)).map_err(|error| Failure::of(&error))?,
+            Form::Slack => render::chat_message(&news),
+        };
+        // The webhook's own origin takes the place of this address.
+        let options = ClientOptions {
+            ca_file: context.config.gitlab.ca_file.clone(),
+            parallelism: std::sync::Arc::clone(&context.parallelism),
+            counter: std::sync::Arc::clone(&context.counter),
+            ..ClientOptions::new(Side::Other, context.config.gitlab.url.clone())
+        };
+        self.hook.post(options, &message).await.map_err(|error| {
+            failure(error).context(format!(
+                "the notification did not reach the webhook at {}; the next run tries again",
+                self.hook.origin()
+            ))
+        })
+    }
+}
+
+fn subject(context: &Context) -> Subject {
+    Subject {
+        gitlab_url: context
+            .config
+            .gitlab
+            .external_url
+            .as_str()
+            .trim_end_matches('/')
+            .to_owned(),
+        sandbox: context::is_sandbox(&context.globals),
+    }
+}
+
+/// A memory as it was found.
+struct Before {
+    memory: Memory,
+    /// Why all counts as not told, and what to do.
+    warning: Option<(String, &'static str)>,
+    /// The ending of the name under which the file is kept instead of being replaced.
+    set_aside: Option<&'static str>,
+}
+
+fn read(file: &Path, subject: &Subject) -> Before {
+    let nothing = |warning, set_aside| Before {
+        memory: Memory::new(subject.clone()),
+        warning,
+        set_aside,
+    };
+    let shown = file.display();
+    let opened = std::fs::File::open(file).and_then(|open| {
+        let mut bytes = Vec::new();
+        open.take(MEMORY_LIMIT).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let bytes = match opened {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return nothing(None, None),
+        Err(error) => {
+            let message = format!("{shown} cannot be read, so every finding counts as new: {error}");
+            let hint = "see to it that the user that runs Setpoint can read it, or name another with --notify-state";
+            return nothing(Some((message, hint)), None);
+        }
+    };
+    let doubt = match Memory::parse(&bytes, subject) {
+        Ok(memory) => {
+            return Before {
+                memory,
+                warning: None,
+                set_aside: None,
+            };
+        }
+        Err(doubt) => doubt,
+    };
+    let (why, hint, name) = match doubt {
+        Doubt::Damaged => (
+            "is no whole memory of notifications".to_owned(),
+            "nothing has to be done; what was in it is kept beside it",
+            "damaged",
+        ),
+        Doubt::Newer(version) => (
+            format!("was written by a newer Setpoint (format {version})"),
+            "use that version, or name another file with --notify-state; what was in it is kept beside it",
+            "newer",
+        ),
+        Doubt::Elsewhere(other) => {
+            let sandbox = if other.sandbox { " in the sandbox" } else { "" };
+            (
+                format!("remembers what was told about {}{sandbox}", other.gitlab_url),
+                "give each configuration a --notify-state of its own; what was in it is kept beside it",
+                "other",
+            )
+        }
+    };
+    let message = format!("{shown} {why}, so every finding counts as new");
+    nothing(Some((message, hint)), Some(name))
+}
+
+/// Writes the memory. A file that was not understood is kept under another name.
+fn keep(file: &Path, memory: &Memory, set_aside: Option<&str>) -> Result<()> {
+    let shown = file.display();
+    let unkept = |failure: Failure| {
+        failure
+            .context(format!("what was told cannot be remembered in {shown}"))
+            .hint("without it every run tells everything: see to it that the file can be written, or name another with --notify-state")
+    };
+    if let Some(name) = set_aside {
+        let aside = free_name(file, name);
+        std::fs::rename(file, &aside).map_err(|error| unkept(Failure::of(&error)))?;
+    }
+    files::write(file, &memory.to_text(), Readers::Owner).map_err(unkept)
+}
+
+/// `FILE.NAME-1`, or the first such name that is free.
+fn free_name(file: &Path, name: &str) -> PathBuf {
+    (1_u32..100_000)
+        .map(|number| {
+            let mut candidate = file.to_owned().into_os_string();
+            candidate.push(format!(".{name}-{number}"));
+            PathBuf::from(candidate)
+        })
+        .find(|candidate| std::fs::symlink_metadata(candidate).is_err())
+        .unwrap_or_else(|| file.with_extension(name))
+}

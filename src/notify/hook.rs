@@ -1,0 +1,239 @@
+//! The webhook. Its address is a secret, because those of Slack and Mattermost are keys: whoever knows one can post.
+//! So no path and no query of it is in any message or log, and what the server answers is shown without them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use crate::http::{Client, ClientOptions, Error, Method, Request, RetryPolicy, Timeouts, origin};
+use crate::secrets::{Secret, SecretRef};
+
+/// What a webhook answers is a word or two.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Where notifications go.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    address: Secret,
+    /// Scheme, host and port, which may be shown.
+    origin: String,
+}
+
+/// Why there is no webhook, or why it did not take a message. Never holds its address beyond the origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HookError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl HookError {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+impl Hook {
+    /// Follows `env:NAME` or `file:PATH`, or takes an address as it is.
+    pub async fn find(text: &str) -> Result<Self, HookError> {
+        let reference = match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => SecretRef::Env(name.to_owned()),
+            Some(("file", path)) if !path.is_empty() => SecretRef::File(PathBuf::from(path)),
+            Some(("https" | "http", _)) => return Self::at(text),
+            _ => {
+                return Err(HookError::new(
+                    "--notify takes env:NAME, file:PATH or an address that begins with https://",
+                    "keep the address of a webhook out of the command line, where other users can read it: store it in \
+                     a file that only you can read, and pass file:PATH",
+                ));
+            }
+        };
+        match reference.resolve().await {
+            Ok(Some(address)) => Self::at(address.expose()),
+            Ok(None) => Err(HookError::new(
+                format!("--notify finds no address: {reference} is not set, or empty"),
+                "store the address of the webhook there",
+            )),
+            Err(error) => Err(HookError::new(
+                format!("--notify finds no address: {}", error.message),
+                "store the address of the webhook there, as plain text on one line",
+            )),
+        }
+    }
+
+    fn at(text: &str) -> Result<Self, HookError> {
+        let fail =
+            |message: &str| HookError::new(message, "it has to be one address such as https://hooks.example.com/…");
+        let text = text.trim();
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(fail("the address of the webhook has white space in it"));
+        }
+        let url = Url::parse(text).map_err(|_| fail("the address of the webhook is not a whole URL"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(fail("the address of the webhook has a user name or password in it"));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if crate::http::is_loopback(&url) => {}
+            _ => {
+                return Err(fail(
+                    "the address of the webhook is not encrypted; http:// is for this machine only",
+                ));
+            }
+        }
+        Ok(Self {
+            origin: origin(&url),
+            address: Secret::new(url.as_str()),
+        })
+    }
+
+    /// Scheme, host and port: all of the address that may be shown.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Posts a message. The limits are tighter than those of GitLab and Factory, for nothing waits for the answer but
+    /// the run. A message whose answer was lost is not repeated here; the next run tells it again.
+    pub async fn post(&self, options: ClientOptions, message: &Value) -> Result<(), HookError> {
+        let unusable = |error: Error| HookError::new(error.message, "check what --notify names");
+        let url = Url::parse(self.address.expose()).map_err(|_| {
+            HookError::new(
+                "the address of the webhook is not a whole URL",
+                "check what --notify names",
+            )
+        })?;
+        let client = Client::new(ClientOptions {
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                read: Duration::from_secs(30),
+                total: Duration::from_secs(60),
+            },
+            retry: RetryPolicy {
+                attempts: 3,
+                max_wait: Duration::from_secs(30),
+                ..RetryPolicy::default()
+            },
+            max_body: ANSWER_LIMIT,
+            base_url: bare(&url),
+            ..options
+        })
+        .map_err(unusable)?;
+        let request = secrets(&url)
+            .iter()
+            .fold(Request::new(Method::POST, url).hidden(), Request::carries);
+        let answer = client
+            .send(request.json(message).map_err(unusable)?)
+            .await
+            .map_err(|error| HookError::new(error.message, "check that it is reachable from this machine"))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let said = match answer.reason() {
+            Some(reason) => format!(": {reason}"),
+            None => String::new(),
+        };
+        let hint = match status.as_u16() {
+            300..=399 => "redirects are not followed: name the address that the webhook has itself",
+            401 | 403 | 404 | 410 => "the webhook may have been revoked: make a new one, and store its address",
+            400 | 413 | 422 => "the webhook does not take this form: see --notify-format",
+            _ => "see what the webhook's server says about it",
+        };
+        Err(HookError::new(format!("it answered {status}{said}"), hint))
+    }
+}
+
+/// What is left of an address without path and query.
+fn bare(url: &Url) -> Url {
+    let mut bare = url.clone();
+    bare.set_path("/");
+    bare.set_query(None);
+    bare.set_fragment(None);
+    bare
+}
+
+/// Every part of the address that a server could repeat in its answer, the longest first.
+fn secrets(url: &Url) -> Vec<Secret> {
+    let decoded = |text: &str| {
+        url::form_urlencoded::parse(text.as_bytes())
+            .flat_map(|(key, value)| [key.into_owned(), value.into_owned()])
+            .collect::<Vec<_>>()
+    };
+    let query = url.query().unwrap_or_default();
+    let mut parts = vec![url.as_str().to_owned(), url.path().to_owned(), query.to_owned()];
+    parts.extend(decoded(query));
+    for segment in url.path_segments().into_iter().flatten() {
+        parts.push(segment.to_owned());
+        parts.extend(decoded(segment));
+    }
+    // Less than that is no key, and would tear words apart.
+    parts.retain(|part| part.chars().count() >= 4);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.dedup();
+    parts.into_iter().map(Secret::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hook, secrets};
+
+    async fn error(text: &str) -> String {
+        let error = Hook::find(text).await.unwrap_err();
+        format!("{error} {}", error.hint)
+    }
+
+    #[tokio::test]
+    async fn no_error_repeats_what_may_be_the_address() {
+        for text in [
+            "hooks.example.com/T0/canary",
+            "http://hooks.example.com/canary",
+            "https://user:canary@hooks.example.com/",
+            "https://hooks.example.com/can ary/canary",
+            "https:///canary:x",
+            "ftp://hooks.example.com/canary",
+            "env:",
+            "canary",
+        ] {
+            assert!(!error(text).await.contains("canary"), "{text}");
+        }
+        assert!(
+            error("env:SETPOINT_TEST_NEVER_SET")
+                .await
+                .contains("SETPOINT_TEST_NEVER_SET")
+        );
+    }
+
+    #[tokio::test]
+    async fn only_the_origin_may_be_shown() {
+        let hook = Hook::find("https://Hooks.example.com:8443/services/T0/canary?key=canary")
+            .await
+            .unwrap();
+        assert_eq!(hook.origin(), "https://hooks.example.com:8443");
+        assert!(!format!("{hook:?}").contains("canary"), "{hook:?}");
+        assert!(Hook::find("http://127.0.0.1:9/x").await.is_ok());
+    }
+
+    #[test]
+    fn each_part_of_the_address_is_hidden_in_answers() {
+        let url = "https://h.example.com/a/T0canary/b%2Fsecond?key=third%20one"
+            .parse()
+            .unwrap();
+        let all: Vec<_> = secrets(&url).iter().map(|secret| secret.expose().to_owned()).collect();
+        for part in [
+            "T0canary",
+            "b/second",
+            "b%2Fsecond",
+            "third one",
+            "/a/T0canary/b%2Fsecond",
+        ] {
+            assert!(all.iter().any(|known| known == part), "{part}: {all:?}");
+        }
+    }
+}
