@@ -101,7 +101,7 @@ pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
 /// Where the configuration keeps the secret.
 pub(crate) fn saved_place(context: &Context) -> SecretPlace {
     match &context.config.secret.save {
-        Some(SaveTo::File(path)) => SecretPlace::Saved(path.display().to_string()),
+        Some(SaveTo::File(path)) => SecretPlace::Saved(format!("the file {}", path.display())),
         Some(SaveTo::Command(command)) => SecretPlace::Saved(format!(
             "the store that `application.secret.save` gave it to (`{}`)",
             command.first().map_or("", String::as_str)

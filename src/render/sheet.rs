@@ -222,11 +222,14 @@ fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<L
         Line::Prose("as", format!("{MANAGER}, and as {username} in GitLab")),
         Line::Prose(
             "do",
-            "press \"Manage GitLab Self-Hosted Permissions\" and approve the popup".to_owned(),
+            "press \"Manage GitLab Self-Hosted Permissions\" and, where the popup asks, \"Authorize\"".to_owned(),
         ),
         Line::Prose(
             "mind",
-            format!("whoever approves is whom Factory acts as; the popup must say {username}"),
+            format!(
+                "whoever is signed in to GitLab in that window is whom Factory acts as: it must be {username}; a trusted \
+                 application is let in without a question"
+            ),
         ),
     ]);
     lines

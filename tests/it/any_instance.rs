@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use setpoint::sandbox::Options;
-use setpoint::sandbox::world::Visibility;
+use setpoint::sandbox::world::{User, Visibility, digest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -258,4 +258,48 @@ async fn admin_mode_is_entered_and_a_token_without_its_scope_is_named() {
     fixture.give_admin_session();
     let ran = fixture.run(&["plan"]).await.expect(1);
     assert!(unwrapped(&ran.stderr).contains("admin_mode"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn one_run_has_one_time_codes_for_sign_in_admin_mode_and_the_droid() {
+    let fixture = Fixture::with(with(&["admin_mode=true"])).await;
+    fixture.give_admin_session();
+    std::fs::write(fixture.path("root.key"), ROOT_TOTP).expect("a file");
+    std::fs::write(fixture.path("droid.key"), DROID_TOTP).expect("a file");
+    fixture.edit_config(
+        "username = \"root\"\n",
+        "username = \"root\"\ntotp_secret = { file = \"root.key\" }\n",
+    );
+    fixture.edit_config(
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\n",
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\ntotp_secret = { file = \"droid.key\" }\n",
+    );
+    fixture.change_user("root", |root| root.totp_secret = Some(ROOT_TOTP.to_owned()));
+    let password = fixture.sandbox.credentials().droid_password;
+    fixture.world(|world| {
+        let (id, now) = (world.next_id("user"), world.now());
+        world.users.push(User {
+            id,
+            username: DROID.to_owned(),
+            name: "Factory Droid".to_owned(),
+            email: "factory-droid@example.com".to_owned(),
+            confirmed_at: Some(now),
+            password_digest: digest(password),
+            totp_secret: Some(DROID_TOTP.to_owned()),
+            ..User::default()
+        });
+    });
+    // GitLab takes a code once, so Admin Mode has to wait for the one after the sign-in's.
+    fixture.apply().await.expect(0);
+    let log = fixture.requests_since(0);
+    let posts = |path: &str| log.iter().filter(|request| **request == format!("POST {path}")).count();
+    assert_eq!(posts("/admin/session"), 2, "password and code: {log:#?}");
+    assert_eq!(
+        posts("/users/sign_in"),
+        4,
+        "password and code of each account: {log:#?}"
+    );
+    assert!(fixture.application().trusted);
+    fixture.expect_connected("with codes in Admin Mode");
+    fixture.expect_signed_out("with codes in Admin Mode");
 }

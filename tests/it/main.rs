@@ -14,6 +14,8 @@ mod assisted;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod bad_input;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod chromium;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,

@@ -122,7 +122,8 @@ fn page(status: StatusCode, text: &str) -> Response {
     (
         status,
         Html(layout.page(&format!(
-            "<h1>GitLab Self-Hosted</h1>\n<p id=\"result\">{}</p>",
+            "<h1>GitLab Self-Hosted</h1>\n<p id=\"result\">{}</p>\n\
+             <script>new BroadcastChannel('gitlab-sh').postMessage('ended')</script>",
             escape(text)
         ))),
     )

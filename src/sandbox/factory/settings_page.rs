@@ -22,6 +22,9 @@ use crate::sandbox::state::App;
 const PAGE: &str = "/settings/integrations";
 /// What the audit log says of changes that come by this page.
 const SOURCE: &str = "web_settings_integrations";
+/// Shows the page anew when the window of the authorization has come to its end, see [`super::connect`].
+const FOLLOW_THE_POPUP: &str =
+    "new BroadcastChannel('gitlab-sh').onmessage=function(){location.replace('/settings/integrations')}";
 /// Repositories on one page.
 const ROWS: usize = 200;
 
@@ -191,7 +194,8 @@ async fn render(app: &App, status: StatusCode, notice: Option<&str>, shown: &Sho
     // After the repositories: reading them may have found the authorization dead.
     let content = format!(
         "<h1>Integrations</h1>\n<h2>GitLab</h2>\n<h3 id=\"self-hosted\">Self-Hosted</h3>\n{}\n{repositories}\n\
-         <p><small>Organization {}. You are taken for an Owner: this sandbox asks nobody to sign in.</small></p>",
+         <p><small>Organization {}. You are taken for an Owner: this sandbox asks nobody to sign in.</small></p>\n\
+         <script>{FOLLOW_THE_POPUP}</script>",
         connection(app),
         escape(&app.read(|world| world.factory.name.clone())),
     );
@@ -233,7 +237,7 @@ fn connection(app: &App) -> String {
          <p><label for=\"domain\">Domain</label><br><input type=\"text\" id=\"domain\" name=\"domain\" value=\"{domain}\" placeholder=\"https://gitlab.example.com\"></p>\n\
          <p><label for=\"applicationId\">Application ID</label><br><input type=\"text\" id=\"applicationId\" name=\"applicationId\" value=\"{application_id}\"></p>\n\
          <p><label for=\"secret\">Secret</label><br><input type=\"password\" id=\"secret\" name=\"secret\" autocomplete=\"off\"><br><small>{hint}</small></p>\n\
-         <button type=\"submit\">Save</button>\n</form>\n",
+         <button type=\"submit\" class=\"submit\">Save</button>\n</form>\n",
         status = escape(&status),
         redirect_uri = escape(&integration::redirect_uri(app)),
         domain = escape(domain),
@@ -241,10 +245,10 @@ fn connection(app: &App) -> String {
     );
     if stored.is_some() {
         html.push_str(
-            "<form id=\"permissions\" action=\"/settings/integrations/gitlab-sh/authorizations\" method=\"post\" target=\"_blank\">\n\
-             <button type=\"submit\">Manage GitLab Self-Hosted Permissions</button>\n</form>\n\
+            "<div class=\"row\">\n<form id=\"permissions\" action=\"/settings/integrations/gitlab-sh/authorizations\" method=\"post\" target=\"_blank\">\n\
+             <button type=\"submit\" class=\"submit\">Manage GitLab Self-Hosted Permissions</button>\n</form>\n\
              <form id=\"disconnect\" action=\"/settings/integrations/gitlab-sh/disconnect\" method=\"post\">\n\
-             <button type=\"submit\">Disconnect</button>\n</form>",
+             <button type=\"submit\">Disconnect</button>\n</form>\n</div>",
         );
     }
     html
@@ -293,7 +297,7 @@ fn selection(repositories: &[Repository], search: &str, next: Option<u64>) -> St
     if repositories.is_empty() {
         html.push_str("<p>No repository is visible to the authorized GitLab user here.</p>\n");
     }
-    html.push_str("<button type=\"submit\">Save selection</button>\n</form>\n");
+    html.push_str("<p><button type=\"submit\" class=\"submit\">Save selection</button></p>\n</form>\n");
     if let Some(next) = next {
         let search: String = url::form_urlencoded::byte_serialize(search.as_bytes()).collect();
         let _ = writeln!(

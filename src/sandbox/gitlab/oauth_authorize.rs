@@ -313,7 +313,7 @@ fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
     let scope = request.scopes.join(" ");
     let own = |name: &str| visit.request.present(name).map(ToOwned::to_owned);
     let (nonce, challenge, challenge_method) = (own("nonce"), own("code_challenge"), own("code_challenge_method"));
-    let form = |id: &str, method: &str, button: &str| {
+    let form = |id: &str, method: &str| {
         Form::open(id, &action, method, &token)
             .hidden("client_id", Some(&request.application.uid))
             .hidden("redirect_uri", Some(&request.redirect_uri))
@@ -323,7 +323,6 @@ fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
             .hidden("nonce", nonce.as_deref())
             .hidden("code_challenge", challenge.as_deref())
             .hidden("code_challenge_method", challenge_method.as_deref())
-            .submit(button)
     };
     let scopes = each(&request.scopes, "<li><strong>", "</strong></li>");
     let warning = if user.admin {
@@ -334,11 +333,11 @@ fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
     let content = format!(
         "<main role=\"main\" class=\"doorkeeper-authorize\">\n<h1>Authorize {name}?</h1>\n{warning}\n\
          <p>{name} is asking for access to the account of {username}.</p>\n\
-         <p>This application will be able to:</p><ul>{scopes}</ul>\n<div>\n{deny}{authorize}</div>\n</main>",
+         <p>This application will be able to:</p><ul>{scopes}</ul>\n<div class=\"row\">\n{deny}{authorize}</div>\n</main>",
         name = escape(&request.application.name),
         username = escape(&user.username),
-        deny = form("deny", "delete", "Deny"),
-        authorize = form("authorize", "post", "Authorize"),
+        deny = form("deny", "delete").submit_quietly("Deny"),
+        authorize = form("authorize", "post").submit("Authorize"),
     );
     visit.page(StatusCode::OK, "Authorize application", None, &content)
 }

@@ -298,7 +298,7 @@ fn faults(visit: &Visit<'_>, application: &Application) -> Vec<String> {
 }
 
 fn delete_form(path: &str, id: u64, csrf: &str) -> String {
-    Form::open(&format!("delete_{id}"), path, "delete", csrf).submit("Destroy")
+    Form::open(&format!("delete_{id}"), path, "delete", csrf).submit_quietly("Destroy")
 }
 
 fn render_form(visit: &mut Visit<'_>, application: &Application, faults: &[String]) -> Page {
@@ -337,17 +337,19 @@ fn render_form(visit: &mut Visit<'_>, application: &Application, faults: &[Strin
             &application.redirect_uri,
             "Use one line per URI",
         )
-        .checkbox(
+        .titled_checkbox(
             &field("trusted"),
+            "Trusted",
             "Trusted applications are automatically authorized.",
             application.trusted,
         )
-        .checkbox(
+        .titled_checkbox(
             &field("confidential"),
+            "Confidential",
             "The application can keep its secret.",
             application.confidential,
         )
-        .raw("<p>Scopes</p>");
+        .raw("<p class=\"title\">Scopes</p><p></p>");
     for scope in visit.world.switches.known_scopes() {
         form = form.choice(
             &format!("{prefix}[scopes][]"),

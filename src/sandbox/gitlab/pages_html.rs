@@ -114,6 +114,16 @@ impl Form {
         self
     }
 
+    /// A checkbox with a title above it, which is a label of it too, as GitLab's forms have them.
+    pub(crate) fn titled_checkbox(self, name: &str, title: &str, label: &str, checked: bool) -> Self {
+        self.raw(&format!(
+            "<p class=\"title\"><label for=\"{}\">{}</label></p>",
+            dom_id(name),
+            escape(title)
+        ))
+        .checkbox(name, label, checked)
+    }
+
     /// A checkbox of a list (`name[]`), which has no twin: unticked, nothing is sent.
     pub(crate) fn choice(mut self, name: &str, value: &str, checked: bool) -> Self {
         let _ = writeln!(
@@ -135,8 +145,21 @@ impl Form {
     }
 
     /// Closes the form with its button, which has no name.
-    pub(crate) fn submit(mut self, label: &str) -> String {
-        let _ = writeln!(self.html, "<button type=\"submit\">{}</button>\n</form>", escape(label));
+    pub(crate) fn submit(self, label: &str) -> String {
+        self.close("submit", label)
+    }
+
+    /// Closes it with a button that is not the one to press: it takes something away, or says no.
+    pub(crate) fn submit_quietly(self, label: &str) -> String {
+        self.close("submit quiet", label)
+    }
+
+    fn close(mut self, class: &str, label: &str) -> String {
+        let _ = writeln!(
+            self.html,
+            "<button type=\"submit\" class=\"{class}\">{}</button>\n</form>",
+            escape(label)
+        );
         self.html
     }
 }
@@ -145,6 +168,26 @@ impl Form {
 fn dom_id(name: &str) -> String {
     escape(&name.replace("[]", "").replace('[', "_").replace(']', ""))
 }
+
+/// What all pages look like; `accent` is a property of the page. Nothing is wider than a small window.
+const STYLE: &str = "\
+*{box-sizing:border-box}\
+body{font:16px/1.5 system-ui,sans-serif;color:#28272d;max-width:60rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}\
+header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;border-bottom:3px solid var(--accent);padding-bottom:.5rem;margin-bottom:1rem}\
+header small{color:#626168}\
+h1{font-size:1.75rem;line-height:1.2}h2{font-size:1.35rem;margin-bottom:.5rem}h3{font-size:1.1rem;margin-bottom:.5rem}\
+a{color:#0b5cad}\
+table{display:block;max-width:100%;overflow-x:auto;overflow-wrap:normal;border-collapse:collapse}\
+td,th{border:1px solid #bfbfc3;padding:.3rem .6rem;text-align:left;vertical-align:top}\
+form{margin:0 0 .75rem}td form{margin:.25rem 0 0}.row{display:flex;flex-wrap:wrap;gap:.75rem}\
+code,input,textarea,button{font-size:1rem}small,.title{color:#4c4b51}.title{margin-bottom:-.75rem;font-weight:600}\
+input[type=text],input[type=password],textarea{font-family:inherit;width:30rem;max-width:100%;padding:.35rem .5rem;border:1px solid #89888d;border-radius:4px}\
+input[name=search]{width:auto}textarea{width:40rem}\
+button{padding:.35rem .8rem;border:1px solid #89888d;border-radius:4px;background:#fff;color:#28272d;cursor:pointer}\
+button.submit{background:#0b5cad;border-color:#0b5cad;color:#fff}button.quiet{background:#fff;border-color:#89888d;color:#28272d}\
+button:disabled{color:#737278;cursor:not-allowed}\
+.flash{border-left:4px solid var(--accent);background:#f4f4f4;padding:.5rem 1rem;margin-bottom:1rem}\
+.error{color:#a00}";
 
 /// Everything around the content of a page.
 pub(crate) struct Layout<'a> {
@@ -183,13 +226,10 @@ impl Layout<'_> {
             )
         };
         format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{csrf}<title>{title} · {product}</title>\n\
-             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}}\
-             header{{border-bottom:3px solid {accent};padding-bottom:.5rem;margin-bottom:1rem}}header form{{display:inline}}\
-             header a{{margin-right:1rem}}table{{border-collapse:collapse}}td,th{{border:1px solid #ccc;padding:.3rem .6rem;text-align:left}}\
-             .flash{{border-left:4px solid {accent};background:#f4f4f4;padding:.5rem 1rem;margin-bottom:1rem}}\
-             .error{{color:#a00}}code,input,textarea{{font-size:1rem}}input[type=text],input[type=password]{{width:30rem;max-width:100%}}</style>\n\
-             </head>\n<body>\n<header><strong>{product}</strong> {bar}</header>\n{flash}{content}\n</body>\n</html>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{csrf}<title>{title} · {product}</title>\n\
+             <style>:root{{--accent:{accent}}}{STYLE}</style>\n</head>\n<body>\n\
+             <header><strong>{product}</strong> <small>sandbox</small> {bar}</header>\n{flash}{content}\n</body>\n</html>\n",
             title = escape(self.title),
             product = escape(self.product),
             accent = self.accent,

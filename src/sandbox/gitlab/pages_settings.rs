@@ -65,7 +65,7 @@ pub(super) fn applications(visit: &mut Visit<'_>) -> Page {
             "delete",
             &csrf,
         )
-        .submit("Revoke");
+        .submit_quietly("Revoke");
         let _ = writeln!(
             rows,
             "<tr id=\"application_{}\"><td data-label=\"Name\">{}</td><td data-label=\"Authorized At\">{}</td>\

@@ -172,7 +172,9 @@ pub(super) fn terms(visit: &mut Visit<'_>) -> Page {
             let token = visit.csrf();
             let action = |verb: &str| visit.path(&format!("/-/users/terms/1/{verb}?redirect={query}"));
             content.push_str(&Form::open("accept", &action("accept"), "post", &token).submit("Accept terms"));
-            content.push_str(&Form::open("decline", &action("decline"), "post", &token).submit("Decline and sign out"));
+            content.push_str(
+                &Form::open("decline", &action("decline"), "post", &token).submit_quietly("Decline and sign out"),
+            );
         } else {
             content.push_str("<p>You have accepted them already.</p>");
         }

@@ -269,6 +269,9 @@ impl<'w> Visit<'w> {
     /// Links at the top. Those with `data-method` are what rails-ujs turns into forms.
     fn bar(&self) -> String {
         let Some(user) = self.current_user() else {
+            if self.request.path.trim_end_matches('/') == "/users/sign_in" {
+                return String::new();
+            }
             return format!("<a href=\"{}\">Sign in</a>", self.path("/users/sign_in"));
         };
         let mut bar = format!(

@@ -13,11 +13,22 @@ impl Hands<'_> {
         Browser::new(self.0.sandbox.factory_app_url())
     }
 
-    /// Ticks "Trusted" of the one application there is.
-    pub(super) fn trust(&self) {
-        self.0
-            .sandbox
-            .with_world(|world| world.applications.iter_mut().for_each(|one| one.trusted = true));
+    async fn administrator(&self) -> Browser {
+        let browser = Browser::new(self.0.sandbox.gitlab_url());
+        let keys = self.0.sandbox.credentials();
+        browser.sign_in(keys.root_username, keys.root_password).await;
+        browser
+    }
+
+    /// Ticks "Trusted" of the application in GitLab's admin area.
+    pub(super) async fn trust(&self) {
+        let administrator = self.administrator().await;
+        let path = format!("/admin/applications/{}", self.0.application().id);
+        let form = administrator.get(&format!("{path}/edit")).await.form(&path);
+        let field = form.names.iter().find(|name| name.ends_with("[trusted]")).unwrap();
+        let field = field.clone();
+        assert_eq!(administrator.post(&form.set(&field, "1")).await.status, 302);
+        administrator.leave().await;
     }
 
     /// Fills in the three fields, and saves.
@@ -33,14 +44,29 @@ impl Hands<'_> {
 
     /// "Manage GitLab Self-Hosted Permissions", approved in a window where the droid is signed in.
     pub(super) async fn approve_as(&self, username: &str) {
-        let browser = self.factory();
-        let popup = browser.post(&browser.get(PAGE).await.form("/authorizations")).await;
         let droid = Browser::new(self.0.sandbox.gitlab_url());
         droid
             .sign_in(username, self.0.sandbox.credentials().droid_password)
             .await;
-        let link = droid.get(&popup.location).await.attr("a", "href").unwrap();
-        assert_eq!(droid.get(&link).await.status, 200);
+        self.approve_in(&droid).await;
+    }
+
+    /// The same, in a window where an administrator impersonates the droid.
+    pub(super) async fn approve_impersonating(&self, username: &str) {
+        let window = self.administrator().await;
+        let page = window.get(&format!("/admin/users/{username}")).await;
+        let mut form = page.csrf();
+        form.action = page.attr("[data-testid=impersonate-user-link]", "href").unwrap();
+        assert_eq!(window.post(&form).await.status, 302);
+        self.approve_in(&window).await;
+        window.leave().await;
+    }
+
+    async fn approve_in(&self, window: &Browser) {
+        let browser = self.factory();
+        let popup = browser.post(&browser.get(PAGE).await.form("/authorizations")).await;
+        let link = window.get(&popup.location).await.attr("a", "href").unwrap();
+        assert_eq!(window.get(&link).await.status, 200);
     }
 
     /// Ticks these repositories, and saves the selection.

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod due;
+mod evidence;
 mod hands;
 mod rebuilt;
 mod terminal;
+mod trusted;
 mod unattended;
 mod walk;
 
@@ -20,7 +22,7 @@ async fn fixture() -> Fixture {
 }
 
 /// A fixture that saves the secret beside its configuration, in `secret`.
-async fn saving() -> Fixture {
+pub(crate) async fn saving() -> Fixture {
     let fixture = fixture().await;
     fixture.edit_config(
         "[user]\n",
@@ -30,7 +32,7 @@ async fn saving() -> Fixture {
 }
 
 /// What `secret` holds.
-fn secret(fixture: &Fixture) -> String {
+pub(crate) fn secret(fixture: &Fixture) -> String {
     std::fs::read_to_string(fixture.path("secret"))
         .unwrap()
         .trim()

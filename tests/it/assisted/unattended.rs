@@ -62,7 +62,7 @@ async fn the_checklist_is_printed_and_confirmed_later_by_evidence() {
         value(&applied.stdout, "Domain"),
         value(&applied.stdout, "Application ID"),
     );
-    hands.trust();
+    hands.trust().await;
     hands.save(&domain, &application, &secret).await;
     let confirmed = fixture
         .run(&["confirm", "gitlab.application", "factory.connection"])

@@ -31,7 +31,7 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
         card.contains("tick \"Trusted\"") && card.contains("/admin/applications/"),
         "{card}"
     );
-    hands.trust();
+    hands.trust().await;
     terminal.line("done");
 
     let card = terminal.until(QUESTION).await;

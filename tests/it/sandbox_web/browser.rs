@@ -120,6 +120,16 @@ impl Browser {
             .await
     }
 
+    /// Signs out, so that no session is left.
+    pub(crate) async fn leave(&self) {
+        let mut form = self.get("/").await.csrf();
+        form.action = format!(
+            "{}/users/sign_out",
+            url::Url::parse(&self.base).unwrap().path().trim_end_matches('/')
+        );
+        assert_eq!(self.post(&form).await.status, 302);
+    }
+
     pub(crate) async fn username(&self) -> Option<String> {
         let answer = self.client.get(self.url("/api/v4/user")).send().await.unwrap();
         let body: Value = answer.json().await.unwrap_or_default();

@@ -1,0 +1,125 @@
+//! The droid has no password: its page of authorized applications is read through impersonation, which is ended each
+//! time, and what the page says is evidence for an approval or against it.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::hands::Hands;
+use super::{saving, secret, value, wanted};
+use crate::common::Fixture;
+use crate::common::plans::{DROID, change, expect_order, find};
+
+/// Where the evidence is read, from the administrator's sign-in to the end of the session.
+const READ: [&str; 5] = [
+    "POST /users/sign_in",
+    "POST /admin/users/factory-droid/impersonate",
+    "GET /-/user_settings/applications",
+    "POST /admin/impersonation",
+    "POST /users/sign_out",
+];
+
+/// Everything done by hand, and attested.
+async fn attested() -> Fixture {
+    let fixture = saving().await;
+    fixture.give_admin_session();
+    fixture.edit_config(
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\n",
+        "sign_in = \"impersonate\"\n",
+    );
+    let hands = Hands(&fixture);
+    let paths = wanted(&fixture).await;
+    let applied = fixture.apply().await.expect(3);
+    let card = &applied.stdout;
+    assert!(card.contains("press \"Impersonate\""), "{card}");
+    hands
+        .save(
+            &value(card, "Domain"),
+            &value(card, "Application ID"),
+            &secret(&fixture),
+        )
+        .await;
+    let denied = fixture.run(&["confirm", "--all"]).await.expect(1);
+    assert!(
+        denied.stderr.contains("GitLab does not list `Factory Integration`"),
+        "{}",
+        denied.stderr
+    );
+    hands.approve_impersonating(DROID).await;
+    hands.enable(&paths).await;
+    let before = fixture.request_count();
+    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
+    assert!(
+        confirmed
+            .stderr
+            .contains("GitLab lists `Factory Integration` as authorized by the droid"),
+        "{}",
+        confirmed.stderr
+    );
+    expect_order(&fixture.requests_since(before), &READ);
+    fixture.expect_signed_out("after confirm");
+    fixture
+}
+
+fn attestation<'a>(plan: &'a Value, address: &str) -> &'a Value {
+    let attested = plan["attested"].as_array().expect("a plan has what was attested");
+    let found = attested.iter().find(|one| one["address"] == address);
+    found.unwrap_or_else(|| panic!("{address} is not in {attested:#?}"))
+}
+
+#[tokio::test]
+async fn it_is_read_as_the_droid_and_the_impersonation_is_ended() {
+    let fixture = attested().await;
+    let before = fixture.request_count();
+    let plan = fixture.run(&["plan", "--format", "json", "--detailed-exitcode"]).await;
+    let plan = plan.expect(0).json();
+    let evidence = &attestation(&plan, "factory.authorization")["evidence"];
+    assert_eq!(evidence["authorized_application"], "Factory Integration", "{plan:#}");
+    expect_order(&fixture.requests_since(before), &READ);
+    fixture.expect_signed_out("after plan");
+    let shown = fixture.run(&["plan"]).await.expect(0);
+    assert!(shown.stdout.contains("as authorized by the droid"), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn a_revoked_authorization_is_drift_until_it_is_approved_again() {
+    let fixture = attested().await;
+    fixture.world(|world| {
+        let droid = world.user_named(DROID).expect("the droid").id;
+        let tokens = world.oauth_tokens.iter_mut();
+        for token in tokens.filter(|token| token.user_id == droid) {
+            token.revoked_at = Some(Timestamp::now());
+        }
+    });
+    let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
+    let authorization = change(&drift, "factory.authorization");
+    assert_eq!(
+        (
+            &authorization["origin"],
+            &authorization["reason"],
+            &authorization["status"]
+        ),
+        (&"drift".into(), &"not_connected".into(), &"operator".into())
+    );
+    assert!(find(&drift, "factory.connection").is_none(), "{drift:#}");
+    fixture.expect_signed_out("after drift");
+    // A word against the evidence is not taken.
+    fixture.run(&["confirm", "factory.authorization"]).await.expect(1);
+    Hands(&fixture).approve_impersonating(DROID).await;
+    // What was attested holds again, as GitLab bears it out.
+    fixture.run(&["drift"]).await.expect(0);
+    fixture.expect_signed_out("at last");
+}
+
+#[tokio::test]
+async fn where_impersonation_is_switched_off_the_word_stands_without_evidence() {
+    let fixture = attested().await;
+    fixture.world(|world| world.switches.impersonation_enabled = false);
+    let plan = fixture.run(&["plan", "--format", "json", "--detailed-exitcode"]).await;
+    let plan = plan.expect(0).json();
+    let authorization = attestation(&plan, "factory.authorization");
+    assert!(
+        authorization.get("evidence").is_none_or(Value::is_null),
+        "{authorization:#}"
+    );
+    fixture.expect_signed_out("where it is switched off");
+}
