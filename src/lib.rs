@@ -9,6 +9,9 @@ pub mod config;
 pub mod doctor;
 pub mod executor;
 pub mod factory;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gitlab;
 pub mod http;
 pub mod model;

@@ -2,6 +2,8 @@
 
 mod api;
 mod assisted;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod page;
 mod site;
 mod wire;
@@ -16,6 +18,8 @@ use crate::secrets::Secret;
 
 pub use api::FactoryApi;
 pub use assisted::AssistedFactory;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzz::{fuzz_json, fuzz_page};
 pub use site::{FactoryInspect, FactorySite};
 
 /// What Factory shows, or what was attested about it.

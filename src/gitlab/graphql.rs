@@ -27,7 +27,7 @@ pub(super) struct Found {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+pub(super) struct Answer {
     #[serde(default)]
     data: Option<Map<String, Value>>,
     #[serde(default)]
@@ -121,7 +121,7 @@ fn query(projects: bool, groups: usize, marked: bool) -> String {
     format!("query({}) {{ {}}}", head.join(", "), body)
 }
 
-fn read(answer: &Response, body: Answer, groups: &[&FullPath]) -> Result<Found> {
+pub(super) fn read(answer: &Response, body: Answer, groups: &[&FullPath]) -> Result<Found> {
     if let Some(fault) = body.errors.first() {
         let said = remote_text(&fault.message, 300);
         return Err(answer.unexpected(format!("GitLab refused a GraphQL query: {said}")));

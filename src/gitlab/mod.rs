@@ -3,6 +3,8 @@
 //! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
 
 mod api;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod graphql;
 mod inspect;
 mod pages;
@@ -25,6 +27,8 @@ use crate::model::{
 use crate::secrets::Secret;
 
 pub use api::GitlabApi;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzz::fuzz_json;
 pub use inspect::{AdminInspect, GitlabInspect, Instance, InstanceSettings, OwnToken, Probe};
 
 /// What GitLab's REST and GraphQL API shows.

@@ -8,7 +8,7 @@ mod authorization;
 mod connection;
 mod destroy;
 mod draft;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fixture;
 mod guards;
 mod invariants;

@@ -5,6 +5,8 @@ mod admin;
 mod application_form;
 mod droid;
 mod forms;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod oauth;
 mod pages;
 mod session;
@@ -13,6 +15,8 @@ mod totp;
 
 pub use admin::AdminSession;
 pub use droid::{Droid, DroidSignIn};
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzz::fuzz_pages;
 pub use session::WebOptions;
 pub use sign_in::Account;
 pub use totp::{Clock, SystemClock, Totp, TotpError};

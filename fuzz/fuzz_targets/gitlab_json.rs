@@ -1,0 +1,4 @@
+//! GitLab's JSON.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| setpoint::fuzz::gitlab_json(data));

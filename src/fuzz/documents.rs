@@ -1,0 +1,78 @@
+//! Files that Setpoint writes itself, read back after anything may have happened to them.
+
+use serde_json::Value;
+
+use super::{expect_clean, expect_harmless};
+use crate::model::RecordedState;
+use crate::planner::fixture::converged;
+use crate::render::{self, CardFacts, Environment, PlanDocument, SecretPlace};
+use crate::{saved, state};
+
+/// A saved plan, as it is and with a digest that fits: what is taken for a plan can be shown in every form.
+pub fn saved_plan(data: &[u8]) {
+    if let Err(error) = saved::read(data) {
+        expect_clean(&error.to_string());
+    }
+    let Ok(Value::Object(file)) = serde_json::from_slice(data) else {
+        return;
+    };
+    let Ok(plan) = saved::read(&saved::with_digest(file)) else {
+        return;
+    };
+    let plan = plan.plan;
+    expect_harmless(&render::plan(&plan));
+    expect_harmless(&render::drift(&plan));
+    let short = render::markdown(&plan, Some(render::LEAST_CHARS));
+    assert!(short.chars().count() <= render::LEAST_CHARS, "{short}");
+    expect_harmless(&render::markdown(&plan, None));
+    render::gitlab_report(&plan);
+    let environment = Environment {
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        config_digest: String::new(),
+        gitlab_url: String::new(),
+        factory_url: String::new(),
+    };
+    render::to_json(&PlanDocument::new(&plan, &environment));
+    let facts = CardFacts {
+        gitlab_url: "https://gitlab.example.com".to_owned(),
+        app_url: "https://app.example.com".to_owned(),
+        sign_in: None,
+        secret: SecretPlace::OnRequest,
+        width: 60,
+    };
+    let steps: Vec<_> = plan
+        .changes
+        .iter()
+        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+        .collect();
+    for card in render::cards(&steps) {
+        expect_harmless(&render::card(&card, None, &facts, None));
+    }
+    expect_harmless(&render::checklist(&steps, None, &facts));
+}
+
+/// A state record: what is taken for one survives being written, can be shown, and can be planned from.
+pub fn state_record(data: &[u8]) {
+    let record = match state::parse(data, "state.json") {
+        Ok(record) => record,
+        Err(error) => {
+            expect_harmless(&error.to_string());
+            return;
+        }
+    };
+    let text = state::render(&record).unwrap_or_default();
+    assert!(state::parse(&text, "state.json").is_ok_and(|again| again == record));
+    expect_harmless(&render::record("state.json", Some(&record), None));
+    plan_from(record);
+}
+
+/// Plans with a record in a world that is as declared, and in one where nothing is there any more.
+fn plan_from(record: RecordedState) {
+    let mut case = converged();
+    case.recorded = record;
+    expect_harmless(&render::plan(&case.plan()));
+    case.observed.gitlab.applications.clear();
+    case.observed.gitlab.user = None;
+    case.observed.factory.integration = None;
+    case.plan();
+}
