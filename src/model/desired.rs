@@ -141,12 +141,7 @@ impl PathPattern {
             return Err(fail("it is empty".to_owned()));
         }
         let kind = if trimmed.contains(['*', '?', '[', '{']) {
-            let glob = globset::GlobBuilder::new(&trimmed.to_ascii_lowercase())
-                .literal_separator(true)
-                .backslash_escape(false)
-                .build()
-                .map_err(|error| fail(error.kind().to_string()))?;
-            PatternKind::Glob(Box::new(glob.compile_matcher()))
+            PatternKind::Glob(Box::new(super::glob::compile(trimmed).map_err(fail)?))
         } else {
             PatternKind::Literal(FullPath::new(trimmed))
         };

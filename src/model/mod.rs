@@ -3,6 +3,7 @@
 
 mod address;
 mod desired;
+mod glob;
 mod identity;
 mod ids;
 mod known;

@@ -9,6 +9,10 @@ mod connection;
 mod destroy;
 mod draft;
 #[cfg(any(test, fuzzing))]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a world that cannot be made fails the test that needs it"
+)]
 pub(crate) mod fixture;
 mod guards;
 mod invariants;
