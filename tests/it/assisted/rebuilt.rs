@@ -23,7 +23,7 @@ async fn done(fixture: &Fixture) -> usize {
     let hands = Hands(fixture);
     let paths = wanted(fixture).await;
     let applied = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
-    hands.trust();
+    hands.trust().await;
     let (domain, application) = (
         value(&applied.stdout, "Domain"),
         value(&applied.stdout, "Application ID"),

@@ -1,5 +1,5 @@
 //! Chromium as a person uses it: everything is found by its visible words, and clicked. Spoken to through chromedriver
-//! over WebDriver, which is JSON over HTTP.
+//! over `WebDriver`, which is JSON over HTTP.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -27,7 +27,7 @@ pub(super) struct Chromium {
     browser: Option<u64>,
     driver: Child,
     _log: BufReader<ChildStdout>,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Chromium {
@@ -54,14 +54,14 @@ impl Chromium {
             browser: None,
             driver,
             _log: log,
-            _profile: profile,
+            profile,
         };
         started.open_session(&chromium).await;
         Some(started)
     }
 
     async fn open_session(&mut self, chromium: &PathBuf) {
-        let profile = format!("--user-data-dir={}", self._profile.path().join("profile").display());
+        let profile = format!("--user-data-dir={}", self.profile.path().join("profile").display());
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -235,7 +235,7 @@ impl Chromium {
         .await;
     }
 
-    /// The one visible element of an XPath.
+    /// The one visible element of an `XPath`.
     async fn one(&self, xpath: &str) -> String {
         self.wait_for(xpath, async || {
             let [element] = <[String; 1]>::try_from(self.visible(xpath).await.ok()?).ok()?;
@@ -269,10 +269,10 @@ impl Chromium {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         });
-        match waited.await {
-            Ok(found) => found,
-            Err(_) => panic!("{what} is not there, or not once, on\n{}", self.text().await),
+        if let Ok(found) = waited.await {
+            return found;
         }
+        panic!("{what} is not there, or not once, on\n{}", self.text().await)
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Value {
@@ -282,7 +282,7 @@ impl Chromium {
         }
     }
 
-    /// One command; `Err` is WebDriver's own error.
+    /// One command; `Err` is `WebDriver`'s own error.
     async fn ask(&self, method: Method, path: &str, body: Value) -> Result<Value, Value> {
         let mut request = self.http.request(method, format!("{}{path}", self.session));
         if !body.is_null() {
@@ -324,7 +324,7 @@ async fn port(log: &mut BufReader<ChildStdout>) -> u16 {
     panic!("chromedriver did not start");
 }
 
-/// Words as a literal of XPath, which has no escapes.
+/// Words as a literal of `XPath`, which has no escapes.
 fn quoted(words: &str) -> String {
     assert!(!words.contains('"'), "{words}");
     format!("\"{words}\"")
