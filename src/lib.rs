@@ -13,6 +13,7 @@ pub mod factory;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gitlab;
+mod glyphs;
 pub mod http;
 pub mod model;
 pub mod notify;

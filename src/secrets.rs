@@ -3,8 +3,11 @@
 //! A [`Secret`] has no `Display` and no `Serialize`, its `Debug` is asterisks, and its memory is overwritten when
 //! it is dropped. The one way to its text is [`Secret::expose`], which is easy to search for.
 
+mod command;
+mod echo;
 mod reference;
 
+pub use command::{SecretCommand, end_commands};
 pub use reference::{SecretError, SecretRef};
 
 use secrecy::{ExposeSecret as _, SecretString};

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::exit::Exit;
+use super::term;
 use crate::render::text::{sanitize_lines, wrap};
 
 /// Result of a command or a part of it.
@@ -169,7 +170,7 @@ impl From<crate::state::StateError> for Failure {
 
 impl From<crate::secrets::SecretError> for Failure {
     fn from(error: crate::secrets::SecretError) -> Self {
-        Self::new(error.message).hint(error.hint)
+        Self::new(error.told(term::is_seen())).hint(error.hint)
     }
 }
 

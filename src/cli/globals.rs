@@ -91,14 +91,22 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Nobody waits for longer, and no clock runs over.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+    let duration = match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok()),
+    };
+    match duration {
+        None => Err("it is no duration; write 30s, 5m or 1h".to_owned()),
+        Some(duration) if duration > LONGEST => Err("it is longer than 30 days".to_owned()),
+        Some(duration) => Ok(duration),
     }
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "it is no duration; write 30s, 5m or 1h".to_owned())
 }
 
 #[cfg(test)]
@@ -113,5 +121,6 @@ mod tests {
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
         assert!(duration("-5m").is_err());
         assert!(duration("soon").is_err());
+        assert!(duration(&u64::MAX.to_string()).is_err() && duration("720h").is_ok());
     }
 }

@@ -11,6 +11,7 @@ use super::error::{Failure, Result};
 use super::exit::Exit;
 use super::term;
 use crate::executor::{Stop, StopReason};
+use crate::secrets;
 
 /// Listens for the whole run of a command.
 pub(crate) struct Interrupts {
@@ -42,6 +43,7 @@ impl Interrupts {
             }
             let _ = first.send(true);
             signals.next().await;
+            secrets::end_commands();
             std::process::exit(Exit::Interrupted.code().into());
         });
         Ok(interrupts)

@@ -11,6 +11,7 @@ mod context;
 mod embedded;
 mod error;
 mod exit;
+mod fault;
 mod files;
 mod globals;
 mod interrupt;
@@ -23,6 +24,7 @@ mod push;
 mod rebuild;
 mod sides;
 mod term;
+mod toml_text;
 mod vault;
 mod window;
 mod work;
@@ -93,6 +95,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
+    fault::keep_silent();
     run(std::env::args_os()).into()
 }
 
@@ -103,7 +106,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     cli.globals.color.choose();
     logging::start(&cli.globals);
-    match execute(cli) {
+    match fault::contain(|| execute(cli)) {
         Ok(exit) => exit,
         Err(failure) => {
             term::err(&failure.render());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::context::{Context, beside};
+use super::files::{self, Readers};
 use super::term;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
@@ -104,7 +105,7 @@ pub(crate) fn saved_place(context: &Context) -> SecretPlace {
         Some(SaveTo::File(path)) => SecretPlace::Saved(format!("the file {}", path.display())),
         Some(SaveTo::Command(command)) => SecretPlace::Saved(format!(
             "the store that `application.secret.save` gave it to (`{}`)",
-            command.first().map_or("", String::as_str)
+            command.program()
         )),
         None => match &context.config.secret.load {
             Some(_) => SecretPlace::Saved("the place that `application.secret.load` reads".to_owned()),
@@ -119,10 +120,8 @@ pub(crate) fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) 
         return None;
     }
     let path = beside(&context.config.file, ".setpoint/repositories.txt");
-    let written = path
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::write(&path, render::repository_list(steps)));
+    let list = render::repository_list(steps);
+    let written = files::replace(&path, list.as_bytes(), Readers::Owner);
     match written {
         Ok(()) => Some(path),
         Err(error) => {

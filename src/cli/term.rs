@@ -37,6 +37,11 @@ pub(crate) fn width() -> usize {
     })
 }
 
+/// Whether standard error goes to a person's terminal, and not to a log that others read.
+pub(crate) fn is_seen() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Whether a person can be asked: questions go to standard error, answers come from standard input.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -17,7 +17,7 @@ use crate::model::{
     self, ChangeWindow, Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FullPath,
     Guards, PathPattern, SignIn,
 };
-use crate::secrets::SecretRef;
+use crate::secrets::{SecretCommand, SecretRef};
 
 use super::raw::{
     Day, Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawRepositories,
@@ -54,7 +54,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
     let application = raw.application.as_ref()?;
     let user = raw.user.as_ref()?;
     let guards = raw.guards.as_deref();
-    Some(Config {
+    let mut config = Config {
         file: file.to_owned(),
         digest,
         desired: Desired {
@@ -81,7 +81,9 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
             .collect::<Option<_>>()?,
         state: state(raw.state.as_deref(), &beside)?,
         gitlab,
-    })
+    };
+    config.withhold_secrets();
+    Some(config)
 }
 
 /// Paths in the file are relative to the folder that holds it.
@@ -93,12 +95,12 @@ impl Beside<'_> {
     }
 
     /// A program named by a relative path lies beside the file too; a bare name is looked up in `PATH`.
-    fn command(&self, words: &[Text]) -> Vec<String> {
+    fn command(&self, words: &[Text]) -> SecretCommand {
         let mut command = texts(words);
         if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
             *program = self.path(program).to_string_lossy().into_owned();
         }
-        command
+        SecretCommand::new(command)
     }
 
     fn secret(&self, reference: &SecretReference) -> SecretRef {

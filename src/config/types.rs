@@ -1,12 +1,13 @@
 //! The configuration as the rest of the program sees it: checked, defaulted, with relative paths resolved beside the
 //! file that named them. What the planner needs is in [`Desired`]; the rest says how to reach things and how far to go.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use url::Url;
 
 use crate::model::{ChangeWindow, Desired, Guards, SignIn};
-use crate::secrets::SecretRef;
+use crate::secrets::{SecretCommand, SecretRef};
 
 /// A whole `setpoint.toml`, sound.
 #[derive(Debug, Clone)]
@@ -33,6 +34,74 @@ pub struct Config {
     pub change_windows: Vec<ChangeWindow>,
     /// Where the state record is kept.
     pub state: StateConfig,
+}
+
+impl Config {
+    /// Keeps the environment variables that hold secrets of this configuration from the commands that it names.
+    pub(super) fn withhold_secrets(&mut self) {
+        let mut references = self.references();
+        let names: BTreeSet<String> = references
+            .iter()
+            .filter_map(|reference| reference.variable().map(str::to_owned))
+            .collect();
+        for reference in &mut references {
+            reference.withhold(&names);
+        }
+        if let Some(SaveTo::Command(command)) = &mut self.secret.save {
+            command.withhold(&names);
+        }
+    }
+
+    /// All references to secrets. Every field is named, so that one that is added is thought of here.
+    fn references(&mut self) -> Vec<&mut SecretRef> {
+        let Self {
+            file: _,
+            digest: _,
+            desired: _,
+            gitlab:
+                GitlabConfig {
+                    url: _,
+                    external_url: _,
+                    token,
+                    ca_file: _,
+                    admin_session,
+                },
+            factory:
+                FactoryConfig {
+                    driver: _,
+                    region: _,
+                    api_url: _,
+                    app_url: _,
+                    token: factory_token,
+                },
+            secret: SecretStoreConfig { save: _, load },
+            droid:
+                DroidConfig {
+                    password,
+                    totp_secret,
+                    sign_in: _,
+                },
+            guards: _,
+            replace_application: _,
+            change_windows: _,
+            state,
+        } = self;
+        let mut references = vec![token];
+        if let Some(AdminSessionConfig {
+            username: _,
+            password,
+            totp_secret,
+        }) = admin_session
+        {
+            references.push(password);
+            references.extend(totp_secret);
+        }
+        references.extend([factory_token, load, password, totp_secret].into_iter().flatten());
+        if let StateConfig::Http(http) = state {
+            references.extend(&mut http.password);
+        }
+        references
+    }
 }
 
 /// How to reach GitLab.
@@ -139,7 +208,7 @@ pub struct SecretStoreConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaveTo {
     /// A command, run without a shell, with the secret on standard input.
-    Command(Vec<String>),
+    Command(SecretCommand),
     /// A file, readable by its owner only, replaced atomically.
     File(PathBuf),
 }

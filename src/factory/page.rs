@@ -1,8 +1,8 @@
 //! What a web page says, without its furniture: Factory's redirect URI answers HTML, and a person needs its reason.
 
-use scraper::{Html, Node};
+use scraper::Node;
 
-use crate::http::Response;
+use crate::http::{Response, parse_html};
 
 /// Parts of a page that are no part of what it says.
 const FURNITURE: [&str; 12] = [
@@ -23,7 +23,9 @@ pub(super) fn reason(answer: &Response) -> Option<String> {
 /// The words of a page in their order. Walks without recursion: nesting is the server's choice.
 fn text(html: &str) -> String {
     let end = html.match_indices('<').nth(TAGS).map_or(html.len(), |(place, _)| place);
-    let document = Html::parse_document(&html[..end]);
+    let Ok(document) = parse_html(&html[..end]) else {
+        return String::new();
+    };
     let mut words = String::new();
     let mut node = Some(document.tree.root());
     while let Some(current) = node {

@@ -20,12 +20,12 @@ pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Reques
             .query([("per_page", PER_PAGE.to_string()), ("page", number.to_string())])
     };
     let first = client.call(page(1)).await?;
-    let mut rows: Vec<T> = first.json()?;
+    let mut rows: Vec<T> = rows_of(&first)?;
     if let Some(total) = header_number(&first, "x-total-pages") {
         if total > MOST_PAGES {
             return Err(endless(&first));
         }
-        let rest = (2..=total).map(|number| client.json::<Vec<T>>(page(number)));
+        let rest = (2..=total).map(async |number| rows_of::<T>(&client.call(page(number)).await?));
         rows.extend(try_join_all(rest).await?.into_iter().flatten());
         return Ok(rows);
     }
@@ -37,7 +37,7 @@ pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Reques
         }
         current = next;
         answer = client.call(page(next)).await?;
-        rows.extend(answer.json::<Vec<T>>()?);
+        rows.extend(rows_of::<T>(&answer)?);
     }
     Ok(rows)
 }
@@ -49,7 +49,7 @@ pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request,
     let mut request = first.clone();
     for _ in 0..MOST_PAGES {
         let answer = client.call(request).await?;
-        let page: Vec<T> = answer.json()?;
+        let page: Vec<T> = rows_of(&answer)?;
         let (before, after) = (rows.last().map(id), page.first().map(id));
         if let (Some(before), Some(after)) = (before, after)
             && after <= before
@@ -69,6 +69,19 @@ pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request,
         first.label(),
         "GitLab's list has no end",
     ))
+}
+
+/// The rows of a page. With the number of pages bounded, this bounds the number of rows.
+fn rows_of<T: DeserializeOwned>(answer: &Response) -> Result<Vec<T>> {
+    let rows: Vec<T> = answer.json()?;
+    if rows.len() > PER_PAGE {
+        return Err(answer.unexpected(format!(
+            "GitLab answered {} with {} rows, where {PER_PAGE} at most were asked for",
+            answer.label(),
+            rows.len()
+        )));
+    }
+    Ok(rows)
 }
 
 fn endless(answer: &Response) -> crate::http::Error {

@@ -28,6 +28,7 @@ impl GitlabWrite for GitlabApi {
         let answer = self.client.call(self.post(&["applications"]).json(&body)?).await?;
         let mut created: wire::Application = answer.json()?;
         let secret = shown_secret(&answer, created.secret.take())?;
+        self.client.remember(&secret);
         Ok((created.observed(), secret))
     }
 
@@ -35,7 +36,9 @@ impl GitlabWrite for GitlabApi {
         let request = self.post(&["applications", &id.to_string(), "renew-secret"]);
         let answer = self.client.call(request.json(&json!({}))?).await?;
         let mut renewed: wire::Application = answer.json()?;
-        shown_secret(&answer, renewed.secret.take())
+        let secret = shown_secret(&answer, renewed.secret.take())?;
+        self.client.remember(&secret);
+        Ok(secret)
     }
 
     async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()> {

@@ -1,11 +1,12 @@
 //! The client: one origin, one credential, one set of limits.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use jiff::Timestamp;
+use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -18,8 +19,10 @@ use crate::secrets::Secret;
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
 pub const JSON_LIMIT: usize = 8 * 1024 * 1024;
-/// The limit of a web page, in bytes.
+/// The limit of a web page, in bytes. GitLab's own have some 100 to 500 kB.
 pub const HTML_LIMIT: usize = 2 * 1024 * 1024;
+/// Shorter values of cookies are settings.
+const SECRET_COOKIE: usize = 16;
 
 /// What a client proves itself with. Sent to the client's own origin and nowhere else.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +114,43 @@ pub(super) struct Context {
     pub(super) base: Url,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) has_credential: bool,
-    pub(super) secrets: Vec<Secret>,
+    /// What this client proves itself with or ever carried: taken out of whatever the server says from then on.
+    secrets: Mutex<Vec<Secret>>,
+    /// The cookies of a web session, which are secrets too.
+    jar: Option<Arc<Jar>>,
+}
+
+impl Context {
+    fn remember(&self, secrets: &[Secret]) {
+        let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        for secret in secrets {
+            if !known.iter().any(|known| known.expose() == secret.expose()) {
+                known.push(secret.clone());
+            }
+        }
+    }
+
+    /// Remembers the cookies that a request to this address carries.
+    fn remember_cookies(&self, url: &Url) {
+        let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(url)) else {
+            return;
+        };
+        let values: Vec<Secret> = cookies
+            .to_str()
+            .unwrap_or_default()
+            .split("; ")
+            .filter_map(|cookie| cookie.split_once('='))
+            // Settings such as `0` or `true` are no secrets, and would be found everywhere.
+            .filter(|(_, value)| value.len() >= SECRET_COOKIE)
+            .map(|(_, value)| Secret::new(value))
+            .collect();
+        self.remember(&values);
+    }
+
+    /// All secrets that a server may repeat.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A client for one origin. Cheap to clone; clones share connections, cookies and limits.
@@ -145,14 +184,16 @@ impl Client {
             | Credential::Bearer(secret)
             | Credential::Basic { password: secret, .. } => vec![secret.clone()],
         };
-        let http = build(&options)?;
+        let jar = options.cookies.then(|| Arc::new(Jar::default()));
+        let http = build(&options, jar.as_ref())?;
         Ok(Self(Arc::new(Inner {
             context: Arc::new(Context {
                 side: options.side,
                 base: options.base_url,
                 ca_file: options.ca_file,
                 has_credential: credential.is_some(),
-                secrets,
+                secrets: Mutex::new(secrets),
+                jar,
             }),
             http,
             credential,
@@ -209,6 +250,11 @@ impl Client {
         self.request(Method::DELETE, segments)
     }
 
+    /// Takes note of a secret that the server gave: it is taken out of whatever it says from now on.
+    pub fn remember(&self, secret: &Secret) {
+        self.0.context.remember(std::slice::from_ref(secret));
+    }
+
     /// Sends a request and gives the answer as JSON of this shape; everything but success is an error.
     pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         self.call(request).await?.json()
@@ -228,6 +274,7 @@ impl Client {
     /// ([`ErrorKind::Refused`]).
     pub async fn send(&self, request: Request) -> Result<Response> {
         self.check_origin(&request)?;
+        self.0.context.remember(&request.secrets);
         let (mut attempt, mut waited) = (0, Duration::ZERO);
         if let Some(pause) = self.pause() {
             (self.0.retry.sleep)(pause).await;
@@ -328,7 +375,10 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
+        // What is sent, and what is sent back: a sign-in replaces the cookie.
+        inner.context.remember_cookies(&request.url);
         let mut answer = builder.send().await.map_err(|error| fail(&error))?;
+        inner.context.remember_cookies(&request.url);
         let limit = request.limit.unwrap_or(inner.max_body);
         let too_large = || (failure::too_large(&inner.context, request, limit), Ending::Final);
         if answer.content_length().is_some_and(|length| length > limit as u64) {
@@ -349,7 +399,6 @@ impl Client {
             headers: answer.headers().clone(),
             body,
             attempts,
-            secrets: request.secrets.clone(),
         })
     }
 }
@@ -409,7 +458,7 @@ fn credential_header(side: Side, credential: &Credential) -> Result<Option<(Head
     Ok(Some((name, value)))
 }
 
-fn build(options: &ClientOptions) -> Result<reqwest::Client> {
+fn build(options: &ClientOptions, jar: Option<&Arc<Jar>>) -> Result<reqwest::Client> {
     static PROVIDER: Once = Once::new();
     // Another installation of the same process wins; both are rustls.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -419,11 +468,13 @@ fn build(options: &ClientOptions) -> Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .cookie_store(options.cookies)
         .connect_timeout(connect)
         .read_timeout(read)
         .timeout(total)
         .tls_version_min(reqwest::tls::Version::TLS_1_2);
+    if let Some(jar) = jar {
+        builder = builder.cookie_provider(Arc::clone(jar));
+    }
     if options.base_url.scheme() == "http" {
         // This machine: neither a proxy nor the system's certificates, which slim containers lack, have a part in it.
         builder = builder.no_proxy().tls_certs_only([]);

@@ -344,8 +344,8 @@ fn redirect(answer: &Response) -> Error {
     };
     target.set_query(None);
     target.set_fragment(None);
-    let place = address::origin(&target);
-    let kind = ErrorKind::Redirect(remote_text(target.as_str(), REMOTE_TEXT));
+    let place = answer.clean(&address::origin(&target));
+    let kind = ErrorKind::Redirect(answer.clean(target.as_str()));
     let key = url_key(side);
     let (message, hint) = if target.path().ends_with("/users/sign_in") {
         let message = format!("{who} wants a browser's sign-in instead of answering {}", answer.label);
@@ -357,7 +357,7 @@ fn redirect(answer: &Response) -> Error {
         let message = format!(
             "{who} redirects {} to {}, and redirects are not followed",
             answer.label,
-            target.path()
+            answer.clean(target.path())
         );
         (message, format!("check the path of {key}"))
     } else {
@@ -373,13 +373,13 @@ pub(super) fn shape(answer: &Response, error: &serde_path_to_error::Error<serde_
     if inner.is_syntax() || inner.is_eof() {
         return no_json(answer, inner);
     }
-    let field = remote_text(&error.path().to_string(), 100);
+    let field = answer.clean(&remote_text(&error.path().to_string(), 100));
     let place = if field == "." {
         String::new()
     } else {
         format!(" at `{field}`")
     };
-    let reason = remote_text(&inner.to_string(), REMOTE_TEXT);
+    let reason = answer.clean(&inner.to_string());
     let message = format!(
         "{} answered {} with JSON of another shape than documented{place}: {reason}",
         capital(answer.context.side),

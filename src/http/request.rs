@@ -145,7 +145,7 @@ impl Request {
         self
     }
 
-    /// A secret that the request carries: it is taken out of whatever the server says in an error.
+    /// A secret that the request carries: it is taken out of whatever the server says from then on.
     #[must_use]
     pub fn carries(mut self, secret: &Secret) -> Self {
         self.secrets.push(secret.clone());

@@ -9,7 +9,6 @@ use url::Url;
 
 use super::client::Context;
 use super::{Error, ErrorKind, Result, failure};
-use crate::secrets::Secret;
 
 /// An answer, redirects included: none is followed.
 #[derive(Clone)]
@@ -21,7 +20,6 @@ pub struct Response {
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) attempts: u32,
-    pub(super) secrets: Vec<Secret>,
 }
 
 impl Response {
@@ -139,10 +137,15 @@ impl Response {
         self.attempts
     }
 
-    /// Text of this answer made fit for a message: secrets that the request carried are taken out, it is one line, and
-    /// bounded.
+    /// Text of this answer made fit for a message: secrets that this client ever carried are taken out, it is one line,
+    /// and bounded.
     pub fn clean(&self, text: &str) -> String {
-        super::text::redacted(text, self.context.secrets.iter().chain(&self.secrets))
+        super::text::redacted(text, &self.context.secrets())
+    }
+
+    /// Text of this answer without the secrets that this client ever carried, and otherwise as it is.
+    pub fn without_secrets(&self, text: &str) -> String {
+        super::text::hidden(text, &self.context.secrets())
     }
 
     /// OAuth's error code in the body, such as `invalid_client`.

@@ -1,12 +1,14 @@
 //! Text that a server sent, made fit for a terminal and a report: it can neither move the cursor nor fill the screen.
 
+use crate::glyphs;
 use crate::secrets::Secret;
 
 /// How much of a server's own words an error message repeats, in characters.
 pub(crate) const REMOTE_TEXT: usize = 300;
 
-/// One line of at most `limit` characters. White space is collapsed; control characters and those that reorder text
-/// or hide (Unicode's bidirectional controls, line separators, zero-width characters) become U+FFFD.
+/// One line of at most `limit` characters. White space is collapsed; characters that act instead of
+/// being shown (control characters, Unicode's bidirectional controls, line separators, zero-width characters) become
+/// U+FFFD.
 pub fn remote_text(text: &str, limit: usize) -> String {
     let mut line = String::new();
     let mut length = 0;
@@ -20,29 +22,30 @@ pub fn remote_text(text: &str, limit: usize) -> String {
                 line.push('…');
                 return line;
             }
-            line.push(if is_hostile(character) { '\u{fffd}' } else { character });
+            line.push(if glyphs::acts(character) { '\u{fffd}' } else { character });
             length += 1;
         }
     }
     line
 }
 
-/// Whether a character would act on the terminal or on the reading order instead of being shown.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+/// How much of a text is looked at, in bytes, before it is shortened to what is shown.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// [`remote_text`] after all secrets were taken out, in case the server repeats them.
+pub(super) fn redacted<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    let part = match text.char_indices().find(|(at, _)| *at >= LOOKED_AT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    };
+    remote_text(&hidden(part, secrets), REMOTE_TEXT)
 }
 
-/// [`remote_text`] after every secret that the request carried was taken out, in case the server repeats it.
-pub(super) fn redacted<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
-    let hidden = secrets
+/// The text without these secrets, in any form in which programs repeat what they were given.
+pub(super) fn hidden<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    secrets
         .into_iter()
-        .filter(|secret| !secret.expose().is_empty())
-        .fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "***"));
-    remote_text(&hidden, REMOTE_TEXT)
+        .fold(text.to_owned(), |text, secret| secret.hide_in(&text))
 }
 
 #[cfg(test)]

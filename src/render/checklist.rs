@@ -25,7 +25,13 @@ pub fn checklist(
         if sheet.groups.is_empty() {
             let _ = writeln!(out, "- [ ] {}", code(&sheet.title));
         } else {
-            let _ = writeln!(out, "- [ ] Repository selection: {}", sheet.title);
+            // Of one it is the address, of several their number.
+            let title = if card.len() > 1 {
+                sheet.title
+            } else {
+                code(&sheet.title)
+            };
+            let _ = writeln!(out, "- [ ] Repository selection: {title}");
         }
         for line in &sheet.lines {
             let _ = match line {
@@ -36,9 +42,11 @@ pub fn checklist(
         for group in &sheet.groups {
             let fold = group.paths.len() > OPEN;
             if fold {
-                let _ = writeln!(out, "\n  <details><summary>{}</summary>\n", html(&group.headline()));
+                // Within the code element GitLab makes no mention of a name that looks like one.
+                let name = format!("<code>{}</code>", html(&group.name));
+                let _ = writeln!(out, "\n  <details><summary>{} {name}</summary>\n", group.lead());
             } else {
-                let _ = writeln!(out, "\n  {}\n", prose(&group.headline()));
+                let _ = writeln!(out, "\n  {} {}\n", group.lead(), code(&group.name));
             }
             for path in &group.paths {
                 let _ = writeln!(out, "  - [ ] {}", code(path));
@@ -79,7 +87,7 @@ pub(super) fn prose(text: &str) -> String {
         for c in part.chars() {
             if matches!(
                 c,
-                '\\' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '@' | '!' | '&' | '|' | '$'
+                '\\' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '@' | '!' | '&' | '|' | '$' | '%' | '^'
             ) {
                 out.push('\\');
             }
@@ -131,7 +139,7 @@ mod tests {
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
         let text = checklist(&steps, None, &facts);
         assert!(
-            text.contains("<details><summary>enable 20 repositories in platform</summary>"),
+            text.contains("<details><summary>enable 20 repositories in <code>platform</code></summary>"),
             "{text}"
         );
         assert_eq!(text.matches("- [ ] `platform/p").count(), 20, "{text}");

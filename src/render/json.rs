@@ -1,9 +1,12 @@
 //! The JSON forms. Their keys are an interface: keys may be added, none changes its meaning.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::glyphs;
 use crate::model::{ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning};
 
 /// The version of all JSON forms. The number before the dot goes up when a key changes its meaning or goes away.
@@ -109,9 +112,39 @@ pub fn gitlab_report(plan: &Plan) -> String {
     })
 }
 
-/// A value as indented JSON with a line feed at its end.
+/// A value as indented JSON with a line feed at its end. Characters that would act on a terminal instead of being
+/// shown come as escapes, which mean the same to whoever reads the JSON.
 pub fn to_json<T: Serialize>(value: &T) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-    text.push('\n');
-    text
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    let mut safe = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        // Outside of strings there are line feeds and nothing else of the kind; inside of them there are none.
+        if c == '\n' || !glyphs::acts(c) {
+            safe.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe.push('\n');
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_json;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({"a\u{9b}": "\u{1b}[2J\u{202e}\u{2028}\u{e0041}\u{7f}\n é 名"});
+        let text = to_json(&value);
+        let acts = |c: char| c != '\n' && crate::glyphs::acts(c);
+        assert!(
+            !text.contains(acts) && text.contains("\\u202e") && text.contains("é 名"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

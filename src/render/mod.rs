@@ -7,6 +7,8 @@ mod card;
 mod checklist;
 mod doctor;
 mod graph;
+#[cfg(test)]
+mod hostile_tests;
 mod human;
 mod json;
 mod markdown;

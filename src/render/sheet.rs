@@ -66,8 +66,13 @@ pub(super) struct Group {
 impl Group {
     /// `enable 3 repositories in platform`
     pub(super) fn headline(&self) -> String {
+        format!("{} {}", self.lead(), self.name)
+    }
+
+    /// `enable 3 repositories in`
+    pub(super) fn lead(&self) -> String {
         let number = count(self.paths.len() as u64, "repository", "repositories");
-        format!("{} {number} in {}", self.verb, self.name)
+        format!("{} {number} in", self.verb)
     }
 }
 

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::glyphs;
+
 /// Makes text of others safe to show within a line: control characters (with them all terminal sequences), line
 /// separators and characters that reorder or hide text come out as escapes such as `\u{1b}`.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    escape(text, is_dangerous)
+    escape(text, glyphs::acts)
 }
 
 /// As [`sanitize`], for text of several lines: line feeds stay.
 pub fn sanitize_lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c != '\n' && is_dangerous(c))
+    escape(text, |c| c != '\n' && glyphs::acts(c))
 }
 
 /// A string value as it is shown: in quotation marks, neutralized.
@@ -37,15 +39,6 @@ fn escape(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// Control characters, line and paragraph separators, and the format characters that reorder or hide text
-/// (Unicode: bidirectional controls, zero-width characters, tags).
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Breaks each line of a text at spaces so that it fits `width` columns. The first line begins with `first`, all

@@ -1,24 +1,15 @@
 //! Where a secret is kept: the configuration holds references only, resolved when something needs the secret.
 //!
-//! Errors name the reference, never the value. What a failing command wrote to standard error is shown, because it is
-//! the only explanation there is; what it wrote to standard output never is, because that is the secret.
+//! Errors name the reference, never the value. What a failing command wrote to standard error is kept apart from the
+//! message: it is the only explanation there is, and it may hold the secret, so it is for a person at a terminal and for
+//! no log. What it wrote to standard output is for nobody, because that is the secret.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-
-use tokio::io::AsyncReadExt as _;
 
 use super::Secret;
-
-/// A command that has not answered by then is ended.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
-/// No token, password or key is longer.
-const MAX_BYTES: u64 = 64 * 1024;
-/// How much of a failing command's standard error is shown.
-const MAX_ERROR_LINES: usize = 5;
-const MAX_ERROR_COLUMNS: usize = 200;
+use super::command::{MAX_BYTES, SecretCommand};
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +19,7 @@ pub enum SecretRef {
     /// A file whose whole content, one line end at its end aside, is the secret.
     File(PathBuf),
     /// A program and its arguments, run without a shell, whose standard output is the secret.
-    Command(Vec<String>),
+    Command(SecretCommand),
 }
 
 /// A reference that could not be followed.
@@ -37,15 +28,33 @@ pub enum SecretRef {
 pub struct SecretError {
     /// What is wrong, naming the reference.
     pub message: String,
+    /// What a failing command said about it, in clean lines. Not for logs: nobody knows what is in it.
+    pub said: Option<String>,
     /// What to do about it.
     pub hint: String,
 }
 
 impl SecretError {
-    fn new(message: String, hint: impl Into<String>) -> Self {
+    pub(super) fn new(message: String, hint: impl Into<String>) -> Self {
         Self {
             message,
+            said: None,
             hint: hint.into(),
+        }
+    }
+
+    pub(super) fn saying(mut self, said: Option<String>) -> Self {
+        self.said = said;
+        self
+    }
+
+    /// The message with what the command said, where a person reads it and no log keeps it.
+    pub fn told(&self, to_a_person: bool) -> String {
+        let Self { message, said, hint: _ } = self;
+        match said {
+            Some(said) if to_a_person => format!("{message}:{said}"),
+            Some(_) => format!("{message}; what it said is shown on a terminal only, for it may hold a secret"),
+            None => message.clone(),
         }
     }
 }
@@ -56,13 +65,9 @@ impl std::fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "the environment variable {}", name.escape_debug()),
             Self::File(path) => write!(f, "the file {}", path.display().to_string().escape_debug()),
-            Self::Command(command) => write!(f, "the command `{}`", program(command).escape_debug()),
+            Self::Command(command) => command.fmt(f),
         }
     }
-}
-
-fn program(command: &[String]) -> &str {
-    command.first().map_or("", String::as_str)
 }
 
 impl SecretRef {
@@ -72,7 +77,7 @@ impl SecretRef {
         let bytes = match self {
             Self::Env(name) => return self.read_variable(name),
             Self::File(path) => self.read_file(path)?,
-            Self::Command(command) => self.run(command, COMMAND_TIMEOUT).await?,
+            Self::Command(command) => self.within_limit(command.ask().await?)?,
         };
         let text = String::from_utf8(bytes).map_err(|_| {
             SecretError::new(
@@ -81,6 +86,43 @@ impl SecretRef {
             )
         })?;
         Ok(Self::secret(&text))
+    }
+
+    /// The variable that it names, and that no command is to inherit.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Env(name) => Some(name),
+            Self::File(_) | Self::Command(_) => None,
+        }
+    }
+
+    /// Keeps these variables of the environment from the command, where it is one.
+    pub fn withhold(&mut self, names: &BTreeSet<String>) {
+        if let Self::Command(command) = self {
+            command.withhold(names);
+        }
+    }
+
+    /// Whom besides its owner the file lets read it, in words for a message; none for other references, and where it
+    /// is private or not there.
+    #[cfg(unix)]
+    pub fn readers(&self) -> Option<&'static str> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Self::File(path) = self else {
+            return None;
+        };
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        match metadata.permissions().mode() {
+            mode if mode & 0o004 != 0 => Some("everybody on this machine"),
+            mode if mode & 0o040 != 0 => Some("its group"),
+            _ => None,
+        }
+    }
+
+    /// Systems that keep rights in other ways are not judged.
+    #[cfg(not(unix))]
+    pub fn readers(&self) -> Option<&'static str> {
+        None
     }
 
     fn read_variable(&self, name: &str) -> Result<Option<Secret>, SecretError> {
@@ -120,60 +162,6 @@ impl SecretRef {
         self.within_limit(bytes)
     }
 
-    async fn run(&self, command: &[String], timeout: Duration) -> Result<Vec<u8>, SecretError> {
-        let Some((program, arguments)) = command.split_first() else {
-            return Err(SecretError::new(
-                "a command reference is empty".to_owned(),
-                "name a program and its arguments",
-            ));
-        };
-        let mut child = tokio::process::Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| self.not_started(&error))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let run = async { tokio::join!(read_bounded(stdout), read_bounded(stderr), child.wait()) };
-        let Ok((stdout, stderr, status)) = tokio::time::timeout(timeout, run).await else {
-            return Err(SecretError::new(
-                format!("{self} had not ended after {} s and was stopped", timeout.as_secs()),
-                "run it by hand: it may be waiting for input, which it does not get here, or for the network",
-            ));
-        };
-        let failed =
-            |error: std::io::Error| SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand");
-        let (stdout, stderr, status) = (
-            stdout.map_err(failed)?,
-            stderr.map_err(failed)?,
-            status.map_err(failed)?,
-        );
-        if status.success() {
-            return self.within_limit(stdout);
-        }
-        let said = explain(&stdout, &stderr);
-        Err(SecretError::new(
-            format!("{self} failed ({status}){said}"),
-            "run it by hand with the environment that Setpoint has",
-        ))
-    }
-
-    fn not_started(&self, error: &std::io::Error) -> SecretError {
-        match error.kind() {
-            std::io::ErrorKind::NotFound => SecretError::new(
-                format!("{self} was not found"),
-                "install the program, or name it by its absolute path; it is run without a shell",
-            ),
-            std::io::ErrorKind::PermissionDenied => SecretError::new(
-                format!("{self} may not be executed"),
-                "make the file executable, or correct the first word of the command",
-            ),
-            _ => SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand"),
-        }
-    }
-
     fn within_limit(&self, bytes: Vec<u8>) -> Result<Vec<u8>, SecretError> {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(self.too_large());
@@ -198,53 +186,16 @@ impl SecretRef {
     }
 }
 
-/// Reads all, keeps one byte more than the limit, so that too much shows.
-async fn read_bounded<R: tokio::io::AsyncRead + Unpin>(stream: Option<R>) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    if let Some(mut stream) = stream {
-        (&mut stream).take(MAX_BYTES + 1).read_to_end(&mut kept).await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    }
-    Ok(kept)
-}
-
-/// What a failing command said on standard error, unless it also wrote to standard output: then either may hold
-/// the secret.
-fn explain(stdout: &[u8], stderr: &[u8]) -> String {
-    if !stdout.trim_ascii().is_empty() {
-        return "; what it said is withheld, because it may hold the secret".to_owned();
-    }
-    let text = String::from_utf8_lossy(stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut said = String::new();
-    for line in lines.iter().take(MAX_ERROR_LINES) {
-        said.push_str("\n  ");
-        said.extend(
-            line.chars()
-                .take(MAX_ERROR_COLUMNS)
-                .map(|c| if is_printable(c) { c } else { '\u{fffd}' }),
-        );
-    }
-    if lines.len() > MAX_ERROR_LINES {
-        said.push_str("\n  …");
-    }
-    if said.is_empty() { said } else { format!(":{said}") }
-}
-
-/// Whether a character can neither move the cursor nor change the direction of text.
-fn is_printable(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}'))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use super::{SecretCommand, SecretError, SecretRef};
 
-    use super::{SecretError, SecretRef};
+    fn command<const N: usize>(words: [&str; N]) -> SecretRef {
+        SecretRef::Command(SecretCommand::new(words.map(str::to_owned).to_vec()))
+    }
 
     fn shell(script: &str) -> SecretRef {
-        SecretRef::Command(["sh", "-c", script].map(str::to_owned).to_vec())
+        command(["sh", "-c", script])
     }
 
     async fn text(reference: &SecretRef) -> Option<String> {
@@ -283,25 +234,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_command_is_quoted_without_control_characters() {
-        let error = error(&shell("printf 'no \\033[31mtoken\\n' >&2; exit 3")).await;
+    async fn what_a_failing_command_says_is_for_a_person_and_without_control_characters() {
+        let error = error(&shell("printf 'no \\033[31mtoken canary\\n' >&2; exit 3")).await;
+        assert_eq!(error.message, "the command `sh` failed (exit status: 3)");
         assert_eq!(
-            error.message,
-            "the command `sh` failed (exit status: 3):\n  no \u{fffd}[31mtoken"
+            error.told(true),
+            "the command `sh` failed (exit status: 3):\n  no \u{fffd}[31mtoken canary"
         );
+        let logged = format!("{error} {} {}", error.told(false), error.hint);
+        assert!(!logged.contains("canary") && logged.contains("terminal"), "{logged}");
     }
 
     #[tokio::test]
     async fn a_failing_command_that_printed_something_is_not_quoted() {
         let error = error(&shell("echo canary; echo the secret is canary >&2; exit 1")).await;
-        assert!(!error.message.contains("canary"), "{error}");
+        assert!(!error.told(true).contains("canary"), "{error}");
         assert!(error.message.contains("withheld"), "{error}");
     }
 
     #[tokio::test]
     async fn errors_name_the_reference_and_not_the_arguments() {
-        let command = SecretRef::Command(vec!["/nonexistent/vault".to_owned(), "canary".to_owned()]);
-        let error = error(&command).await;
+        let error = error(&command(["/nonexistent/vault", "canary"])).await;
         assert_eq!(error.message, "the command `/nonexistent/vault` was not found");
         let folder = tempfile::tempdir().unwrap();
         let error = super::tests::error(&SecretRef::File(folder.path().to_owned())).await;
@@ -309,15 +262,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_much_and_too_long_end() {
+    async fn too_much_is_refused() {
         let error = error(&shell("head -c 100000 /dev/zero | tr '\\0' a")).await;
         assert!(error.message.contains("more than 64 KiB"), "{error}");
-        let SecretRef::Command(words) = shell("exec sleep 600") else {
-            unreachable!("it is a command");
-        };
-        let slow = SecretRef::Command(words.clone());
-        let error = slow.run(&words, Duration::from_millis(20)).await.unwrap_err();
-        assert!(error.message.contains("was stopped"), "{error}");
     }
 
     #[tokio::test]

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::StateError;
 
+/// The system itself does not follow a link that appears between a look at the name and its opening.
+#[cfg(unix)]
+const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
 /// A record larger than this is no record: bounds what is read into memory.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -128,7 +132,10 @@ pub(super) fn open_private(path: &Path, append: bool) -> Result<File, StateError
         options.write(true);
     }
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(NOFOLLOW);
+    }
     let file = if check_regular(path)? {
         options.open(path)
     } else {

@@ -128,16 +128,13 @@ impl Look<'_> {
         }
         let id = format!("secrets.{}", key.name());
         let (check, secret) = match reference.resolve().await {
-            Ok(Some(secret)) => {
-                let message = format!("`{}` comes from {reference}", key.name());
-                (Check::ok(&id, message), Some(secret))
-            }
+            Ok(Some(secret)) => (given(&id, key.name(), reference), Some(secret)),
             Ok(None) => {
                 let (message, fix) = key.missing(reference);
                 (Check::failure(&id, message, fix), None)
             }
             Err(error) => {
-                let message = format!("`{}` cannot be read: {}", key.name(), error.message);
+                let message = format!("`{}` cannot be read: {}", key.name(), error.told(term::is_seen()));
                 (Check::failure(&id, message, error.hint), None)
             }
         };
@@ -163,12 +160,24 @@ impl Look<'_> {
     }
 }
 
+/// A secret that was found. One in a file that others may read is no secret.
+fn given(id: &str, name: &str, reference: &SecretRef) -> Check {
+    match reference.readers() {
+        None => Check::ok(id, format!("`{name}` comes from {reference}")),
+        Some(who) => Check::warning(
+            id,
+            format!("`{name}` comes from {reference}, which {who} may read"),
+            "run `chmod 600` on the file, and consider what it held as known to others",
+        ),
+    }
+}
+
 /// The application's stored secret may be missing: then there is none yet.
 async fn stored(config: &Config) -> Option<Check> {
     const ID: &str = "secrets.application.secret.load";
     let load = config.secret.load.as_ref()?;
     Some(match Vault(config.secret.clone()).load().await {
-        Ok(Some(_)) => Check::ok(ID, format!("`application.secret.load` gives a secret from {load}")),
+        Ok(Some(_)) => given(ID, "application.secret.load", load),
         Ok(None) => Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet"),
         Err(why) => Check::failure(
             ID,

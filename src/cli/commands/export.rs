@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result, warning};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::term;
+use crate::cli::{term, toml_text};
 use crate::cli::work::{self, View};
 use crate::gitlab::GitlabRead;
 use crate::model::{Command, Known, Observed, ObservedMembership, RecordedState, identify_application};
@@ -63,7 +63,7 @@ async fn export(context: &Context) -> Result<Exit> {
     for name in SECTIONS {
         if let Some(section) = table.remove(name) {
             let one = Table::from_iter([(name.to_owned(), section)]);
-            let text = toml::to_string_pretty(&one).map_err(|error| Failure::of(&error))?;
+            let text = toml_text::render(one).map_err(|error| Failure::of(&error))?;
             if !out.is_empty() {
                 out.push('\n');
             }

@@ -6,10 +6,14 @@
 
 use scraper::{ElementRef, Html, Selector};
 
-use crate::http::{Error, ErrorKind, HTML_LIMIT, Result, Side};
+use crate::http::{Error, ErrorKind, HTML_LIMIT, Response, Result, Side, parse_html, remote_text};
 
 /// The longest message that is quoted from a page, in characters.
 const MAX_QUOTE: usize = 300;
+/// How much text of an element is looked at for a quote, in characters: white space makes most of it.
+const LOOKED_AT: usize = 16 * 1024;
+/// The most messages that are taken from a page.
+const MAX_MESSAGES: usize = 20;
 
 /// A page of GitLab's.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +93,7 @@ impl Page {
             let message = format!("{request} answered a page of more than {} MiB", HTML_LIMIT >> 20);
             return Err(Error::new(Side::Gitlab, ErrorKind::TooLarge, request, message));
         }
-        let document = Html::parse_document(html);
+        let document = read(request, html)?;
         let mut page = Self {
             request: request.to_owned(),
             title: first_text(&document, "title"),
@@ -108,6 +112,18 @@ impl Page {
         page.alerts = alerts(&document);
         page.forms = select(&document, "form", |form| Some(Form::read(form)));
         page.links = select(&document, "a[href], button[data-method]", Link::read);
+        Ok(page)
+    }
+
+    /// The page that an answer is. What it says is without the secrets of its session, for it may be quoted; its forms
+    /// are as they are.
+    pub(crate) fn of(response: &Response) -> Result<Self> {
+        let mut page = Self::parse(response.label(), &response.text())?;
+        let lists = [&mut page.alerts, &mut page.faults, &mut page.preformatted];
+        let texts = [&mut page.title, &mut page.heading, &mut page.main];
+        for text in lists.into_iter().flatten().chain(texts) {
+            *text = response.without_secrets(text);
+        }
         Ok(page)
     }
 
@@ -300,6 +316,15 @@ fn alerts(document: &Html) -> Vec<String> {
     alerts
 }
 
+/// A page as a tree, or why it is none.
+pub(super) fn read(request: &str, html: &str) -> Result<Html> {
+    parse_html(html).map_err(|_| {
+        let message = format!("{request} answered a page of a depth or intricacy that no page of GitLab's has");
+        Error::new(Side::Gitlab, ErrorKind::TooLarge, request, message)
+            .with_hint("check gitlab.url, and what stands between here and there")
+    })
+}
+
 pub(super) fn select<T>(document: &Html, selector: &str, read: impl Fn(ElementRef<'_>) -> Option<T>) -> Vec<T> {
     Selector::parse(selector)
         .map(|selector| document.select(&selector).filter_map(read).collect())
@@ -307,15 +332,17 @@ pub(super) fn select<T>(document: &Html, selector: &str, read: impl Fn(ElementRe
 }
 
 pub(super) fn texts(document: &Html, selector: &str) -> Vec<String> {
-    select(document, selector, |element| {
-        Some(text_of(element)).filter(|text| !text.is_empty())
-    })
+    let Ok(selector) = Selector::parse(selector) else {
+        return Vec::new();
+    };
+    let texts = document.select(&selector).map(text_of).filter(|text| !text.is_empty());
+    texts.take(MAX_MESSAGES).collect()
 }
 
 pub(super) fn first_text(document: &Html, selector: &str) -> String {
-    select(document, selector, |element| Some(text_of(element)))
-        .into_iter()
-        .next()
+    let selector = Selector::parse(selector).ok();
+    selector
+        .and_then(|selector| document.select(&selector).next().map(text_of))
         .unwrap_or_default()
 }
 
@@ -330,17 +357,12 @@ pub(super) fn any(document: &Html, selector: &str) -> bool {
 }
 
 pub(super) fn text_of(element: ElementRef<'_>) -> String {
-    quote(&element.text().collect::<String>())
+    quote(&element.text().flat_map(str::chars).take(LOOKED_AT).collect::<String>())
 }
 
-/// Text on one line without control characters, and not longer than a message should be.
+/// Text on one line without characters that act instead of being shown, and not longer than a message should be.
 pub(crate) fn quote(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MAX_QUOTE) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    remote_text(text, MAX_QUOTE)
 }
 
 #[cfg(test)]

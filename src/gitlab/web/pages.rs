@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use scraper::{Html, Selector};
+use scraper::{ElementRef, Selector};
 
-use super::forms::{Page, any, attribute, first_text, quote, select, text_of};
+use super::forms::{Page, any, attribute, first_text, quote, read, text_of};
 use crate::http::Result;
+
+/// Disabled buttons that are looked at.
+const MOST_BUTTONS: usize = 100;
 
 /// The names in the first column of the list of authorized applications, which says nothing else of them.
 ///
@@ -13,7 +16,7 @@ use crate::http::Result;
 pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTreeSet<String>> {
     const LIST: &str = "[data-testid='oauth-authorized-applications'], .oauth-authorized-applications";
     let page = Page::parse(request, html)?;
-    let document = Html::parse_document(html);
+    let document = read(request, html)?;
     if !any(&document, LIST) {
         return Err(page.lacks("list of authorized applications"));
     }
@@ -36,7 +39,7 @@ pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTree
 /// GitLab: `app/views/shared/doorkeeper/applications/_show.html.haml`.
 pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
     let page = Page::parse(request, html)?;
-    let document = Html::parse_document(html);
+    let document = read(request, html)?;
     let field = attribute(&document, "#application_id[value]", "value");
     let uid = field.unwrap_or_else(|| first_text(&document, "#application_id, [data-testid='application-id-field']"));
     if uid.is_empty() {
@@ -50,14 +53,17 @@ pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
 ///
 /// GitLab: `app/views/admin/users/_head.html.haml`, `users_helper.rb#impersonation_error_text`.
 pub(crate) fn impersonation_tooltip(html: &str) -> Option<String> {
-    let document = Html::parse_document(html);
-    let tooltips = select(&document, "[title]", |element| {
-        let disabled = Selector::parse("[disabled]").ok()?;
-        let button = element.select(&disabled).next()?;
+    let document = read("GET", html).ok()?;
+    let disabled = Selector::parse("[disabled]").ok()?;
+    // Outwards from each such button, because pages have many titles and few of these.
+    let mut tooltips = document.select(&disabled).take(MOST_BUTTONS).flat_map(|button| {
         let own = button.attr("data-testid") == Some("impersonate-user-link");
-        Some(quote(element.attr("title")?)).filter(|title| own || title.contains("impersonate"))
+        let around = button.ancestors().filter_map(ElementRef::wrap);
+        around.filter_map(move |element| {
+            Some(quote(element.attr("title")?)).filter(|title| own || title.contains("impersonate"))
+        })
     });
-    tooltips.into_iter().next()
+    tooltips.next()
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use crate::http::{
 };
 use crate::secrets::Secret;
 
+/// The field that proves that a form comes from GitLab's own page.
+const TOKEN: &str = "authenticity_token";
+
 /// The longest chain of redirects that is followed.
 const MAX_REDIRECTS: usize = 10;
 
@@ -151,6 +154,10 @@ impl WebSession {
         for secret in secrets {
             request = request.carries(secret);
         }
+        // The token of the page is good for as long as the session is.
+        for (_, token) in fields.iter().filter(|(name, _)| name == TOKEN) {
+            request = request.carries(&Secret::new(token.as_str()));
+        }
         let response = self.client.send(request).await?;
         self.follow(response, stop).await
     }
@@ -159,7 +166,7 @@ impl WebSession {
         let mut redirected = false;
         for _ in 0..=MAX_REDIRECTS {
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
-                let page = Page::parse(response.label(), &response.text())?;
+                let page = Page::of(&response)?;
                 self.remember(&page);
                 return Ok(Arrival::Page(Box::new(Visited {
                     response,

@@ -1,0 +1,339 @@
+//! Programs that keep secrets: started without a shell, with no more of our environment than they need, bounded in
+//! time and output, and ended with all that they started.
+//!
+//! A command runs in a process group of its own. It is ended as a whole when its time is up, when Setpoint stops
+//! waiting for it, and by [`end_commands`] when Setpoint is ended on the spot.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Secret, SecretError};
+use crate::glyphs;
+
+/// A command that has not ended by then is ended.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// No token, password or key is longer.
+pub(super) const MAX_BYTES: u64 = 64 * 1024;
+/// How much of a failing command's standard error is shown.
+const MAX_ERROR_LINES: usize = 5;
+const MAX_ERROR_COLUMNS: usize = 200;
+/// Said in place of what may hold the secret: a command that printed something before it failed may have printed it on
+/// either stream.
+const WITHHELD: &str = "; what it said is withheld, because it may hold the secret";
+
+/// A program with its arguments, and the variables of our environment that it does not get.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretCommand {
+    words: Vec<String>,
+    withheld: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for SecretCommand {
+    /// The program alone: arguments may be private.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SecretCommand").field(&self.program()).finish()
+    }
+}
+
+impl std::fmt::Display for SecretCommand {
+    /// Names the command for messages, by its program alone.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the command `{}`", self.program().escape_debug())
+    }
+}
+
+impl SecretCommand {
+    /// A program and its arguments.
+    pub fn new(words: Vec<String>) -> Self {
+        Self {
+            words,
+            withheld: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps these variables of the environment from it: the secrets of others.
+    pub fn withhold(&mut self, names: &BTreeSet<String>) {
+        self.withheld.extend(names.iter().cloned());
+    }
+
+    /// The program's name.
+    pub fn program(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    /// Gives it a secret on standard input. What it prints is not looked at.
+    ///
+    /// # Errors
+    /// It could not be started, did not end in time, or failed.
+    pub async fn give(&self, secret: &Secret) -> Result<(), SecretError> {
+        self.run(Some(secret), TIMEOUT).await.map(drop)
+    }
+
+    /// What it prints on standard output. It gets no input.
+    pub(super) async fn ask(&self) -> Result<Vec<u8>, SecretError> {
+        self.run(None, TIMEOUT).await
+    }
+
+    async fn run(&self, input: Option<&Secret>, timeout: Duration) -> Result<Vec<u8>, SecretError> {
+        let mut child = self.start(input.is_some())?;
+        // Dropped before the child is, so that the group is still the child's.
+        let group = Group::of(&child);
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let run = async {
+            let (stdout, stderr, ()) = tokio::join!(read_bounded(stdout), read_bounded(stderr), write(stdin, input));
+            // Only now: until it is waited for, its number is nobody else's.
+            (stdout, stderr, child.wait().await)
+        };
+        let Ok((stdout, stderr, status)) = tokio::time::timeout(timeout, run).await else {
+            return Err(SecretError::new(
+                format!("{self} had not ended after {} s and was stopped", timeout.as_secs()),
+                "run it by hand: it may be waiting for input, which it does not get here, or for the network",
+            ));
+        };
+        group.is_gone();
+        let failed =
+            |error: std::io::Error| SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand");
+        let (stdout, stderr, status) = (
+            stdout.map_err(failed)?,
+            stderr.map_err(failed)?,
+            status.map_err(failed)?,
+        );
+        if status.success() {
+            return Ok(stdout);
+        }
+        let failed = |how: &str| {
+            SecretError::new(
+                format!("{self} failed ({status}){how}"),
+                "run it by hand with the environment that Setpoint has, without the variables that hold secrets",
+            )
+        };
+        let text = String::from_utf8_lossy(&stderr);
+        Err(match input {
+            _ if !stdout.trim_ascii().is_empty() => failed(WITHHELD),
+            Some(secret) if secret.is_in(&text) => failed(WITHHELD),
+            // What it was given is not in there, so a log may have it.
+            Some(_) => failed(&lines(&text).map(|said| format!(":{said}")).unwrap_or_default()),
+            None => failed("").saying(lines(&text)),
+        })
+    }
+
+    fn start(&self, gets_input: bool) -> Result<tokio::process::Child, SecretError> {
+        let Some((program, arguments)) = self.words.split_first() else {
+            return Err(SecretError::new(
+                "a command reference is empty".to_owned(),
+                "name a program and its arguments",
+            ));
+        };
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments).kill_on_drop(true).stderr(Stdio::piped());
+        if gets_input {
+            command.stdin(Stdio::piped()).stdout(Stdio::null());
+        } else {
+            command.stdin(Stdio::null()).stdout(Stdio::piped());
+        }
+        for name in &self.withheld {
+            command.env_remove(name);
+        }
+        #[cfg(unix)]
+        command.process_group(0);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> SecretError {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => SecretError::new(
+                format!("{self} was not found"),
+                "install the program, or name it by its absolute path; it is run without a shell",
+            ),
+            std::io::ErrorKind::PermissionDenied => SecretError::new(
+                format!("{self} may not be executed"),
+                "make the file executable, or correct the first word of the command",
+            ),
+            _ => SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand"),
+        }
+    }
+}
+
+/// Hands the secret over. A command that ends without reading to the end is judged by its exit status alone.
+async fn write(stdin: Option<tokio::process::ChildStdin>, secret: Option<&Secret>) {
+    if let (Some(mut stdin), Some(secret)) = (stdin, secret) {
+        let _ = stdin.write_all(secret.expose().as_bytes()).await;
+        let _ = stdin.shutdown().await;
+    }
+}
+
+/// Reads all, keeps one byte more than the limit, so that too much shows.
+async fn read_bounded<R: tokio::io::AsyncRead + Unpin>(stream: Option<R>) -> std::io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    if let Some(mut stream) = stream {
+        (&mut stream).take(MAX_BYTES + 1).read_to_end(&mut kept).await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    }
+    Ok(kept)
+}
+
+/// The first lines of what a failing command said on standard error, each on a line of its own and indented.
+fn lines(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut said = String::new();
+    for line in lines.iter().take(MAX_ERROR_LINES) {
+        said.push_str("\n  ");
+        said.extend(
+            line.chars()
+                .take(MAX_ERROR_COLUMNS)
+                .map(|c| if glyphs::acts(c) { '\u{fffd}' } else { c }),
+        );
+    }
+    if lines.len() > MAX_ERROR_LINES {
+        said.push_str("\n  …");
+    }
+    (!said.is_empty()).then_some(said)
+}
+
+#[cfg(unix)]
+mod group {
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    /// The groups of the commands that run now.
+    static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+    fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(number: i32) {
+        if let Some(leader) = Pid::from_raw(number) {
+            // One that has ended by itself meanwhile is as good.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+
+    /// Ends a command with all that it started, unless it ended by itself.
+    pub(super) struct Group(Option<i32>);
+
+    impl Group {
+        pub(super) fn of(child: &tokio::process::Child) -> Self {
+            let number = child.id().and_then(|id| i32::try_from(id).ok());
+            running().extend(number);
+            Self(number)
+        }
+
+        /// The command was waited for: its number may be another's from now on.
+        pub(super) fn is_gone(mut self) {
+            if let Some(number) = self.0.take() {
+                running().remove(&number);
+            }
+        }
+    }
+
+    impl Drop for Group {
+        fn drop(&mut self) {
+            if let Some(number) = self.0 {
+                end(number);
+                running().remove(&number);
+            }
+        }
+    }
+
+    /// Ends all commands that run now, with all that they started: for a program that is about to exit without
+    /// letting anything come to its end.
+    pub fn end_commands() {
+        for number in std::mem::take(&mut *running()) {
+            end(number);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod group {
+    /// Systems without process groups end the command alone, as its handle is dropped.
+    pub(super) struct Group;
+
+    impl Group {
+        pub(super) fn of(_: &tokio::process::Child) -> Self {
+            Self
+        }
+
+        pub(super) fn is_gone(self) {}
+    }
+
+    /// Nothing: see [`Group`].
+    pub fn end_commands() {}
+}
+
+use group::Group;
+pub use group::end_commands;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::SecretCommand;
+    use crate::secrets::Secret;
+
+    fn shell(script: &str) -> SecretCommand {
+        SecretCommand::new(["sh", "-c", script].map(str::to_owned).to_vec())
+    }
+
+    #[tokio::test]
+    async fn what_is_withheld_is_not_in_its_environment() {
+        // Cargo sets it for every test.
+        let name = "CARGO_PKG_NAME".to_owned();
+        let mut command = shell("printf %s \"$CARGO_PKG_NAME/${PATH:+path}\"");
+        assert_eq!(command.ask().await.unwrap(), b"setpoint/path");
+        command.withhold(&BTreeSet::from([name]));
+        assert_eq!(command.ask().await.unwrap(), b"/path");
+    }
+
+    #[tokio::test]
+    async fn what_it_repeats_of_the_secret_is_not_shown_in_any_form() {
+        let secret = Secret::new("gloas-fake/secret");
+        for script in [
+            "cat >&2; exit 3",
+            "set -x; read s; echo \"$s\" >&2; exit 3",
+            "base64 >&2; exit 3",
+            "od -An -tx1 | tr -d ' \\n' >&2; exit 3",
+            "sed s,/,%2F, >&2; exit 3",
+        ] {
+            let error = shell(script).give(&secret).await.unwrap_err();
+            assert!(error.message.ends_with("it may hold the secret"), "{script}: {error}");
+            assert_eq!(error.said, None);
+        }
+        let error = shell("echo no such path >&2; exit 1").give(&secret).await.unwrap_err();
+        assert!(error.message.ends_with(":\n  no such path"), "{error}");
+    }
+
+    #[test]
+    fn debug_shows_no_argument() {
+        let shown = format!("{:?}", shell("canary"));
+        assert!(shown.contains("sh") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_it_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+        let error = shell(&script).run(None, Duration::from_secs(2)).await.unwrap_err();
+        assert!(error.message.contains("stopped"), "{error}");
+        let child = std::fs::read_to_string(&file).unwrap();
+        let place = format!("/proc/{}/stat", child.trim());
+        // Killed is not yet gone: its new parent has to take note.
+        let is_over = || std::fs::read_to_string(&place).map_or(true, |stat| stat.contains(") Z"));
+        for _ in 0..1000 {
+            if is_over() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it still runs: {place}");
+    }
+}
