@@ -211,6 +211,53 @@ async fn a_body_that_announces_too_much_is_not_read() {
     assert_eq!(error.kind, ErrorKind::TooLarge);
 }
 
+/// Gzip of so many zeros times 258, by the fixed Huffman code: thirteen bits for each 258 bytes.
+fn bomb(repetitions: usize) -> Vec<u8> {
+    let mut bits = vec![true, true, false];
+    bits.extend([false, false, true, true, false, false, false, false]);
+    for _ in 0..repetitions {
+        // Length 258, distance 1.
+        bits.extend([true, true, false, false, false, true, false, true]);
+        bits.extend([false; 5]);
+    }
+    bits.extend([false; 7]);
+    let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    bytes.extend(
+        bits.chunks(8)
+            .map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | u8::from(*bit))),
+    );
+    bytes.extend([0; 8]);
+    bytes
+}
+
+#[tokio::test]
+async fn what_unpacks_to_too_much_is_cut_off() {
+    let small = bomb(10_000);
+    assert!(small.len() < 20_000, "{}", small.len());
+    let server = Server::start(vec![
+        Answer::bytes(200, "application/json", small).header("Content-Encoding", "gzip"),
+    ])
+    .await;
+    let patient = Patient::with(&server, |options| options.max_body = 1024 * 1024);
+    let error = patient.client.call(patient.get()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TooLarge, "{error}");
+}
+
+#[tokio::test]
+async fn what_was_carried_once_is_taken_out_of_every_later_answer() {
+    let said = r#"{"message": "hunter2-hunter2 c2Vzc2lvbi1jb29raWUtdmFsdWU= and so on"}"#;
+    let server = Server::start(vec![
+        ok().header("Set-Cookie", "_session=session-cookie-value; path=/; HttpOnly"),
+        Answer::json(400, said),
+    ])
+    .await;
+    let patient = Patient::with(&server, |options| options.cookies = true);
+    let request = patient.post().carries(&Secret::new("hunter2-hunter2"));
+    patient.client.call(request).await.unwrap();
+    let error = patient.client.call(patient.get()).await.unwrap_err();
+    assert!(error.message.ends_with("*** *** and so on"), "{error}");
+}
+
 #[tokio::test]
 async fn redirects_are_not_followed_and_the_token_stays() {
     let elsewhere = Server::start(vec![ok()]).await;

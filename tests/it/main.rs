@@ -95,6 +95,9 @@ mod sandbox_web;
 mod saved_plan;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod sealed;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

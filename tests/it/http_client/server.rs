@@ -34,6 +34,13 @@ impl Answer {
         }
     }
 
+    pub(super) fn bytes(status: u16, kind: &str, body: Vec<u8>) -> Self {
+        Self {
+            body,
+            ..Self::new(status, kind, "")
+        }
+    }
+
     pub(super) fn json(status: u16, body: &str) -> Self {
         Self::new(status, "application/json", body)
     }

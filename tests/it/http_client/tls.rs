@@ -79,3 +79,53 @@ fn a_ca_file_has_to_hold_certificates() {
         assert!(error.message.contains(said), "{}", error.message);
     }
 }
+
+/// Answers one connection with these bytes, and gives what the client said first.
+fn answering(bytes: Vec<u8>) -> (u16, std::thread::JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut hello = vec![0; 4096];
+        let read = socket.read(&mut hello).unwrap();
+        hello.truncate(read);
+        let _ = socket.write_all(&bytes);
+        // Until the client has read it and hung up.
+        let _ = socket.read(&mut [0; 64]);
+        hello
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn nothing_older_than_tls_1_2_is_offered_or_taken() {
+    let versions: Vec<_> = rustls::ALL_VERSIONS.iter().map(|known| known.version).collect();
+    assert!(versions.iter().all(|version| matches!(
+        version,
+        rustls::ProtocolVersion::TLSv1_2 | rustls::ProtocolVersion::TLSv1_3
+    )));
+    // A server that has nothing above TLS 1.1 chooses it, or says that it has none of what was offered.
+    let mut chosen = vec![0x02, 0, 0, 38, 0x03, 0x02];
+    chosen.extend([7; 32]);
+    chosen.extend([0, 0x00, 0x2f, 0]);
+    let mut hello = vec![0x16, 0x03, 0x02, 0, u8::try_from(chosen.len()).unwrap()];
+    hello.extend(chosen);
+    let alert = vec![0x15, 0x03, 0x02, 0, 2, 2, 70];
+    for answer in [hello, alert] {
+        let (port, heard) = answering(answer);
+        let client = client(port, Some(fixture("ca.pem")));
+        let error = client.call(client.get(&["api"])).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+        assert!(error.hint.as_ref().unwrap().contains("TLS 1.2 or 1.3"), "{error:?}");
+        drop(client);
+        let said = heard.join().unwrap();
+        // The extension supported_versions (43): five bytes, of which four are the two versions.
+        let offered = said
+            .windows(9)
+            .find(|bytes| bytes.starts_with(&[0, 43, 0, 5, 4]))
+            .unwrap();
+        let mut offered = [&offered[5..7], &offered[7..9]];
+        offered.sort_unstable();
+        assert_eq!(offered, [[3, 3], [3, 4]], "TLS 1.2 and 1.3");
+    }
+}

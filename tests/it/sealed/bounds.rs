@@ -1,0 +1,137 @@
+//! A server that answers more, deeper or longer than anything has a reason to be is refused in clear words, and soon.
+
+use setpoint::sandbox::{Action, Options};
+
+use crate::common::hand::{Deed, Hand, Moment};
+use crate::common::plans::unwrapped;
+
+struct Case {
+    what: &'static str,
+    path: &'static str,
+    kind: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: String,
+    said: &'static str,
+}
+
+fn rows(number: usize) -> String {
+    let row = r#"{"id":1,"path_with_namespace":"platform/x","visibility":"private","archived":false}"#;
+    format!("[{}]", vec![row; number].join(","))
+}
+
+#[tokio::test]
+async fn answers_without_measure_are_refused() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    fixture.give_admin_session();
+    let cases = [
+        Case {
+            what: "deep JSON",
+            path: "/api/v4/user",
+            kind: "application/json",
+            headers: &[],
+            body: "[".repeat(200_000),
+            said: "GitLab",
+        },
+        Case {
+            what: "deep JSON in a field that nobody reads",
+            path: "/api/v4/user",
+            kind: "application/json",
+            headers: &[],
+            body: format!("{{\"id\":1,\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)),
+            said: "missing field `username`",
+        },
+        Case {
+            what: "a long answer",
+            path: "/api/v4/applications",
+            kind: "application/json",
+            headers: &[],
+            body: " ".repeat(9 << 20),
+            said: "more than 8192 KiB",
+        },
+        Case {
+            what: "pages without end",
+            path: "/api/v4/groups/platform/projects",
+            kind: "application/json",
+            headers: &[("x-total-pages", "4000000000")],
+            body: "[]".to_owned(),
+            said: "do not come to an end",
+        },
+        Case {
+            what: "the same page again",
+            path: "/api/v4/groups/platform/projects",
+            kind: "application/json",
+            headers: &[("x-next-page", "1")],
+            body: "[]".to_owned(),
+            said: "do not come to an end",
+        },
+        Case {
+            what: "a page of more than was asked for",
+            path: "/api/v4/groups/platform/projects",
+            kind: "application/json",
+            headers: &[],
+            body: rows(101),
+            said: "where 100 at most were asked for",
+        },
+        Case {
+            what: "a nested page",
+            path: "/users/sign_in",
+            kind: "text/html",
+            headers: &[],
+            body: "<b><a>".repeat(20_000),
+            said: "no page of GitLab's has",
+        },
+        Case {
+            what: "a long page",
+            path: "/users/sign_in",
+            kind: "text/html",
+            headers: &[],
+            body: "<p>x".repeat(1 << 20),
+            said: "more than 2048 KiB",
+        },
+    ];
+    for case in cases {
+        let answer = Action::Respond {
+            status: 200,
+            headers: case
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .chain([("content-type".to_owned(), case.kind.to_owned())])
+                .collect(),
+            body: case.body,
+        };
+        let path = case.path;
+        hand.hold(move |request, moment| {
+            if moment == Moment::Before && request.path == path {
+                Deed::Do(answer.clone())
+            } else {
+                Deed::Pass
+            }
+        });
+        let ran = hand.run(&fixture, &["plan"]).await;
+        let said = unwrapped(&ran.stderr);
+        assert_eq!(ran.code, 1, "{}: {said}", case.what);
+        assert!(said.contains(case.said), "{}: {said}", case.what);
+        assert!(said.len() < 2000, "{}: {said}", case.what);
+    }
+}
+
+#[tokio::test]
+async fn factorys_pages_come_to_an_end() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    fixture.give_admin_session();
+    fixture.apply().await.expect(0);
+    hand.hold(|request, moment| {
+        if moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh/repositories") {
+            let body = r#"{"repositories":[],"pagination":{"hasMore":true,"nextCursor":"again"}}"#;
+            return Deed::Do(Action::Respond {
+                status: 200,
+                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+                body: body.to_owned(),
+            });
+        }
+        Deed::Pass
+    });
+    let ran = hand.run(&fixture, &["plan"]).await.expect(1);
+    assert!(unwrapped(&ran.stderr).contains("repeat themselves"), "{}", ran.stderr);
+}
