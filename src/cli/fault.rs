@@ -1,6 +1,7 @@
 //! What is said where Setpoint itself is at fault: a panic's message may hold anything that was being worked on, a
 //! secret among it, so it is not shown. Where it happened says enough to find it.
 
+use std::fmt::Write as _;
 use std::panic::{PanicHookInfo, catch_unwind};
 
 use super::error::{Failure, Result};
@@ -31,7 +32,7 @@ fn report(info: &PanicHookInfo<'_>) -> String {
     .render();
     let trace = std::backtrace::Backtrace::capture();
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
-        text.push_str(&format!("\n{trace}"));
+        let _ = write!(text, "\n{trace}");
     }
     text
 }

@@ -121,6 +121,19 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Of a client that carries nothing, for answers that nobody sent.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(side: Side, base: Url) -> Self {
+        Self {
+            side,
+            base,
+            ca_file: None,
+            has_credential: true,
+            secrets: Mutex::default(),
+            jar: None,
+        }
+    }
+
     fn remember(&self, secrets: &[Secret]) {
         let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         for secret in secrets {

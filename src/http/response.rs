@@ -29,20 +29,13 @@ impl Response {
         const STATUSES: [u16; 12] = [200, 400, 401, 403, 404, 409, 422, 423, 429, 500, 502, 302];
         let url = Url::parse("https://server.example.com/path").unwrap_or_else(|_| unreachable!("it is a URL"));
         Self {
-            context: Arc::new(Context {
-                side,
-                base: url.clone(),
-                ca_file: None,
-                has_credential: true,
-                secrets: Vec::new(),
-            }),
+            context: Arc::new(Context::of(side, url.clone())),
             label: "GET /path".to_owned(),
             url,
             status: StatusCode::from_u16(STATUSES[usize::from(status) % STATUSES.len()]).unwrap_or_default(),
             headers: HeaderMap::new(),
             body: body.to_vec(),
             attempts: 1,
-            secrets: Vec::new(),
         }
     }
 

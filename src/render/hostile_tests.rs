@@ -78,7 +78,7 @@ fn hostile() -> impl Strategy<Value = String> {
 /// A plan in which every text that can come from elsewhere is this one.
 fn filled(text: &str) -> Plan {
     let mut plan = untouched().plan();
-    let path = FullPath::new(text.to_owned());
+    let path = FullPath::new(text);
     for (index, change) in plan.changes.iter_mut().enumerate() {
         change.notes.push(text.to_owned());
         for (before, after) in [
@@ -135,7 +135,7 @@ fn outcomes(plan: &Plan, text: &str) -> ApplyReport {
 }
 
 fn steps(text: &str) -> Vec<(Address, OperatorStep)> {
-    let path = FullPath::new(text.to_owned());
+    let path = FullPath::new(text);
     let enable = |id| OperatorStep::EnableRepository {
         id: ProjectId(id),
         path: path.clone(),
@@ -261,7 +261,7 @@ proptest! {
             plan(&shown),
             drift(&shown),
             report(&shown, &report_of, super::Requests::default(), false),
-            report_of.outcomes.iter().map(progress).map(|line| format!(" {line}")).collect(),
+            report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
             steps.iter().map(|step| card(&[*step], None, &facts, None)).collect(),
             card(&steps[2..], None, &facts, None),
             repository_list(&steps),

@@ -93,7 +93,7 @@ impl SecretCommand {
                 "run it by hand: it may be waiting for input, which it does not get here, or for the network",
             ));
         };
-        group.is_gone();
+        group.disarm();
         let failed =
             |error: std::io::Error| SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand");
         let (stdout, stderr, status) = (
@@ -225,7 +225,7 @@ mod group {
         }
 
         /// The command was waited for: its number may be another's from now on.
-        pub(super) fn is_gone(mut self) {
+        pub(super) fn disarm(mut self) {
             if let Some(number) = self.0.take() {
                 running().remove(&number);
             }
@@ -260,7 +260,7 @@ mod group {
             Self
         }
 
-        pub(super) fn is_gone(self) {}
+        pub(super) fn disarm(self) {}
     }
 
     /// Nothing: see [`Group`].

@@ -86,15 +86,12 @@ fn percent(text: &str) -> String {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let code = (*byte == b'%').then(|| number(text.get(at + 1..at + 3)?, 16)).flatten();
-        match code.and_then(|code| u8::try_from(code).ok()) {
-            Some(code) => {
-                out.push(code);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
+        if let Some(code) = code.and_then(|code| u8::try_from(code).ok()) {
+            out.push(code);
+            at += 3;
+        } else {
+            out.push(*byte);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()
@@ -112,12 +109,11 @@ fn from_escapes(text: &str) -> Option<String> {
                 let c = number(after.get(..digits)?, 16).and_then(char::from_u32)?;
                 Some((c, after.get(digits..)?))
             });
-            let (c, after) = match coded {
-                Some((c, after)) => (Some(c), after),
-                None => {
-                    let mut chars = after.chars();
-                    (chars.next(), chars.as_str())
-                }
+            let (c, after) = if let Some((c, after)) = coded {
+                (Some(c), after)
+            } else {
+                let mut chars = after.chars();
+                (chars.next(), chars.as_str())
             };
             out.extend(c);
             rest = after;
@@ -134,18 +130,15 @@ fn from_entities(text: &str) -> Option<String> {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('&') {
             out.push_str(before);
-            match after
+            let found = after
                 .split_once(';')
-                .and_then(|(name, after)| Some((entity(name)?, after)))
-            {
-                Some((c, after)) => {
-                    out.push(c);
-                    rest = after;
-                }
-                None => {
-                    out.push('&');
-                    rest = after;
-                }
+                .and_then(|(name, after)| Some((entity(name)?, after)));
+            if let Some((c, after)) = found {
+                out.push(c);
+                rest = after;
+            } else {
+                out.push('&');
+                rest = after;
             }
         }
         out.push_str(rest);
@@ -192,9 +185,11 @@ mod tests {
             TEXT.to_owned(),
             percent.clone(),
             percent.to_ascii_lowercase().replace("glpat", "GLPAT").to_lowercase(),
-            TEXT.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            TEXT.bytes()
+                .fold(String::new(), |text, byte| text + &format!("%{byte:02X}")),
             serde_json::to_string(TEXT).unwrap(),
-            TEXT.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
+            TEXT.chars()
+                .fold(String::new(), |text, c| text + &format!("\\u{:04x}", u32::from(c))),
             "glpat-a+b/c &quot;d&#34;&amp;é".to_owned(),
             crate::secrets::hex(TEXT.as_bytes()).to_uppercase(),
         ];

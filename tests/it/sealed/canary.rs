@@ -129,7 +129,9 @@ impl Canaries {
             let percent: String = url::form_urlencoded::byte_serialize(canary.as_bytes()).collect();
             let json = serde_json::to_string(canary).expect("JSON");
             let html = canary.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
-            let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = canary
+                .bytes()
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             let escaped = [json.trim_matches('"'), &percent, &percent.replace('+', "%20"), &html]
                 .iter()
                 .any(|form| lower.contains(&form.to_ascii_lowercase()));
