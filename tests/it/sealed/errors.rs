@@ -51,7 +51,7 @@ fn echo(request: &Seen, form: usize) -> Action {
     };
     // 422 is repeated in detail, 500 is what a broken server answers.
     Action::Respond {
-        status: if form % 2 == 0 { 422 } else { 500 },
+        status: if form.is_multiple_of(2) { 422 } else { 500 },
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body,
     }

@@ -59,12 +59,11 @@ fn without_spans(line: &str) -> String {
             }
             place += next + run;
         }
-        match end {
-            Some(end) => rest = &after[end..],
-            None => {
-                out.push_str(&ticks);
-                rest = after;
-            }
+        if let Some(end) = end {
+            rest = &after[end..];
+        } else {
+            out.push_str(&ticks);
+            rest = after;
         }
     }
     out.push_str(rest);
