@@ -121,7 +121,7 @@ impl Canaries {
 
     /// What of it is in a text, in any usual form.
     pub(super) fn found_in(&self, text: &str) -> Option<String> {
-        let folded = text.replace('\n', "").replace(' ', "");
+        let folded = text.replace(['\n', ' '], "");
         let lower = text.to_ascii_lowercase();
         let all = self.0.lock().expect("the canaries");
         all.iter().find_map(|(canary, name)| {
