@@ -45,6 +45,13 @@ mod drift_notify;
     reason = "a test fails by panicking, in its helpers too"
 )]
 mod drift_watch;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod examples;
 #[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,

@@ -6,7 +6,7 @@ use crate::sandbox_web::browser::Browser;
 const PAGE: &str = "/settings/integrations";
 
 /// Does by hand what the cards say.
-pub(super) struct Hands<'a>(pub(super) &'a Fixture);
+pub(crate) struct Hands<'a>(pub(super) &'a Fixture);
 
 impl Hands<'_> {
     fn factory(&self) -> Browser {
@@ -21,7 +21,7 @@ impl Hands<'_> {
     }
 
     /// Ticks "Trusted" of the application in GitLab's admin area.
-    pub(super) async fn trust(&self) {
+    pub(crate) async fn trust(&self) {
         let administrator = self.administrator().await;
         let path = format!("/admin/applications/{}", self.0.application().id);
         let form = administrator.get(&format!("{path}/edit")).await.form(&path);
@@ -32,7 +32,7 @@ impl Hands<'_> {
     }
 
     /// Fills in the three fields, and saves.
-    pub(super) async fn save(&self, domain: &str, application: &str, secret: &str) {
+    pub(crate) async fn save(&self, domain: &str, application: &str, secret: &str) {
         let browser = self.factory();
         let form = browser.get(PAGE).await.form("/settings/integrations/gitlab-sh");
         let filled = form
@@ -43,7 +43,7 @@ impl Hands<'_> {
     }
 
     /// "Manage GitLab Self-Hosted Permissions", approved in a window where the droid is signed in.
-    pub(super) async fn approve_as(&self, username: &str) {
+    pub(crate) async fn approve_as(&self, username: &str) {
         let droid = Browser::new(self.0.sandbox.gitlab_url());
         droid
             .sign_in(username, self.0.sandbox.credentials().droid_password)
@@ -52,7 +52,7 @@ impl Hands<'_> {
     }
 
     /// The same, in a window where an administrator impersonates the droid.
-    pub(super) async fn approve_impersonating(&self, username: &str) {
+    pub(crate) async fn approve_impersonating(&self, username: &str) {
         let window = self.administrator().await;
         let page = window.get(&format!("/admin/users/{username}")).await;
         let mut form = page.csrf();
@@ -70,7 +70,7 @@ impl Hands<'_> {
     }
 
     /// Ticks these repositories, and saves the selection.
-    pub(super) async fn enable(&self, paths: &[String]) {
+    pub(crate) async fn enable(&self, paths: &[String]) {
         let browser = self.factory();
         let mut form = browser.get(PAGE).await.form("/repositories");
         for path in paths {
@@ -84,7 +84,7 @@ impl Hands<'_> {
     }
 
     /// What the page says of the connection.
-    pub(super) async fn status(&self) -> String {
+    pub(crate) async fn status(&self) -> String {
         self.factory().get(PAGE).await.text("#status")
     }
 }

@@ -5,7 +5,7 @@
 
 mod due;
 mod evidence;
-mod hands;
+pub(crate) mod hands;
 mod rebuilt;
 mod terminal;
 mod trusted;
