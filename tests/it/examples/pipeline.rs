@@ -3,9 +3,11 @@
 //! `setpoint.toml` are others.
 
 use serde_json::Value;
+use setpoint::sandbox::Action;
 
 use super::team::{Source, Team};
 use crate::common::Ran;
+use crate::common::hand::{Deed, Moment};
 
 const WEB: &str = "\"web/storefront\" = \"developer\"";
 
@@ -121,6 +123,39 @@ async fn a_failed_change_makes_the_apply_red() {
         .pipeline(Source::Push, &["apply"], &[("OUTSIDE_WINDOW", "test")])
         .await;
     assert_eq!(ended(&ran, "apply"), "FAIL", "{}", ran.all());
+}
+
+#[tokio::test]
+async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
+    let Some(team) = Team::with_project().await else {
+        return;
+    };
+    team.edit(WEB, "\"web/storefront\" = \"maintainer\"").await;
+    team.pipeline(Source::Push, &["plan"], &[]).await.expect(0);
+    let mut writes = 0;
+    team.hand.hold(move |request, moment| {
+        let is_record = request.method == "POST" && request.path.ends_with("/terraform/state/setpoint");
+        if moment == Moment::Before && is_record {
+            writes += 1;
+            if writes > 1 {
+                let (headers, body) = (Vec::new(), String::new());
+                return Deed::Do(Action::Respond {
+                    status: 409,
+                    headers,
+                    body,
+                });
+            }
+        }
+        Deed::Pass
+    });
+    let ran = team
+        .pipeline(Source::Push, &["apply"], &[("OUTSIDE_WINDOW", "test")])
+        .await;
+    team.hand.let_go();
+    assert_eq!(ended(&ran, "apply"), "FAIL", "{}", ran.all());
+    assert_eq!(team.role_in("web/storefront"), Some(40), "{}", ran.all());
+    let kept = team.artifact("apply", ".setpoint/state.json.unwritten-1");
+    assert!(kept.contains("lineage"), "{kept}");
 }
 
 #[tokio::test]

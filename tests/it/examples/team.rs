@@ -3,14 +3,17 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan as _};
+use setpoint::sandbox::Options;
 use setpoint::sandbox::world::{PersonalToken, Source as Place, digest};
 use tempfile::TempDir;
 
 use super::example;
 use super::forge::{self, Forge};
 use crate::assisted::hands::Hands;
+use crate::common::hand::Hand;
 use crate::common::plans::DROID;
 use crate::common::{Fixture, Ran, run, tools};
 
@@ -49,6 +52,8 @@ impl Source {
 pub(super) struct Team {
     /// Both sides, and the folder from which a person applied first.
     pub(super) fixture: Fixture,
+    /// On every request to both sides.
+    pub(super) hand: Arc<Hand>,
     /// What else the pipeline talks to.
     pub(super) forge: Forge,
     project: TempDir,
@@ -67,8 +72,10 @@ impl Team {
 
     /// Everything is connected, by a person's hands.
     pub(super) async fn connected() -> Self {
+        let (fixture, hand) = Hand::on(Options::default()).await;
         let team = Self {
-            fixture: Fixture::new().await,
+            fixture,
+            hand,
             forge: Forge::start().await,
             project: tempfile::tempdir().unwrap(),
         };
