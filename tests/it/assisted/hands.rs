@@ -6,7 +6,7 @@ use crate::sandbox_web::browser::Browser;
 const PAGE: &str = "/settings/integrations";
 
 /// Does by hand what the cards say.
-pub(crate) struct Hands<'a>(pub(super) &'a Fixture);
+pub(crate) struct Hands<'a>(pub(crate) &'a Fixture);
 
 impl Hands<'_> {
     fn factory(&self) -> Browser {
