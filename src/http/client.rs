@@ -294,7 +294,11 @@ impl Client {
         }
         loop {
             attempt += 1;
-            let (result, ending) = self.attempt(&request, attempt).await;
+            let (result, ending, took) = self.attempt(&request, attempt).await;
+            if result.is_err() {
+                // A minute without an answer is a minute of waiting, too.
+                waited += took;
+            }
             let too_long = match self.0.retry.decide(ending, request.repeatable, attempt, waited) {
                 Decision::Repeat(wait) => {
                     waited += wait;
@@ -335,23 +339,24 @@ impl Client {
         Some(rest.min(self.0.retry.max_wait))
     }
 
-    async fn attempt(&self, request: &Request, attempt: u32) -> (Result<Response>, Ending) {
+    async fn attempt(&self, request: &Request, attempt: u32) -> (Result<Response>, Ending, Duration) {
         let _permit = self.0.parallelism.acquire().await.ok();
         self.0.counter.add(self.side(), request.writes, attempt > 1);
         let start = Instant::now();
         let result = self.exchange(request, attempt).await;
-        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = start.elapsed();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (method, path, side) = (request.method.as_str(), request.shown_path(), self.side());
         match result {
             Ok(answer) => {
                 let status = answer.status.as_u16();
                 tracing::debug!(%side, method, path, status, ms, attempt, "request");
                 let ending = self.ending(&answer);
-                (Ok(answer), ending)
+                (Ok(answer), ending, took)
             }
             Err((error, ending)) => {
                 tracing::debug!(%side, method, path, error = %error.message, ms, attempt, "request failed");
-                (Err(error), ending)
+                (Err(error), ending, took)
             }
         }
     }

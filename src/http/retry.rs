@@ -20,8 +20,8 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest single wait of the back-off. A server may ask for more.
     pub cap: Duration,
-    /// The most time that one request spends waiting, over all its attempts. A server that asks for more gets an
-    /// error instead, which says how long it wants.
+    /// The most time that one request spends on waiting, and on attempts that no answer came to, before it is sent once
+    /// more. A server that asks for more gets an error instead, which says how long it wants.
     pub max_wait: Duration,
     /// How to wait.
     pub sleep: Sleep,

@@ -183,6 +183,22 @@ async fn a_server_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
+async fn time_without_an_answer_counts_as_waiting() {
+    let server = Server::start(vec![Answer::hang(), Answer::hang(), Answer::hang()]).await;
+    let patient = Patient::with(&server, |options| {
+        options.timeouts = Timeouts {
+            read: Duration::from_millis(200),
+            ..Timeouts::default()
+        };
+        options.retry.max_wait = Duration::from_millis(600);
+    });
+    let error = patient.client.call(patient.get()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::AnswerLost);
+    // 0.2 s without an answer and 0.25 s between the two leave room for a second attempt, and not for a third.
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn nobody_listening_repeats_even_a_write_and_says_so() {
     let url = Server::start(vec![]).await.stop().await;
     let server = Server::start(vec![]).await;
