@@ -90,7 +90,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let integration = factory.integration().boxed().shared();
     let account = account::read(*gitlab, desired).boxed().shared();
     let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
-    let list = list_repositories(*factory, recorded, integration.clone());
+    let list = list_repositories(*factory, desired, recorded, integration.clone());
     let application = application::read(sources, desired, recorded, integration.clone());
     let repositories = async {
         let (list, integration, account, namespaces) =
@@ -156,26 +156,43 @@ type RepositoryList = Known<BTreeMap<crate::model::ProjectId, crate::model::Fact
 
 /// Factory's list. It is asked for at once where the record says that Factory was authorized, and else only if Factory
 /// turns out to be connected: a list that cannot be had costs no request.
+///
+/// Factory asks GitLab for the list. Where it looks for GitLab at an address that is not the declared one it can fail at
+/// that, and must not keep the address from being put right.
 async fn list_repositories(
     factory: &dyn FactoryRead,
+    desired: &Desired,
     recorded: &RecordedState,
-    integration: impl Future<Output = Result<Option<ObservedIntegration>>>,
+    integration: impl Future<Output = Result<Option<ObservedIntegration>>> + Clone,
 ) -> Result<RepositoryList> {
     let attested = factory.source() == FactorySource::Attested;
     let expected = recorded.connection.is_some() && recorded.authorization.is_some();
     if !attested && !expected {
         let connected = integration
+            .clone()
             .await?
             .is_some_and(|integration| integration.status == IntegrationStatus::Connected);
         if !connected {
             return Ok(Known::Unknown);
         }
     }
-    factory.repositories().await
+    let error = match factory.repositories().await {
+        Ok(list) => return Ok(list),
+        Err(error) => error,
+    };
+    let address = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+    let looks_elsewhere = integration
+        .await?
+        .is_some_and(|integration| address(&integration.domain) != address(&desired.connection.domain));
+    match error.kind {
+        ErrorKind::Server(_) if looks_elsewhere => Ok(Known::Unknown),
+        _ => Err(error),
+    }
 }
 
 /// Factory may find out only while it lists repositories that its authorization no longer works (the droid is blocked,
-/// say), and refuses the list. What it said of itself before is outdated then, and it is asked again.
+/// say), and refuses the list; or that it works again, and gives it. What it said of itself before is outdated then, and
+/// it is asked again.
 async fn as_it_is_now(
     factory: &dyn FactoryRead,
     integration: Option<ObservedIntegration>,
@@ -184,7 +201,7 @@ async fn as_it_is_now(
     let connected = integration
         .as_ref()
         .is_some_and(|integration| integration.status == IntegrationStatus::Connected);
-    if connected && list.is_unknown() && factory.source() == FactorySource::Live {
+    if connected == list.is_unknown() && factory.source() == FactorySource::Live {
         return factory.integration().await;
     }
     Ok(integration)
