@@ -4,7 +4,7 @@
 use crate::model::{
     Address, Command, Desired, FactorySource, Observed, ObservedApplication, ObservedIntegration, ObservedUser,
     Operation, Plan, Policy, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
-    RecordedRepository, RecordedState, RecordedUser, Resolution, SecretCheck, WarningCode,
+    RecordedRepository, RecordedState, RecordedUser, Resolution, SecretCheck, Status, WarningCode,
 };
 
 use super::application::{self, Remembered};
@@ -48,6 +48,13 @@ pub fn refresh(desired: &Desired, observed: &Observed, recorded: &RecordedState,
             .applications
             .iter()
             .any(|application| application.id == *id && application.uid == *uid),
+        // What an edit was to bring about is seen: what the plan does not do again is done.
+        Operation::EditApplication { .. }
+        | Operation::EditUser { .. }
+        | Operation::UnblockUser { .. }
+        | Operation::ActivateUser { .. } => {
+            !settled.is_settled(&intent.address) && settled.does_again(&intent.address, &intent.operation)
+        }
         _ => !settled.is_settled(&intent.address),
     });
     next
@@ -81,6 +88,15 @@ impl<'a> Settled<'a> {
             .changes
             .binary_search_by(|change| change.address.cmp(address))
             .is_ok()
+    }
+
+    /// Whether the change of this address makes such a write; also where it cannot be made or is not planned for now.
+    fn does_again(&self, address: &Address, operation: &Operation) -> bool {
+        let same = |planned: &Operation| std::mem::discriminant(planned) == std::mem::discriminant(operation);
+        let mut changes = self.plan.changes.iter().filter(|change| change.address == *address);
+        changes
+            .next()
+            .is_none_or(|change| change.status != Status::Ready || change.operations.iter().any(same))
     }
 
     /// Neither live nor declared, as far as the plan looked.
