@@ -94,18 +94,20 @@ impl HttpStore {
         match answer.status() {
             StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
             status if status.is_success() && answer.body().trim_ascii().is_empty() => Ok(None),
-            status if status.is_success() && answer.is_html() => Err(StateError::Backend(
-                answer
-                    .unexpected(format!(
-                        "{} answered {} with a web page instead of a record",
-                        self.place(),
-                        answer.label()
-                    ))
-                    .with_hint("check state.url"),
-            )),
+            status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
             status if status.is_success() => Ok(Some(answer.body().to_vec())),
             _ => Err(StateError::Backend(answer.error())),
         }
+    }
+
+    /// A web page is nobody's answer here, whatever its status: what stands before the backend wants a sign-in, perhaps.
+    fn web_page(&self, answer: &Response) -> StateError {
+        let message = format!(
+            "{} answered {} with a web page, as no state backend does",
+            self.place(),
+            answer.label()
+        );
+        StateError::Backend(answer.unexpected(message).with_hint("check state.url"))
     }
 
     /// Sends the record once.
@@ -117,6 +119,7 @@ impl HttpStore {
             .map_err(StateError::Backend)?;
         let answer = self.client.send(request).await.map_err(StateError::Backend)?;
         match answer.status() {
+            status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
             status if status.is_success() => Ok(()),
             StatusCode::CONFLICT | StatusCode::LOCKED | StatusCode::PRECONDITION_FAILED => {
                 let why = match holder_in(&answer) {
@@ -159,7 +162,7 @@ impl HttpStore {
             .ok()?;
         let answer = self.client.send(request).await.ok()?;
         match answer.status() {
-            status if status.is_success() => {
+            status if status.is_success() && !answer.is_html() => {
                 let _ = self.release(&info.id).await;
                 Some("somebody released it".to_owned())
             }
@@ -217,6 +220,7 @@ impl HttpStore {
                 .insist(|| Request::new(self.lock_method.clone(), self.backend.lock_url.clone()).json(info))
                 .await?;
             return match answer.status() {
+                status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
                 status if status.is_success() => Ok(Attempt::Taken),
                 StatusCode::LOCKED | StatusCode::CONFLICT => match holder_in(&answer) {
                     // The answer to an earlier attempt of ours was lost; the lock was not.
@@ -246,6 +250,7 @@ impl HttpStore {
         };
         let (answer, lost) = self.insist(request).await?;
         match answer.status() {
+            status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::LOCKED => match holder_in(&answer) {
                 Some(held) if held.id != id && !held.id.is_empty() => Err(StateError::OtherLock {

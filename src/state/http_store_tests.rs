@@ -20,6 +20,8 @@ enum Fault {
     LoseAnswer,
     /// It gets lost before it is carried out.
     LoseRequest,
+    /// A proxy answers with its sign-in page, and the request goes nowhere.
+    SignInPage,
 }
 
 #[derive(Default)]
@@ -63,6 +65,9 @@ async fn serve(State(backend): State<Backend>, request: Request) -> Response {
     let fault = backend.get().faults.pop_front().flatten();
     if matches!(fault, Some(Fault::LoseRequest)) {
         return cut_off();
+    }
+    if matches!(fault, Some(Fault::SignInPage)) {
+        return ([("content-type", "text/html")], "<html><form action=\"/login\">").into_response();
     }
     let answer = answer(&mut backend.get(), &parts.method, &parts.uri, &parts.headers, &body);
     if fault.is_some() { cut_off() } else { answer }
@@ -232,6 +237,41 @@ async fn a_write_whose_answer_was_lost_is_looked_up() {
         assert_eq!(backend.get().writes, 2, "{fault:?}: each serial is written once");
         assert_eq!(store.read().await.unwrap(), Some(record));
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_page_is_no_answer_of_a_backend() {
+    let (backend, port) = Backend::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(port, folder.path().join("aside").to_str().unwrap());
+    let info = LockInfo::new(
+        "apply",
+        &crate::state::Actor::from_variables(|_| None, "host".into()),
+        jiff::Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
+    backend.faults(&[Some(Fault::SignInPage)]);
+    let error = store.lock(&info, Duration::ZERO).await.unwrap_err();
+    assert!(error.to_string().contains("web page"), "{error}");
+    store.lock(&info, Duration::ZERO).await.unwrap();
+    let mut record = new_record(false).unwrap();
+    let _ = store.read().await.unwrap();
+    backend.faults(&[
+        Some(Fault::SignInPage),
+        None,
+        Some(Fault::SignInPage),
+        None,
+        Some(Fault::SignInPage),
+    ]);
+    let error = store.write(&mut record).await.unwrap_err();
+    assert!(error.to_string().contains("web page"), "{error}");
+    assert_eq!(backend.get().writes, 0);
+    backend.faults(&[]);
+    store.write(&mut record).await.unwrap();
+    backend.faults(&[Some(Fault::SignInPage)]);
+    let error = store.unlock(&info.id).await.unwrap_err();
+    assert!(error.to_string().contains("web page"), "{error}");
+    assert!(backend.get().lock.is_some());
 }
 
 #[tokio::test]
