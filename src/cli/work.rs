@@ -251,6 +251,11 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
         .interrupts
         .guard(async { Ok(context.store.lock(&info, context.globals.lock_timeout).await?) })
         .await?;
+    if let Some(dead) = context.store.left_behind().filter(|_| !context.globals.quiet) {
+        term::err(&format!(
+            "The lock is taken over from {dead}:\nthat process is gone and did not release it.\n"
+        ));
+    }
     let ended = work.await;
     if let Err(error) = context.store.unlock(&info.id).await {
         cannot_unlock(context, &info.id, &error);

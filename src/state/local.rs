@@ -1,5 +1,6 @@
 //! The record as a file beside the configuration, and a lock that the operating system keeps: when its holder dies,
-//! the lock is gone, whatever the lock file still says.
+//! the lock is gone, whatever the lock file still says. Another machine's lock file is believed all the same, for not
+//! every network file system tells one machine about the locks of another.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -29,6 +30,8 @@ const ROOM: usize = 16 * 1024;
 pub struct LocalStore {
     path: PathBuf,
     held: Mutex<Option<Held>>,
+    /// Whose lock file was found without a lock when ours was taken.
+    left_behind: Mutex<Option<LockInfo>>,
 }
 
 /// Our own lock: the open file carries it.
@@ -44,6 +47,7 @@ impl LocalStore {
         Self {
             path: path.into(),
             held: Mutex::new(None),
+            left_behind: Mutex::new(None),
         }
     }
 
@@ -76,6 +80,11 @@ impl LocalStore {
             if !file::is_still_at(&file, &path) {
                 continue;
             }
+            let left = read_holder(&mut file);
+            if let Some(left) = left.as_ref().filter(|left| is_elsewhere(left)) {
+                return Ok(Err(Some(left.clone())));
+            }
+            *self.left_behind.lock().unwrap_or_else(PoisonError::into_inner) = left;
             let text = serde_json::to_vec(info).map_err(|error| StateError::Encode(error.to_string()))?;
             let written = file
                 .set_len(0)
@@ -106,7 +115,10 @@ impl LocalStore {
             Err(error) => return Err(file::io_error("open", &path)(error)),
         };
         match file.try_lock_shared() {
-            Ok(()) => Ok(Foreign::Free),
+            Ok(()) => Ok(match read_holder(&mut file).filter(is_elsewhere) {
+                Some(holder) => Foreign::Elsewhere(holder),
+                None => Foreign::Free,
+            }),
             Err(TryLockError::WouldBlock) => Ok(read_holder(&mut file).map_or(Foreign::Unnamed, Foreign::Held)),
             Err(TryLockError::Error(error)) => Err(file::io_error("lock", &path)(error)),
         }
@@ -117,8 +129,19 @@ impl LocalStore {
 enum Foreign {
     Free,
     Held(LockInfo),
+    /// Written by another machine, which may hold it or not.
+    Elsewhere(LockInfo),
     /// Held by one that has not written its name yet.
     Unnamed,
+}
+
+/// Whether it was taken on another machine. One that does not say where it was taken is this machine's.
+fn is_elsewhere(holder: &LockInfo) -> bool {
+    let here = gethostname::gethostname();
+    holder
+        .host
+        .as_deref()
+        .is_some_and(|host| here.to_string_lossy() != host)
 }
 
 /// What the lock file says; none while its holder is still writing it.
@@ -173,6 +196,10 @@ impl StateStore for LocalStore {
         }
     }
 
+    fn left_behind(&self) -> Option<LockInfo> {
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn unlock(&self, id: &str) -> Result<(), StateError> {
         {
             let mut held = self.held();
@@ -197,11 +224,15 @@ impl StateStore for LocalStore {
         }
         match self.foreign_holder()? {
             Foreign::Free => Err(StateError::NotLocked { place: self.place() }),
-            Foreign::Held(held) if held.id != id => Err(StateError::OtherLock {
+            Foreign::Held(held) | Foreign::Elsewhere(held) if held.id != id => Err(StateError::OtherLock {
                 place: self.place(),
                 asked: id.to_owned(),
                 held: Box::new(held),
             }),
+            Foreign::Elsewhere(_) => {
+                let path = self.lock_path();
+                std::fs::remove_file(&path).map_err(file::io_error("remove", &path))
+            }
             Foreign::Held(holder) => Err(StateError::HeldByProcess {
                 place: self.place(),
                 holder: Box::new(holder),
@@ -219,7 +250,7 @@ impl StateStore for LocalStore {
         }
         Ok(match self.foreign_holder()? {
             Foreign::Free => Holder::Nobody,
-            Foreign::Held(holder) => Holder::Held(holder),
+            Foreign::Held(holder) | Foreign::Elsewhere(holder) => Holder::Held(holder),
             Foreign::Unnamed => Holder::Held(LockInfo::of_id("unknown")),
         })
     }
@@ -257,6 +288,7 @@ mod tests {
             id: id.into(),
             who: "ada@host.example.com".into(),
             pid: Some(1),
+            host: None,
             command: "apply".into(),
             created: "2026-01-02T03:04:05Z".into(),
         }
@@ -402,7 +434,30 @@ mod tests {
         std::fs::write(store.lock_path(), text).unwrap();
         assert_eq!(store.holder().await.unwrap(), Holder::Nobody);
         assert!(matches!(store.unlock("dead").await, Err(StateError::NotLocked { .. })));
+        assert_eq!(store.left_behind(), None);
         store.lock(&info("2"), Duration::ZERO).await.unwrap();
         assert_eq!(store.holder().await.unwrap(), Holder::Held(info("2")));
+        assert_eq!(store.left_behind(), Some(info("dead")));
+        store.unlock("2").await.unwrap();
+        store.lock(&info("3"), Duration::ZERO).await.unwrap();
+        assert_eq!(store.left_behind(), None, "what was released was not left behind");
+    }
+
+    #[tokio::test]
+    async fn the_file_of_another_machine_is_believed_until_a_person_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let other = LockInfo {
+            host: Some("elsewhere.example.com".into()),
+            ..info("other")
+        };
+        std::fs::write(store.lock_path(), serde_json::to_string(&other).unwrap()).unwrap();
+        let error = store.lock(&info("2"), Duration::ZERO).await.unwrap_err();
+        assert!(error.is_locked(), "{error}");
+        assert_eq!(store.holder().await.unwrap(), Holder::Held(other));
+        assert!(matches!(store.unlock("2").await, Err(StateError::OtherLock { .. })));
+        store.unlock("other").await.unwrap();
+        store.lock(&info("2"), Duration::ZERO).await.unwrap();
     }
 }

@@ -16,6 +16,8 @@ pub struct LockInfo {
     pub who: String,
     /// Process id, where the holder is a Setpoint.
     pub pid: Option<u32>,
+    /// The machine that the process is on.
+    pub host: Option<String>,
     /// The command, such as `apply`.
     pub command: String,
     /// When it was taken, RFC 3339.
@@ -29,6 +31,7 @@ impl LockInfo {
             id: random_id()?,
             who: actor.who(),
             pid: Some(std::process::id()),
+            host: Some(actor.host.clone()),
             command: command.to_owned(),
             created: now.to_string(),
         })
@@ -40,6 +43,7 @@ impl LockInfo {
             id: id.to_owned(),
             who: String::new(),
             pid: None,
+            host: None,
             command: String::new(),
             created: String::new(),
         }
@@ -93,13 +97,18 @@ struct Wire {
 }
 
 const PROCESS: &str = "setpoint process ";
+const ON: &str = " on ";
 
 impl From<LockInfo> for Wire {
     fn from(info: LockInfo) -> Self {
         Self {
             id: info.id,
             operation: info.command,
-            info: info.pid.map(|pid| format!("{PROCESS}{pid}")).unwrap_or_default(),
+            info: match (info.pid, info.host) {
+                (Some(pid), Some(host)) => format!("{PROCESS}{pid}{ON}{host}"),
+                (Some(pid), None) => format!("{PROCESS}{pid}"),
+                (None, _) => String::new(),
+            },
             who: info.who,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             created: info.created,
@@ -110,10 +119,16 @@ impl From<LockInfo> for Wire {
 
 impl From<Wire> for LockInfo {
     fn from(wire: Wire) -> Self {
+        let process = wire.info.strip_prefix(PROCESS);
+        let (pid, host) = match process.map(|process| process.split_once(ON).unwrap_or((process, ""))) {
+            Some((pid, host)) => (pid.parse().ok(), (!host.is_empty()).then(|| host.to_owned())),
+            None => (None, None),
+        };
         Self {
             id: wire.id,
             who: wire.who,
-            pid: wire.info.strip_prefix(PROCESS).and_then(|pid| pid.parse().ok()),
+            pid,
+            host,
             command: wire.operation,
             created: wire.created,
         }
@@ -130,6 +145,7 @@ mod tests {
             id: "1".into(),
             who: "ada@build.example.com".into(),
             pid: Some(7),
+            host: Some("build".into()),
             command: "apply".into(),
             created: "2026-01-02T03:04:05Z".into(),
         };
@@ -137,6 +153,7 @@ mod tests {
         assert_eq!(text["ID"], "1");
         assert_eq!(text["Operation"], "apply");
         assert_eq!(text["Who"], "ada@build.example.com");
+        assert_eq!(text["Info"], "setpoint process 7 on build");
         assert_eq!(serde_json::from_value::<LockInfo>(text).unwrap(), info);
         assert_eq!(
             info.to_string(),
@@ -148,6 +165,8 @@ mod tests {
     fn a_lock_of_another_tool_is_understood_as_far_as_it_goes() {
         let info: LockInfo = serde_json::from_str(r#"{"ID":"x","Info":"whatever","Extra":1}"#).unwrap();
         assert_eq!((info.id.as_str(), info.pid), ("x", None));
+        let older: LockInfo = serde_json::from_str(r#"{"ID":"x","Info":"setpoint process 7"}"#).unwrap();
+        assert_eq!((older.pid, older.host), (Some(7), None));
         assert_eq!(info.to_string(), "somebody, lock id x");
     }
 }

@@ -43,6 +43,11 @@ pub trait StateStore: Send + Sync {
     /// Takes the lock, waiting up to `timeout` for another holder to let go. [`StateError::Locked`] names the holder.
     async fn lock(&self, info: &LockInfo, timeout: Duration) -> Result<(), StateError>;
 
+    /// Whose lock was found when ours was taken: that of a process of this machine which is gone.
+    fn left_behind(&self) -> Option<LockInfo> {
+        None
+    }
+
     /// Releases the lock of this id: our own, or by force one that was left behind where the store permits that.
     async fn unlock(&self, id: &str) -> Result<(), StateError>;
 
