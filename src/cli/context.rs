@@ -118,7 +118,7 @@ pub(crate) struct Context {
     pub(crate) keys: Keys,
     /// Where the record is.
     pub(crate) store: Box<dyn StateStore>,
-    /// Ctrl-C and SIGTERM.
+    /// Ctrl-C, SIGTERM and SIGHUP.
     pub(crate) interrupts: Interrupts,
     /// Who runs this.
     pub(crate) actor: Actor,

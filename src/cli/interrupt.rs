@@ -1,6 +1,9 @@
-//! Ctrl-C and SIGTERM, in two stages. While nothing has been written yet the first ends the command; while a plan is
+//! Ctrl-C, SIGTERM and SIGHUP, in two stages. While nothing has been written yet the first ends the command; while a plan is
 //! carried out it lets the requests under way finish and be recorded, and begins nothing new. The second ends the
 //! program on the spot.
+//!
+//! SIGHUP is what is left of a terminal that was closed, in the middle of a change window perhaps: the requests under way
+//! are finished and recorded then as well. Under `nohup`, which ignores it, it stays ignored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +84,8 @@ impl Interrupts {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// None where it is ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -90,6 +95,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: hangup_counts().then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -97,8 +103,31 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = hung_up(self.hangup.as_mut()) => {}
         }
     }
+}
+
+#[cfg(unix)]
+async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the program was started with SIGHUP not ignored. Only Linux tells; elsewhere the signal keeps its default,
+/// which ends the program on the spot, and the next run goes on from the record.
+#[cfg(unix)]
+fn hangup_counts() -> bool {
+    const HANGUP_BIT: u64 = 1;
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return false;
+    };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & HANGUP_BIT == 0)
 }
 
 #[cfg(not(unix))]
