@@ -76,6 +76,11 @@ pub enum Action {
     Hang,
     /// The answer's body is replaced by one of so many bytes of `x`.
     Bloat(usize),
+    /// The answer's body is replaced by one of `x` that never ends.
+    Endless,
+    /// The server goes away: its connections end and new ones are refused, for so many milliseconds; 0: until
+    /// [`super::Sandbox::come_back`].
+    Away(u64),
     /// The answer's body comes in so many pieces, with so many milliseconds before each.
     Drip {
         /// Pieces.

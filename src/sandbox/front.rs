@@ -59,7 +59,7 @@ async fn front(
         tokio::time::sleep(delay).await;
     }
     let response = match &before {
-        Action::Respond { .. } | Action::Drop | Action::Hang => StatusCode::OK.into_response(),
+        Action::Respond { .. } | Action::Drop | Action::Hang | Action::Away(_) => StatusCode::OK.into_response(),
         _ => {
             let response = match inside_root(&app, side, &parts.uri) {
                 Some(uri) => {
@@ -93,6 +93,12 @@ async fn front(
         )
             .into_response(),
     };
+    for action in [&before, &after] {
+        if let Action::Away(milliseconds) = action {
+            wire.cut_after(0);
+            app.go_away(side, *milliseconds);
+        }
+    }
     let response = act(&before, response, &wire).await;
     let mut response = act(&after, response, &wire).await;
     if let Some(date) = moved_date(&app) {
@@ -175,7 +181,7 @@ fn inside_root(app: &App, side: Side, uri: &Uri) -> Option<Uri> {
 /// Does to an answer what an action asks for.
 async fn act(action: &Action, response: Response, wire: &Wire) -> Response {
     match action {
-        Action::Pass | Action::Delay(_) => response,
+        Action::Pass | Action::Delay(_) | Action::Away(_) => response,
         Action::Respond { status, headers, body } => canned(*status, headers, body),
         Action::Drop => {
             wire.cut_after(0);
@@ -190,6 +196,13 @@ async fn act(action: &Action, response: Response, wire: &Wire) -> Response {
             let (mut parts, _) = response.into_parts();
             parts.headers.remove(header::CONTENT_LENGTH);
             Response::from_parts(parts, Body::from(vec![b'x'; *bytes]))
+        }
+        Action::Endless => {
+            let (mut parts, _) = response.into_parts();
+            parts.headers.remove(header::CONTENT_LENGTH);
+            let piece = Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; 16 << 10]));
+            let body = Body::from_stream(futures_util::stream::repeat_with(move || piece.clone()));
+            Response::from_parts(parts, body)
         }
         Action::Drip { pieces, every_ms } => drip(response, (*pieces).max(1), *every_ms).await,
     }

@@ -130,8 +130,16 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     let gitlab = front::wrap(gitlab::router(), &app, Side::Gitlab);
     let factory = front::wrap(factory::router(), &app, Side::Factory);
     let servers = vec![
-        tokio::spawn(wire::serve(gitlab_listener, gitlab, stopped.clone())),
-        tokio::spawn(wire::serve(factory_listener, factory, stopped)),
+        tokio::spawn(wire::serve(
+            wire::Tap::new(gitlab_listener, app.away(Side::Gitlab).subscribe())?,
+            gitlab,
+            stopped.clone(),
+        )),
+        tokio::spawn(wire::serve(
+            wire::Tap::new(factory_listener, app.away(Side::Factory).subscribe())?,
+            factory,
+            stopped,
+        )),
     ];
     Ok(Sandbox { app, stop, servers })
 }
@@ -174,6 +182,13 @@ impl Sandbox {
     /// All requests so far, in the order in which they came.
     pub fn requests(&self) -> Vec<RequestLog> {
         self.app.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Brings a side back that has gone [`Action::Away`].
+    pub fn come_back(&self) {
+        for side in [Side::Gitlab, Side::Factory] {
+            self.app.away(side).send_replace(false);
+        }
     }
 
     /// Ends both servers, cuts the connections that are left, and saves the world.

@@ -5,9 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::faults::Intercept;
+use tokio::sync::watch;
+
+use super::faults::{Intercept, Side};
 use super::world::World;
 use super::{Options, RequestLog};
 
@@ -31,6 +33,9 @@ pub(crate) struct AppState {
     /// Requests counted against rate limits, by limit and client: start of the window and count.
     pub(crate) windows: Mutex<HashMap<String, (Instant, u32)>>,
     numbers: AtomicU64,
+    /// Whether a side is away, see [`super::Action::Away`].
+    gitlab_away: watch::Sender<bool>,
+    factory_away: watch::Sender<bool>,
     /// Held while Factory refreshes its tokens: a refresh token works once.
     pub(crate) refreshing: tokio::sync::Mutex<()>,
 }
@@ -51,6 +56,8 @@ impl AppState {
             requests: Mutex::new(Vec::new()),
             windows: Mutex::new(HashMap::new()),
             numbers: AtomicU64::new(0),
+            gitlab_away: watch::Sender::new(false),
+            factory_away: watch::Sender::new(false),
             refreshing: tokio::sync::Mutex::new(()),
         }
     }
@@ -91,6 +98,26 @@ impl AppState {
         let Some(path) = file.as_deref() else { return Ok(()) };
         let world = self.lock().clone();
         world.save(path).inspect_err(|_| self.touch())
+    }
+
+    /// Whether a side is away; its server listens to it.
+    pub(crate) fn away(&self, side: Side) -> &watch::Sender<bool> {
+        match side {
+            Side::Gitlab => &self.gitlab_away,
+            Side::Factory => &self.factory_away,
+        }
+    }
+
+    /// Takes a side away for so many milliseconds, or for good.
+    pub(crate) fn go_away(self: &Arc<Self>, side: Side, milliseconds: u64) {
+        self.away(side).send_replace(true);
+        if milliseconds > 0 {
+            let app = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                app.away(side).send_replace(false);
+            });
+        }
     }
 
     /// The number of the next request.

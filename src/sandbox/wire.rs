@@ -13,11 +13,15 @@ use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 /// How long a connection may finish what it does after the stop.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// After how long an accept or a bind is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A handle on the connection that a request came by.
 #[derive(Clone)]
@@ -43,8 +47,56 @@ impl Connected<IncomingStream<'_, Tap>> for Wire {
     }
 }
 
-/// A listener whose connections can be cut.
-pub(crate) struct Tap(TcpListener);
+/// A listener whose connections can be cut, and that can be away for a while.
+pub(crate) struct Tap {
+    /// None while it is away.
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+    away: watch::Receiver<bool>,
+}
+
+impl Tap {
+    /// A listener that is away whenever `away` says so.
+    pub(crate) fn new(listener: TcpListener, away: watch::Receiver<bool>) -> io::Result<Self> {
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener: Some(listener),
+            away,
+        })
+    }
+
+    /// Refuses connections until it is back. The port is kept meanwhile, so that nobody else listens there.
+    async fn stay_away(&mut self) {
+        let socket = loop {
+            match bound(self.address) {
+                Ok(socket) => break socket,
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        };
+        until(&mut self.away, false).await;
+        self.listener = socket.listen(BACKLOG).ok();
+    }
+}
+
+/// A socket that has the address and does not listen.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Waits until it says so.
+async fn until(said: &mut watch::Receiver<bool>, what: bool) {
+    // Without a sender there is nobody left to say it.
+    if said.wait_for(|said| *said == what).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
 
 impl Listener for Tap {
     type Io = Cuttable;
@@ -52,26 +104,37 @@ impl Listener for Tap {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            match self.0.accept().await {
+            let Some(listener) = &self.listener else {
+                self.stay_away().await;
+                continue;
+            };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = until(&mut self.away, true) => {
+                    self.listener = None;
+                    continue;
+                }
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     // Small answers must not wait for each other's acknowledgement.
                     let _ = stream.set_nodelay(true);
-                    return (
-                        Cuttable {
-                            stream,
-                            budget: Arc::new(AtomicUsize::new(usize::MAX)),
-                        },
-                        peer,
-                    );
+                    let mut away = self.away.clone();
+                    let cuttable = Cuttable {
+                        stream,
+                        budget: Arc::new(AtomicUsize::new(usize::MAX)),
+                        away: Some(Box::pin(async move { until(&mut away, true).await })),
+                    };
+                    return (cuttable, peer);
                 }
                 // Out of file descriptors, or a client that left before it was accepted: try again shortly.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        Ok(self.address)
     }
 }
 
@@ -79,10 +142,16 @@ impl Listener for Tap {
 pub(crate) struct Cuttable {
     stream: TcpStream,
     budget: Arc<AtomicUsize>,
+    /// Ends when the server goes away; none once it has.
+    away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl AsyncRead for Cuttable {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.away.as_mut().is_none_or(|away| away.as_mut().poll(cx).is_ready()) {
+            self.away = None;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -114,15 +183,16 @@ impl AsyncWrite for Cuttable {
 }
 
 /// Serves until `stopped` says so, then gives the connections a moment to end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+pub(crate) async fn serve(listener: Tap, router: Router, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
     let mut end = stopped.clone();
-    let server = axum::serve(Tap(listener), router.into_make_service_with_connect_info::<Wire>())
-        .with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<Wire>()).with_graceful_shutdown(
+        async move {
             // An error means that the handle is gone without a stop: serve on, as long as the runtime lives.
             if end.wait_for(|stop| *stop).await.is_err() {
                 std::future::pending::<()>().await;
             }
-        });
+        },
+    );
     tokio::select! {
         ended = server => ended,
         () = async {
