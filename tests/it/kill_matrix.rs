@@ -8,7 +8,7 @@ use crate::matrix::{Extent, Tally};
 /// One request at a time, so that the points are the same in every run.
 fn survives(name: &str) {
     let scenario = Scenario::named(name);
-    let tally = matrix(&scenario, Extent::Part, "1", 3);
+    let tally = matrix(&scenario, Extent::Part, "1", None, 3);
     let Tally {
         struck,
         missed,

@@ -73,6 +73,9 @@ mod http_client;
 #[cfg(feature = "sandbox")]
 mod impersonation;
 #[cfg(all(unix, feature = "sandbox"))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod interrupts;
+#[cfg(all(unix, feature = "sandbox"))]
 mod kill_matrix;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
@@ -81,6 +84,8 @@ mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
+#[cfg(all(unix, feature = "sandbox"))]
+mod random_worlds;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod record_lost;
@@ -112,6 +117,13 @@ mod team_faults;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod team_state;
+#[cfg(all(unix, feature = "sandbox"))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod two_at_once;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;

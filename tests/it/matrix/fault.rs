@@ -6,10 +6,11 @@ use std::sync::Arc;
 use setpoint::sandbox::Action;
 
 use super::check::check;
-use super::point::{Point, converge, kinds, record};
+use super::dice::Dice;
+use super::point::{Point, converge, kinds, record, release};
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
-use super::strike::{Blow, Striker};
+use super::strike::{Blow, Reach, Striker};
 use super::{Extent, Tally, Verdict, each};
 
 /// A mishap.
@@ -19,7 +20,28 @@ struct Mishap {
     /// After the request was processed: what is lost is the answer.
     after: bool,
     action: Action,
+    /// How far it goes.
+    reaches: &'static [Reach],
+    /// It takes minutes until the program gives up.
+    slow: bool,
 }
+
+impl Mishap {
+    fn only(self, reaches: &'static [Reach]) -> Self {
+        Self { reaches, ..self }
+    }
+
+    fn slow(self) -> Self {
+        Self { slow: true, ..self }
+    }
+}
+
+/// Once, or at all requests of the kind.
+const BOTH: &[Reach] = &[Reach::Once, Reach::Kind];
+/// From here on at all requests to the side.
+const FROM_HERE: &[Reach] = &[Reach::Side];
+/// Once, which by its nature is all.
+const ONCE: &[Reach] = &[Reach::Once];
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Action {
     Action::Respond {
@@ -44,11 +66,15 @@ fn mishaps() -> Vec<Mishap> {
         name,
         after: false,
         action,
+        reaches: BOTH,
+        slow: false,
     };
     let after = |name, action| Mishap {
         name,
         after: true,
         action,
+        reaches: BOTH,
+        slow: false,
     };
     let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
     let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -98,12 +124,45 @@ fn mishaps() -> Vec<Mishap> {
             "redirect elsewhere",
             answer(302, &[("location", "https://elsewhere.example.com/x")], ""),
         ),
+        before(
+            "a redirect to the sign-in",
+            answer(302, &[("location", "/users/sign_in")], ""),
+        ),
         before("a login page", answer(200, &[HTML], LOGIN)),
+        before("nothing", answer(200, &[], "")),
+        before("404 of a proxy", answer(404, &[HTML], GATEWAY)),
+        before(
+            "401 from here on",
+            answer(401, &[JSON], r#"{"message":"401 Unauthorized"}"#),
+        )
+        .only(FROM_HERE),
+        before("503 from here on", answer(503, &[HTML], GATEWAY)).only(FROM_HERE),
+        before("away for a second", Action::Away(1_000)).only(ONCE),
+        before("away", Action::Away(0)).only(ONCE),
+        after("away after", Action::Away(0)).only(ONCE),
+        after(
+            "a slow answer",
+            Action::Drip {
+                pieces: 4,
+                every_ms: 250,
+            },
+        ),
+        after("an answer without end", Action::Endless),
+        before("no answer", Action::Hang).slow(),
+        after("no answer after", Action::Hang).slow(),
+        after(
+            "a byte at a time",
+            Action::Drip {
+                pieces: usize::MAX,
+                every_ms: 20_000,
+            },
+        )
+        .slow(),
     ]
 }
 
-/// A point, a mishap, and whether it lasts.
-type Trial = (Point, Mishap, bool);
+/// A point, a mishap, and how far it goes.
+type Trial = (Point, Mishap, Reach);
 
 /// Runs the fault matrix of a scenario: every kind of request with every mishap, once and lasting; a part of it has
 /// with every kind of request one mishap, another from kind to kind.
@@ -116,31 +175,56 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, workers: usize) -> Tal
     // The scenarios begin at different places in the list, so that together they try more of it.
     let offset = scenario.name.len();
     let trials: Vec<Trial> = match extent {
-        Extent::All => points
+        Extent::All | Extent::Every(_) => points
             .iter()
             .flat_map(|point| mishaps.iter().map(move |mishap| (point.clone(), mishap.clone())))
-            .flat_map(|(point, mishap)| [(point.clone(), mishap.clone(), false), (point, mishap, true)])
+            .flat_map(|(point, mishap)| {
+                let reaches = mishap.reaches;
+                reaches.iter().map(move |reach| (point.clone(), mishap.clone(), *reach))
+            })
             .collect(),
-        Extent::Part => points
-            .into_iter()
-            .enumerate()
-            .map(|(at, point)| (point, mishaps[(at + offset) % mishaps.len()].clone(), at % 4 == 3))
-            .collect(),
+        Extent::Part => {
+            let quick: Vec<Mishap> = mishaps.into_iter().filter(|mishap| !mishap.slow).collect();
+            let trial = |(at, point): (usize, Point)| {
+                let mishap = quick[(at + offset) % quick.len()].clone();
+                let reach = mishap.reaches[usize::from(at % 4 == 3) % mishap.reaches.len()];
+                (point, mishap, reach)
+            };
+            points.into_iter().enumerate().map(trial).collect()
+        }
     };
-    let name = |(point, mishap, lasting): &Trial| {
-        let often = if *lasting { "lasting" } else { "once" };
+    let trials = extent.of(trials);
+    let name = |(point, mishap, reach): &Trial| {
+        let often = match reach {
+            Reach::Once => "once",
+            Reach::Kind => "lasting",
+            Reach::Side => "lasting, the whole side",
+        };
         format!("{}, {} ({often}) at {}", scenario.name, mishap.name, point.kind)
     };
-    each(&trials, workers, name, |(point, mishap, lasting)| {
-        try_at(scenario, point.number, mishap, *lasting)
+    each(&trials, workers, name, |(point, mishap, reach)| {
+        try_at(scenario, point.number, mishap, *reach)
     })
 }
 
-fn try_at(scenario: &Scenario, number: usize, mishap: &Mishap, lasting: bool) -> Verdict {
+/// A quick mishap by chance: its name, whether it comes after the request, what it does and how far it goes.
+pub(super) fn mishap_of(dice: &mut Dice) -> (&'static str, bool, Action, Reach) {
+    let mut quick = mishaps();
+    quick.retain(|mishap| !mishap.slow);
+    let mishap = dice.pick(&quick);
+    (
+        mishap.name,
+        mishap.after,
+        mishap.action.clone(),
+        *dice.pick(mishap.reaches),
+    )
+}
+
+fn try_at(scenario: &Scenario, number: usize, mishap: &Mishap, reach: Reach) -> Verdict {
     let mut striker = None;
     let stage = Stage::new(scenario.start(), |child| {
         let blow = Blow::Act(mishap.action.clone());
-        let made = Arc::new(Striker::new(child, number, mishap.after, blow, lasting));
+        let made = Arc::new(Striker::new(child, number, mishap.after, blow, reach));
         striker = Some(Arc::clone(&made));
         Some(made)
     });
@@ -152,8 +236,13 @@ fn try_at(scenario: &Scenario, number: usize, mishap: &Mishap, lasting: bool) ->
         return Ok(None);
     };
     striker.end();
+    stage.come_back();
     sound(&ended)?;
     if ended.code == Some(0) {
+        if stage.world().terraform_states.iter().any(|state| state.lock.is_some()) {
+            // Done, but for the lock, which a warning names.
+            release(&stage, &ended)?;
+        }
         return check(scenario, &stage)
             .map(|()| Some(0))
             .map_err(|why| format!("it said that it was done: {why}"));
@@ -167,6 +256,21 @@ fn try_at(scenario: &Scenario, number: usize, mishap: &Mishap, lasting: bool) ->
 
 /// Whether a run ended in an orderly way: one error, in words, and no secret in it.
 fn sound(ended: &Ended) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("{why}: {}", ended.all()));
+    private(ended)?;
+    let errors = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    match ended.code {
+        Some(0) => Ok(()),
+        Some(1) if errors == 1 => Ok(()),
+        Some(1) => wrong("not exactly one error"),
+        Some(3) if ended.stdout.contains("Failed:") => Ok(()),
+        Some(3) => wrong("what failed is not said"),
+        _ => wrong("an exit code that is not due"),
+    }
+}
+
+/// Whether a run shows no secret, and did not panic.
+pub(super) fn private(ended: &Ended) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("{why}: {}", ended.all()));
     for secret in [
         "sandbox-root-password",
@@ -182,13 +286,5 @@ fn sound(ended: &Ended) -> Result<(), String> {
     if ended.stderr.contains("panicked") {
         return wrong("it panicked");
     }
-    let errors = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();
-    match ended.code {
-        Some(0) => Ok(()),
-        Some(1) if errors == 1 => Ok(()),
-        Some(1) => wrong("not exactly one error"),
-        Some(3) if ended.stdout.contains("Failed:") => Ok(()),
-        Some(3) => wrong("what failed is not said"),
-        _ => wrong("an exit code that is not due"),
-    }
+    Ok(())
 }

@@ -1,26 +1,43 @@
 //! Killed at any point: before a request is processed, and after it was, before its answer arrives. The record is
-//! written between requests, so these points lie on both sides of every write of the record too.
+//! written between requests. Where GitLab keeps it, writing it is a request itself, so that every write of it has its points,
+//! before and after.
 
 use std::sync::Arc;
 
 use super::point::{Point, converge, record};
 use super::scenario::Scenario;
 use super::stage::Stage;
-use super::strike::{Blow, Striker};
+use super::strike::{Blow, Reach, Striker};
 use super::{Extent, Tally, Verdict, each};
 
-/// Runs the kill matrix of a scenario with so many requests at a time.
-pub(crate) fn matrix(scenario: &Scenario, extent: Extent, parallelism: &str, workers: usize) -> Tally {
+/// Runs the kill matrix of a scenario with so many requests at a time. With a seed the requests come in an order that is
+/// its own, and there are points beyond the last request of the recording.
+pub(crate) fn matrix(
+    scenario: &Scenario,
+    extent: Extent,
+    parallelism: &str,
+    seed: Option<u64>,
+    workers: usize,
+) -> Tally {
     let points = match record(scenario) {
         Ok(points) => points,
         Err(why) => return Tally::broken(why),
     };
+    let more = if seed.is_some() { BEYOND } else { 0 };
+    let beyond = (points.len()..points.len() + more).map(|at| Point {
+        number: at + 1,
+        kind: "beyond the recording".to_owned(),
+        write: false,
+    });
     let points: Vec<(Point, bool)> = points
-        .into_iter()
+        .iter()
+        .cloned()
+        .chain(beyond)
         // Whether a read was processed makes no difference to anybody, and the writes around it are points too.
-        .filter(|point| extent == Extent::All || point.write)
+        .filter(|point| extent != Extent::Part || point.write)
         .flat_map(|point| [(point.clone(), false), (point, true)])
         .collect();
+    let points = extent.of(points);
     let name = |(point, after): &(Point, bool)| {
         format!(
             "{}, killed {} request {} ({})",
@@ -31,14 +48,21 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, parallelism: &str, wor
         )
     };
     each(&points, workers, name, |(point, after)| {
-        kill_at(scenario, point.number, *after, parallelism)
+        kill_at(scenario, point.number, *after, parallelism, seed)
     })
 }
 
-fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str) -> Verdict {
+/// Several requests at a time may be more of them than one at a time: two may find out the same.
+const BEYOND: usize = 4;
+
+fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str, seed: Option<u64>) -> Verdict {
     let mut killer = None;
     let stage = Stage::new(scenario.start(), |child| {
-        let made = Arc::new(Striker::new(child, number, after, Blow::Kill, false));
+        let made = Striker::new(child, number, after, Blow::Kill, Reach::Once);
+        let made = Arc::new(match seed {
+            Some(seed) => made.shuffled(seed),
+            None => made,
+        });
         killer = Some(Arc::clone(&made));
         Some(made)
     });

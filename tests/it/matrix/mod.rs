@@ -5,11 +5,16 @@
 //! run a part that stays the same from run to run, and `cargo run --example soak` runs all; both are this code.
 
 mod check;
+mod declared;
+mod dice;
+mod elsewhere;
 pub(crate) mod fault;
+pub(crate) mod interrupt;
 pub(crate) mod kill;
 mod point;
+pub(crate) mod random;
 pub(crate) mod scenario;
-mod stage;
+pub(crate) mod stage;
 mod strike;
 
 use std::sync::Mutex;
@@ -22,6 +27,22 @@ pub(crate) enum Extent {
     Part,
     /// All of it.
     All,
+    /// Of all of it each so many.
+    Every(usize),
+}
+
+impl Extent {
+    /// Leaves so much of all that could be tried.
+    fn of<P>(self, all: Vec<P>) -> Vec<P> {
+        match self {
+            Self::Every(step) => {
+                // Another share of each, as their lengths go.
+                let begin = all.len() % step.max(1);
+                all.into_iter().skip(begin).step_by(step.max(1)).collect()
+            }
+            Self::Part | Self::All => all,
+        }
+    }
 }
 
 /// What came of a matrix.

@@ -24,6 +24,8 @@ pub(crate) struct Setting {
     admin_session: bool,
     impersonate: bool,
     vault: bool,
+    /// Whether GitLab keeps the record.
+    pub(super) team: bool,
     trusted: bool,
     scopes: &'static str,
     display_name: &'static str,
@@ -38,6 +40,7 @@ impl Setting {
         admin_session: false,
         impersonate: false,
         vault: false,
+        team: false,
         trusted: false,
         scopes: SCOPES,
         display_name: "Factory Droid",
@@ -69,6 +72,14 @@ impl Setting {
             "sign_in = \"impersonate\""
         } else {
             "password = { env = \"FACTORY_DROID_PASSWORD\" }"
+        };
+        let team = if self.team {
+            format!(
+                "[state]\nurl = \"{gitlab}/api/v4/projects/1/terraform/state/setpoint\"\nusername = \"root\"\n\
+                 password = {{ env = \"GITLAB_TOKEN\" }}\n"
+            )
+        } else {
+            String::new()
         };
         let Self {
             trusted,
@@ -114,14 +125,15 @@ unlisted = "{unlisted}"
 [guards]
 max_removals = 1000
 max_removal_percent = 100
-"#
+
+{team}"#
         )
     }
 }
 
 /// One thing that the program does.
 pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What was applied before; nothing for a first apply.
     before: Option<Setting>,
     /// The configuration under which it happens.
@@ -148,7 +160,7 @@ const DESTROY_USER: &[&str] = &["destroy", "--auto-approve", "--delete-user"];
 impl Scenario {
     fn new(name: &'static str, before: Option<Setting>, setting: Setting, command: &'static [&'static str]) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             before,
             setting,
             command,
@@ -212,6 +224,15 @@ impl Scenario {
         ]
     }
 
+    /// The same with the record kept in GitLab, which makes a request of every write of it.
+    pub(crate) fn in_gitlab(mut self) -> Self {
+        for setting in self.before.iter_mut().chain([&mut self.setting]) {
+            setting.team = true;
+        }
+        self.name.push_str(", record in GitLab");
+        self
+    }
+
     /// The one of that name.
     pub(crate) fn named(name: &str) -> Self {
         let found = Self::all().into_iter().find(|scenario| scenario.name == name);
@@ -221,7 +242,7 @@ impl Scenario {
     /// The world and the files with which it begins.
     pub(crate) fn start(&self) -> &Snapshot {
         self.start.get_or_init(|| {
-            let fresh = Snapshot::of(world());
+            let fresh = Snapshot::of(world_of_others());
             let Some(before) = &self.before else {
                 return fresh;
             };
@@ -235,7 +256,7 @@ impl Scenario {
 }
 
 /// The world of all scenarios: the built-in one, and things in it that nobody declares.
-fn world() -> World {
+pub(super) fn world_of_others() -> World {
     let mut world = World::builtin();
     // Many runs a minute sign in from one address.
     world.switches.protected_paths_limit = 0;

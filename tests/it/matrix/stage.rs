@@ -49,8 +49,10 @@ pub(crate) struct Stage {
     child: Arc<Mutex<Option<Child>>>,
 }
 
+/// Where the record is, unless GitLab keeps it.
+const RECORD: &str = ".setpoint/state.json";
 /// The files that make up what the program remembers.
-const FILES: [&str; 2] = [".setpoint/state.json", "secret"];
+const FILES: [&str; 2] = [RECORD, "secret"];
 
 impl Stage {
     /// Sets up a world; `intercept` is handed the place of the running program, to end it.
@@ -58,6 +60,7 @@ impl Stage {
         from: &Snapshot,
         intercept: impl FnOnce(Arc<Mutex<Option<Child>>>) -> Option<Arc<dyn Intercept>>,
     ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let child = Arc::new(Mutex::new(None));
         let options = Options {
             // Both sides call themselves by names that stay, so that a world can move to other ports.
@@ -69,7 +72,6 @@ impl Stage {
         };
         let sandbox = RUNTIME.block_on(sandbox::start(options)).expect("the sandbox starts");
         sandbox.with_world(|world| *world = from.world.clone());
-        let folder = tempfile::tempdir().expect("a folder");
         for (name, bytes) in &from.files {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder");
@@ -94,8 +96,13 @@ impl Stage {
 
     /// Writes the configuration.
     pub(crate) fn configure(&self, setting: &Setting) {
+        self.configure_as(|gitlab, factory| setting.render(gitlab, factory));
+    }
+
+    /// Writes a configuration, which is told where both sides are.
+    pub(crate) fn configure_as(&self, text: impl FnOnce(&str, &str) -> String) {
         let sandbox = self.sandbox();
-        let text = setting.render(&sandbox.gitlab_url(), &sandbox.factory_api_url());
+        let text = text(&sandbox.gitlab_url(), &sandbox.factory_api_url());
         std::fs::write(self.folder.path().join("setpoint.toml"), text).expect("the configuration is written");
     }
 
@@ -156,6 +163,20 @@ impl Stage {
         requests
     }
 
+    /// Brings both sides back, where one has gone away.
+    pub(crate) fn come_back(&self) {
+        self.sandbox().come_back();
+    }
+
+    /// The record as it is stored; none where there is none yet.
+    pub(crate) fn record(&self) -> Option<String> {
+        let stored = self.sandbox().with_world(|world| {
+            let state = world.terraform_states.first()?;
+            state.content.clone()
+        });
+        stored.or_else(|| std::fs::read_to_string(self.folder.path().join(RECORD)).ok())
+    }
+
     /// The world as it is now.
     pub(crate) fn world(&self) -> World {
         self.sandbox().with_world(|world| world.clone())
@@ -181,6 +202,24 @@ impl Snapshot {
             world,
             files: Vec::new(),
         }
+    }
+
+    /// The same files in another world.
+    pub(crate) fn with_world(self, world: World) -> Self {
+        Self { world, ..self }
+    }
+
+    /// One of the files.
+    pub(crate) fn file(&self, name: &str) -> Option<Vec<u8>> {
+        let (_, bytes) = self.files.iter().find(|(known, _)| known == name)?;
+        Some(bytes.clone())
+    }
+
+    /// With another content of a file, or without it.
+    pub(crate) fn with_file(mut self, name: &str, bytes: Option<Vec<u8>>) -> Self {
+        self.files.retain(|(known, _)| known != name);
+        self.files.extend(bytes.map(|bytes| (name.to_owned(), bytes)));
+        self
     }
 }
 

@@ -4,8 +4,9 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use setpoint::sandbox::{Action, Intercept, Seen};
+use setpoint::sandbox::{Action, Intercept, Seen, Side};
 
+use super::dice::Dice;
 use super::point::kind;
 
 /// What happens.
@@ -17,7 +18,18 @@ pub(super) enum Blow {
     Act(Action),
 }
 
-/// Strikes at one request, and where it lasts at all further ones of its kind.
+/// What else is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nothing.
+    Once,
+    /// All further requests of its kind.
+    Kind,
+    /// All further requests to its side.
+    Side,
+}
+
+/// Strikes at one request, and at as many further ones as it reaches.
 pub(super) struct Striker {
     child: Arc<Mutex<Option<Child>>>,
     /// Which of the program's requests, from 1.
@@ -25,29 +37,38 @@ pub(super) struct Striker {
     /// After it was processed, not before.
     after: bool,
     blow: Blow,
-    lasting: bool,
+    reach: Reach,
+    /// Holds the other requests up by so much chance, so that they come in another order.
+    shuffle: Option<u64>,
     count: AtomicUsize,
     /// The requests that are struck after they were processed, by their numbers in the sandbox.
     meant: Mutex<Vec<u64>>,
-    kind: Mutex<Option<String>>,
+    first: Mutex<Option<(Side, String)>>,
     struck: AtomicBool,
     over: AtomicBool,
 }
 
 impl Striker {
-    pub(super) fn new(child: Arc<Mutex<Option<Child>>>, number: usize, after: bool, blow: Blow, lasting: bool) -> Self {
+    pub(super) fn new(child: Arc<Mutex<Option<Child>>>, number: usize, after: bool, blow: Blow, reach: Reach) -> Self {
         Self {
             child,
             number,
             after,
             blow,
-            lasting,
+            reach,
+            shuffle: None,
             count: AtomicUsize::new(0),
             meant: Mutex::default(),
-            kind: Mutex::default(),
+            first: Mutex::default(),
             struck: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
+    }
+
+    /// Holds the other requests up by chance.
+    pub(super) fn shuffled(mut self, seed: u64) -> Self {
+        self.shuffle = Some(seed);
+        self
     }
 
     /// Whether it came to it.
@@ -66,12 +87,26 @@ impl Striker {
             return false;
         }
         let this = kind(request.side, &request.method, &request.path);
-        let mut known = self.kind.lock().expect("nobody panics with it");
+        let mut first = self.first.lock().expect("nobody panics with it");
         if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.number {
-            *known = Some(this);
+            *first = Some((request.side, this));
             return true;
         }
-        self.lasting && known.as_ref() == Some(&this)
+        first.as_ref().is_some_and(|(side, kind)| match self.reach {
+            Reach::Once => false,
+            Reach::Kind => *kind == this,
+            Reach::Side => *side == request.side,
+        })
+    }
+
+    /// What happens to the requests that are not meant.
+    fn others(&self, request: &Seen) -> Action {
+        match self.shuffle {
+            Some(seed) if !request.by_factory() && !self.over.load(Ordering::SeqCst) => {
+                Action::Delay(Dice::new(seed ^ (request.number << 20)).below(12))
+            }
+            _ => Action::Pass,
+        }
     }
 
     fn strike(&self) -> Action {
@@ -97,7 +132,7 @@ impl Striker {
 impl Intercept for Striker {
     fn before(&self, request: &Seen) -> Action {
         if !self.is_meant(request) {
-            return Action::Pass;
+            return self.others(request);
         }
         if self.after {
             self.meant.lock().expect("nobody panics with it").push(request.number);
