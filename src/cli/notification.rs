@@ -16,6 +16,7 @@ use crate::http::{ClientOptions, Side};
 use crate::model::{Change, Plan};
 use crate::notify::{Doubt, Finding, Hook, HookError, Memory, Subject};
 use crate::render::{self, News};
+use crate::state;
 
 /// No memory is larger: some hundred bytes for each finding.
 const MEMORY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -238,20 +239,8 @@ fn keep(file: &Path, memory: &Memory, set_aside: Option<&str>) -> Result<()> {
             .hint("without it every run tells everything: see to it that the file can be written, or name another with --notify-state")
     };
     if let Some(name) = set_aside {
-        let aside = free_name(file, name);
+        let aside = state::free_name(file, name);
         std::fs::rename(file, &aside).map_err(|error| unkept(Failure::of(&error)))?;
     }
     files::write(file, &memory.to_text(), Readers::Owner).map_err(unkept)
-}
-
-/// `FILE.NAME-1`, or the first such name that is free.
-fn free_name(file: &Path, name: &str) -> PathBuf {
-    (1_u32..100_000)
-        .map(|number| {
-            let mut candidate = file.to_owned().into_os_string();
-            candidate.push(format!(".{name}-{number}"));
-            PathBuf::from(candidate)
-        })
-        .find(|candidate| std::fs::symlink_metadata(candidate).is_err())
-        .unwrap_or_else(|| file.with_extension(name))
 }

@@ -156,7 +156,7 @@ pub struct PersonalToken {
     pub revoked: bool,
     /// Made by an administrator for somebody else.
     pub impersonation: bool,
-    /// Last day on which it works, `YYYY-MM-DD`.
+    /// The day at whose start (UTC) it stops working, `YYYY-MM-DD`.
     pub expires_at: Option<String>,
     /// Created at.
     pub created_at: Timestamp,
