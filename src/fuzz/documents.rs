@@ -56,7 +56,7 @@ pub fn state_record(data: &[u8]) {
     let record = match state::parse(data, "state.json") {
         Ok(record) => record,
         Err(error) => {
-            expect_harmless(&error.to_string());
+            expect_clean(&error.to_string());
             return;
         }
     };

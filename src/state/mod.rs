@@ -25,7 +25,13 @@ pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
 pub use lock::{Holder, LockInfo};
 
+use crate::http::remote_text;
 use crate::model::{RecordedState, STATE_VERSION};
+
+/// How much is said about a damaged record, in characters.
+const QUOTE: usize = 500;
+/// How much of the place in it.
+const QUOTED_PATH: usize = 100;
 
 /// Where the record is kept.
 #[async_trait]
@@ -104,9 +110,10 @@ pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<RecordedState, StateErr
     struct Version {
         version: u32,
     }
+    // A parser quotes what it stumbles over, which may be anybody's and of any length.
     let damaged = |why: String| StateError::Damaged {
         place: place.to_owned(),
-        why,
+        why: remote_text(&why, QUOTE),
     };
     if bytes.trim_ascii().is_empty() {
         return Err(damaged("it is empty".to_owned()));
@@ -122,7 +129,10 @@ pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<RecordedState, StateErr
         return Err(damaged(format!("version {version} was never written by Setpoint")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| damaged(error.to_string()))
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let place = remote_text(&error.path().to_string(), QUOTED_PATH);
+        damaged(format!("{place}: {}", error.inner()))
+    })
 }
 
 /// The record's JSON text, with a final newline.
@@ -204,6 +214,17 @@ mod tests {
     fn a_newer_record_is_named_as_newer_whatever_its_shape() {
         let error = parse(br#"{"version": 2, "everything": "else"}"#, "state.json").unwrap_err();
         assert!(matches!(error, StateError::Newer { version: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_quoted_of_a_damaged_record_acts_on_no_terminal_and_has_an_end() {
+        let text = String::from_utf8(render(&new_record(false).unwrap()).unwrap()).unwrap();
+        for key in ["\u{7f}\u{202e}".to_owned(), "x".repeat(100_000)] {
+            let damaged = text.replacen("\"serial\"", &format!("\"{key}\": 1, \"serial\""), 1);
+            let said = parse(damaged.as_bytes(), "state.json").unwrap_err().to_string();
+            assert!(said.contains("unknown field") && said.chars().count() < 600, "{said}");
+            assert!(!said.contains(['\u{7f}', '\u{202e}']), "{said}");
+        }
     }
 
     #[test]
