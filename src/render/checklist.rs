@@ -81,7 +81,10 @@ pub(super) fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, part) in sanitize(text).split('`').enumerate() {
         if index % 2 == 1 {
-            out.push_str(&code(part));
+            // Nothing between two of them is no code, and two in a row would begin another kind of span.
+            if !part.is_empty() {
+                out.push_str(&code(part));
+            }
             continue;
         }
         for c in part.chars() {
@@ -115,6 +118,7 @@ mod tests {
         assert_eq!(code("a`b``c"), "```a`b``c```");
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(prose("<b> @all `x_y` a_b"), "\\<b\\> \\@all `x_y` a\\_b");
+        assert_eq!(prose("a``b `c` ```d"), "ab `c` `d`");
     }
 
     #[test]

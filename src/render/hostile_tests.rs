@@ -166,7 +166,8 @@ fn facts(text: &str) -> CardFacts {
         app_url: "https://app.example.com".to_owned(),
         sign_in: None,
         secret: SecretPlace::Saved(text.to_owned()),
-        width: 80,
+        // A value that is too long for the line begins at its edge, so that it can be copied.
+        width: 2000,
     }
 }
 
