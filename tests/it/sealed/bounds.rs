@@ -21,8 +21,12 @@ fn rows(number: usize) -> String {
 
 #[tokio::test]
 async fn answers_without_measure_are_refused() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let mut options = Options::default();
+    options.switches.set("protected_paths_limit=0").expect("a switch");
+    let (fixture, hand) = Hand::on(options).await;
     fixture.give_admin_session();
+    // From here on a plan signs in, too.
+    fixture.apply().await.expect(0);
     let cases = [
         Case {
             what: "deep JSON",
