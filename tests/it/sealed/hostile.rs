@@ -123,6 +123,7 @@ async fn hostile_names_are_shown_and_do_nothing() {
     let fixture = Fixture::complete().await;
     fixture.apply().await.expect(0);
     fixture.world(|world| {
+        world.switches.protected_paths_limit = 0;
         world.add_project(&format!("platform/{EVIL}"), EVIL, Visibility::Private);
         for group in &mut world.groups {
             EVIL.clone_into(&mut group.name);
@@ -161,6 +162,7 @@ async fn another_user_with_a_hostile_name_is_named_and_does_nothing() {
     let fixture = Fixture::complete().await;
     fixture.apply().await.expect(0);
     fixture.world(|world| {
+        world.switches.protected_paths_limit = 0;
         let other = world
             .users
             .iter()
@@ -184,7 +186,9 @@ async fn another_user_with_a_hostile_name_is_named_and_does_nothing() {
 
 #[tokio::test]
 async fn hostile_messages_are_quoted_and_do_nothing() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let mut options = Options::default();
+    options.switches.set("protected_paths_limit=0").unwrap();
+    let (fixture, hand) = Hand::on(options).await;
     fixture.give_admin_session();
     for (method, path) in [
         ("GET", "/api/v4/user"),
