@@ -47,9 +47,7 @@ impl Args {
         let interrupts = Interrupts::listen()?;
         let mut switches = Switches::default();
         for assignment in &self.set {
-            switches
-                .set(assignment)
-                .map_err(|why| Failure::new(why).hint(format!("the switches are {}", Switches::names().join(", "))))?;
+            switches.set(assignment).map_err(Failure::new)?;
         }
         let world_file = match (self.memory, self.world) {
             (true, _) => None,
