@@ -1,6 +1,7 @@
 //! What a command works with, put together from the configuration and the flags: the state store, the credentials, the
 //! request counter, and with `--sandbox` the embedded GitLab and Factory in place of the real ones.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,8 +136,15 @@ pub(crate) struct Context {
 impl Context {
     /// Puts everything together; nothing is asked of either side yet.
     pub(crate) async fn open(globals: Globals) -> Result<Self> {
+        Self::open_withholding(globals, &BTreeSet::new()).await
+    }
+
+    /// As [`Self::open`], and keeps these environment variables, which hold secrets that the flags name, from the
+    /// commands of the configuration.
+    pub(crate) async fn open_withholding(globals: Globals, variables: &BTreeSet<String>) -> Result<Self> {
         let interrupts = Interrupts::listen()?;
-        let config = load(&globals.config)?;
+        let mut config = load(&globals.config)?;
+        config.withhold(variables);
         #[cfg(feature = "sandbox")]
         let (config, sandbox) = super::embedded::replace(config, &globals).await?;
         let keys = if is_sandbox(&globals) {

@@ -90,6 +90,11 @@ fn failure(error: HookError) -> Failure {
 }
 
 impl Notifier {
+    /// The environment variable that holds the webhook's address, where one does.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        self.hook.variable()
+    }
+
     /// Tells what is new among the changes that count. What went wrong takes nothing from what was found, so it is
     /// given back for the end of the run.
     pub(crate) async fn tell(&self, context: &Context, plan: &Plan, counts: &dyn Fn(&Change) -> bool) -> Vec<Failure> {

@@ -39,16 +39,21 @@ pub struct Config {
 impl Config {
     /// Keeps the environment variables that hold secrets of this configuration from the commands that it names.
     pub(super) fn withhold_secrets(&mut self) {
-        let mut references = self.references();
-        let names: BTreeSet<String> = references
+        let names = self
+            .references()
             .iter()
             .filter_map(|reference| reference.variable().map(str::to_owned))
             .collect();
-        for reference in &mut references {
-            reference.withhold(&names);
+        self.withhold(&names);
+    }
+
+    /// Keeps these environment variables from the commands that it names.
+    pub(crate) fn withhold(&mut self, names: &BTreeSet<String>) {
+        for reference in self.references() {
+            reference.withhold(names);
         }
         if let Some(SaveTo::Command(command)) = &mut self.secret.save {
-            command.withhold(&names);
+            command.withhold(names);
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Hook {
     address: Secret,
     /// Scheme, host and port, which may be shown.
     origin: String,
+    /// The environment variable that holds the address, where one does.
+    variable: Option<String>,
 }
 
 /// Why there is no webhook, or why it did not take a message. Never holds its address beyond the origin.
@@ -56,7 +58,10 @@ impl Hook {
             }
         };
         match reference.resolve().await {
-            Ok(Some(address)) => Self::at(address.expose()),
+            Ok(Some(address)) => Ok(Self {
+                variable: reference.variable().map(str::to_owned),
+                ..Self::at(address.expose())?
+            }),
             Ok(None) => Err(HookError::new(
                 format!("--notify finds no address: {reference} is not set, or empty"),
                 "store the address of the webhook there",
@@ -91,7 +96,13 @@ impl Hook {
         Ok(Self {
             origin: origin(&url),
             address: Secret::new(url.as_str()),
+            variable: None,
         })
+    }
+
+    /// The environment variable that holds the address, where one does: nobody else needs it.
+    pub fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
     }
 
     /// Scheme, host and port: all of the address that may be shown.

@@ -62,7 +62,9 @@ impl Args {
 
     async fn open(&self, globals: Globals) -> Result<(Context, Option<Notifier>)> {
         let notifier = self.notify.notifier().await?;
-        Ok((Context::open(globals).await?, notifier))
+        let variables = notifier.iter().filter_map(Notifier::variable).map(str::to_owned);
+        let context = Context::open_withholding(globals, &variables.collect()).await?;
+        Ok((context, notifier))
     }
 
     async fn watch(

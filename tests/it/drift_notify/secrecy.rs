@@ -137,3 +137,20 @@ async fn a_wrong_hook_is_an_error_of_every_run_and_is_not_repeated() {
     }
     fixture.run(&["drift", "--notify-format", "slack"]).await.expect(1);
 }
+
+#[tokio::test]
+async fn a_command_of_the_configuration_does_not_get_it() {
+    let watch = Watch::new().await;
+    let token = watch.fixture.path("token");
+    std::fs::write(&token, watch.fixture.sandbox.credentials().gitlab_token).unwrap();
+    watch.fixture.edit_config(
+        "token = { env = \"GITLAB_TOKEN\" }",
+        "token = { command = [\"sh\", \"-c\", \"env > seen; cat token\"] }",
+    );
+    watch.rename("Mallory");
+    watch.run(&[]).await.expect(2);
+    assert_eq!(watch.receiver.take().len(), 1);
+    let seen = std::fs::read_to_string(watch.fixture.path("seen")).unwrap();
+    assert!(seen.contains("PATH=") && !seen.contains("HOOK="), "{seen}");
+    is_silent(&seen);
+}
