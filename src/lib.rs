@@ -9,6 +9,7 @@ pub mod config;
 pub mod doctor;
 pub mod executor;
 pub mod factory;
+mod files;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -3,9 +3,9 @@
 
 use super::context::{self, Context};
 use super::error::warning;
-use super::files::{self, Readers};
 use super::term;
 use crate::executor::Unwritten;
+use crate::files::{self, Readers};
 use crate::state;
 
 /// Keeps it, and says where, or why that is not possible either.

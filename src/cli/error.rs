@@ -1,11 +1,13 @@
 //! What a command says when it fails: `error:`, `Caused by:` and `hint:`, and the exit code that goes with it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
 use super::exit::Exit;
 use super::term;
+use crate::files::Obstacle;
 use crate::render::text::{sanitize_lines, wrap};
 
 /// Result of a command or a part of it.
@@ -74,6 +76,11 @@ impl Failure {
             causes.insert(0, inner);
         }
         self
+    }
+
+    /// Of a file that could not be written.
+    pub(crate) fn unwritten(path: &Path, obstacle: &Obstacle) -> Self {
+        Self::of(obstacle).context(format!("{} cannot be written", path.display()))
     }
 
     /// Of an error with its sources as causes, those left out that only repeat what is above them.

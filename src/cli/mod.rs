@@ -12,7 +12,6 @@ mod embedded;
 mod error;
 mod exit;
 mod fault;
-mod files;
 mod globals;
 mod interrupt;
 mod journal_text;

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::context::{self, Context};
 use super::error::{self, Failure, Result};
-use super::files::{self, Readers};
 use super::term;
+use crate::files::{self, Readers};
 use crate::http::{ClientOptions, Side};
 use crate::model::{Change, Plan};
 use crate::notify::{Doubt, Finding, Hook, HookError, Memory, Subject};
@@ -247,5 +247,6 @@ fn keep(file: &Path, memory: &Memory, set_aside: Option<&str>) -> Result<()> {
         let aside = state::free_name(file, name);
         std::fs::rename(file, &aside).map_err(|error| unkept(Failure::of(&error)))?;
     }
-    files::write(file, &memory.to_text(), Readers::Owner).map_err(unkept)
+    files::replace(file, memory.to_text().as_bytes(), Readers::Owner)
+        .map_err(|error| unkept(Failure::unwritten(file, &error)))
 }

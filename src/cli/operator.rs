@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::context::{Context, beside};
-use super::files::{self, Readers};
 use super::term;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
+use crate::files::{self, Readers};
 use crate::model::{Address, OperatorStep};
 use crate::render::{self, CardFacts, SecretPlace};
 use crate::secrets::Secret;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::files::{self, Readers};
 use super::term;
 use crate::config::{SaveTo, SecretStoreConfig};
 use crate::executor::SecretVault;
+use crate::files::{self, Obstacle, Readers};
 use crate::secrets::{Secret, SecretRef};
 
 /// The configured store.
@@ -46,7 +46,7 @@ impl SecretVault for Vault {
     }
 }
 
-fn to_file(path: &Path, secret: &Secret) -> std::io::Result<()> {
+fn to_file(path: &Path, secret: &Secret) -> Result<(), Obstacle> {
     files::replace(path, format!("{}\n", secret.expose()).as_bytes(), Readers::Owner)
 }
 

@@ -1,11 +1,12 @@
-//! Private files: 0600 in folders of 0700, replaced atomically, and never followed through a symbolic link at the
-//! final name, so that nobody who can write to a shared folder can direct a write elsewhere.
+//! The private files of the record: its own, its lock's and the journal's. 0600 in folders of 0700, and never followed
+//! through a symbolic link at the final name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::StateError;
+use crate::files::{self, Obstacle, Readers};
 
 /// The system itself does not follow a link that appears between a look at the name and its opening.
 #[cfg(unix)]
@@ -19,38 +20,28 @@ pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error
     move |source| StateError::Io { what, path, source }
 }
 
-/// The folder that holds the path; the current one for a bare name.
-pub(super) fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+/// Says of an obstacle which path it is about.
+fn obstacle(what: &'static str, path: &Path) -> impl FnOnce(Obstacle) -> StateError {
+    move |obstacle| match obstacle {
+        Obstacle::Link => StateError::Symlink { path: path.to_owned() },
+        Obstacle::NotAFile => StateError::NotAFile { path: path.to_owned() },
+        Obstacle::Folder(source) => io_error("create", files::folder_of(path))(source),
+        Obstacle::Io(source) => io_error(what, path)(source),
     }
 }
 
-/// Creates the folder that holds the path, with those above it, for the owner only. An existing one is left as it is.
-pub(super) fn create_folder_of(path: &Path) -> Result<(), StateError> {
-    let folder = folder_of(path);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).map_err(io_error("create", &folder))
+/// Whether there is a file; a symbolic link or anything else that is no file is refused.
+pub(super) fn is_there(path: &Path) -> Result<bool, StateError> {
+    files::is_there(path).map_err(obstacle("read", path))
 }
 
-/// Refuses a symbolic link or anything else that is no file at the final name. Whether there is a file.
-pub(super) fn check_regular(path: &Path) -> Result<bool, StateError> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_symlink() => Err(StateError::Symlink { path: path.to_owned() }),
-        Ok(metadata) if metadata.is_file() => Ok(true),
-        Ok(_) => Err(StateError::NotAFile { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(io_error("read", path)(error)),
-    }
+fn create_folder_of(path: &Path) -> Result<(), StateError> {
+    files::create_folder_of(path, Readers::Owner).map_err(obstacle("create", path))
 }
 
 /// The file's bytes, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    if !check_regular(path)? {
+    if !is_there(path)? {
         return Ok(None);
     }
     let file = OpenOptions::new()
@@ -67,20 +58,9 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     Ok(Some(bytes))
 }
 
-/// Replaces the file as a whole: after a crash at any point there is the old one or the new one.
+/// Replaces the file as a whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    create_folder_of(path)?;
-    check_regular(path)?;
-    let folder = folder_of(path);
-    let fail = || io_error("write", path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".setpoint-")
-        .tempfile_in(&folder)
-        .map_err(fail())?;
-    file.write_all(bytes).map_err(fail())?;
-    file.as_file().sync_all().map_err(fail())?;
-    file.persist(path).map_err(|error| fail()(error.error))?;
-    sync_folder(&folder).map_err(fail())
+    files::replace(path, bytes, Readers::Owner).map_err(obstacle("write", path))
 }
 
 /// The name under which a file is kept: `<path>.<word>-<number>`, the first that is free.
@@ -110,12 +90,9 @@ pub(super) fn keep(path: &Path, bytes: &[u8], word: &str) -> Result<PathBuf, Sta
 /// Writes a file of that length beside the path, and removes it: whether there is room, and permission.
 pub(super) fn probe(path: &Path, length: usize) -> Result<(), StateError> {
     create_folder_of(path)?;
-    check_regular(path)?;
+    is_there(path)?;
     let fail = || io_error("write", path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".setpoint-")
-        .tempfile_in(folder_of(path))
-        .map_err(fail())?;
+    let mut file = files::temporary_beside(path, Readers::Owner).map_err(fail())?;
     file.write_all(&vec![b' '; length]).map_err(fail())?;
     file.as_file().sync_all().map_err(fail())
 }
@@ -136,7 +113,7 @@ pub(super) fn open_private(path: &Path, append: bool) -> Result<File, StateError
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600).custom_flags(NOFOLLOW);
     }
-    let file = if check_regular(path)? {
+    let file = if is_there(path)? {
         options.open(path)
     } else {
         options.clone().create_new(true).open(path)
@@ -163,16 +140,4 @@ pub(super) fn is_still_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 pub(super) fn is_still_at(_: &File, path: &Path) -> bool {
     path.exists()
-}
-
-/// Makes a new or replaced name in the folder durable.
-#[cfg(unix)]
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Other systems do not open folders as files.
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

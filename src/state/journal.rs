@@ -134,7 +134,7 @@ impl Journal {
     /// Reads all of it. No file is an empty journal.
     pub fn read(&self) -> Result<JournalContents, StateError> {
         let mut contents = JournalContents::default();
-        if !file::check_regular(&self.path)? {
+        if !file::is_there(&self.path)? {
             return Ok(contents);
         }
         let journal = std::fs::File::open(&self.path).map_err(file::io_error("read", &self.path))?;

@@ -106,7 +106,7 @@ impl LocalStore {
     /// Whether another process holds the lock.
     fn foreign_holder(&self) -> Result<Foreign, StateError> {
         let path = self.lock_path();
-        if !file::check_regular(&path)? {
+        if !file::is_there(&path)? {
             return Ok(Foreign::Free);
         }
         let mut file = match File::open(&path) {

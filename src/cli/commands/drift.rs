@@ -9,10 +9,10 @@ use crate::cli::commands::Note;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
-use crate::cli::files::{self, Readers};
 use crate::cli::globals::Globals;
 use crate::cli::notification::{Notifier, Notify};
 use crate::cli::{term, work};
+use crate::files::{self, Readers};
 use crate::model::{Change, Command, Origin, Plan};
 use crate::render::{self, DriftRun, Expiry, Requests};
 
@@ -162,6 +162,6 @@ impl Args {
             gitlab_token,
             notified,
         });
-        files::write(file, &text, Readers::Collector)
+        files::replace(file, text.as_bytes(), Readers::Collector).map_err(|error| Failure::unwritten(file, &error))
     }
 }

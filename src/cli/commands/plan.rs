@@ -7,10 +7,10 @@ use crate::cli::context;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
-use crate::cli::files::{self, Readers};
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::cli::work::{self, View};
+use crate::files::{self, Readers};
 use crate::model::Command;
 use crate::{render, saved};
 
@@ -54,7 +54,9 @@ impl Args {
             save(context, &view, file)?;
         }
         if let Some(file) = &self.gitlab_report {
-            files::write(file, &render::gitlab_report(&view.plan), Readers::Everyone)?;
+            let report = render::gitlab_report(&view.plan);
+            files::replace(file, report.as_bytes(), Readers::Everyone)
+                .map_err(|error| Failure::unwritten(file, &error))?;
         }
         work::show(context, &view.plan, max_chars)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
@@ -75,7 +77,7 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
     };
     let text = saved::write(&view.plan, &context.environment(), &basis)
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-    files::write(file, &text, Readers::Owner)?;
+    files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))?;
     if !context.globals.quiet {
         term::err(&format!(
             "The plan is saved: `setpoint apply {}` carries it out.\n",

@@ -1,0 +1,137 @@
+//! Files that are replaced as a whole, so that whoever reads one at any moment has the old or the new, and never a part;
+//! and never through a symbolic link, so that nobody who can write to a shared folder can direct a write elsewhere.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner: it may hold something private. So are the folders that are made for it.
+    Owner,
+    /// Whoever the process's umask lets: other programs are meant to.
+    Everyone,
+    /// Everyone, whatever the umask: the node exporter, whose user is another, reads it or the metrics are missing.
+    Collector,
+}
+
+/// Why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Obstacle {
+    /// There is a symbolic link at the final name.
+    #[error("it is a symbolic link, which is not followed")]
+    Link,
+    /// There is something at the final name that is no file.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// The folder that is to hold it cannot be made.
+    #[error("its folder cannot be created: {0}")]
+    Folder(io::Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Replaces a file; its folder is made where there is none. After a crash at any point there is the old or the new.
+pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Obstacle> {
+    create_folder_of(path, readers)?;
+    is_there(path)?;
+    let mut file = temporary_beside(path, readers)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    if readers == Readers::Collector {
+        file.as_file().set_permissions(mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder_of(path))?;
+    Ok(())
+}
+
+/// A new file in the folder of another, which is gone when it is dropped. It is 0600 from the start, unless other
+/// programs are to read it.
+pub(crate) fn temporary_beside(path: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".setpoint-");
+    #[cfg(unix)]
+    if readers == Readers::Everyone {
+        builder.permissions(mode(0o666));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    builder.tempfile_in(folder_of(path))
+}
+
+#[cfg(unix)]
+fn mode(bits: u32) -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(bits)
+}
+
+/// The folder that holds the path; the current one for a bare name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Creates the folder that holds the path, with those above it. An existing one is left as it is.
+pub(crate) fn create_folder_of(path: &Path, readers: Readers) -> Result<(), Obstacle> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    builder.create(folder_of(path)).map_err(Obstacle::Folder)
+}
+
+/// Whether there is a file. A symbolic link, or anything else that is no file, is an obstacle.
+pub(crate) fn is_there(path: &Path) -> Result<bool, Obstacle> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_symlink() => Err(Obstacle::Link),
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(Obstacle::NotAFile),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Obstacle::Io(error)),
+    }
+}
+
+/// Makes a new or replaced name in the folder durable.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Other systems do not open folders as files.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Readers, replace};
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_private_where_it_has_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/file");
+        replace(&path, b"one", Readers::Owner).unwrap();
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        replace(&path, b"two", Readers::Everyone).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o400, 0o400);
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(replace(&link, b"three", Readers::Owner).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+}
