@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use url::Url;
@@ -22,6 +22,9 @@ use crate::model::RecordedState;
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How often a request is sent whose answer gets lost.
 const ATTEMPTS: u32 = 3;
+/// How long a run waits in all for answers that do not come, before it sends each request once only. A client waits for
+/// one answer up to a minute, so without this a silent backend would cost minutes with each thing that is asked of it.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The highest serial that a record is given while it replaces another: GitLab keeps it in a column of 32 bits.
 const MAX_SERIAL: u64 = i32::MAX as u64;
 /// The largest record that is read, in bytes: a hundred thousand repositories fit.
@@ -54,6 +57,8 @@ pub struct HttpStore {
     held: Mutex<Option<LockInfo>>,
     /// What the store held when it was last read or written.
     seen: Mutex<Option<Seen>>,
+    /// What is left of the patience.
+    patience: Mutex<Duration>,
 }
 
 /// Lineage and serial of the stored record; none where there was none.
@@ -77,6 +82,7 @@ impl HttpStore {
             backend,
             held: Mutex::new(None),
             seen: Mutex::new(None),
+            patience: Mutex::new(PATIENCE),
         })
     }
 
@@ -86,6 +92,13 @@ impl HttpStore {
 
     fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request whose answer got lost after that long is sent again.
+    fn is_patient(&self, took: Duration) -> bool {
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        *patience = patience.saturating_sub(took);
+        !patience.is_zero()
     }
 
     async fn fetch(&self) -> Result<Option<Vec<u8>>, StateError> {
@@ -178,13 +191,15 @@ impl HttpStore {
     async fn put(&self, next: &RecordedState, made_from: Option<&RecordedState>) -> Result<(), StateError> {
         let mut attempt = 1;
         loop {
+            let begun = Instant::now();
             let Err(error) = self.post(next).await else { break };
             if !is_uncertain(&error) {
                 return Err(error);
             }
+            let again = self.is_patient(begun.elapsed()) && attempt < ATTEMPTS;
             match (self.read().await, made_from) {
                 (Ok(stored), _) if stored.as_ref() == Some(next) => break,
-                (Ok(_), _) | (Err(_), None) if attempt < ATTEMPTS => attempt += 1,
+                (Ok(_), _) | (Err(_), None) if again => attempt += 1,
                 (Ok(_), _) => return Err(error),
                 (Err(_), _) => {
                     *self.seen() = None;
@@ -203,9 +218,12 @@ impl HttpStore {
     async fn insist(&self, request: impl Fn() -> http::Result<Request>) -> Result<(Response, bool), StateError> {
         let mut lost = 0;
         loop {
+            let begun = Instant::now();
             match self.client.send(request().map_err(StateError::Backend)?).await {
                 Ok(answer) => return Ok((answer, lost > 0)),
-                Err(error) if error.may_have_been_processed() && lost < ATTEMPTS => {
+                Err(error)
+                    if error.may_have_been_processed() && lost < ATTEMPTS && self.is_patient(begun.elapsed()) =>
+                {
                     lost += 1;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -240,6 +240,31 @@ async fn a_write_whose_answer_was_lost_is_looked_up() {
 }
 
 #[tokio::test]
+async fn a_backend_that_has_cost_all_patience_is_asked_once_each_time() {
+    let (backend, port) = Backend::start().await;
+    let store = store(port, "unused");
+    let lost = || backend.faults(&[Some(Fault::LoseAnswer); 9]);
+    let asked = || backend.get().log.drain(..).count();
+    lost();
+    store.lock(&info("one"), Duration::ZERO).await.unwrap_err();
+    assert_eq!(asked(), 4);
+    *store.patience.lock().unwrap() = Duration::ZERO;
+    lost();
+    store.lock(&info("two"), Duration::ZERO).await.unwrap_err();
+    assert_eq!(asked(), 1);
+    lost();
+    store.unlock("one").await.unwrap_err();
+    assert_eq!(asked(), 1);
+    backend.get().lock = None;
+    backend.faults(&[]);
+    let mut record = new_record(false).unwrap();
+    store.write(&mut record).await.unwrap();
+    backend.faults(&[Some(Fault::LoseRequest)]);
+    store.write(&mut record).await.unwrap_err();
+    assert_eq!(backend.get().writes, 1);
+}
+
+#[tokio::test]
 async fn a_sign_in_page_is_no_answer_of_a_backend() {
     let (backend, port) = Backend::start().await;
     let folder = tempfile::tempdir().unwrap();
