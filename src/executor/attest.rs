@@ -49,6 +49,7 @@ pub fn attest(
                 domain: domain.clone(),
                 application: application.ok_or_else(needs_application)?.clone(),
                 secret_fingerprint,
+                secret_refused: false,
                 attested,
             });
         }

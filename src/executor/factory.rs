@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ledger::strike;
 use super::run::{Failure, Run, Step, describe, unrecorded};
 use crate::factory::FactoryWrite;
+use crate::http;
 use crate::model::{
     Address, ApplicationRef, Change, IntegrationStatus, ObservedIntegration, Operation, ProjectId,
     RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SecretSource,
@@ -83,6 +84,7 @@ impl Run<'_> {
                 domain: domain.to_owned(),
                 application: uid.clone(),
                 secret_fingerprint: Some(fingerprint),
+                secret_refused: false,
                 attested: None,
             });
             if integration.status != IntegrationStatus::Connected {
@@ -113,6 +115,9 @@ impl Run<'_> {
             factory.finish_authorization(&redirect).await
         };
         if let Err(error) = attempt.await {
+            if error.kind == http::ErrorKind::InvalidClient {
+                return Err(self.secret_refused(&change.address, operation, &error).await);
+            }
             return Err(self.refused(&change.address, operation, &error).await);
         }
         let integration = self.effects.factory_read.integration().await.map_err(|error| {
@@ -134,6 +139,25 @@ impl Run<'_> {
             .await
             .map_err(|state| unrecorded(&state))?;
         result
+    }
+
+    /// GitLab does not take the secret that Factory has: somebody renewed it, or typed in another. The next plan knows.
+    async fn secret_refused(&self, address: &Address, operation: &Operation, error: &http::Error) -> Failure {
+        let settled = self
+            .ledger
+            .settle(address, operation, |record| {
+                if let Some(connection) = &mut record.connection {
+                    connection.secret_refused = true;
+                }
+            })
+            .await;
+        let why = describe(error);
+        match settled {
+            Ok(()) => Failure(format!(
+                "{why}. GitLab does not take the secret that Factory has; the next apply gives Factory one that works"
+            )),
+            Err(state) => Failure(format!("{why}; besides, {state}")),
+        }
     }
 
     fn check_connected(

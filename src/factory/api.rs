@@ -259,6 +259,8 @@ impl FactoryWrite for FactoryApi {
             ),
         };
         let kind = match answer.status() {
+            // Factory's page repeats what GitLab said; the word is OAuth's own (RFC 6749, 5.2).
+            StatusCode::BAD_REQUEST if said.contains("invalid_client") => ErrorKind::InvalidClient,
             StatusCode::BAD_REQUEST => ErrorKind::Invalid(vec![(String::new(), said.clone())]),
             _ => answer.error().kind,
         };

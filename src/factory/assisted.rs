@@ -95,6 +95,7 @@ mod tests {
             domain: "https://gitlab.example.com".to_owned(),
             application: ApplicationUid("abc".to_owned()),
             secret_fingerprint: Some("sha256:1".to_owned()),
+            secret_refused: false,
             attested: Some(attested()),
         });
         record.authorization = Some(RecordedAuthorization {

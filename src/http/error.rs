@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Conflict,
     /// 400 or 422: the server does not take the values. Messages by field; the empty field is the request as a whole.
     Invalid(Vec<(String, String)>),
+    /// Factory was told by GitLab that the application's id or secret is not right (OAuth's `invalid_client`).
+    InvalidClient,
     /// 423: locked, with the holder's description as the server gave it.
     Locked(String),
     /// 429, after the retries.

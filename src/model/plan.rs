@@ -218,7 +218,7 @@ pub enum Reason {
     Unlisted,
     /// Nobody knows the secret that Factory would need.
     SecretUnknown,
-    /// GitLab refuses the stored secret.
+    /// GitLab refuses the secret: the stored one, or the one that Factory has.
     SecretRejected,
     /// Factory is not authorized.
     NotConnected,

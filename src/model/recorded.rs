@@ -171,6 +171,9 @@ pub struct RecordedConnection {
     /// Fingerprint of the secret that Factory was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_fingerprint: Option<String>,
+    /// Whether GitLab refused the secret that Factory has, when Factory was last to be authorized.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret_refused: bool,
     /// Who attested it, under the `assisted` driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested: Option<Attestation>,

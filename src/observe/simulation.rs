@@ -680,6 +680,7 @@ impl Sim {
                     domain: domain.clone(),
                     application: uid,
                     secret_fingerprint: Some(Secret::new(secret).fingerprint("lineage")),
+                    secret_refused: false,
                     attested: None,
                 });
             }

@@ -279,6 +279,7 @@ pub(crate) fn converged() -> Case {
         domain: desired.connection.domain.clone(),
         application: uid.clone(),
         secret_fingerprint: Some(FINGERPRINT.to_owned()),
+        secret_refused: false,
         attested: None,
     });
     recorded.authorization = Some(RecordedAuthorization {

@@ -81,6 +81,7 @@ pub fn presume(
         domain: desired.connection.domain.clone(),
         application: live.uid.clone(),
         secret_fingerprint: secret_fingerprint.clone(),
+        secret_refused: false,
         attested: None,
     });
     let Some(droid) = droid else {

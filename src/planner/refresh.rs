@@ -267,6 +267,7 @@ fn factory(settled: &Settled<'_>, live: &ObservedIntegration, next: &mut Recorde
             domain: domain.clone(),
             application: application.clone(),
             secret_fingerprint: newest.clone(),
+            secret_refused: false,
             attested: None,
         });
     }

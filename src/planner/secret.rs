@@ -39,6 +39,8 @@ struct Knowledge<'a> {
     recorded: bool,
     /// Whether we know of a handover at all, be it adopted.
     handover_recorded: bool,
+    /// GitLab refused the secret that Factory has.
+    refused: bool,
     /// A renewal or creation was announced, and its answer not seen.
     unanswered_secret: bool,
     /// A handover was announced, and its answer not seen.
@@ -68,6 +70,7 @@ impl<'a> Knowledge<'a> {
                 .map(String::as_str)
                 .or_else(|| connection.and_then(|connection| connection.secret_fingerprint.as_deref())),
             handover_recorded: connection.is_some(),
+            refused: connection.is_some_and(|connection| connection.secret_refused),
             unanswered_secret: announced(&|operation| match operation {
                 Operation::RenewSecret { application } => match application {
                     ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
@@ -115,7 +118,7 @@ pub(super) fn decide(world: &World<'_>, application: &ApplicationPlan<'_>) -> Op
     Some(Handover {
         source: SecretSource::Fresh,
         secret_moves: moves.or(Some((Reason::SecretUnknown, Origin::Pending))),
-        renewal: Some(renewal(world, moves, rotating)),
+        renewal: Some(renewal(world, &knowledge, moves, rotating)),
     })
 }
 
@@ -150,19 +153,22 @@ fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin
             Some((Reason::SecretRejected, origin))
         }
         SecretCheck::Accepted { fingerprint } => match knowledge.handed {
-            Some(handed) if handed == fingerprint => None,
+            Some(handed) if handed == fingerprint => knowledge.refused.then_some((Reason::Differs, Origin::Drift)),
             Some(_) if knowledge.newest == Some(fingerprint) || knowledge.unanswered() => {
                 Some((Reason::Differs, Origin::Pending))
             }
             Some(_) => Some((Reason::Differs, Origin::Drift)),
             None if knowledge.newest.is_some() || knowledge.unanswered() => Some((Reason::Differs, Origin::Pending)),
             None if never_worked => Some((Reason::Differs, Origin::Unrecorded)),
+            None if knowledge.refused => Some((Reason::Differs, Origin::Drift)),
             None => None,
         },
         check @ (SecretCheck::NoneStored | SecretCheck::NotChecked) => {
             let lost = *check == SecretCheck::NoneStored;
             if knowledge.unanswered() || (knowledge.recorded && knowledge.newest != knowledge.handed) {
                 Some((Reason::SecretUnknown, Origin::Pending))
+            } else if knowledge.refused {
+                Some((Reason::SecretRejected, Origin::Drift))
             } else if never_worked {
                 Some((Reason::SecretUnknown, Origin::Unrecorded))
             } else if lost && status == Some(IntegrationStatus::Error) {
@@ -175,7 +181,7 @@ fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin
     }
 }
 
-fn renewal(world: &World<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
+fn renewal(world: &World<'_>, knowledge: &Knowledge<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
     let rejected = matches!(world.observed.gitlab.secret, SecretCheck::Rejected { .. });
     let (reason, note) = if rotating {
         (
@@ -186,6 +192,11 @@ fn renewal(world: &World<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -
         (
             Reason::SecretRejected,
             "GitLab refuses the secret that application.secret.load gives, so it is renewed",
+        )
+    } else if knowledge.refused {
+        (
+            Reason::SecretRejected,
+            "GitLab refused the secret that Factory has, and nobody knows the right one; so it is renewed",
         )
     } else {
         (

@@ -10,7 +10,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::RecreateRequired => "what differs cannot be edited in place",
         Reason::Unlisted => "it is not listed in the configuration",
         Reason::SecretUnknown => "nobody knows the secret that Factory needs",
-        Reason::SecretRejected => "GitLab does not accept the stored secret",
+        Reason::SecretRejected => "GitLab does not accept the secret",
         Reason::NotConnected => "Factory is not authorized",
         Reason::WrongUser => "Factory acts as another user",
         Reason::AuthorizationFailed => "Factory's authorization no longer works",

@@ -272,3 +272,38 @@ async fn a_refused_renewal_leaves_everything_as_it_was() {
     fixture.expect_connected("after the refusal");
     fixture.expect_nothing_to_do("after the refusal").await;
 }
+
+#[tokio::test]
+async fn one_that_was_renewed_elsewhere_is_put_right_once_factory_stumbles_over_it() {
+    for kept in [false, true] {
+        let fixture = Fixture::with(unlimited()).await;
+        if kept {
+            by_file(&fixture);
+        } else {
+            fixture.give_admin_session();
+        }
+        fixture.apply().await.expect(0);
+        fixture.sandbox.with_world(|world| {
+            if kept {
+                // Factory was given another one; the stored one still works.
+                let integration = world.factory.integration.as_mut().expect("it was saved");
+                "typed in by somebody".clone_into(&mut integration.secret);
+            } else {
+                let ours = world
+                    .applications
+                    .iter_mut()
+                    .find(|one| one.name == "Factory Integration");
+                ours.expect("it was made").secret_digest = digest("renewed by somebody");
+            }
+            world.factory.integration.as_mut().expect("it was saved").authorization = None;
+        });
+        let ran = fixture.apply().await.expect(3);
+        let said = unwrapped(&ran.stdout);
+        assert!(said.contains("the next apply gives Factory one that works"), "{said}");
+        fixture.run(&["drift"]).await.expect(2);
+        let healed = fixture.apply().await.expect(0);
+        assert_eq!(healed.stdout.contains("so it is renewed"), !kept, "{}", healed.stdout);
+        fixture.expect_connected("after it was put right");
+        fixture.expect_nothing_to_do("after it was put right").await;
+    }
+}
