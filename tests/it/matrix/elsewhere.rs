@@ -232,8 +232,11 @@ fn to_gitlab(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'stati
             "project's visibility changed"
         }
         3 => {
-            world.add_project("platform/services/new", "New", Visibility::Private);
-            "project added"
+            let path = "platform/services/new";
+            if world.project_at(path).is_none() {
+                world.add_project(path, "New", Visibility::Private);
+            }
+            "project added, unless it is there"
         }
         4 => {
             add_application(world, "Somebody else's", dice);

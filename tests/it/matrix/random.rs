@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use setpoint::sandbox::world::{Application, Source, digest};
-use setpoint::sandbox::{Action, Intercept, RequestLog, Seen, World};
+use setpoint::sandbox::{Action, DROID_PASSWORD, Intercept, RequestLog, Seen, World};
 
 use super::check::api_write;
 use super::declared::Declared;
@@ -135,12 +135,13 @@ impl Run {
         let mut left = plan_after(&stage, &ended)?;
         while !left.is_settled() {
             attempts += 1;
-            if attempts > 2 && self.scopes_are_out_of_sight(&stage) {
+            if attempts > 2
+                && let Some(why) = self.out_of_reach(&stage)
+            {
                 let mut wrong = Vec::new();
                 self.undeclared(&before, &stage.world(), &mut wrong);
                 let mut found = found.lock().expect("no run panics with it");
-                let why = "failed: scopes that GitLab does not show are missing".to_owned();
-                *found.left.entry(why).or_default() += 1;
+                *found.left.entry(format!("failed: {why}")).or_default() += 1;
                 return if wrong.is_empty() { Ok(2) } else { Err(wrong.join("\n")) };
             }
             if attempts > 2 {
@@ -259,17 +260,23 @@ impl Run {
         }
     }
 
-    /// Before 19 GitLab shows an application's scopes on the administrator's pages only: without a session, and without a
-    /// record, nobody can tell that some are missing until GitLab refuses the authorization for it.
-    fn scopes_are_out_of_sight(&self, stage: &Stage) -> bool {
+    /// What no plan can know beforehand and no apply can put right, if it is so here.
+    fn out_of_reach(&self, stage: &Stage) -> Option<&'static str> {
         let world = stage.world();
+        // Before 19 GitLab shows an application's scopes on the administrator's pages only: without a session, and
+        // without a record, nobody can tell that some are missing until GitLab refuses the authorization for it.
         let named = |application: &&Application| application.name == self.declared.name;
-        !self.declared.admin_session
-            && world
-                .applications
-                .iter()
-                .filter(named)
-                .any(|application| application.scopes.len() < LEAST_SCOPES)
+        let lacks_scopes = |application: &Application| application.scopes.len() < LEAST_SCOPES;
+        if !self.declared.admin_session && world.applications.iter().filter(named).any(lacks_scopes) {
+            return Some("scopes that GitLab does not show are missing");
+        }
+        // A droid that was made while nobody was to sign in by password has one that nobody knows, and it stays so:
+        // a password is given to a new account only.
+        let droid = world.user_named(&self.declared.username);
+        if !self.declared.impersonate && droid.is_some_and(|droid| droid.password_digest != digest(DROID_PASSWORD)) {
+            return Some("the droid has another password than the configuration says");
+        }
+        None
     }
 
     /// Applies; a lock that a dead run has left in GitLab is given back first.
@@ -315,15 +322,20 @@ impl Run {
     /// What must hold in the end.
     fn settled(&self, stage: &Stage, before: &Before, left: &Plan) -> Result<(), String> {
         let mut wrong = Vec::new();
-        let first = stage.requests().len();
-        let ended = self.apply(stage)?;
-        if !matches!(ended.code, Some(0 | 3)) {
-            wrong.push(format!("an apply with nothing to do: {}", ended.all()));
-        }
-        let requests = stage.requests();
-        let writes: Vec<_> = requests[first..].iter().filter(|request| api_write(request)).collect();
-        if !writes.is_empty() {
-            wrong.push(format!("writes where nothing was to be done: {writes:?}"));
+        // The record may have to catch up with what was found; after that there is nothing to write at all.
+        self.idle(
+            stage,
+            |request| api_write(request) && !to_the_record(request),
+            &mut wrong,
+        )?;
+        let record = stage.record();
+        self.idle(stage, api_write, &mut wrong)?;
+        if stage.record() != record {
+            wrong.push(format!(
+                "the record has not come to rest:\n{}\n{}",
+                record.unwrap_or_default(),
+                stage.record().unwrap_or_default()
+            ));
         }
         let world = stage.world();
         self.undeclared(before, &world, &mut wrong);
@@ -338,6 +350,21 @@ impl Run {
         } else {
             Err(wrong.join("\n"))
         }
+    }
+
+    /// Applies where there is nothing to do.
+    fn idle(&self, stage: &Stage, counts: fn(&RequestLog) -> bool, wrong: &mut Vec<String>) -> Result<(), String> {
+        let first = stage.requests().len();
+        let ended = self.apply(stage)?;
+        if !matches!(ended.code, Some(0 | 3)) {
+            wrong.push(format!("an apply with nothing to do: {}", ended.all()));
+        }
+        let requests = stage.requests();
+        let writes: Vec<_> = requests[first..].iter().filter(|request| counts(request)).collect();
+        if !writes.is_empty() {
+            wrong.push(format!("writes where nothing was to be done: {writes:?}"));
+        }
+        Ok(())
     }
 
     /// Nothing that nobody declared is other than before.
@@ -453,6 +480,10 @@ impl Run {
     }
 }
 
+fn to_the_record(request: &RequestLog) -> bool {
+    request.path.contains("/terraform/state/")
+}
+
 /// Signing in leaves traces, and may.
 fn forget_traces(world: &mut World) {
     for user in &mut world.users {
@@ -462,8 +493,13 @@ fn forget_traces(world: &mut World) {
     }
     world.sessions.clear();
     world.terraform_states.clear();
-    // Factory renews its own tokens when it looks at GitLab.
+    // Factory renews its own tokens when it looks at GitLab, and finds that they no longer work.
     world.oauth_tokens.clear();
+    if let Some(integration) = &mut world.factory.integration
+        && let Some(authorization) = &mut integration.authorization
+    {
+        authorization.broken = None;
+    }
     world.last_ids.clear();
     world.factory.audit.clear();
     world.switches.faults.clear();

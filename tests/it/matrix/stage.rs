@@ -163,9 +163,18 @@ impl Stage {
         requests
     }
 
-    /// Brings both sides back, where one has gone away.
+    /// Brings both sides back, where one has gone away, and waits until they listen again.
     pub(crate) fn come_back(&self) {
-        self.sandbox().come_back();
+        let sandbox = self.sandbox();
+        sandbox.come_back();
+        for url in [sandbox.gitlab_url(), sandbox.factory_api_url()] {
+            let address = url.trim_start_matches("http://").to_owned();
+            let begun = std::time::Instant::now();
+            while std::net::TcpStream::connect(&address).is_err() {
+                assert!(begun.elapsed().as_secs() < 30, "{address} does not come back");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
     }
 
     /// The record as it is stored; none where there is none yet.
