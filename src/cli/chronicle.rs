@@ -34,7 +34,7 @@ impl Chronicle {
         };
         chronicle.journal.append(&chronicle.entry(JournalEvent::Started {
             who: context.actor.clone(),
-            command: word(command).to_owned(),
+            command: command.name().to_owned(),
             plan_digest: digest,
             window: gate.window.clone(),
             reason: gate.reason.clone(),
@@ -80,17 +80,6 @@ impl Chronicle {
             run_id: self.run_id.clone(),
             event,
         }
-    }
-}
-
-/// What people call a command.
-pub(crate) fn word(command: Command) -> &'static str {
-    match command {
-        Command::Plan => "plan",
-        Command::Drift => "drift",
-        Command::Apply => "apply",
-        Command::Rotate => "rotate",
-        Command::Destroy => "destroy",
     }
 }
 

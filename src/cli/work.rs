@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::aside;
-use super::chronicle::{Chronicle, digest, word};
+use super::chronicle::{Chronicle, digest};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::exit::Exit;
@@ -169,7 +169,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
         };
         Box::pin(go_on(context, ready.await, readers, run)).await
     };
-    locked(context, word(policy.command), Box::pin(work)).await
+    locked(context, policy.command.name(), Box::pin(work)).await
 }
 
 /// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
@@ -191,7 +191,7 @@ pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy:
         let ready = ready_saved(context, saved, view, &policy, run).await;
         Box::pin(go_on(context, ready, readers, run)).await
     };
-    locked(context, word(policy.command), Box::pin(work)).await
+    locked(context, policy.command.name(), Box::pin(work)).await
 }
 
 async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &Policy, run: &Run) -> Result<Ready> {

@@ -85,6 +85,19 @@ pub enum Command {
     Destroy,
 }
 
+impl Command {
+    /// What people call it, and type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Drift => "drift",
+            Self::Apply => "apply",
+            Self::Rotate => "rotate",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
 /// One resource's difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {

@@ -208,25 +208,27 @@ fn block(out: &mut String, change: &Change) {
     }
 }
 
+/// One resource by its address, several repositories by their number.
+pub(super) fn subject(first: &Address, many: usize) -> String {
+    if many > 1 {
+        count(many as u64, "repository", "repositories")
+    } else {
+        sanitize(&first.to_string()).into_owned()
+    }
+}
+
 pub(super) fn attested(out: &mut String, attested: &[Attested]) {
     if attested.is_empty() {
         return;
     }
     out.push_str("\nAs people attested; Factory was not asked:\n");
     let said = |one: &Attested| format!("attested on {} by {}", one.at.strftime("%Y-%m-%d"), sanitize(&one.by));
-    let mut rest = attested;
-    while let Some((first, _)) = rest.split_first() {
-        let alike = |one: &&Attested| {
-            (one.address.kind(), said(one), &one.evidence) == (first.address.kind(), said(first), &first.evidence)
-        };
-        let run = rest.iter().take_while(alike).count().max(1);
-        rest = &rest[run..];
-        let subject = if run > 1 {
-            count(run as u64, "repository", "repositories")
-        } else {
-            sanitize(&first.address.to_string()).into_owned()
-        };
-        let _ = writeln!(out, "    {subject}: {}", said(first));
+    let alike = |one: &Attested, next: &Attested| {
+        (one.address.kind(), said(one), &one.evidence) == (next.address.kind(), said(next), &next.evidence)
+    };
+    for run in attested.chunk_by(alike) {
+        let first = &run[0];
+        let _ = writeln!(out, "    {}: {}", subject(&first.address, run.len()), said(first));
         if let Some(evidence) = &first.evidence {
             let text = sanitize(&corroboration(evidence)).into_owned();
             let _ = writeln!(out, "{}", wrap(&text, WIDTH, "      ", "      "));

@@ -94,7 +94,7 @@ fn assemble(plan: &Plan, limit: usize) -> (String, Vec<String>) {
 }
 
 fn head(plan: &Plan) -> String {
-    let mut out = format!("### Setpoint {}\n\n", word(plan.command));
+    let mut out = format!("### Setpoint {}\n\n", plan.command.name());
     let summary = if plan.changes.is_empty() {
         "**No changes.** GitLab and Factory are as the configuration says.".to_owned()
     } else if plan.command == Command::Drift {
@@ -112,16 +112,6 @@ fn head(plan: &Plan) -> String {
         let _ = writeln!(out, "\n> **Refused:** {}; {}", refusal.message, refusal.hint);
     }
     out
-}
-
-fn word(command: Command) -> &'static str {
-    match command {
-        Command::Plan => "plan",
-        Command::Drift => "drift",
-        Command::Apply => "apply",
-        Command::Rotate => "rotate",
-        Command::Destroy => "destroy",
-    }
 }
 
 fn sections(plan: &Plan) -> Vec<Section<'_>> {

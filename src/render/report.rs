@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::human::subject;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::participle;
@@ -76,19 +77,12 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests, on_cards: b
             ATTENTION
         };
         let _ = writeln!(out, "\n{}", paint(style, title));
-        let mut rest = of_kind.as_slice();
-        while let Some((first, _)) = rest.split_first() {
-            let error = why(plan, first);
-            let alike = |one: &&&&ChangeOutcome| is_repository(one) && is_repository(first) && why(plan, one) == error;
-            let run = rest.iter().take_while(alike).count().max(1);
-            rest = &rest[run..];
-            let subject = if run > 1 {
-                count(run as u64, "repository", "repositories")
-            } else {
-                sanitize(&first.address.to_string()).into_owned()
-            };
-            let _ = writeln!(out, "  {subject}");
-            if let Some(error) = error {
+        let alike = |one: &&&ChangeOutcome, next: &&&ChangeOutcome| {
+            is_repository(one) && is_repository(next) && why(plan, one) == why(plan, next)
+        };
+        for run in of_kind.chunk_by(alike) {
+            let _ = writeln!(out, "  {}", subject(&run[0].address, run.len()));
+            if let Some(error) = why(plan, run[0]) {
                 let _ = writeln!(out, "{}", wrap(&sanitize(&error), 80, "      ", "      "));
             }
         }
