@@ -19,6 +19,7 @@ mod strike;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// How much of a matrix is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,31 @@ impl Tally {
 /// Seconds after which a point is worth a word: the program waits where it could go on, or give up.
 const SLOW: u64 = 30;
 
+/// How far all matrices are together.
+static PROGRESS: Mutex<Progress> = Mutex::new(Progress {
+    done: 0,
+    all: 0,
+    told: None,
+});
+
+struct Progress {
+    done: usize,
+    all: usize,
+    told: Option<Instant>,
+}
+
+impl Progress {
+    /// Tells a person who waits for hours, once a minute.
+    fn one_more(&mut self) {
+        self.done += 1;
+        let told = self.told.get_or_insert_with(Instant::now);
+        if told.elapsed().as_secs() >= 60 {
+            *told = Instant::now();
+            eprintln!("{} of {} tried", self.done, self.all);
+        }
+    }
+}
+
 /// How one point ended: `None` where it was not reached, else at which attempt it converged.
 type Verdict = Result<Option<usize>, String>;
 
@@ -93,15 +119,17 @@ fn each<P: Sync>(
 ) -> Tally {
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
+    PROGRESS.lock().expect("no worker panics with it").all += points.len();
     std::thread::scope(|scope| {
         for _ in 0..workers.max(1) {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let begun = std::time::Instant::now();
+                    let begun = Instant::now();
                     let verdict = work(point);
                     if begun.elapsed().as_secs() >= SLOW {
                         eprintln!("{}: took {} s", name(point), begun.elapsed().as_secs());
                     }
+                    PROGRESS.lock().expect("no worker panics with it").one_more();
                     let mut tally = tally.lock().expect("no worker panics with the tally");
                     match verdict {
                         Ok(None) => tally.missed += 1,
