@@ -1,5 +1,5 @@
-//! Killed at any point, the next run converges. Here before and after every write; before and after every
-//! request it is `cargo run --example soak -- kill-matrix`.
+//! Killed at any point, the next run converges. Here at each kind of write of a scenario, in turn before and after
+//! it; before and after every request it is `cargo run --example soak -- kill-matrix`.
 
 use crate::matrix::kill::matrix;
 use crate::matrix::scenario::Scenario;

@@ -6,7 +6,7 @@ use crate::matrix::random::runs;
 
 #[test]
 fn whatever_is_declared_live_and_recorded_an_apply_ends_well() {
-    let (tally, found) = runs(2026, 6, 3);
+    let (tally, found) = runs(2026, 6, 6);
     assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
     assert_eq!(tally.struck, 6);
     assert!(found.faults > 0, "nothing went wrong in any of them");

@@ -165,7 +165,7 @@ fn mishaps() -> Vec<Mishap> {
 type Trial = (Point, Mishap, Reach);
 
 /// Runs the fault matrix of a scenario: every kind of request with every mishap, once and lasting; a part of it has
-/// with every kind of request one mishap, another from kind to kind.
+/// with each third kind of request one mishap, another from kind to kind.
 pub(crate) fn matrix(scenario: &Scenario, extent: Extent, workers: usize) -> Tally {
     let points = match record(scenario) {
         Ok(points) => kinds(points),

@@ -66,12 +66,7 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, workers: usize) -> Tal
         .filter(|point| point.write)
         .zip(SIGNALS.iter().copied().cycle())
         .collect();
-    let share = if extent == Extent::Part {
-        Extent::Every(3)
-    } else {
-        extent
-    };
-    let points = share.of(points);
+    let points = extent.of(points);
     let name = |(point, signal): &(Point, &str)| {
         format!(
             "{}, {signal} at request {} ({})",

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::point::{Point, converge, record};
+use super::point::{Point, converge, kinds, record};
 use super::scenario::Scenario;
 use super::stage::Stage;
 use super::strike::{Blow, Reach, Striker};
@@ -29,15 +29,14 @@ pub(crate) fn matrix(
         kind: "beyond the recording".to_owned(),
         write: false,
     });
-    let points: Vec<(Point, bool)> = points
-        .iter()
-        .cloned()
-        .chain(beyond)
-        // Whether a read was processed makes no difference to anybody, and the writes around it are points too.
-        .filter(|point| extent != Extent::Part || point.write)
-        .flat_map(|point| [(point.clone(), false), (point, true)])
-        .collect();
-    let points = extent.of(points);
+    let points: Vec<(Point, bool)> = if extent == Extent::Part {
+        part(points, scenario.turn())
+    } else {
+        let points = points.into_iter().chain(beyond);
+        extent.of(points
+            .flat_map(|point| [(point.clone(), false), (point, true)])
+            .collect())
+    };
     let name = |(point, after): &(Point, bool)| {
         format!(
             "{}, killed {} request {} ({})",
@@ -50,6 +49,19 @@ pub(crate) fn matrix(
     each(&points, workers, name, |(point, after)| {
         kill_at(scenario, point.number, *after, parallelism, seed)
     })
+}
+
+/// What a test has the time for: a point at each kind of write, in turn before and after it, or both where there are few.
+/// Whether a read was processed makes no difference to anybody, and the writes around it are points too.
+fn part(points: Vec<Point>, turn: usize) -> Vec<(Point, bool)> {
+    let writes = kinds(points.into_iter().filter(|point| point.write).collect());
+    let few = writes.len() < 3;
+    let sides = |(at, point): (usize, Point)| {
+        let after = (at + turn) % 2 == 1;
+        let other = few.then(|| (point.clone(), !after));
+        std::iter::once((point, after)).chain(other)
+    };
+    writes.into_iter().enumerate().flat_map(sides).collect()
 }
 
 /// Several requests at a time may be more of them than one at a time: two may find out the same.

@@ -239,6 +239,13 @@ impl Scenario {
         found.expect("there is such a scenario")
     }
 
+    /// Which of all it is, so that neighbours can begin differently.
+    pub(super) fn turn(&self) -> usize {
+        let all = Self::all();
+        let place = all.iter().position(|one| one.name == self.name);
+        place.unwrap_or_default()
+    }
+
     /// The world and the files with which it begins.
     pub(crate) fn start(&self) -> &Snapshot {
         self.start.get_or_init(|| {
