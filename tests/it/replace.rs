@@ -5,7 +5,7 @@ use serde_json::json;
 use setpoint::sandbox::Options;
 
 use super::common::Fixture;
-use super::common::hand::{Hand, cut_at_each_write};
+use super::common::hand::{Cut, Hand, cut_at_each_write};
 use super::common::plans::{change, expect_order, notes, unwrapped};
 
 /// Applied without an administrator's session, and then given a second redirect URI.
@@ -92,7 +92,7 @@ async fn cut_off_at_any_write_the_next_run_finishes_it_and_leaves_one_applicatio
     with_another_redirect_uri(&fixture).await;
     let old = fixture.application().id;
     let arguments = ["apply", "--auto-approve", "--allow-replace"];
-    cut_at_each_write(&fixture, &hand, &arguments, async |fixture, cut| {
+    cut_at_each_write(&fixture, &hand, &arguments, Cut::KilledBefore, async |fixture, cut| {
         let ran = fixture.run(&arguments).await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         assert_ne!(fixture.application().id, old, "{cut}");

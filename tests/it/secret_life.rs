@@ -7,7 +7,7 @@ use serde_json::json;
 use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
-use super::common::hand::{Deed, Hand, Moment, cut_at_each_write};
+use super::common::hand::{Cut, Deed, Hand, Moment, cut_at_each_write};
 use super::common::plans::{change, differing, find, unwrapped};
 use super::common::{Fixture, Ran};
 
@@ -223,7 +223,8 @@ async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
     let (fixture, hand) = Hand::on(unlimited()).await;
     by_file(&fixture);
     fixture.apply().await.expect(0);
-    cut_at_each_write(&fixture, &hand, &["rotate", "--auto-approve"], async |fixture, cut| {
+    let arguments = ["rotate", "--auto-approve"];
+    cut_at_each_write(&fixture, &hand, &arguments, Cut::KilledAfter, async |fixture, cut| {
         let ran = fixture.run(&["rotate", "--auto-approve"]).await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         expect_stored(fixture, cut);
@@ -238,7 +239,8 @@ async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
     let (fixture, hand) = Hand::on(unlimited()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
-    cut_at_each_write(&fixture, &hand, &["rotate", "--auto-approve"], async |fixture, cut| {
+    let arguments = ["rotate", "--auto-approve"];
+    cut_at_each_write(&fixture, &hand, &arguments, Cut::AnswerLost, async |fixture, cut| {
         let ran = fixture.apply().await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         fixture.expect_connected(cut);

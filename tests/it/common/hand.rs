@@ -116,12 +116,13 @@ pub(crate) enum Cut {
     AnswerLost,
 }
 
-/// Cuts a command line off at each write that it makes, in each way, always from the same beginning; `check` then gets
-/// the fixture with a text that says where it was cut.
+/// Cuts a command line off at each write that it makes, in the three ways in turn, of which this is the first, and always
+/// from the same beginning; `check` then gets the fixture with a text that says where it was cut.
 pub(crate) async fn cut_at_each_write(
     fixture: &Fixture,
     hand: &Hand,
     arguments: &[&str],
+    first: Cut,
     check: impl AsyncFn(&Fixture, &str),
 ) {
     let world = fixture.sandbox.with_world(|world| world.clone());
@@ -135,29 +136,29 @@ pub(crate) async fn cut_at_each_write(
         .map(|request| format!("{} {}", request.method, request.path))
         .collect();
     assert!(writes.len() > 3, "{writes:?}");
-    for (at, write) in writes.iter().enumerate() {
-        for cut in [Cut::KilledBefore, Cut::KilledAfter, Cut::AnswerLost] {
-            fixture.sandbox.with_world(|now| *now = world.clone());
-            for (path, bytes) in &files {
-                std::fs::write(path, bytes).expect("the file is put back");
-            }
-            let mut seen = 0;
-            hand.hold(move |request, moment| {
-                if !request.write {
-                    return Deed::Pass;
-                }
-                seen += usize::from(moment == Moment::Before);
-                match (cut, moment) {
-                    _ if seen != at + 1 => Deed::Pass,
-                    (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => Deed::Kill,
-                    (Cut::AnswerLost, Moment::After) => Deed::Do(Action::Drop),
-                    _ => Deed::Pass,
-                }
-            });
-            hand.run(fixture, arguments).await;
-            hand.let_go();
-            check(fixture, &format!("{cut:?} at {write} ({at})")).await;
+    let cuts = [Cut::KilledBefore, Cut::KilledAfter, Cut::AnswerLost];
+    let cuts = cuts.into_iter().cycle().skip_while(|cut| *cut != first);
+    for ((at, write), cut) in writes.iter().enumerate().zip(cuts) {
+        fixture.sandbox.with_world(|now| *now = world.clone());
+        for (path, bytes) in &files {
+            std::fs::write(path, bytes).expect("the file is put back");
         }
+        let mut seen = 0;
+        hand.hold(move |request, moment| {
+            if !request.write {
+                return Deed::Pass;
+            }
+            seen += usize::from(moment == Moment::Before);
+            match (cut, moment) {
+                _ if seen != at + 1 => Deed::Pass,
+                (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => Deed::Kill,
+                (Cut::AnswerLost, Moment::After) => Deed::Do(Action::Drop),
+                _ => Deed::Pass,
+            }
+        });
+        hand.run(fixture, arguments).await;
+        hand.let_go();
+        check(fixture, &format!("{cut:?} at {write} ({at})")).await;
     }
 }
 
