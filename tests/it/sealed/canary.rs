@@ -1,7 +1,7 @@
 //! Secrets that are looked for: the fixed ones, each unlike any other text, and those that the sandbox makes up, taken
 //! from the requests that carry them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -18,11 +18,103 @@ pub(super) const ADMIN_TOTP: &str = "CANARYTHREEADMINTOTP2345672345AA";
 pub(super) const DROID_PASSWORD: &str = "canary/four\"DROID<password>";
 pub(super) const DROID_TOTP: &str = "CANARYFOURDROIDTOTP23456723456AA";
 pub(super) const FACTORY_KEY: &str = "fk-canary-five~FACTORY/key";
+/// What a code of six digits is called where it is found.
+pub(super) const CODE: &str = "a one-time code";
 pub(super) const STATE_PASSWORD: &str = "canary-six%STATE+password";
 
-/// What is looked for, by what it is.
+/// What is looked for.
 #[derive(Clone, Default)]
-pub(super) struct Canaries(Arc<Mutex<BTreeMap<String, String>>>);
+pub(super) struct Canaries(Arc<Mutex<Known>>);
+
+/// What is known of it by now.
+#[derive(Default)]
+struct Known {
+    /// What each is.
+    names: BTreeMap<String, String>,
+    /// Every usual form of each, in small letters, and what it is, by the eight bytes with which it begins.
+    forms: HashMap<u64, Vec<(String, String)>>,
+    /// Whether a form may begin so: most places of a text are done with by this.
+    begins: Vec<bool>,
+    /// Codes of six digits.
+    codes: BTreeSet<String>,
+}
+
+impl Known {
+    fn add(&mut self, text: &str, name: &str) {
+        if self.names.insert(text.to_owned(), name.to_owned()).is_some() {
+            return;
+        }
+        self.begins.resize(1 << 16, false);
+        for form in forms(text) {
+            let begin = form.bytes().take(8).fold(0, shifted);
+            self.begins[remainder(begin)] = true;
+            self.forms.entry(begin).or_default().push((form, name.to_owned()));
+        }
+    }
+
+    /// What of it is in a text of small letters.
+    fn form_in(&self, text: &str) -> Option<&str> {
+        let text = text.as_bytes();
+        let mut begin = 0;
+        for (at, byte) in text.iter().enumerate() {
+            begin = shifted(begin, *byte);
+            if at < 7 || !self.begins.get(remainder(begin)).is_some_and(|begins| *begins) {
+                continue;
+            }
+            let mut forms = self.forms.get(&begin).into_iter().flatten();
+            let found = forms.find(|(form, _)| text[at - 7..].starts_with(form.as_bytes()));
+            if let Some((_, name)) = found {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    /// Whether one of the codes stands in a text alone: six digits of a longer number, or of a fraction, are none.
+    fn code_in(&self, text: &str) -> bool {
+        let words = || text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
+        !self.codes.is_empty() && words().any(|word| self.codes.contains(word.trim_end_matches('.')))
+    }
+}
+
+/// The last eight bytes, when another has come.
+fn shifted(bytes: u64, next: u8) -> u64 {
+    bytes << 8 | u64::from(next)
+}
+
+/// A number below 65536 for eight bytes.
+fn remainder(bytes: u64) -> usize {
+    usize::try_from(bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48).expect("a small number")
+}
+
+/// Every form in which a canary usually appears, in small letters.
+fn forms(canary: &str) -> BTreeSet<String> {
+    let percent: String = url::form_urlencoded::byte_serialize(canary.as_bytes()).collect();
+    let json = serde_json::to_string(canary).expect("JSON");
+    let html = canary.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let hex = canary
+        .bytes()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let mut forms = vec![
+        canary.to_owned(),
+        // As in a text without its spaces.
+        canary.replace(' ', ""),
+        json.trim_matches('"').to_owned(),
+        percent.replace('+', "%20"),
+        percent,
+        html,
+        hex,
+    ];
+    for lead in 0..3 {
+        let mut bytes = vec![b'x'; lead];
+        bytes.extend(canary.bytes());
+        bytes.truncate(bytes.len() / 3 * 3);
+        let standard = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        let url_safe = base64::engine::general_purpose::URL_SAFE.encode(&bytes);
+        forms.extend([standard[lead + 1..].to_owned(), url_safe[lead + 1..].to_owned()]);
+    }
+    forms.iter().map(|form| form.to_ascii_lowercase()).collect()
+}
 
 impl Canaries {
     fn fixed() -> Self {
@@ -43,10 +135,7 @@ impl Canaries {
 
     fn add(&self, text: &str, name: &str) {
         if text.len() >= 12 {
-            self.0
-                .lock()
-                .expect("the canaries")
-                .insert(text.to_owned(), name.to_owned());
+            self.0.lock().expect("the canaries").add(text, name);
         }
     }
 
@@ -69,6 +158,9 @@ impl Canaries {
         }
         for part in [body.as_ref(), query] {
             for (name, value) in url::form_urlencoded::parse(part.as_bytes()) {
+                if name == "user[otp_attempt]" {
+                    self.0.lock().expect("the canaries").codes.insert(value.to_string());
+                }
                 let is_secret = [
                     "authenticity_token",
                     "code",
@@ -113,7 +205,9 @@ impl Canaries {
 
     /// How many kinds there are, so that a test can tell that it looks for something.
     pub(super) fn kinds(&self) -> Vec<String> {
-        let mut kinds: Vec<String> = self.0.lock().expect("the canaries").values().cloned().collect();
+        let known = self.0.lock().expect("the canaries");
+        let mut kinds: Vec<String> = known.names.values().cloned().collect();
+        kinds.extend((!known.codes.is_empty()).then(|| CODE.to_owned()));
         kinds.sort();
         kinds.dedup();
         kinds
@@ -121,30 +215,12 @@ impl Canaries {
 
     /// What of it is in a text, in any usual form.
     pub(super) fn found_in(&self, text: &str) -> Option<String> {
-        let folded = text.replace(['\n', ' '], "");
         let lower = text.to_ascii_lowercase();
-        let all = self.0.lock().expect("the canaries");
-        all.iter().find_map(|(canary, name)| {
-            let whole = [text, &folded].iter().any(|text| text.contains(canary.as_str()));
-            let percent: String = url::form_urlencoded::byte_serialize(canary.as_bytes()).collect();
-            let json = serde_json::to_string(canary).expect("JSON");
-            let html = canary.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
-            let hex: String = canary
-                .bytes()
-                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-            let escaped = [json.trim_matches('"'), &percent, &percent.replace('+', "%20"), &html]
-                .iter()
-                .any(|form| lower.contains(&form.to_ascii_lowercase()));
-            let encoded = (0..3).any(|lead| {
-                let mut bytes = vec![b'x'; lead];
-                bytes.extend(canary.bytes());
-                bytes.truncate(bytes.len() / 3 * 3);
-                let standard = base64::engine::general_purpose::STANDARD.encode(&bytes);
-                let url_safe = base64::engine::general_purpose::URL_SAFE.encode(&bytes);
-                text.contains(&standard[lead + 1..]) || text.contains(&url_safe[lead + 1..])
-            });
-            (whole || escaped || encoded || lower.contains(&hex)).then(|| name.clone())
-        })
+        let folded = lower.replace(['\n', ' '], "");
+        let known = self.0.lock().expect("the canaries");
+        let name = known.form_in(&lower).or_else(|| known.form_in(&folded));
+        let name = name.or_else(|| known.code_in(text).then_some(CODE));
+        name.map(str::to_owned)
     }
 
     /// Requires that nothing of it is in what a run showed.
@@ -265,4 +341,41 @@ fn furnish(world: &mut World) {
     world.factory.keys[0].key_digest = digest(FACTORY_KEY);
     // Two-factor authentication takes 30 s for each second sign-in, so the accounts have none; the keys are read all
     // the same.
+}
+
+#[test]
+fn each_is_found_in_any_usual_form() {
+    let canaries = Canaries::fixed();
+    canaries
+        .0
+        .lock()
+        .expect("the canaries")
+        .codes
+        .insert("123456".to_owned());
+    for text in [
+        "a token of glpat-canary/one+GITLAB-TOKEN.",
+        "glpat-canary/one+\nGITLAB-TOKEN",
+        "canary two&ADMIN=password",
+        "canary+two%26ADMIN%3Dpassword",
+        "canary%20two%26admin%3dpassword",
+        "\"canary/four\\\"DROID<password>\"",
+        "canary/four&quot;DROID&lt;password>",
+        "666b2d63616e6172792d666976657e464143544f52592f6b6579",
+        "Basic cm9vdDpjYW5hcnktc2l4JVNUQVRFK3Bhc3N3b3Jk",
+        "the code 123456",
+        "code=123456.",
+    ] {
+        assert!(canaries.found_in(text).is_some(), "{text}");
+    }
+    for text in [
+        "",
+        "glpat-canary",
+        "canary two",
+        "1234567",
+        "0.123456",
+        "12:00:00.123456Z",
+        "a123456",
+    ] {
+        assert_eq!(canaries.found_in(text), None, "{text}");
+    }
 }
