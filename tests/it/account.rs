@@ -22,18 +22,6 @@ fn droid(fixture: &Fixture, username: &str) -> User {
     fixture.world(|world| world.user_named(username).expect("the account is there").clone())
 }
 
-/// Ends Factory's authorization, so that somebody has to sign in as the droid.
-fn disconnect(fixture: &Fixture) {
-    fixture.world(|world| {
-        world
-            .factory
-            .integration
-            .as_mut()
-            .expect("an integration")
-            .authorization = None;
-    });
-}
-
 #[tokio::test]
 async fn a_blocked_one_is_unblocked_and_a_deactivated_one_activated() {
     for (state, call) in [(UserState::Blocked, "/unblock"), (UserState::Deactivated, "/activate")] {
@@ -223,7 +211,7 @@ async fn a_sign_in_that_fails_says_why_and_what_to_do() {
     for (spoil, why, what) in cases {
         let fixture = applied().await;
         fixture.change_user(DROID, spoil);
-        disconnect(&fixture);
+        fixture.disconnect();
         let plan = fixture.plan().await;
         assert!(find(&plan, "factory.authorization").is_some());
         let ran = fixture.apply().await.expect(3);

@@ -209,9 +209,8 @@ async fn scopes_that_the_instance_does_not_know_are_named_when_planning() {
     assert!(fixture.world(|world| world.applications.iter().all(|one| one.name != "Factory Integration")));
 }
 
-#[tokio::test]
-async fn one_time_codes_are_given_for_the_administrator_and_for_the_droid() {
-    let fixture = Fixture::new().await;
+/// With an administrator's session, and with the TOTP keys of the administrator, whose account has its own, and the droid.
+fn with_totp_keys(fixture: &Fixture) {
     fixture.give_admin_session();
     std::fs::write(fixture.path("root.key"), ROOT_TOTP).expect("a file");
     std::fs::write(fixture.path("droid.key"), DROID_TOTP).expect("a file");
@@ -224,17 +223,16 @@ async fn one_time_codes_are_given_for_the_administrator_and_for_the_droid() {
         "password = { env = \"FACTORY_DROID_PASSWORD\" }\ntotp_secret = { file = \"droid.key\" }\n",
     );
     fixture.change_user("root", |root| root.totp_secret = Some(ROOT_TOTP.to_owned()));
+}
+
+#[tokio::test]
+async fn one_time_codes_are_given_for_the_administrator_and_for_the_droid() {
+    let fixture = Fixture::new().await;
+    with_totp_keys(&fixture);
     fixture.apply().await.expect(0);
     assert!(fixture.application().trusted);
     fixture.change_user(DROID, |droid| droid.totp_secret = Some(DROID_TOTP.to_owned()));
-    fixture.world(|world| {
-        world
-            .factory
-            .integration
-            .as_mut()
-            .expect("an integration")
-            .authorization = None;
-    });
+    fixture.disconnect();
     // As if half a minute had passed: a code works once.
     fixture.change_user("root", |root| root.totp_last_step = None);
     fixture.apply().await.expect(0);
@@ -265,18 +263,7 @@ async fn admin_mode_is_entered_and_a_token_without_its_scope_is_named() {
 #[ignore = "waits up to half a minute for another code; `.ci/run` runs it"]
 async fn one_run_has_one_time_codes_for_sign_in_admin_mode_and_the_droid() {
     let fixture = Fixture::with(with(&["admin_mode=true"])).await;
-    fixture.give_admin_session();
-    std::fs::write(fixture.path("root.key"), ROOT_TOTP).expect("a file");
-    std::fs::write(fixture.path("droid.key"), DROID_TOTP).expect("a file");
-    fixture.edit_config(
-        "username = \"root\"\n",
-        "username = \"root\"\ntotp_secret = { file = \"root.key\" }\n",
-    );
-    fixture.edit_config(
-        "password = { env = \"FACTORY_DROID_PASSWORD\" }\n",
-        "password = { env = \"FACTORY_DROID_PASSWORD\" }\ntotp_secret = { file = \"droid.key\" }\n",
-    );
-    fixture.change_user("root", |root| root.totp_secret = Some(ROOT_TOTP.to_owned()));
+    with_totp_keys(&fixture);
     let password = fixture.sandbox.credentials().droid_password;
     fixture.world(|world| {
         let (id, now) = (world.next_id("user"), world.now());

@@ -82,10 +82,7 @@ async fn each_rule_that_forbids_it_is_named() {
         impersonating(&fixture);
         fixture.apply().await.expect(0);
         fixture.change_user(DROID, spoil);
-        fixture.world(|world| {
-            let integration = world.factory.integration.as_mut().expect("an integration");
-            integration.authorization = None;
-        });
+        fixture.disconnect();
         let ran = fixture.apply().await.expect(3);
         let text = unwrapped(&ran.stdout);
         assert!(

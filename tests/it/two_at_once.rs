@@ -74,6 +74,16 @@ impl Held {
         (self.stage, ended)
     }
 
+    /// Another run waits until the first has ended, and both succeed.
+    fn let_the_next_in(self) {
+        let waiting = self.stage.command(WAITING).spawn().unwrap();
+        let (stage, first) = self.let_go();
+        assert_eq!(first.code, Some(0), "{}", first.all());
+        let waited = waiting.wait_with_output().unwrap();
+        assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
+        whole(&stage);
+    }
+
     /// Ends the first run as the power cord would.
     fn kill(mut self) -> Stage {
         self.first.kill().unwrap();
@@ -123,13 +133,7 @@ fn the_second_run_is_told_who_works_or_waits_for_its_turn() {
     ends(&held.stage, &["plan"], 0);
     let ended = ends(&held.stage, &["state", "unlock", "--auto-approve"], 1);
     assert!(unwrapped(&ended.stderr).contains("running process"), "{}", ended.all());
-
-    let waiting = held.stage.command(WAITING).spawn().unwrap();
-    let (stage, first) = held.let_go();
-    assert_eq!(first.code, Some(0), "{}", first.all());
-    let waited = waiting.wait_with_output().unwrap();
-    assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
-    whole(&stage);
+    held.let_the_next_in();
 }
 
 #[test]
@@ -140,12 +144,7 @@ fn the_same_where_gitlab_keeps_the_record_and_its_lock() {
     held.refuses(APPLY, &words);
     held.refuses(ROTATE, &words);
     ends(&held.stage, &["plan"], 0);
-    let waiting = held.stage.command(WAITING).spawn().unwrap();
-    let (stage, first) = held.let_go();
-    assert_eq!(first.code, Some(0), "{}", first.all());
-    let waited = waiting.wait_with_output().unwrap();
-    assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
-    whole(&stage);
+    held.let_the_next_in();
 }
 
 #[test]

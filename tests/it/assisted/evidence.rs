@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::hands::Hands;
-use super::{saving, secret, value, wanted};
+use super::{confirm_all, saving, secret, value, wanted};
 use crate::common::Fixture;
 use crate::common::plans::{DROID, change, expect_order, find};
 
@@ -47,14 +47,7 @@ async fn attested() -> Fixture {
     hands.approve_impersonating(DROID).await;
     hands.enable(&paths).await;
     let before = fixture.request_count();
-    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
-    assert!(
-        confirmed
-            .stderr
-            .contains("GitLab lists `Factory Integration` as authorized by the droid"),
-        "{}",
-        confirmed.stderr
-    );
+    confirm_all(&fixture).await;
     expect_order(&fixture.requests_since(before), &READ);
     fixture.expect_signed_out("after confirm");
     fixture

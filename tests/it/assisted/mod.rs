@@ -39,6 +39,18 @@ pub(crate) fn secret(fixture: &Fixture) -> String {
         .to_owned()
 }
 
+/// Attests everything, which GitLab bears out with the droid's list of authorized applications.
+pub(crate) async fn confirm_all(fixture: &Fixture) {
+    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
+    assert!(
+        confirmed
+            .stderr
+            .contains("GitLab lists `Factory Integration` as authorized by the droid"),
+        "{}",
+        confirmed.stderr
+    );
+}
+
 /// The line that follows a label: the value to copy.
 fn value(card: &str, label: &str) -> String {
     let mut lines = card.lines().map(str::trim);

@@ -1,7 +1,7 @@
 //! Without a terminal: what is automatic is done, and the rest is a checklist that is attested later.
 
 use super::hands::Hands;
-use super::{changes, fixture, saving, secret, value, wanted};
+use super::{changes, confirm_all, fixture, saving, secret, value, wanted};
 
 #[tokio::test]
 async fn a_secret_that_nobody_would_see_is_not_made() {
@@ -87,12 +87,7 @@ async fn the_checklist_is_printed_and_confirmed_later_by_evidence() {
 
     hands.approve_as("factory-droid").await;
     hands.enable(&paths).await;
-    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
-    assert!(
-        confirmed.stderr.contains("as authorized by the droid"),
-        "{}",
-        confirmed.stderr
-    );
+    confirm_all(&fixture).await;
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
     fixture.run(&["apply", "--auto-approve"]).await.expect(0);
     fixture.run(&["confirm", "--all"]).await.expect(0);

@@ -12,7 +12,7 @@ mod driver;
 
 use self::checklist::{Step, read, step, words};
 use self::driver::Chromium;
-use crate::assisted::{saving, secret};
+use crate::assisted::{confirm_all, saving, secret};
 use crate::common::Fixture;
 use crate::common::plans::{DROID, change};
 
@@ -121,14 +121,7 @@ async fn the_checklist_is_clicked_through_word_by_word() {
     person.select(repositories).await;
     fixture.expect_connected("by hand");
 
-    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
-    assert!(
-        confirmed
-            .stderr
-            .contains("GitLab lists `Factory Integration` as authorized by the droid"),
-        "{}",
-        confirmed.stderr
-    );
+    confirm_all(&fixture).await;
     fixture.expect_nothing_to_do("after everything was clicked").await;
     // What was clicked is what was declared, says the driver that reads it live.
     fixture.edit_config("driver = \"assisted\"", "driver = \"api\"");
@@ -194,12 +187,7 @@ async fn the_impersonated_droid_is_asked_and_its_answer_counts() {
     browser.says("GitLab is connected as factory-droid.").await;
     browser.close_for(&settings).await;
     person.select(step(&steps, "Repository selection")).await;
-    let confirmed = fixture.run(&["confirm", "--all"]).await.expect(0);
-    assert!(
-        confirmed.stderr.contains("as authorized by the droid"),
-        "{}",
-        confirmed.stderr
-    );
+    confirm_all(&fixture).await;
     fixture.expect_nothing_to_do("after the answer was another").await;
 
     browser.open(&fixture.sandbox.gitlab_url()).await;

@@ -86,6 +86,14 @@ impl Fixture {
         });
     }
 
+    /// Ends Factory's authorization, so that somebody has to sign in as the droid.
+    pub(crate) fn disconnect(&self) {
+        self.world(|world| {
+            let integration = world.factory.integration.as_mut().expect("an integration");
+            integration.authorization = None;
+        });
+    }
+
     /// Changes the one application behind Setpoint's back.
     pub(crate) fn change_application(&self, f: impl FnOnce(&mut Application)) {
         let id = self.application().id;
