@@ -222,7 +222,7 @@ impl FactoryWrite for FactoryApi {
         if is_absent(&answer) {
             return Ok(());
         }
-        answer.success().map_err(explained).map(drop)
+        answer.exactly(StatusCode::NO_CONTENT).map_err(explained)
     }
 
     async fn start_authorization(&self) -> Result<String> {

@@ -144,7 +144,13 @@ impl GitlabWrite for GitlabApi {
             .put(&borrowed(&members(source, Some(user))))
             .json(&json!({ "access_level": role.access_level() }))?
             .repeatable();
-        self.client.call(request).await.map(drop)
+        let answer = self.client.call(request).await?;
+        let now: wire::Member = answer.json()?;
+        if now.access_level == role.access_level() {
+            Ok(())
+        } else {
+            Err(answer.unexpected("GitLab took the new role and answered another"))
+        }
     }
 
     async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()> {
@@ -161,7 +167,7 @@ impl GitlabApi {
             .post(&["users", &id.to_string(), verb])
             .json(&json!({}))?
             .repeatable();
-        self.client.call(request).await.map(drop)
+        self.client.send(request).await?.exactly(StatusCode::CREATED)
     }
 
     fn observed_user(&self, answer: &Response) -> Result<ObservedUser> {
@@ -189,11 +195,10 @@ fn shown_secret(answer: &Response, secret: Option<String>) -> Result<Secret> {
 /// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
 fn gone(answer: &Response) -> Result<()> {
     let absent = answer.status() == StatusCode::NOT_FOUND && !answer.is_html();
-    if absent || answer.status().is_success() {
-        Ok(())
-    } else {
-        Err(answer.error())
+    if absent {
+        return Ok(());
     }
+    answer.exactly(StatusCode::NO_CONTENT)
 }
 
 /// An addition can fail with a status of success, or wait for somebody's approval.

@@ -39,7 +39,7 @@ pub enum ErrorKind {
     PaymentRequired,
     /// 403: the credentials do not suffice.
     Forbidden,
-    /// 404.
+    /// 404, of a server that knows what it was asked for.
     NotFound,
     /// 409.
     Conflict,

@@ -217,18 +217,16 @@ pub(super) fn status(answer: &Response) -> Error {
         ),
         403 => forbidden(answer, &said),
         404 => {
-            let error = new(
-                ErrorKind::NotFound,
-                with_reason(format!("{who} has no {}", answer.label)),
-            );
-            // An API says why; a 404 without a word comes from something that does not know the path at all.
+            let message = with_reason(format!("{who} has no {}", answer.label));
+            // An API says why; a 404 without a word comes from something that does not know the path at all, and says
+            // nothing about what was asked for.
             if answer.url.path().contains("/api/") && (answer.is_html() || said.text.is_none()) {
                 let (key, base) = (url_key(side), &answer.context.base);
-                return error.with_hint(format!(
+                return new(ErrorKind::Status(404), message).with_hint(format!(
                     "is {key} ({base}) right, with the relative URL root if there is one?"
                 ));
             }
-            error
+            new(ErrorKind::NotFound, message)
         }
         409 => new(
             ErrorKind::Conflict,

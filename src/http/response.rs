@@ -110,6 +110,23 @@ impl Response {
         }
     }
 
+    /// Success of a write whose answer says nothing but its status: this very one. Another is perhaps that of something in
+    /// between, and then nothing was done.
+    pub fn exactly(&self, status: StatusCode) -> Result<()> {
+        if self.status == status {
+            return Ok(());
+        }
+        if self.status.is_success() {
+            let what = if self.is_html() { " with a web page" } else { "" };
+            return Err(self.unexpected(format!(
+                "{} was answered {}{what}, and not {status}, so something in between may have answered",
+                self.label(),
+                self.status
+            )));
+        }
+        Err(self.error())
+    }
+
     /// This answer as an error: what its status means, and what the server says about it.
     pub fn error(&self) -> Error {
         failure::status(self)

@@ -270,15 +270,18 @@ impl HttpStore {
         match answer.status() {
             status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
             status if status.is_success() => Ok(()),
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::LOCKED => match holder_in(&answer) {
-                Some(held) if held.id != id && !held.id.is_empty() => Err(StateError::OtherLock {
-                    place: self.place(),
-                    asked: id.to_owned(),
-                    held: Box::new(held),
-                }),
-                _ if lost => Ok(()),
-                _ => Err(StateError::NotLocked { place: self.place() }),
-            },
+            // In HTML it is not the backend that says so.
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::LOCKED if !answer.is_html() => {
+                match holder_in(&answer) {
+                    Some(held) if held.id != id && !held.id.is_empty() => Err(StateError::OtherLock {
+                        place: self.place(),
+                        asked: id.to_owned(),
+                        held: Box::new(held),
+                    }),
+                    _ if lost => Ok(()),
+                    _ => Err(StateError::NotLocked { place: self.place() }),
+                }
+            }
             _ => Err(StateError::Backend(answer.error())),
         }
     }

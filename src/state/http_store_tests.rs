@@ -22,6 +22,8 @@ enum Fault {
     LoseRequest,
     /// A proxy answers with its sign-in page, and the request goes nowhere.
     SignInPage,
+    /// A proxy knows no way to the backend.
+    NoWay,
 }
 
 #[derive(Default)]
@@ -68,6 +70,10 @@ async fn serve(State(backend): State<Backend>, request: Request) -> Response {
     }
     if matches!(fault, Some(Fault::SignInPage)) {
         return ([("content-type", "text/html")], "<html><form action=\"/login\">").into_response();
+    }
+    if matches!(fault, Some(Fault::NoWay)) {
+        let page = ([("content-type", "text/html")], "<h1>Not Found</h1>");
+        return (StatusCode::NOT_FOUND, page).into_response();
     }
     let answer = answer(&mut backend.get(), &parts.method, &parts.uri, &parts.headers, &body);
     if fault.is_some() { cut_off() } else { answer }
@@ -297,6 +303,17 @@ async fn a_sign_in_page_is_no_answer_of_a_backend() {
     let error = store.unlock(&info.id).await.unwrap_err();
     assert!(error.to_string().contains("web page"), "{error}");
     assert!(backend.get().lock.is_some());
+}
+
+#[tokio::test]
+async fn a_lock_is_not_gone_because_a_proxy_says_so() {
+    let (backend, port) = Backend::start().await;
+    let store = store(port, "unused");
+    store.lock(&info("one"), Duration::ZERO).await.unwrap();
+    backend.faults(&[Some(Fault::NoWay)]);
+    let error = store.unlock("one").await.unwrap_err();
+    assert!(matches!(error, StateError::Backend(_)), "{error}");
+    store.unlock("one").await.unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! A mishap at any point ends well or with one clear error, and it converges when the mishap is over. Here each
 //! third kind of request of a scenario meets one mishap; all mishaps at all kinds, once and lasting, are
-//! `cargo run --example soak -- fault-matrix`.
+//! `cargo run --example soak -- fault-matrix`. Below it, by name, what that has found.
 
+use setpoint::sandbox::{Action, Options};
+
+use crate::common::hand::{Deed, Hand, Moment};
+use crate::common::plans::unwrapped;
 use crate::matrix::Extent;
 use crate::matrix::fault::matrix;
 use crate::matrix::scenario::Scenario;
@@ -28,4 +32,56 @@ fn a_mishap_at_a_request_of_any_kind_ends_well() {
             scope.spawn(move || withstands(name));
         }
     });
+}
+
+/// Answers the next request of a kind in place of the server.
+fn answer_once(hand: &Hand, method: &'static str, part: &'static str, status: u16, kind: &str, body: &str) {
+    let mut answer = Some(Action::Respond {
+        status,
+        headers: vec![("content-type".to_owned(), kind.to_owned())],
+        body: body.to_owned(),
+    });
+    hand.hold(move |request, moment| {
+        if moment == Moment::Before && request.method == method && request.path.contains(part) {
+            return answer.take().map_or(Deed::Pass, Deed::Do);
+        }
+        Deed::Pass
+    });
+}
+
+#[tokio::test]
+async fn a_status_of_success_from_something_in_between_is_no_deletion() {
+    for part in ["/applications/", "/users/", "/integrations/gitlab-sh"] {
+        for (kind, body) in [
+            ("text/html", "<html><form action=\"/login\"></form></html>"),
+            ("text/plain", ""),
+        ] {
+            let (fixture, hand) = Hand::on(Options::default()).await;
+            fixture.give_admin_session();
+            fixture.apply().await.expect(0);
+            answer_once(&hand, "DELETE", part, 200, kind, body);
+            let destroy = ["destroy", "--delete-user", "--auto-approve"];
+            let ran = fixture.run(&destroy).await.expect(3);
+            assert!(
+                unwrapped(&ran.stdout).contains("and not 204 No Content"),
+                "{}",
+                ran.all()
+            );
+            fixture.run(&destroy).await.expect(0);
+            let user_is_there = fixture.world(|world| world.user_named("factory-droid").is_some());
+            assert!(!user_is_there, "{part}: the user is still there");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_a_group_does_not_empty_it() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    answer_once(&hand, "GET", "/groups/", 404, "text/html", "<h1>Not Found</h1>");
+    let ran = fixture.run(&["plan"]).await.expect(1);
+    assert!(
+        unwrapped(&ran.stderr).contains("with the relative URL root"),
+        "{}",
+        ran.all()
+    );
 }
