@@ -51,26 +51,29 @@ fn answer_once(hand: &Hand, method: &'static str, part: &'static str, status: u1
 
 #[tokio::test]
 async fn a_status_of_success_from_something_in_between_is_no_deletion() {
-    for part in ["/applications/", "/users/", "/integrations/gitlab-sh"] {
-        for (kind, body) in [
-            ("text/html", "<html><form action=\"/login\"></form></html>"),
-            ("text/plain", ""),
-        ] {
-            let (fixture, hand) = Hand::on(Options::default()).await;
-            fixture.give_admin_session();
-            fixture.apply().await.expect(0);
-            answer_once(&hand, "DELETE", part, 200, kind, body);
-            let destroy = ["destroy", "--delete-user", "--auto-approve"];
-            let ran = fixture.run(&destroy).await.expect(3);
-            assert!(
-                unwrapped(&ran.stdout).contains("and not 204 No Content"),
-                "{}",
-                ran.all()
-            );
-            fixture.run(&destroy).await.expect(0);
-            let user_is_there = fixture.world(|world| world.user_named("factory-droid").is_some());
-            assert!(!user_is_there, "{part}: the user is still there");
-        }
+    for (part, kind, body) in [
+        (
+            "/applications/",
+            "text/html",
+            "<html><form action=\"/login\"></form></html>",
+        ),
+        ("/users/", "text/plain", ""),
+        ("/integrations/gitlab-sh", "text/html", "<html><h1>Welcome</h1></html>"),
+    ] {
+        let (fixture, hand) = Hand::on(Options::default()).await;
+        fixture.give_admin_session();
+        fixture.apply().await.expect(0);
+        answer_once(&hand, "DELETE", part, 200, kind, body);
+        let destroy = ["destroy", "--delete-user", "--auto-approve"];
+        let ran = fixture.run(&destroy).await.expect(3);
+        assert!(
+            unwrapped(&ran.stdout).contains("and not 204 No Content"),
+            "{}",
+            ran.all()
+        );
+        fixture.run(&destroy).await.expect(0);
+        let user_is_there = fixture.world(|world| world.user_named("factory-droid").is_some());
+        assert!(!user_is_there, "{part}: the user is still there");
     }
 }
 
