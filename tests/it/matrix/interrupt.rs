@@ -64,7 +64,7 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, workers: usize) -> Tal
     let points: Vec<(Point, &'static str)> = points
         .into_iter()
         .filter(|point| point.write)
-        .zip(SIGNALS.iter().copied().cycle())
+        .zip(signals().into_iter().cycle())
         .collect();
     let points = extent.of(points);
     let name = |(point, signal): &(Point, &str)| {
@@ -78,8 +78,19 @@ pub(crate) fn matrix(scenario: &Scenario, extent: Extent, workers: usize) -> Tal
     })
 }
 
-// Of no length that the steps through the points have, so that each third point meets all of them.
-const SIGNALS: [&str; 4] = ["-INT", "-TERM", "-INT", "-HUP"];
+/// In turn. Of no length that the steps through the points have, so that each third point meets all of them.
+fn signals() -> [&'static str; 4] {
+    let hang_up = if hang_ups_are_ignored() { "-TERM" } else { "-HUP" };
+    ["-INT", "-TERM", "-INT", hang_up]
+}
+
+/// Whether this runs under `nohup`, which the program inherits and obeys (Linux: `proc_pid_status(5)`, `SigIgn`).
+fn hang_ups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}
 
 fn interrupt_at(scenario: &Scenario, number: usize, signal: &'static str) -> Verdict {
     let mut interrupter = None;

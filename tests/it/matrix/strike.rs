@@ -116,7 +116,10 @@ impl Striker {
                 action.clone()
             }
             Blow::Kill => {
-                if let Some(child) = self.child.lock().expect("nobody panics with it").as_mut() {
+                let mut child = self.child.lock().expect("nobody panics with it");
+                // What a killed run had sent may come while the next one is started.
+                let is_over = self.over.load(Ordering::SeqCst);
+                if let Some(child) = child.as_mut().filter(|_| !is_over) {
                     // Waited for, so that it is dead when the request goes on.
                     child.kill().expect("it can be killed");
                     child.wait().expect("it ends");
