@@ -107,7 +107,8 @@ fn query(projects: bool, groups: usize, marked: bool) -> String {
     let mut head = Vec::new();
     let mut body = String::new();
     if projects {
-        head.push("$paths: [ID!]".to_owned());
+        // GitLab compares the types of variables: `[ID!]`, which `group` takes one of, is refused here.
+        head.push("$paths: [String!]".to_owned());
         let mark = if marked { " markedForDeletionOn" } else { "" };
         let _ = write!(
             body,
@@ -184,7 +185,7 @@ mod tests {
     fn a_full_query_stays_below_gitlabs_limit_of_characters() {
         let query = query(true, super::GROUPS, true);
         assert!(query.len() < 10_000, "{}", query.len());
-        assert!(query.starts_with("query($paths: [ID!], $g0: ID!"), "{query}");
+        assert!(query.starts_with("query($paths: [String!], $g0: ID!"), "{query}");
     }
 
     #[test]
