@@ -16,13 +16,13 @@ pub mod fuzz;
 pub mod gitlab;
 mod glyphs;
 pub mod http;
-pub mod model;
 pub mod notify;
 pub mod observe;
-pub mod planner;
 pub mod render;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod saved;
 pub mod secrets;
 pub mod state;
+
+pub use setpoint_core::{model, planner};
+#[cfg(feature = "sandbox")]
+pub use setpoint_sandbox as sandbox;

@@ -5,6 +5,8 @@ mod assisted;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod page;
+#[cfg(test)]
+mod rebuilt_tests;
 mod site;
 mod wire;
 

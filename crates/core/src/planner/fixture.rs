@@ -1,0 +1,344 @@
+//! Worlds to plan in, derived from a desired state, then edited by the test that needs them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    Address, ApplicationId, ApplicationUid, Attestation, AuthorizedUser, Change, Command, Desired, DesiredApplication,
+    DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource, FullPath, GitlabVersion,
+    GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication, ObservedFactory, ObservedGitlab,
+    ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation, PathPattern, Plan, Policy,
+    ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository,
+    RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn, SourceKind, Unlisted, UserId, UserState,
+    Visibility,
+};
+
+use super::{check_invariants, plan};
+
+pub const PLATFORM: SourceKind = SourceKind::Group(GroupId(11));
+pub const API: ProjectId = ProjectId(101);
+pub const CHECKOUT: ProjectId = ProjectId(102);
+pub const STOREFRONT: ProjectId = ProjectId(104);
+pub const DROID: UserId = UserId(7);
+pub const FINGERPRINT: &str = "sha256:1";
+
+/// The arguments of a plan.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub desired: Desired,
+    pub observed: Observed,
+    pub recorded: RecordedState,
+    pub policy: Policy,
+}
+
+impl Case {
+    /// The plan, after the checks that every plan has to pass.
+    pub fn plan(&self) -> Plan {
+        let plan = plan(&self.desired, &self.observed, &self.recorded, &self.policy);
+        assert_eq!(check_invariants(&plan), Vec::<String>::new(), "{plan:#?}");
+        plan
+    }
+
+    /// The one change of the plan.
+    pub fn only_change(&self) -> Change {
+        let plan = self.plan();
+        assert_eq!(plan.changes.len(), 1, "{:#?}", plan.changes);
+        plan.changes.into_iter().next().unwrap()
+    }
+
+    pub fn application(&mut self) -> &mut ObservedApplication {
+        &mut self.observed.gitlab.applications[0]
+    }
+
+    pub fn user(&mut self) -> &mut ObservedUser {
+        self.observed.gitlab.user.as_mut().unwrap()
+    }
+
+    pub fn integration(&mut self) -> &mut ObservedIntegration {
+        self.observed.factory.integration.as_mut().unwrap()
+    }
+
+    pub fn list(&mut self) -> &mut BTreeMap<ProjectId, FactoryRepository> {
+        match &mut self.observed.factory.repositories {
+            Known::Known(list) => list,
+            Known::Unknown => panic!("no list"),
+        }
+    }
+
+    pub fn forget(mut self) -> Self {
+        self.recorded = RecordedState::empty("lineage", "0.0.0");
+        self
+    }
+
+    pub fn intent(&mut self, address: Address, operation: Operation) {
+        let applications_before = match &operation {
+            Operation::CreateApplication { .. } => [ApplicationId(1)].into(),
+            _ => BTreeSet::new(),
+        };
+        self.recorded.intents.push(Intent {
+            address,
+            operation,
+            at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            applications_before,
+        });
+    }
+}
+
+/// The change of an address.
+pub fn at<'a>(plan: &'a Plan, address: &str) -> &'a Change {
+    let address: Address = address.parse().unwrap();
+    plan.changes
+        .iter()
+        .find(|change| change.address == address)
+        .unwrap_or_else(|| panic!("no change of {address}: {:#?}", plan.changes))
+}
+
+/// One line for each change: address, actions, status, reason, origin and what it waits for.
+pub fn outline(plan: &Plan) -> String {
+    let lines: Vec<String> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            let waits: Vec<String> = change
+                .depends_on
+                .iter()
+                .map(|address| format!(" <- {address}"))
+                .collect();
+            let waits = waits.concat();
+            format!(
+                "{} {} {:?} {} {:?}{waits}\n",
+                change.actions.symbol(),
+                change.address,
+                change.status,
+                change.reason.code(),
+                change.origin,
+            )
+        })
+        .collect();
+    lines.concat()
+}
+
+pub fn strings<const N: usize>(texts: [&str; N]) -> BTreeSet<String> {
+    texts.into_iter().map(str::to_owned).collect()
+}
+
+pub fn patterns<const N: usize>(texts: [&str; N]) -> Vec<PathPattern> {
+    texts.into_iter().map(|text| PathPattern::new(text).unwrap()).collect()
+}
+
+pub fn attestation() -> Attestation {
+    Attestation {
+        by: "ada@desk".to_owned(),
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+    }
+}
+
+pub fn desired() -> Desired {
+    Desired {
+        application: DesiredApplication {
+            name: "Factory Integration".to_owned(),
+            redirect_uris: strings(["https://app.example.com/redirect"]),
+            trusted: true,
+            confidential: true,
+            scopes: strings(["api", "read_user"]),
+        },
+        user: DesiredUser {
+            name: "Factory Droid".to_owned(),
+            username: "factory-droid".to_owned(),
+            email: "droid@example.com".to_owned(),
+            previously: Vec::new(),
+        },
+        memberships: [(FullPath::new("platform"), Role::Developer)].into(),
+        connection: DesiredConnection {
+            domain: "https://gitlab.example.com".to_owned(),
+        },
+        repositories: DesiredRepositories {
+            enable: patterns(["platform/**"]),
+            except: Vec::new(),
+            unlisted: Unlisted::Keep,
+        },
+    }
+}
+
+pub fn project(id: ProjectId, path: &str, visibility: Visibility) -> ObservedProject {
+    ObservedProject {
+        id,
+        path: FullPath::new(path),
+        archived: false,
+        pending_deletion: false,
+        visibility,
+    }
+}
+
+/// Everything as declared, and recorded so. GitLab is of a version that shows neither `trusted` nor scopes.
+#[expect(clippy::too_many_lines, reason = "it is a literal")]
+pub fn converged() -> Case {
+    let desired = desired();
+    let uid = ApplicationUid("uid-1".to_owned());
+    let application = &desired.application;
+    let acts_as = AuthorizedUser {
+        id: DROID,
+        username: desired.user.username.clone(),
+    };
+    let listed = |path: &str, enabled| FactoryRepository {
+        path: FullPath::new(path),
+        enabled,
+        archived: false,
+    };
+    let recorded_repository = |path: &str| RecordedRepository {
+        path: FullPath::new(path),
+        attested: None,
+    };
+    let observed = Observed {
+        gitlab: ObservedGitlab {
+            version: GitlabVersion {
+                major: 18,
+                minor: 5,
+                text: "18.5.1-ee".to_owned(),
+            },
+            own_user: UserId(1),
+            supported_scopes: Known::Unknown,
+            applications: vec![ObservedApplication {
+                id: ApplicationId(1),
+                uid: uid.clone(),
+                name: application.name.clone(),
+                redirect_uris: application.redirect_uris.clone(),
+                confidential: true,
+                scopes: Known::Unknown,
+                trusted: Known::Unknown,
+            }],
+            user: Some(ObservedUser {
+                id: DROID,
+                username: desired.user.username.clone(),
+                name: desired.user.name.clone(),
+                email: desired.user.email.clone(),
+                state: UserState::Active,
+                is_admin: false,
+                confirmed: true,
+                two_factor: false,
+                locked: false,
+                last_activity_on: None,
+            }),
+            username_holder: None,
+            email_holder: None,
+            namespaces: [(FullPath::new("platform"), Resolution::Found(PLATFORM))].into(),
+            memberships: vec![ObservedMembership {
+                source: PLATFORM,
+                access_level: 30,
+            }],
+            paths: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            secret: SecretCheck::NotChecked,
+            evidence: Known::Unknown,
+        },
+        factory: ObservedFactory {
+            source: FactorySource::Live,
+            integration: Some(ObservedIntegration {
+                domain: desired.connection.domain.clone(),
+                application: uid.clone(),
+                redirect_uri: None,
+                status: IntegrationStatus::Connected,
+                detail: None,
+                user: Some(acts_as.clone()),
+                secret_fingerprint: Known::Unknown,
+            }),
+            repositories: Known::Known(
+                [
+                    (API, listed("platform/api", true)),
+                    (CHECKOUT, listed("platform/services/checkout", true)),
+                ]
+                .into(),
+            ),
+        },
+    };
+    let mut recorded = RecordedState::empty("lineage", "0.0.0");
+    recorded.application = Some(RecordedApplication {
+        id: ApplicationId(1),
+        uid: uid.clone(),
+        name: application.name.clone(),
+        redirect_uris: application.redirect_uris.clone(),
+        confidential: true,
+        scopes: Some(application.scopes.clone()),
+        trusted: Some(true),
+        trusted_attested: None,
+        secret_fingerprint: Some(FINGERPRINT.to_owned()),
+    });
+    recorded.user = Some(RecordedUser {
+        id: DROID,
+        username: desired.user.username.clone(),
+        name: desired.user.name.clone(),
+        email: desired.user.email.clone(),
+    });
+    recorded.memberships.insert(
+        FullPath::new("platform"),
+        RecordedMembership {
+            source: PLATFORM,
+            role: Role::Developer,
+        },
+    );
+    recorded.connection = Some(RecordedConnection {
+        domain: desired.connection.domain.clone(),
+        application: uid.clone(),
+        secret_fingerprint: Some(FINGERPRINT.to_owned()),
+        secret_refused: false,
+        attested: None,
+    });
+    recorded.authorization = Some(RecordedAuthorization {
+        user: acts_as,
+        application: uid,
+        secret_fingerprint: Some(FINGERPRINT.to_owned()),
+        attested: None,
+    });
+    recorded.repositories = [
+        (API, recorded_repository("platform/api")),
+        (CHECKOUT, recorded_repository("platform/services/checkout")),
+    ]
+    .into();
+    let mut policy = Policy::new(Command::Plan);
+    policy.sign_in = Some(SignIn::Password);
+    Case {
+        desired,
+        observed,
+        recorded,
+        policy,
+    }
+}
+
+/// The same world before anything was done: two projects that nobody but their members see.
+pub fn untouched() -> Case {
+    let mut case = converged().forget();
+    let gitlab = &mut case.observed.gitlab;
+    gitlab.applications.clear();
+    gitlab.user = None;
+    gitlab.memberships.clear();
+    gitlab.projects = [
+        project(API, "platform/api", Visibility::Private),
+        project(CHECKOUT, "platform/services/checkout", Visibility::Private),
+        project(STOREFRONT, "web/storefront", Visibility::Private),
+    ]
+    .map(|project| (project.id, project))
+    .into();
+    case.observed.factory.integration = None;
+    case.observed.factory.repositories = Known::Unknown;
+    case
+}
+
+/// The converged world as it is known where a person has done and attested Factory's half.
+pub fn attested() -> Case {
+    let mut case = converged();
+    case.observed.factory.source = FactorySource::Attested;
+    case.integration().secret_fingerprint = Known::Known(FINGERPRINT.to_owned());
+    let recorded = &mut case.recorded;
+    recorded.connection.as_mut().unwrap().attested = Some(attestation());
+    recorded.authorization.as_mut().unwrap().attested = Some(attestation());
+    for repository in recorded.repositories.values_mut() {
+        repository.attested = Some(attestation());
+    }
+    case.observed.gitlab.projects = [
+        project(API, "platform/api", Visibility::Private),
+        project(CHECKOUT, "platform/services/checkout", Visibility::Private),
+    ]
+    .map(|project| (project.id, project))
+    .into();
+    case.policy.sign_in = None;
+    case
+}

@@ -1,0 +1,156 @@
+//! What is desired, what is observed and what was recorded, compared into a plan.
+//!
+//! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
+//! are. One file for each resource; each puts its changes into a draft, and asks the draft what it has to wait for.
+
+mod application;
+mod authorization;
+mod connection;
+mod destroy;
+mod draft;
+#[cfg(any(test, fuzzing, feature = "fixture"))]
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "for tests: a world that cannot be made fails the one that needs it"
+)]
+pub mod fixture;
+mod guards;
+mod invariants;
+mod membership;
+mod origin;
+mod rebuild;
+mod refresh;
+mod repository;
+mod secret;
+mod selection;
+mod summary;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod user;
+mod world;
+
+use crate::model::{
+    Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode,
+};
+
+use draft::Draft;
+use world::World;
+
+pub use invariants::check_invariants;
+pub use rebuild::{Presumed, presume, rebuild};
+pub use refresh::refresh;
+
+/// Compares what is desired with what is observed and recorded, and decides everything that the execution needs.
+pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) -> Plan {
+    let world = World {
+        desired,
+        observed,
+        recorded,
+        policy,
+    };
+    let mut draft = Draft::default();
+    match policy.command {
+        Command::Destroy => destroy::plan(&world, &mut draft),
+        Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&world, &mut draft),
+    }
+    let mut plan = draft.finish(policy.command);
+    for change in &mut plan.changes {
+        change.depends_on.sort();
+        change.depends_on.dedup();
+    }
+    if !policy.targets.is_empty() {
+        targets::apply(&mut plan, &policy.targets, true);
+    } else if policy.command == Command::Rotate {
+        let targets = [Address::Application, Address::Connection, Address::Authorization].into();
+        targets::apply(&mut plan, &targets, false);
+    }
+    if policy.command != Command::Destroy {
+        let enabled = repository::enabled(&world).len() as u64;
+        guards::check(&mut plan, policy.guards, policy.allow_removals, enabled);
+    }
+    plan
+}
+
+/// Holds a plan that was made earlier to the guards again, with what is allowed now.
+pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) {
+    let world = World {
+        desired,
+        observed,
+        recorded,
+        policy,
+    };
+    plan.refusals.clear();
+    plan.warnings
+        .retain(|warning| warning.code != WarningCode::GuardExceeded);
+    let enabled = repository::enabled(&world).len() as u64;
+    guards::check(plan, policy.guards, policy.allow_removals, enabled);
+}
+
+/// The resources in the order in which they depend on each other.
+fn converge(world: &World<'_>, draft: &mut Draft) {
+    let mut application = application::plan(world, draft);
+    let handover = secret::decide(world, &application);
+    if let Some(renewal) = handover.as_ref().and_then(|handover| handover.renewal.as_ref()) {
+        application.renew(renewal);
+    }
+    application.settle(draft);
+    let user = user::plan(world, draft);
+    let coverage = membership::plan(world, draft, &user);
+    connection::plan(world, draft, &application, handover.as_ref());
+    authorization::plan(world, draft, &application, &user);
+    repository::plan(world, draft, &coverage);
+    wait_with_removal(draft);
+    warn_unattested(world, draft);
+}
+
+/// Under the assisted driver, what nobody attested is what Setpoint saw or wrote while the driver was `api`.
+fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
+    let is_factorys = |address: &&Address| {
+        matches!(
+            address,
+            Address::Connection | Address::Authorization | Address::Repository(_)
+        )
+    };
+    let unattested: Vec<_> = draft.unchanged.iter().filter(is_factorys).collect();
+    let number = unattested
+        .into_iter()
+        .filter(|address| !draft.attested.contains_key(*address))
+        .count();
+    if world.attested() && number > 0 {
+        draft.warn(
+            WarningCode::Unobservable,
+            None,
+            format!(
+                "{number} of Factory's resources are taken to be as the record has them, from Factory's API or from a rebuild; \
+                 the driver \"assisted\" cannot ask Factory, and nobody has attested them"
+            ),
+        );
+    }
+}
+
+/// An old application goes only after Factory has moved away from it. In a replacement the execution keeps it for the
+/// end; a removal that is all that is left of one waits for whatever else moves Factory.
+fn wait_with_removal(draft: &mut Draft) {
+    let waits_for: Vec<Address> = [Address::Connection, Address::Authorization]
+        .into_iter()
+        .filter(|address| draft.changes.contains_key(address))
+        .collect();
+    if let Some(removal) = draft.changes.get_mut(&Address::Application)
+        && is_only_removal(removal)
+    {
+        removal.depends_on.extend(waits_for);
+    }
+}
+
+fn is_only_removal(change: &Change) -> bool {
+    change.status == Status::Ready
+        && !change.operations.is_empty()
+        && change
+            .operations
+            .iter()
+            .all(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+}

@@ -1,0 +1,170 @@
+//! A record made anew from what is live, after the old one was lost. It says no more than was seen: what is as
+//! declared is recorded, and what differs is left out, so that it shows as `unrecorded` and nobody takes it for a
+//! change of ours.
+
+use crate::model::{
+    Address, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, RecordedAuthorization,
+    RecordedConnection, RecordedState, SecretCheck, identify_application,
+};
+
+use super::refresh;
+
+/// The record of what is live and as declared.
+///
+/// `recorded` is the new record to begin with: empty, or what [`presume`] put into it. `plan` was made with it.
+pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState, plan: &Plan) -> RecordedState {
+    let mut next = refresh(desired, observed, recorded, plan);
+    for Change { address, .. } in &plan.changes {
+        match address {
+            Address::Application => next.application = None,
+            Address::User => next.user = None,
+            Address::Membership(path) => drop(next.memberships.remove(path)),
+            Address::Connection => next.connection = None,
+            Address::Authorization => next.authorization = None,
+            Address::Repository(path) => next.repositories.retain(|_, recorded| recorded.path != *path),
+        }
+    }
+    next
+}
+
+/// What is taken for granted of a Factory that cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presumed {
+    /// Nothing.
+    Nothing,
+    /// That the connection was saved with the application that GitLab has, and with the secret that is in force. To
+    /// doubt it would mean to renew a secret that works.
+    Connection,
+    /// That, and the authorization: GitLab lists the application among those that the droid authorized, which takes an
+    /// exchange with the right secret.
+    Authorization,
+}
+
+/// Under the assisted driver nobody shows what was done in Factory, and the attestations are gone. What can be presumed
+/// is put into the new record, attested by nobody; everything else becomes due again.
+///
+/// The connection is presumed only where that spares a renewal: a secret that `application.secret.load` gives, and that
+/// GitLab accepts, can be handed over again.
+pub fn presume(
+    desired: &Desired,
+    observed: &Observed,
+    recorded: &mut RecordedState,
+    evidence: Option<&Evidence>,
+) -> Presumed {
+    if observed.factory.source != FactorySource::Attested {
+        return Presumed::Nothing;
+    }
+    let applications = &observed.gitlab.applications;
+    let Some(live) = identify_application(&desired.application.name, applications, recorded, None)
+        .found()
+        .cloned()
+    else {
+        return Presumed::Nothing;
+    };
+    let secret_fingerprint = match &observed.gitlab.secret {
+        SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
+        SecretCheck::Rejected { .. } | SecretCheck::NoneStored | SecretCheck::NotChecked => None,
+    };
+    let droid = observed
+        .gitlab
+        .user
+        .as_ref()
+        .filter(|_| evidence.is_some_and(|evidence| evidence.authorized.contains(&live.name)));
+    let is_at_hand = matches!(
+        observed.gitlab.secret,
+        SecretCheck::Accepted { .. } | SecretCheck::Rejected { .. }
+    );
+    if droid.is_none() && is_at_hand {
+        return Presumed::Nothing;
+    }
+    recorded.connection = Some(RecordedConnection {
+        domain: desired.connection.domain.clone(),
+        application: live.uid.clone(),
+        secret_fingerprint: secret_fingerprint.clone(),
+        secret_refused: false,
+        attested: None,
+    });
+    let Some(droid) = droid else {
+        return Presumed::Connection;
+    };
+    recorded.authorization = Some(RecordedAuthorization {
+        user: AuthorizedUser {
+            id: droid.id,
+            username: droid.username.clone(),
+        },
+        application: live.uid,
+        secret_fingerprint,
+        attested: None,
+    });
+    Presumed::Authorization
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Presumed, presume, rebuild};
+    use crate::model::{Origin, SecretCheck};
+    use crate::planner::fixture::{Case, FINGERPRINT, at, converged};
+
+    /// The case with the record that a rebuild makes of it.
+    fn rebuilt(case: &Case) -> Case {
+        let mut case = case.clone().forget();
+        let plan = case.plan();
+        case.recorded = rebuild(&case.desired, &case.observed, &case.recorded, &plan);
+        case
+    }
+
+    #[test]
+    fn a_world_as_declared_gives_a_record_that_plans_nothing() {
+        for secret in [
+            SecretCheck::NotChecked,
+            SecretCheck::NoneStored,
+            SecretCheck::Accepted {
+                fingerprint: FINGERPRINT.to_owned(),
+            },
+        ] {
+            let mut case = converged();
+            case.observed.gitlab.secret = secret.clone();
+            let case = rebuilt(&case);
+            assert_eq!(case.plan().changes, [], "{secret:?}");
+            let record = &case.recorded;
+            assert!(record.application.is_some() && record.user.is_some() && record.connection.is_some());
+            assert!(
+                record.authorization.is_some() && !record.memberships.is_empty() && !record.repositories.is_empty()
+            );
+            // Once recorded, a later change of it is told as drift.
+            let mut case = case;
+            case.user().name = "Mallory".to_owned();
+            assert_eq!(at(&case.plan(), "gitlab.user").origin, Origin::Drift);
+        }
+    }
+
+    #[test]
+    fn what_differs_stays_out_and_shows_as_unrecorded() {
+        let mut case = converged();
+        case.user().name = "Mallory".to_owned();
+        case.application().name = "Something".to_owned();
+        case.observed.gitlab.memberships.clear();
+        case.list().values_mut().for_each(|listed| listed.enabled = false);
+        let case = rebuilt(&case);
+        let record = &case.recorded;
+        assert!(record.application.is_none() && record.user.is_none());
+        assert!(record.memberships.is_empty() && record.repositories.is_empty());
+        let plan = case.plan();
+        assert_eq!(at(&plan, "gitlab.user").origin, Origin::Unrecorded);
+        assert_eq!(at(&plan, "gitlab.application").origin, Origin::Unrecorded);
+        let empty = case.forget().plan();
+        assert_eq!(
+            plan.changes, empty.changes,
+            "the record adds nothing and takes nothing away"
+        );
+    }
+
+    #[test]
+    fn of_a_factory_that_answers_nothing_is_presumed() {
+        let case = converged().forget();
+        let mut record = case.recorded.clone();
+        let presumed = presume(&case.desired, &case.observed, &mut record, None);
+        assert_eq!(presumed, Presumed::Nothing);
+        assert!(record.is_empty());
+    }
+}
