@@ -1,5 +1,5 @@
 //! A team: its GitLab and Factory, brought to what `examples/gitlab-ci/setpoint.toml` says by a person, and its
-//! project, whose `.gitlab-ci.yml` is the committed one and is run by gitlab-ci-local.
+//! project, whose `.gitlab-ci.yml` and template are the committed ones and are run by gitlab-ci-local.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -137,7 +137,7 @@ impl Team {
     }
 
     /// Runs the binary in a person's folder.
-    async fn by_hand(&self, arguments: &[&str], code: i32) {
+    pub(super) async fn by_hand(&self, arguments: &[&str], code: i32) {
         let mut command = self.fixture.command(arguments);
         command.env("CI_JOB_TOKEN", self.fixture.sandbox.credentials().gitlab_token);
         run(command).await.expect(code);
@@ -145,6 +145,9 @@ impl Team {
 
     async fn open_project(&self) {
         std::fs::write(self.path(".gitlab-ci.yml"), example("gitlab-ci/.gitlab-ci.yml")).unwrap();
+        std::fs::create_dir_all(self.path("templates/setpoint")).unwrap();
+        let jobs = example("../templates/setpoint/template.yml");
+        std::fs::write(self.path("templates/setpoint/template.yml"), jobs).unwrap();
         std::fs::write(self.path(".gitignore"), example("gitlab-ci/.gitignore")).unwrap();
         let config = self.config(&example("gitlab-ci/setpoint.toml"));
         std::fs::write(self.path("setpoint.toml"), config).unwrap();
