@@ -4,6 +4,7 @@
 mod forge;
 mod host;
 mod pipeline;
+mod policy;
 mod team;
 
 /// The text of an example.
