@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ledger::strike;
 use super::run::{Failure, Run, Step, describe, unrecorded};
 use crate::factory::FactoryWrite;
+use crate::gitlab::Approval;
 use crate::http;
 use crate::model::{
     Address, ApplicationRef, Change, IntegrationStatus, ObservedIntegration, Operation, ProjectId,
@@ -35,9 +36,19 @@ impl Run<'_> {
             }
             Operation::Authorize {
                 username,
+                sign_in: _,
+                application,
+                scopes,
                 redirect_uris,
-                ..
-            } => self.authorize(change, operation, username, redirect_uris).await,
+            } => {
+                let (_, uid) = self.application(application)?;
+                let approval = Approval {
+                    application: &uid,
+                    scopes,
+                    redirect_uris,
+                };
+                self.authorize(change, operation, username, &approval).await
+            }
             _ => Ok(()),
         }
     }
@@ -95,13 +106,7 @@ impl Run<'_> {
     }
 
     /// Through OAuth as the droid, and then the proof: Factory itself has to say that it is connected, and as whom.
-    async fn authorize(
-        &self,
-        change: &Change,
-        operation: &Operation,
-        username: &str,
-        redirect_uris: &BTreeSet<String>,
-    ) -> Step {
+    async fn authorize(&self, change: &Change, operation: &Operation, username: &str, approval: &Approval<'_>) -> Step {
         let factory = self.factory()?;
         let Some(droid) = self.effects.droid else {
             return Err(Failure(
@@ -111,7 +116,7 @@ impl Run<'_> {
         self.announce(&change.address, operation).await?;
         let attempt = async {
             let url = factory.start_authorization().await?;
-            let redirect = droid.authorize(&url, redirect_uris, username).await?;
+            let redirect = droid.authorize(&url, approval, username).await?;
             factory.finish_authorization(&redirect).await
         };
         if let Err(error) = attempt.await {

@@ -139,11 +139,22 @@ pub trait AdminWrite: Send + Sync {
 #[async_trait]
 pub trait DroidSession: Send + Sync {
     /// Opens the authorize URL as the droid, consents if asked, and gives the address that GitLab sends the browser to,
-    /// with its code. The URL must be one of the configured GitLab (`external_url` or `url`; it is opened at `url`), and the
-    /// redirect one of `redirect_uris`: otherwise it is refused before a password is sent anywhere.
-    async fn authorize(&self, authorize_url: &str, redirect_uris: &BTreeSet<String>, droid: &str) -> Result<url::Url>;
+    /// with its code. The URL must be one of the configured GitLab (`external_url` or `url`; it is opened at `url`) and ask
+    /// for no more than is to be approved: otherwise it is refused before a password is sent anywhere.
+    async fn authorize(&self, authorize_url: &str, approval: &Approval<'_>, droid: &str) -> Result<url::Url>;
     /// The droid's own page of authorized applications.
     async fn evidence(&self, droid: &str) -> Result<Evidence>;
+}
+
+/// What the droid approves, whatever an authorize URL asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Approval<'a> {
+    /// The one application.
+    pub application: &'a ApplicationUid,
+    /// The most that it may be allowed.
+    pub scopes: &'a BTreeSet<String>,
+    /// Where the browser may go afterwards.
+    pub redirect_uris: &'a BTreeSet<String>,
 }
 
 /// A web session that has to be ended: signed out, and an impersonation stopped, also after failures.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
-use setpoint::gitlab::{AdminRead as _, AdminWrite as _, DroidSession as _, EndSession as _};
+use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
 use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy, Side};
-use setpoint::model::{ApplicationEdit, ApplicationId, Known};
+use setpoint::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known};
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
 use setpoint::sandbox::world::{Application, OauthToken, User, UserState, World, digest};
 use setpoint::sandbox::{self, Options, Sandbox};
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     async fn authorize(&self, droid: &Droid) -> Result<Url, Error> {
-        droid.authorize(&self.authorize_url(), &redirect_uris(), DROID).await
+        approve(droid, &self.authorize_url()).await
     }
 
     /// How often a request was made.
@@ -195,6 +195,19 @@ fn furnish(world: &mut World) {
 
 fn authenticator(secret: &str) -> Arc<Totp> {
     Arc::new(Totp::new(&Secret::new(secret)).unwrap())
+}
+
+async fn approve(droid: &Droid, authorize_url: &str) -> Result<Url, Error> {
+    approve_as(droid, authorize_url, DROID).await
+}
+
+async fn approve_as(droid: &Droid, authorize_url: &str, username: &str) -> Result<Url, Error> {
+    let approval = Approval {
+        application: &ApplicationUid(UID.to_owned()),
+        scopes: &set(&["api", "read_user"]),
+        redirect_uris: &redirect_uris(),
+    };
+    droid.authorize(authorize_url, &approval, username).await
 }
 
 fn redirect_uris() -> BTreeSet<String> {
@@ -538,10 +551,12 @@ async fn an_authorize_url_of_anybody_else_sends_nothing() {
         good.replace("/oauth/authorize", "/oauth/authorize/native"),
         good.replace("app.example.com", "app.evil.example"),
         good.replace("response_type=code", "response_type=token"),
+        good.replace(UID, "another-application"),
+        good.replace("api+read_user", "api+sudo"),
         good.replace("http://", "http://root:pw@"),
         "no url".to_owned(),
     ] {
-        let error = droid.authorize(&evil, &redirect_uris(), DROID).await.unwrap_err();
+        let error = approve(&droid, &evil).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{evil}: {error}");
     }
     droid.end().await.unwrap();
@@ -835,15 +850,9 @@ async fn each_refusal_of_an_impersonation_is_told_apart() {
     assert_says(&error, &ErrorKind::Forbidden, "impersonation_enabled");
     let bench = Bench::new(&[]).await;
     let droid = bench.impersonated(&bench.admin());
-    let error = droid
-        .authorize(&bench.authorize_url(), &redirect_uris(), "nobody")
-        .await
-        .unwrap_err();
+    let error = approve_as(&droid, &bench.authorize_url(), "nobody").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
-    let error = droid
-        .authorize(&bench.authorize_url(), &redirect_uris(), "root")
-        .await
-        .unwrap_err();
+    let error = approve_as(&droid, &bench.authorize_url(), "root").await.unwrap_err();
     assert_says(&error, &ErrorKind::Forbidden, "cannot be the droid");
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::executor::{Answer, Card, Effects, Event, Executed, Operator, Options, SecretVault, Stop, execute};
 use crate::factory::{FactoryRead, FactoryWrite};
-use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite, NewUser, OwnUser, ResolvedPaths};
+use crate::gitlab::{AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite, NewUser, OwnUser, ResolvedPaths};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::*;
 use crate::secrets::Secret;
@@ -377,8 +377,16 @@ impl AdminWrite for World {
 
 #[async_trait]
 impl DroidSession for World {
-    async fn authorize(&self, url: &str, uris: &BTreeSet<String>, droid: &str) -> Result<url::Url> {
-        assert!(url.starts_with("https://gitlab.example.com/") && !uris.is_empty() && droid == "factory-droid");
+    async fn authorize(&self, url: &str, approval: &Approval<'_>, droid: &str) -> Result<url::Url> {
+        assert!(url.starts_with("https://gitlab.example.com/") && droid == "factory-droid");
+        assert_eq!(approval.scopes, &desired().scopes);
+        assert_eq!(approval.redirect_uris, &desired().redirect_uris);
+        assert!(
+            self.get()
+                .applications
+                .iter()
+                .any(|app| &app.uid == approval.application)
+        );
         self.call("open authorize".into(), |_| {
             url::Url::parse("https://app.example.com/callback?code=1").unwrap()
         })
@@ -607,6 +615,8 @@ pub(super) fn first_apply(members: u64, repositories: u64) -> Plan {
             vec![Operation::Authorize {
                 username: "factory-droid".into(),
                 sign_in: SignIn::Password,
+                application: ApplicationRef::Planned,
+                scopes: desired().scopes,
                 redirect_uris: desired().redirect_uris,
             }],
             &[Address::User, Address::Connection],

@@ -3,7 +3,6 @@
 //! It is had by the droid's password, or by impersonation from the administrator's session, which is stopped after each
 //! use. An authorize URL is checked before anything is sent.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +15,7 @@ use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use super::totp::Totp;
-use crate::gitlab::{DroidSession, EndSession};
+use crate::gitlab::{Approval, DroidSession, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::Evidence;
 use crate::secrets::Secret;
@@ -220,9 +219,9 @@ fn signed_out(droid: &str) -> Error {
 
 #[async_trait]
 impl DroidSession for Droid {
-    async fn authorize(&self, authorize_url: &str, redirect_uris: &BTreeSet<String>, droid: &str) -> Result<Url> {
+    async fn authorize(&self, authorize_url: &str, approval: &Approval<'_>, droid: &str) -> Result<Url> {
         let url = &self.options.client.base_url;
-        let request = AuthorizeRequest::check(authorize_url, url, &self.options.external_url, redirect_uris)?;
+        let request = AuthorizeRequest::check(authorize_url, url, &self.options.external_url, approval)?;
         match self.run(droid, &Task::Authorize(&request)).await? {
             Done::Callback(url) => Ok(url),
             Done::Evidence(_) | Done::SignedOut => Err(signed_out(droid)),

@@ -9,7 +9,8 @@ use super::forms::{FieldKind, Page};
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::{application_uid, authorized_applications, impersonation_tooltip};
 use crate::fuzz::expect_clean;
-use crate::model::ApplicationEdit;
+use crate::gitlab::Approval;
+use crate::model::{ApplicationEdit, ApplicationUid};
 
 const REQUEST: &str = "GET /page";
 const REDIRECT: &str = "https://app.example.com/api/integrations/redirect/gitlab-sh";
@@ -115,5 +116,10 @@ fn request() -> Option<AuthorizeRequest> {
         "https://gitlab.example.com/oauth/authorize?client_id=abc&response_type=code&state=s%2B1&redirect_uri={redirect}"
     );
     let base = Url::parse("https://gitlab.example.com").ok()?;
-    AuthorizeRequest::check(&text, &base, &base, &BTreeSet::from([REDIRECT.to_owned()])).ok()
+    let approval = Approval {
+        application: &ApplicationUid("abc".to_owned()),
+        scopes: &BTreeSet::from(["api".to_owned()]),
+        redirect_uris: &BTreeSet::from([REDIRECT.to_owned()]),
+    };
+    AuthorizeRequest::check(&text, &base, &base, &approval).ok()
 }

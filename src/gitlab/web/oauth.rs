@@ -10,19 +10,35 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::forms::{Form, Page, quote};
+use crate::gitlab::Approval;
 use crate::http::{Error, ErrorKind, Result, Side};
 
 /// The path below GitLab's relative URL root.
 const AUTHORIZE: &str = "/oauth/authorize";
 const REQUEST: &str = "GET /oauth/authorize";
+/// What an authorize URL may say (RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect's `nonce`). All else is left out.
+const PARAMETERS: [&str; 8] = [
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "scope",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+];
+const DEFAULT_SCOPE: &str = "api";
 
 /// A checked authorize URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuthorizeRequest {
-    /// Where to open it: below `gitlab.url`, with the same query.
+    /// Where to open it: below `gitlab.url`. Its query is made anew of what was checked, so that GitLab cannot read
+    /// another value out of it than was read here.
     pub(crate) open_at: Url,
     /// The application.
     client_id: String,
+    /// What it is allowed.
+    scopes: BTreeSet<String>,
     /// Where the browser is to go afterwards.
     redirect_uri: String,
     /// What has to come back unchanged, where it was given.
@@ -45,8 +61,8 @@ fn refused(message: impl Into<String>) -> Error {
 }
 
 impl AuthorizeRequest {
-    /// Checks an authorize URL, which came from elsewhere, against what is configured.
-    pub(crate) fn check(text: &str, url: &Url, external_url: &Url, redirect_uris: &BTreeSet<String>) -> Result<Self> {
+    /// Checks an authorize URL, which came from elsewhere, against what is configured and what is to be approved.
+    pub(crate) fn check(text: &str, url: &Url, external_url: &Url, approval: &Approval<'_>) -> Result<Self> {
         let given = Url::parse(text).map_err(|error| refused(format!("the authorize URL is no URL: {error}")))?;
         let shown = shown(&given);
         let ours = [url, external_url].into_iter().any(|base| {
@@ -82,8 +98,33 @@ impl AuthorizeRequest {
                 "the authorize URL asks for another response_type than code; nothing was sent",
             ));
         }
+        let client_id = needed("client_id")?;
+        if client_id != approval.application.0 {
+            return Err(refused(format!(
+                "the authorize URL asks for access for the application {}, not for the one that Setpoint manages ({}); nothing \
+                 was sent",
+                quote(&client_id),
+                quote(&approval.application.0)
+            ))
+            .with_hint("Factory uses another application than was saved: see who changed its GitLab integration."));
+        }
+        // A scope that is not given is GitLab's default (GitLab: `lib/gitlab/auth.rb`, `DEFAULT_SCOPES`).
+        let scope = only("scope")?;
+        let asked = scope.as_deref().unwrap_or_default().split_ascii_whitespace();
+        let mut scopes: BTreeSet<String> = asked.map(str::to_owned).collect();
+        if scopes.is_empty() {
+            scopes.insert(DEFAULT_SCOPE.to_owned());
+        }
+        let beyond: Vec<&str> = scopes.difference(approval.scopes).map(String::as_str).collect();
+        if !beyond.is_empty() {
+            return Err(refused(format!(
+                "the authorize URL asks for more than the declared scopes: {}; nothing was sent",
+                quote(&beyond.join(" "))
+            ))
+            .with_hint("If Factory needs them, add them to application.scopes."));
+        }
         let redirect_uri = needed("redirect_uri")?;
-        if !redirect_uris.contains(&redirect_uri) {
+        if !approval.redirect_uris.contains(&redirect_uri) {
             return Err(refused(format!(
                 "the authorize URL would send the browser to {}, which is no redirect URI of the application; nothing was sent",
                 quote(&redirect_uri)
@@ -92,11 +133,17 @@ impl AuthorizeRequest {
         }
         let mut open_at = url.clone();
         open_at.set_path(&format!("{}{AUTHORIZE}", url.path().trim_end_matches('/')));
-        open_at.set_query(given.query());
+        open_at.set_query(None);
         open_at.set_fragment(None);
+        for name in PARAMETERS {
+            if let Some(value) = only(name)? {
+                open_at.query_pairs_mut().append_pair(name, &value);
+            }
+        }
         Ok(Self {
             open_at,
-            client_id: needed("client_id")?,
+            client_id,
+            scopes,
             redirect_uri,
             state: only("state")?,
         })
@@ -143,7 +190,12 @@ impl AuthorizeRequest {
     fn check_consent(&self, page: &Page, form: &Form) -> Result<()> {
         let same = form.value("client_id") == Some(&self.client_id)
             && form.value("redirect_uri") == Some(&self.redirect_uri)
-            && form.value("state").unwrap_or_default() == self.state.as_deref().unwrap_or_default();
+            && form.value("state").unwrap_or_default() == self.state.as_deref().unwrap_or_default()
+            && form
+                .value("scope")
+                .unwrap_or_default()
+                .split_ascii_whitespace()
+                .all(|scope| self.scopes.contains(scope));
         if same {
             Ok(())
         } else {
@@ -243,6 +295,7 @@ fn shown(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ApplicationUid;
 
     const REDIRECT: &str = "https://app.example.com/api/integrations/redirect/gitlab-sh";
 
@@ -256,10 +309,19 @@ mod tests {
         format!("{base}?{query}&redirect_uri={redirect}{extra}")
     }
 
+    fn scopes() -> BTreeSet<String> {
+        ["api", "read_api", "read_user"].map(str::to_owned).into()
+    }
+
     fn check(text: &str) -> Result<AuthorizeRequest> {
         let url = Url::parse("https://gitlab.corp.example.com/git/").unwrap();
         let external = Url::parse("https://gitlab.example.com").unwrap();
-        AuthorizeRequest::check(text, &url, &external, &redirect_uris())
+        let approval = Approval {
+            application: &ApplicationUid("abc".to_owned()),
+            scopes: &scopes(),
+            redirect_uris: &redirect_uris(),
+        };
+        AuthorizeRequest::check(text, &url, &external, &approval)
     }
 
     fn request() -> AuthorizeRequest {
@@ -271,11 +333,16 @@ mod tests {
     }
 
     #[test]
-    fn an_external_address_is_opened_at_url_with_the_same_query() {
+    fn an_external_address_is_opened_at_url_with_what_was_checked() {
         let opened = request().open_at;
         assert!(opened.as_str().starts_with(
-            "https://gitlab.corp.example.com/git/oauth/authorize?client_id=abc&response_type=code&state=s%2B1&"
+            "https://gitlab.corp.example.com/git/oauth/authorize?client_id=abc&redirect_uri=https%3A%2F%2Fapp.example.com%2F"
         ));
+        assert!(
+            opened
+                .as_str()
+                .ends_with("&response_type=code&state=s%2B1&scope=api+read_api")
+        );
         let own = check(&authorize_url(
             "https://gitlab.corp.example.com/git/oauth/authorize",
             "#x",
@@ -320,6 +387,54 @@ mod tests {
         assert!(check(&url.replace("client_id=abc&", "")).is_err());
     }
 
+    #[test]
+    fn only_the_application_within_its_scopes_is_approved() {
+        let url = authorize_url("https://gitlab.example.com/oauth/authorize", "");
+        for (ours, other, said) in [
+            ("client_id=abc", "client_id=other", "for the application other"),
+            ("client_id=abc", "client_id=abc%20", "for the application"),
+            ("client_id=abc", "client_id=ABC", "for the application ABC"),
+            (
+                "client_id=abc",
+                "client_id=other&client_id=abc",
+                "several values of client_id",
+            ),
+            (
+                "client_id=abc",
+                "client_id=abc;client_id=other",
+                "for the application abc;client_id",
+            ),
+            ("api+read_api", "api+sudo", "declared scopes: sudo"),
+            ("api+read_api", "api%0Asudo", "declared scopes: sudo"),
+            ("scope=api+read_api", "scope=api&scope=sudo", "several values of scope"),
+        ] {
+            let error = check(&url.replace(ours, other)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Refused, "{other}");
+            assert!(error.message.contains(said), "{other}: {error}");
+        }
+        // What other parsers would take for a parameter, or for another value of one, does not reach GitLab.
+        for odd in [
+            "&x=1;client_id=other",
+            "&client_id%5B%5D=other",
+            "&scope[]=sudo",
+            "&Client_Id=other",
+            "&resource=x",
+        ] {
+            let opened = check(&format!("{url}{odd}")).unwrap().open_at;
+            assert_eq!(opened, request().open_at, "{odd}");
+        }
+        let without = check(&url.replace("&scope=api+read_api", "")).unwrap();
+        assert_eq!(without.scopes, BTreeSet::from(["api".to_owned()]));
+        let challenged = check(&format!("{url}&code_challenge=c&code_challenge_method=S256"))
+            .unwrap()
+            .open_at;
+        assert!(
+            challenged
+                .as_str()
+                .ends_with("&code_challenge=c&code_challenge_method=S256")
+        );
+    }
+
     const FIELDS: &str = r#"<input type="hidden" name="client_id" value="abc">
         <input type="hidden" name="redirect_uri" value="https://app.example.com/api/integrations/redirect/gitlab-sh">
         <input type="hidden" name="state" value="s+1"><input type="hidden" name="nonce"></form>"#;
@@ -340,7 +455,15 @@ mod tests {
         };
         assert_eq!(form.value("authenticity_token"), Some("A"));
         assert_eq!(form.value("nonce"), Some(""));
-        for (ours, other) in [("\"abc\"", "\"other\""), ("s+1", "s+2"), ("gitlab-sh\"", "gitlab\"")] {
+        for (ours, other) in [
+            ("\"abc\"", "\"other\""),
+            ("s+1", "s+2"),
+            ("gitlab-sh\"", "gitlab\""),
+            (
+                "<input type=\"hidden\" name=\"nonce\">",
+                "<input type=\"hidden\" name=\"scope\" value=\"api sudo\">",
+            ),
+        ] {
             assert!(
                 request().classify(&consent(&FIELDS.replace(ours, other))).is_err(),
                 "{other}"

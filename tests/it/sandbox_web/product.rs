@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
-use setpoint::gitlab::{AdminRead as _, AdminWrite as _, DroidSession as _, EndSession as _};
+use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
 use setpoint::http::{ClientOptions, Side};
-use setpoint::model::{ApplicationEdit, ApplicationId};
+use setpoint::model::{ApplicationEdit, ApplicationId, ApplicationUid};
 use setpoint::sandbox::Sandbox;
 use setpoint::secrets::Secret;
 use url::Url;
@@ -93,7 +93,15 @@ impl Scene {
 
     async fn authorize(&self, droid: &Droid) {
         let url = self.authorize_url().await;
-        let callback = droid.authorize(&url, &self.redirect_uris(), "droid").await.unwrap();
+        let application = self
+            .sandbox
+            .with_world(|world| world.application_by_uid("droid-application").unwrap().clone());
+        let approval = Approval {
+            application: &ApplicationUid(application.uid),
+            scopes: &application.scopes.into_iter().collect(),
+            redirect_uris: &self.redirect_uris(),
+        };
+        let callback = droid.authorize(&url, &approval, "droid").await.unwrap();
         assert_eq!(Browser::new(String::new()).get(callback.as_str()).await.status, 200);
         let connected = self.sandbox.with_world(|world| {
             world

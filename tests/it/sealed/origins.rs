@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use setpoint::sandbox::world::Application;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
@@ -165,6 +166,92 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
                 .any(|request| request.contains("/oauth/authorize") || request.contains("impersonate?")),
             "{url}\n{log:#?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn no_other_application_and_no_more_than_declared_is_approved() {
+    let (fixture, hand) = Hand::on(Options::default()).await;
+    fixture.give_admin_session();
+    fixture.world(|world| {
+        let id = world.next_id("application");
+        world.applications.push(Application {
+            id,
+            uid: "another-application".to_owned(),
+            redirect_uri: format!(
+                "{}/api/integrations/redirect/gitlab-sh",
+                fixture.sandbox.factory_app_url()
+            ),
+            scopes: ["api", "sudo"].map(str::to_owned).into(),
+            trusted: true,
+            ..Application::default()
+        });
+    });
+    let world = fixture.world(|world| world.clone());
+    let base = fixture.sandbox.gitlab_url();
+    let back = format!(
+        "{}/api/integrations/redirect/gitlab-sh",
+        fixture.sandbox.factory_app_url()
+    );
+    for (asked, said) in [
+        (
+            "client_id=another-application&scope=api+sudo",
+            "application another-application",
+        ),
+        (
+            "client_id=another-application&scope=api",
+            "application another-application",
+        ),
+        (
+            "client_id=another-application&client_id={uid}&scope=api",
+            "several values of client_id",
+        ),
+        ("client_id={uid}&scope=api+sudo", "declared scopes: sudo"),
+        (
+            "client_id={uid}&scope=read_user+admin_mode",
+            "declared scopes: admin_mode",
+        ),
+    ] {
+        fixture.world(|now| *now = world.clone());
+        let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
+        let (base, back) = (base.clone(), back.clone());
+        let mut uid = String::new();
+        hand.hold(move |request, moment| {
+            if moment != Moment::Before {
+                return Deed::Pass;
+            }
+            if let Ok(settings) = serde_json::from_slice::<serde_json::Value>(&request.body)
+                && let Some(saved) = settings["applicationId"].as_str()
+            {
+                saved.clone_into(&mut uid);
+            }
+            if !request.path.ends_with("/authorizations") {
+                return Deed::Pass;
+            }
+            let mut url: url::Url = format!("{base}/oauth/authorize?{}", asked.replace("{uid}", &uid))
+                .parse()
+                .expect("a URL");
+            url.query_pairs_mut().extend_pairs([
+                ("response_type", "code"),
+                ("state", "s"),
+                ("redirect_uri", back.as_str()),
+            ]);
+            Deed::Do(Action::Respond {
+                status: 201,
+                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+                body: serde_json::json!({ "authorizationUrl": url, "expiresAt": "2099-01-01T00:00:00Z" }).to_string(),
+            })
+        });
+        let count = fixture.request_count();
+        let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
+        assert!(unwrapped(&ran.stdout).contains(said), "{asked}\n{}", ran.stdout);
+        let log = fixture.requests_since(count);
+        assert!(
+            !log.iter()
+                .any(|request| request.contains("/oauth/authorize") || request.contains("impersonat")),
+            "{asked}\n{log:#?}"
+        );
+        assert!(fixture.world(|world| world.oauth_tokens.is_empty()), "{asked}");
     }
 }
 

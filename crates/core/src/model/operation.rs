@@ -106,6 +106,10 @@ pub enum Operation {
         username: String,
         /// How the droid's GitLab session is had.
         sign_in: SignIn,
+        /// The application that is approved, and no other.
+        application: ApplicationRef,
+        /// What it may be allowed: the declared scopes.
+        scopes: std::collections::BTreeSet<String>,
         /// Where GitLab may send the browser back to.
         redirect_uris: std::collections::BTreeSet<String>,
     },

@@ -42,6 +42,8 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &Applicati
         planned.operations.push(Operation::Authorize {
             username,
             sign_in,
+            application: application.target.clone(),
+            scopes: world.desired.application.scopes.clone(),
             redirect_uris: application.redirect_uris.clone(),
         });
     } else {
