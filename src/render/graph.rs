@@ -3,26 +3,28 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Actions, Plan, Status};
+use crate::model::{Actions, Kind, Plan, Status};
 
-/// The parts by address kind, with the name of the node and its title.
-const PARTS: [(&str, &str, &str); 6] = [
-    ("gitlab.application", "application", "OAuth application"),
-    ("gitlab.user", "user", "Droid user"),
-    ("gitlab.membership", "memberships", "Memberships"),
-    ("factory.connection", "connection", "Connection"),
-    ("factory.authorization", "authorization", "Authorization"),
-    ("factory.repository", "repositories", "Repositories"),
-];
+/// The name of a part's node, and its title.
+fn part(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Application => ("application", "OAuth application"),
+        Kind::User => ("user", "Droid user"),
+        Kind::Membership => ("memberships", "Memberships"),
+        Kind::Connection => ("connection", "Connection"),
+        Kind::Authorization => ("authorization", "Authorization"),
+        Kind::Repository => ("repositories", "Repositories"),
+    }
+}
 
 /// What has to be there before what.
-const EDGES: [(&str, &str); 6] = [
-    ("application", "connection"),
-    ("user", "memberships"),
-    ("user", "authorization"),
-    ("connection", "authorization"),
-    ("memberships", "repositories"),
-    ("authorization", "repositories"),
+const EDGES: [(Kind, Kind); 6] = [
+    (Kind::Application, Kind::Connection),
+    (Kind::User, Kind::Membership),
+    (Kind::User, Kind::Authorization),
+    (Kind::Connection, Kind::Authorization),
+    (Kind::Membership, Kind::Repository),
+    (Kind::Authorization, Kind::Repository),
 ];
 
 /// The graph of a plan.
@@ -30,16 +32,14 @@ pub(super) fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
     for (side, title) in [("gitlab", "GitLab"), ("factory", "Factory")] {
         let _ = writeln!(out, "  subgraph {side}[{title}]");
-        for (kind, node, title) in PARTS {
-            if kind.starts_with(side) {
-                let (state, class) = state(plan, kind);
-                let _ = writeln!(out, "    {node}[\"{title}<br/>{state}\"]:::{class}");
-            }
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.parts().0 == side) {
+            let ((node, title), (state, class)) = (part(kind), state(plan, kind));
+            let _ = writeln!(out, "    {node}[\"{title}<br/>{state}\"]:::{class}");
         }
         out.push_str("  end\n");
     }
     for (from, to) in EDGES {
-        let _ = writeln!(out, "  {from} --> {to}");
+        let _ = writeln!(out, "  {} --> {}", part(from).0, part(to).0);
     }
     for (class, style) in [
         ("same", "fill:#ececef,stroke:#89888d,color:#333"),
@@ -54,7 +54,7 @@ pub(super) fn mermaid(plan: &Plan) -> String {
 }
 
 /// The state of a part in words, and the class that shows it.
-fn state(plan: &Plan, kind: &str) -> (String, &'static str) {
+fn state(plan: &Plan, kind: Kind) -> (String, &'static str) {
     let changes: Vec<_> = plan
         .changes
         .iter()

@@ -7,17 +7,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::report::{Requests, SideRequests};
-use crate::model::{Origin, Plan};
-
-/// The kinds of addresses.
-const KINDS: [&str; 6] = [
-    "gitlab.application",
-    "gitlab.user",
-    "gitlab.membership",
-    "factory.connection",
-    "factory.authorization",
-    "factory.repository",
-];
+use crate::model::{Kind, Origin, Plan};
 
 /// When a token expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +135,7 @@ fn changes(out: &mut String, plan: &Plan) {
         (Origin::Both, "both"),
         (Origin::Unrecorded, "unrecorded"),
     ] {
-        for kind in KINDS {
+        for kind in Kind::ALL {
             let number = plan
                 .changes
                 .iter()

@@ -644,7 +644,7 @@ fn count_announced(record: &RecordedState, kind: &str) -> usize {
     record
         .intents
         .iter()
-        .filter(|intent| intent.address.kind() == kind)
+        .filter(|intent| intent.address.kind().to_string() == kind)
         .count()
 }
 

@@ -7,39 +7,110 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::FullPath;
 
-/// The address of a resource. The derived order is the canonical one: by kind as listed here, then by path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Address {
+/// The kinds of resources, in the order in which they are shown. What is listed by kind anywhere is derived from
+/// [`Kind::ALL`] or matches without a wildcard, so that a new kind does not compile before it has its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
     /// `gitlab.application`: the instance-wide OAuth application.
     Application,
     /// `gitlab.user`: the droid user.
     User,
     /// `gitlab.membership["PATH"]`: the droid's direct role in a group or project.
-    Membership(FullPath),
+    Membership,
     /// `factory.connection`: domain, application id and secret as saved in Factory.
     Connection,
     /// `factory.authorization`: the OAuth grant, and whose it is.
     Authorization,
     /// `factory.repository["PATH"]`: a repository enabled in Factory.
+    Repository,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Application,
+        Self::User,
+        Self::Membership,
+        Self::Connection,
+        Self::Authorization,
+        Self::Repository,
+    ];
+
+    /// The side that it lives on, and its name there: the two halves of an address.
+    pub fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Application => ("gitlab", "application"),
+            Self::User => ("gitlab", "user"),
+            Self::Membership => ("gitlab", "membership"),
+            Self::Connection => ("factory", "connection"),
+            Self::Authorization => ("factory", "authorization"),
+            Self::Repository => ("factory", "repository"),
+        }
+    }
+
+    /// Whether there are several of it, told apart by their paths.
+    pub fn has_path(self) -> bool {
+        match self {
+            Self::Membership | Self::Repository => true,
+            Self::Application | Self::User | Self::Connection | Self::Authorization => false,
+        }
+    }
+
+    /// The address of one of this kind; none without the path that it needs, or with one that it has not.
+    fn at(self, path: Option<FullPath>) -> Option<Address> {
+        match (self, path) {
+            (Self::Application, None) => Some(Address::Application),
+            (Self::User, None) => Some(Address::User),
+            (Self::Membership, Some(path)) => Some(Address::Membership(path)),
+            (Self::Connection, None) => Some(Address::Connection),
+            (Self::Authorization, None) => Some(Address::Authorization),
+            (Self::Repository, Some(path)) => Some(Address::Repository(path)),
+            (Self::Application | Self::User | Self::Connection | Self::Authorization, Some(_))
+            | (Self::Membership | Self::Repository, None) => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (side, name) = self.parts();
+        write!(f, "{side}.{name}")
+    }
+}
+
+/// The address of a resource. The derived order is the canonical one: by kind, then by path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// The one [`Kind::Application`].
+    Application,
+    /// The one [`Kind::User`].
+    User,
+    /// A [`Kind::Membership`], by the full path of its group or project.
+    Membership(FullPath),
+    /// The one [`Kind::Connection`].
+    Connection,
+    /// The one [`Kind::Authorization`].
+    Authorization,
+    /// A [`Kind::Repository`], by the full path of its project.
     Repository(FullPath),
 }
 
 impl Address {
-    /// The address without its path, such as `factory.repository`: the kind that counts are kept by.
-    pub fn kind(&self) -> &'static str {
+    /// What it is the address of.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Application => "gitlab.application",
-            Self::User => "gitlab.user",
-            Self::Membership(_) => "gitlab.membership",
-            Self::Connection => "factory.connection",
-            Self::Authorization => "factory.authorization",
-            Self::Repository(_) => "factory.repository",
+            Self::Application => Kind::Application,
+            Self::User => Kind::User,
+            Self::Membership(_) => Kind::Membership,
+            Self::Connection => Kind::Connection,
+            Self::Authorization => Kind::Authorization,
+            Self::Repository(_) => Kind::Repository,
         }
     }
 
     /// Whether it lives in Factory.
     pub fn is_factory(&self) -> bool {
-        matches!(self, Self::Connection | Self::Authorization | Self::Repository(_))
+        self.kind().parts().0 == "factory"
     }
 
     /// The path, of those that have one.
@@ -53,7 +124,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())?;
+        write!(f, "{}", self.kind())?;
         match self.path() {
             Some(path) => write!(f, "[\"{path}\"]"),
             None => Ok(()),
@@ -63,11 +134,17 @@ impl fmt::Display for Address {
 
 /// The text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no address; addresses are gitlab.application, gitlab.user, gitlab.membership[\"PATH\"], \
-     factory.connection, factory.authorization and factory.repository[\"PATH\"]"
-)]
+#[error("`{0}` is no address; addresses are {forms}", forms = forms())]
 pub struct ParseAddressError(pub String);
+
+/// What addresses look like, as a list in a sentence.
+fn forms() -> String {
+    let forms = Kind::ALL.map(|kind| format!("{kind}{}", if kind.has_path() { "[\"PATH\"]" } else { "" }));
+    match forms.split_last() {
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
 
 impl FromStr for Address {
     type Err = ParseAddressError;
@@ -75,9 +152,9 @@ impl FromStr for Address {
     /// Takes the path with or without its quotation marks, which shells like to eat.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = || ParseAddressError(text.to_owned());
-        let (kind, path) = match text.split_once('[') {
+        let (name, path) = match text.split_once('[') {
             None => (text, None),
-            Some((kind, rest)) => {
+            Some((name, rest)) => {
                 let inner = rest.strip_suffix(']').ok_or_else(fail)?;
                 let inner = inner
                     .strip_prefix('"')
@@ -86,18 +163,11 @@ impl FromStr for Address {
                 if inner.is_empty() || inner.contains(['"', '[', ']']) {
                     return Err(fail());
                 }
-                (kind, Some(FullPath::new(inner)))
+                (name, Some(FullPath::new(inner)))
             }
         };
-        match (kind, path) {
-            ("gitlab.application", None) => Ok(Self::Application),
-            ("gitlab.user", None) => Ok(Self::User),
-            ("gitlab.membership", Some(path)) => Ok(Self::Membership(path)),
-            ("factory.connection", None) => Ok(Self::Connection),
-            ("factory.authorization", None) => Ok(Self::Authorization),
-            ("factory.repository", Some(path)) => Ok(Self::Repository(path)),
-            _ => Err(fail()),
-        }
+        let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
+        kind.and_then(|kind| kind.at(path)).ok_or_else(fail)
     }
 }
 
@@ -121,9 +191,16 @@ impl schemars::JsonSchema for Address {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names_of = |side: &str| {
+            let of_side = Kind::ALL.into_iter().filter(|kind| kind.parts().0 == side);
+            let names: Vec<String> = of_side
+                .map(|kind| format!("{}{}", kind.parts().1, if kind.has_path() { r#"\[".+"\]"# } else { "" }))
+                .collect();
+            format!(r"{side}\.({})", names.join("|"))
+        };
         schemars::json_schema!({
             "type": "string",
-            "pattern": r#"^(gitlab\.(application|user|membership\[".+"\])|factory\.(connection|authorization|repository\[".+"\]))$"#
+            "pattern": format!("^({}|{})$", names_of("gitlab"), names_of("factory")),
         })
     }
 }

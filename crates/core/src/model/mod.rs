@@ -16,7 +16,7 @@ mod recorded;
 mod role;
 mod window;
 
-pub use address::{Address, ParseAddressError};
+pub use address::{Address, Kind, ParseAddressError};
 pub use desired::{
     Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, PathPattern, PatternError,
     Unlisted,

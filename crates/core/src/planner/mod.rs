@@ -109,16 +109,10 @@ fn converge(world: &World<'_>, draft: &mut Draft) {
 
 /// Under the assisted driver, what nobody attested is what Setpoint saw or wrote while the driver was `api`.
 fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
-    let is_factorys = |address: &&Address| {
-        matches!(
-            address,
-            Address::Connection | Address::Authorization | Address::Repository(_)
-        )
-    };
-    let unattested: Vec<_> = draft.unchanged.iter().filter(is_factorys).collect();
-    let number = unattested
-        .into_iter()
-        .filter(|address| !draft.attested.contains_key(*address))
+    let number = draft
+        .unchanged
+        .iter()
+        .filter(|address| address.is_factory() && !draft.attested.contains_key(*address))
         .count();
     if world.attested() && number > 0 {
         draft.warn(
