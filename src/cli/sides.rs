@@ -128,16 +128,7 @@ impl Writers {
     /// The droid's password where it is needed or there is one, and its session where there is a way.
     async fn droid(readers: &Readers, context: &Context, plan: &Plan) -> Result<(Option<Secret>, Option<Droid>)> {
         let mut operations = plan.changes.iter().flat_map(|change| &change.operations);
-        let needs_password = operations.any(|operation| {
-            matches!(
-                operation,
-                Operation::CreateUser { .. }
-                    | Operation::Authorize {
-                        sign_in: SignIn::Password,
-                        ..
-                    }
-            )
-        });
+        let needs_password = operations.any(Operation::needs_droid_password);
         let password = droid_password(context, needs_password).await?;
         let droid = match &readers.droid {
             Some(_) => None,

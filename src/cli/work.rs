@@ -329,12 +329,7 @@ fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
         .changes
         .iter()
         .flat_map(|change| &change.operations)
-        .any(|operation| {
-            matches!(
-                operation,
-                Operation::CreateApplication { .. } | Operation::RenewSecret { .. }
-            )
-        });
+        .any(Operation::makes_secret);
     let assisted = context.config.factory.driver == Driver::Assisted;
     if makes_secret && assisted && context.config.secret.save.is_none() && !term::can_ask() {
         return Err(Failure::refused(

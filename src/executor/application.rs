@@ -1,26 +1,22 @@
 //! The application: created, edited in place, its secret renewed, and the old one of a replacement deleted.
 
-use super::run::{Failure, Fresh, Run, Step, describe, unrecorded};
+use super::run::{Failure, Fresh, Run, Step, Write, describe, unrecorded};
 use crate::http;
 use crate::model::{
-    ApplicationEdit, ApplicationId, ApplicationRef, ApplicationUid, Change, DesiredApplication, ObservedApplication,
-    Operation, RecordedApplication, RecordedState,
+    ApplicationEdit, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, DesiredApplication,
+    ObservedApplication, Operation, RecordedApplication, RecordedState,
 };
 use crate::secrets::Secret;
 
 impl Run<'_> {
-    pub(super) async fn perform_on_application(&self, change: &Change, operation: &Operation) -> Step {
+    pub(super) async fn perform_on_application(&self, write: Write<'_>, operation: &ApplicationOperation) -> Step {
         match operation {
-            Operation::CreateApplication { application } => {
-                self.create_application(change, operation, application).await
-            }
-            Operation::EditApplication { application, edit } => {
-                self.edit_application(change, operation, application, edit).await
-            }
-            Operation::RenewSecret { application } => self.renew_secret(change, operation, application).await,
-            Operation::DeleteApplication { id, uid } => {
+            ApplicationOperation::Create { application } => self.create_application(write, application).await,
+            ApplicationOperation::Edit { application, edit } => self.edit_application(write, application, edit).await,
+            ApplicationOperation::RenewSecret { application } => self.renew_secret(write, application).await,
+            ApplicationOperation::Delete { id, uid } => {
                 let request = self.effects.gitlab.delete_application(*id, uid);
-                self.announced(&change.address, operation, request, |record, ()| {
+                self.announced(write, request, |record, ()| {
                     record.superseded.remove(id);
                     if record.application.as_ref().is_some_and(|app| app.id == *id) {
                         record.application = None;
@@ -28,27 +24,26 @@ impl Run<'_> {
                 })
                 .await
             }
-            _ => Ok(()),
         }
     }
 
     /// Which applications are there is recorded before the creation, so that one whose answer was lost can be told
     /// from all others.
-    async fn create_application(&self, change: &Change, operation: &Operation, desired: &DesiredApplication) -> Step {
+    async fn create_application(&self, write: Write<'_>, desired: &DesiredApplication) -> Step {
         let before = self
             .effects
             .gitlab_read
             .applications()
             .await
             .map_err(|error| Failure::from(&error))?;
-        let mut intent = self.intent(&change.address, operation);
+        let mut intent = self.intent(write);
         intent.applications_before = before.iter().map(|app| app.id).collect();
         self.ledger.announce(vec![intent.clone()], |_| {}).await?;
         match self.effects.gitlab.create_application(desired).await {
             Ok((created, secret)) => {
                 let saved = self.keep(secret).await;
                 let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
-                self.adopt(change, operation, desired, &created, fingerprint).await?;
+                self.adopt(write, desired, &created, fingerprint).await?;
                 saved.map_err(|why| {
                     Failure(format!(
                         "the application was created, but its secret could not be saved: {why}; the next run renews it"
@@ -58,9 +53,9 @@ impl Run<'_> {
             Err(error) if error.may_have_been_processed() => {
                 let known = intent.applications_before;
                 let new = self.find_created(desired, |id| known.contains(&id)).await;
-                self.settle_lost_creation(change, operation, desired, &error, new).await
+                self.settle_lost_creation(write, desired, &error, new).await
             }
-            Err(error) => Err(self.refused(&change.address, operation, &error).await),
+            Err(error) => Err(self.refused(write, &error).await),
         }
     }
 
@@ -79,16 +74,15 @@ impl Run<'_> {
     /// The answer to a creation was lost, and with it the secret.
     async fn settle_lost_creation(
         &self,
-        change: &Change,
-        operation: &Operation,
+        write: Write<'_>,
         desired: &DesiredApplication,
         error: &http::Error,
         new: Option<ObservedApplication>,
     ) -> Step {
         let Some(new) = new else {
-            return Err(self.refused(&change.address, operation, error).await);
+            return Err(self.refused(write, error).await);
         };
-        self.adopt(change, operation, desired, &new, None).await?;
+        self.adopt(write, desired, &new, None).await?;
         Err(Failure(format!(
             "{}; the application was created, but its secret was lost with the answer: the next run renews it",
             describe(error)
@@ -99,16 +93,18 @@ impl Run<'_> {
     /// before it is deleted.
     async fn adopt(
         &self,
-        change: &Change,
-        operation: &Operation,
+        write: Write<'_>,
         desired: &DesiredApplication,
         created: &ObservedApplication,
         secret_fingerprint: Option<String>,
     ) -> Step {
-        let old: Vec<_> = change.operations.iter().filter_map(deletion).collect();
+        let old: Vec<_> = (write.change.operations.iter())
+            .filter_map(Operation::deleted_application)
+            .map(|(id, uid)| (id, uid.clone()))
+            .collect();
         self.set_created_application(created.id, created.uid.clone());
         self.ledger
-            .settle(&change.address, operation, |record| {
+            .settle(write, |record| {
                 record.superseded.extend(old);
                 record.application = Some(RecordedApplication {
                     id: created.id,
@@ -127,13 +123,7 @@ impl Run<'_> {
             .map_err(|state| unrecorded(&state))
     }
 
-    async fn edit_application(
-        &self,
-        change: &Change,
-        operation: &Operation,
-        reference: &ApplicationRef,
-        edit: &ApplicationEdit,
-    ) -> Step {
+    async fn edit_application(&self, write: Write<'_>, reference: &ApplicationRef, edit: &ApplicationEdit) -> Step {
         let (id, uid) = self.application(reference)?;
         let Some(admin) = self.effects.admin else {
             return Err(Failure(
@@ -142,7 +132,7 @@ impl Run<'_> {
         };
         let base = self.recorded_or_read(id, &uid).await?;
         let request = admin.edit_application(id, edit);
-        self.announced(&change.address, operation, request, |record, ()| {
+        self.announced(write, request, |record, ()| {
             if let Some(application) = base {
                 record.application = Some(edited(application, edit));
             }
@@ -179,11 +169,11 @@ impl Run<'_> {
     }
 
     /// The recorded fingerprint goes with the announcement: from then on nobody can say which secret is in force.
-    async fn renew_secret(&self, change: &Change, operation: &Operation, reference: &ApplicationRef) -> Step {
+    async fn renew_secret(&self, write: Write<'_>, reference: &ApplicationRef) -> Step {
         let (id, uid) = self.application(reference)?;
         let recorded = self.recorded_or_read(id, &uid).await?;
         let before = recorded.as_ref().and_then(|app| app.secret_fingerprint.clone());
-        let intent = self.intent(&change.address, operation);
+        let intent = self.intent(write);
         self.ledger
             .announce(vec![intent], |record| {
                 if recorded.is_some() {
@@ -197,7 +187,7 @@ impl Run<'_> {
                 let saved = self.keep(secret).await;
                 let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
                 self.ledger
-                    .settle(&change.address, operation, |record| {
+                    .settle(write, |record| {
                         set_fingerprint(record, fingerprint);
                     })
                     .await
@@ -211,7 +201,7 @@ impl Run<'_> {
             Err(error) => {
                 if !error.may_have_been_processed() {
                     self.ledger
-                        .settle(&change.address, operation, |record| {
+                        .settle(write, |record| {
                             set_fingerprint(record, before);
                         })
                         .await?;
@@ -239,14 +229,6 @@ impl Run<'_> {
         let lineage = self.ledger.record().lineage.clone();
         let fresh = self.fresh.borrow();
         fresh.as_ref().map(|fresh| fresh.secret.fingerprint(&lineage))
-    }
-}
-
-/// The application that a write deletes.
-pub(super) fn deletion(operation: &Operation) -> Option<(ApplicationId, ApplicationUid)> {
-    match operation {
-        Operation::DeleteApplication { id, uid } => Some((*id, uid.clone())),
-        _ => None,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::strike;
-use super::run::{Failure, Run, Step, describe, unrecorded};
+use super::run::{Failure, Run, Step, Write, describe, unrecorded};
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;
 use crate::model::{
-    Address, ApplicationRef, Change, IntegrationStatus, ObservedIntegration, Operation, ProjectId,
-    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SecretSource,
+    Address, ApplicationRef, AuthorizationOperation, ConnectionOperation, IntegrationStatus, ObservedIntegration,
+    ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, RepositoryOperation,
+    SecretSource,
 };
 use crate::secrets::Secret;
 
@@ -17,40 +18,36 @@ use crate::secrets::Secret;
 pub(super) const BATCH: usize = 100;
 
 impl Run<'_> {
-    pub(super) async fn perform_on_factory(&self, change: &Change, operation: &Operation) -> Step {
+    pub(super) async fn perform_on_connection(&self, write: Write<'_>, operation: &ConnectionOperation) -> Step {
         match operation {
-            Operation::SaveConnection {
+            ConnectionOperation::Save {
                 domain,
                 application,
                 secret,
-            } => {
-                self.save_connection(change, operation, domain, application, *secret)
+            } => self.save_connection(write, domain, application, *secret).await,
+            ConnectionOperation::Delete => {
+                let request = self.factory()?.delete_connection();
+                self.announced(write, request, |record, ()| forget_connection(record))
                     .await
             }
-            Operation::DeleteConnection => {
-                let request = self.factory()?.delete_connection();
-                self.announced(&change.address, operation, request, |record, ()| {
-                    forget_connection(record);
-                })
-                .await
-            }
-            Operation::Authorize {
-                username,
-                sign_in: _,
-                application,
-                scopes,
-                redirect_uris,
-            } => {
-                let (_, uid) = self.application(application)?;
-                let approval = Approval {
-                    application: &uid,
-                    scopes,
-                    redirect_uris,
-                };
-                self.authorize(change, operation, username, &approval).await
-            }
-            _ => Ok(()),
         }
+    }
+
+    pub(super) async fn perform_on_authorization(&self, write: Write<'_>, operation: &AuthorizationOperation) -> Step {
+        let AuthorizationOperation::Authorize {
+            username,
+            sign_in: _,
+            application,
+            scopes,
+            redirect_uris,
+        } = operation;
+        let (_, uid) = self.application(application)?;
+        let approval = Approval {
+            application: &uid,
+            scopes,
+            redirect_uris,
+        };
+        self.authorize(write, username, &approval).await
     }
 
     fn factory(&self) -> Step<&dyn FactoryWrite> {
@@ -79,8 +76,7 @@ impl Run<'_> {
 
     async fn save_connection(
         &self,
-        change: &Change,
-        operation: &Operation,
+        write: Write<'_>,
         domain: &str,
         application: &ApplicationRef,
         source: SecretSource,
@@ -90,7 +86,7 @@ impl Run<'_> {
         let secret = self.secret(source).await?;
         let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
         let request = factory.save_connection(domain, &uid, &secret);
-        self.announced(&change.address, operation, request, |record, integration| {
+        self.announced(write, request, |record, integration| {
             record.connection = Some(RecordedConnection {
                 domain: domain.to_owned(),
                 application: uid.clone(),
@@ -106,14 +102,14 @@ impl Run<'_> {
     }
 
     /// Through OAuth as the droid, and then the proof: Factory itself has to say that it is connected, and as whom.
-    async fn authorize(&self, change: &Change, operation: &Operation, username: &str, approval: &Approval<'_>) -> Step {
+    async fn authorize(&self, write: Write<'_>, username: &str, approval: &Approval<'_>) -> Step {
         let factory = self.factory()?;
         let Some(droid) = self.effects.droid else {
             return Err(Failure(
                 "there is no way to sign in as the droid; configure user.password, or gitlab.admin_session".to_owned(),
             ));
         };
-        self.announce(&change.address, operation).await?;
+        self.announce(write).await?;
         let attempt = async {
             let url = factory.start_authorization().await?;
             let redirect = droid.authorize(&url, approval, username).await?;
@@ -121,9 +117,9 @@ impl Run<'_> {
         };
         if let Err(error) = attempt.await {
             if error.kind == http::ErrorKind::InvalidClient {
-                return Err(self.secret_refused(&change.address, operation, &error).await);
+                return Err(self.secret_refused(write, &error).await);
             }
-            return Err(self.refused(&change.address, operation, &error).await);
+            return Err(self.refused(write, &error).await);
         }
         let integration = self.effects.factory_read.integration().await.map_err(|error| {
             Failure(format!(
@@ -137,7 +133,7 @@ impl Run<'_> {
             Err(why) => Err(Failure(why.clone())),
         };
         self.ledger
-            .settle(&change.address, operation, |record| match checked {
+            .settle(write, |record| match checked {
                 Ok(authorization) => record.authorization = Some(authorization),
                 Err(_) => record.authorization = None,
             })
@@ -147,10 +143,10 @@ impl Run<'_> {
     }
 
     /// GitLab does not take the secret that Factory has: somebody renewed it, or typed in another. The next plan knows.
-    async fn secret_refused(&self, address: &Address, operation: &Operation, error: &http::Error) -> Failure {
+    async fn secret_refused(&self, write: Write<'_>, error: &http::Error) -> Failure {
         let settled = self
             .ledger
-            .settle(address, operation, |record| {
+            .settle(write, |record| {
                 if let Some(connection) = &mut record.connection {
                     connection.secret_refused = true;
                 }
@@ -212,29 +208,32 @@ impl Run<'_> {
         })
     }
 
+    /// Enables or disables one repository.
+    pub(super) async fn set_repository(&self, write: Write<'_>, operation: RepositoryOperation) -> Step {
+        let mut results = self.set_repositories(&[(write, operation)]).await;
+        let unanswered = || Failure("nothing was answered for it".to_owned());
+        results.pop().unwrap_or_else(|| Err(unanswered()))
+    }
+
     /// Enables and disables at most [`BATCH`] repositories: one group of announcements, one call, one record of what
-    /// became of each. The results are in the order of the changes.
-    pub(super) async fn set_repositories(&self, batch: &[(&Change, &Operation)]) -> Vec<Step> {
+    /// became of each. The results are in the order of the writes.
+    pub(super) async fn set_repositories(&self, batch: &[Selecting<'_>]) -> Vec<Step> {
         match self.try_set_repositories(batch).await {
             Ok(results) => results,
             Err(Failure(why)) => batch.iter().map(|_| Err(Failure(why.clone()))).collect(),
         }
     }
 
-    async fn try_set_repositories(&self, batch: &[(&Change, &Operation)]) -> Step<Vec<Step>> {
+    async fn try_set_repositories(&self, batch: &[Selecting<'_>]) -> Step<Vec<Step>> {
         let factory = self.factory()?;
         let (mut enable, mut disable) = (BTreeSet::new(), BTreeSet::new());
         for (_, operation) in batch {
             match operation {
-                Operation::EnableRepository { id } => enable.insert(*id),
-                Operation::DisableRepository { id } => disable.insert(*id),
-                _ => false,
+                RepositoryOperation::Enable { id } => enable.insert(*id),
+                RepositoryOperation::Disable { id } => disable.insert(*id),
             };
         }
-        let intents = batch
-            .iter()
-            .map(|(change, operation)| self.intent(&change.address, operation))
-            .collect();
+        let intents = batch.iter().map(|(write, _)| self.intent(*write)).collect();
         self.ledger.announce(intents, |_| {}).await?;
         let answers = match factory.set_repositories(&enable, &disable).await {
             Ok(answers) => answers,
@@ -248,8 +247,8 @@ impl Run<'_> {
                 let dropped = self
                     .ledger
                     .commit(|record| {
-                        for (change, operation) in batch {
-                            strike(record, &change.address, operation);
+                        for (write, _) in batch {
+                            strike(record, *write);
                         }
                     })
                     .await;
@@ -261,14 +260,14 @@ impl Run<'_> {
         };
         let results: Vec<Step> = batch
             .iter()
-            .map(|(_, operation)| result_of(operation, &answers))
+            .map(|(_, operation)| result_of(*operation, &answers))
             .collect();
         self.ledger
             .commit(|record| {
-                for ((change, operation), result) in batch.iter().zip(&results) {
-                    strike(record, &change.address, operation);
+                for ((write, operation), result) in batch.iter().zip(&results) {
+                    strike(record, *write);
                     if result.is_ok() {
-                        record_selection(record, &change.address, operation);
+                        record_selection(record, &write.change.address, *operation);
                     }
                 }
             })
@@ -278,13 +277,15 @@ impl Run<'_> {
     }
 }
 
-fn result_of(operation: &Operation, answers: &BTreeMap<ProjectId, Result<bool, String>>) -> Step {
-    let (id, wanted) = match operation {
-        Operation::EnableRepository { id } => (id, true),
-        Operation::DisableRepository { id } => (id, false),
-        _ => return Ok(()),
+/// A write to the selection of repositories.
+pub(super) type Selecting<'a> = (Write<'a>, RepositoryOperation);
+
+fn result_of(operation: RepositoryOperation, answers: &BTreeMap<ProjectId, Result<bool, String>>) -> Step {
+    let wanted = match operation {
+        RepositoryOperation::Enable { .. } => true,
+        RepositoryOperation::Disable { .. } => false,
     };
-    match answers.get(id) {
+    match answers.get(&operation.id()) {
         Some(Ok(enabled)) if *enabled == wanted => Ok(()),
         Some(Ok(_)) if wanted => Err(Failure("Factory answered that it is still disabled".to_owned())),
         Some(Ok(_)) => Err(Failure("Factory answered that it is still enabled".to_owned())),
@@ -293,18 +294,15 @@ fn result_of(operation: &Operation, answers: &BTreeMap<ProjectId, Result<bool, S
     }
 }
 
-fn record_selection(record: &mut RecordedState, address: &Address, operation: &Operation) {
-    match (operation, address) {
-        (Operation::EnableRepository { id }, Address::Repository(path)) => {
-            let path = path.clone();
-            record
-                .repositories
-                .insert(*id, RecordedRepository { path, attested: None });
+fn record_selection(record: &mut RecordedState, address: &Address, operation: RepositoryOperation) {
+    match operation {
+        RepositoryOperation::Enable { id } => {
+            if let Some(path) = address.path().cloned() {
+                let enabled = RecordedRepository { path, attested: None };
+                record.repositories.insert(id, enabled);
+            }
         }
-        (Operation::DisableRepository { id }, _) => {
-            record.repositories.remove(id);
-        }
-        _ => {}
+        RepositoryOperation::Disable { id } => drop(record.repositories.remove(&id)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, Ref, RefCell};
 
+use super::run::Write;
 use crate::model::{Address, Intent, Operation, RecordedState};
 use crate::state::{StateError, StateStore, successor};
 
@@ -107,14 +108,9 @@ impl<'a> Ledger<'a> {
     }
 
     /// Strikes an announced write off, with what else its end changes.
-    pub(super) async fn settle(
-        &self,
-        address: &Address,
-        operation: &Operation,
-        edit: impl FnOnce(&mut RecordedState),
-    ) -> Result<(), String> {
+    pub(super) async fn settle(&self, write: Write<'_>, edit: impl FnOnce(&mut RecordedState)) -> Result<(), String> {
         self.commit(|record| {
-            strike(record, address, operation);
+            strike(record, write);
             edit(record);
         })
         .await
@@ -122,8 +118,10 @@ impl<'a> Ledger<'a> {
 }
 
 /// Takes the announcement of a write out.
-pub(super) fn strike(record: &mut RecordedState, address: &Address, operation: &Operation) {
-    record.intents.retain(|intent| !supersedes(address, operation, intent));
+pub(super) fn strike(record: &mut RecordedState, Write { change, operation }: Write<'_>) {
+    record
+        .intents
+        .retain(|intent| !supersedes(&change.address, operation, intent));
 }
 
 /// Whether an announcement says the same as, or is overtaken by, this write. The application and the user have
@@ -131,9 +129,7 @@ pub(super) fn strike(record: &mut RecordedState, address: &Address, operation: &
 fn supersedes(address: &Address, operation: &Operation, old: &Intent) -> bool {
     &old.address == address
         && match address {
-            Address::Application | Address::User => {
-                std::mem::discriminant(operation) == std::mem::discriminant(&old.operation)
-            }
+            Address::Application | Address::User => operation.is_like(&old.operation),
             Address::Membership(_) | Address::Connection | Address::Authorization | Address::Repository(_) => true,
         }
 }

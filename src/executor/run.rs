@@ -8,8 +8,7 @@ use super::effects::Effects;
 use super::ledger::Ledger;
 use crate::http;
 use crate::model::{
-    Address, ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId,
-    UserRef,
+    ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId, UserRef,
 };
 use crate::secrets::Secret;
 use crate::state::StateStore;
@@ -45,6 +44,13 @@ pub(super) fn describe(error: &http::Error) -> String {
     }
 }
 
+/// A write, and the change that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write<'a> {
+    pub(super) change: &'a Change,
+    pub(super) operation: &'a Operation,
+}
+
 /// The secret that GitLab answered in this run. It is in memory and nowhere else of ours.
 #[derive(Clone)]
 pub(super) struct Fresh {
@@ -68,16 +74,7 @@ impl<'a> Run<'a> {
             .changes
             .iter()
             .flat_map(|change| &change.operations)
-            .find_map(|operation| match operation {
-                Operation::EditUser { id, .. } | Operation::UnblockUser { id } | Operation::ActivateUser { id } => {
-                    Some(*id)
-                }
-                Operation::AddMember { member, .. } | Operation::EditMember { member, .. } => match member.user {
-                    UserRef::Existing(id) => Some(id),
-                    UserRef::Planned => None,
-                },
-                _ => None,
-            });
+            .find_map(existing_user);
         Self {
             effects,
             ledger: Ledger::new(store, record),
@@ -90,27 +87,14 @@ impl<'a> Run<'a> {
 
     /// Carries one write out.
     pub(super) async fn perform(&self, change: &Change, operation: &Operation) -> Step {
+        let write = Write { change, operation };
         match operation {
-            Operation::CreateApplication { .. }
-            | Operation::EditApplication { .. }
-            | Operation::RenewSecret { .. }
-            | Operation::DeleteApplication { .. } => self.perform_on_application(change, operation).await,
-            Operation::CreateUser { .. }
-            | Operation::EditUser { .. }
-            | Operation::UnblockUser { .. }
-            | Operation::ActivateUser { .. }
-            | Operation::BlockUser { .. }
-            | Operation::DeleteUser { .. } => self.perform_on_user(change, operation).await,
-            Operation::AddMember { .. } | Operation::EditMember { .. } | Operation::RemoveMember { .. } => {
-                self.perform_on_member(change, operation).await
-            }
-            Operation::SaveConnection { .. } | Operation::DeleteConnection | Operation::Authorize { .. } => {
-                self.perform_on_factory(change, operation).await
-            }
-            Operation::EnableRepository { .. } | Operation::DisableRepository { .. } => {
-                let mut results = self.set_repositories(&[(change, operation)]).await;
-                results.pop().unwrap_or(Ok(()))
-            }
+            Operation::Application(operation) => self.perform_on_application(write, operation).await,
+            Operation::User(operation) => self.perform_on_user(write, operation).await,
+            Operation::Membership(operation) => self.perform_on_membership(write, operation).await,
+            Operation::Connection(operation) => self.perform_on_connection(write, operation).await,
+            Operation::Authorization(operation) => self.perform_on_authorization(write, operation).await,
+            Operation::Repository(operation) => self.set_repository(write, *operation).await,
         }
     }
 
@@ -118,47 +102,46 @@ impl<'a> Run<'a> {
     /// must be lazy: it goes out when it is polled, which is after the announcement.
     pub(super) async fn announced<T>(
         &self,
-        address: &Address,
-        operation: &Operation,
+        write: Write<'_>,
         request: impl Future<Output = http::Result<T>>,
         record: impl FnOnce(&mut RecordedState, T),
     ) -> Step {
-        self.announce(address, operation).await?;
+        self.announce(write).await?;
         match request.await {
             Ok(answer) => self
                 .ledger
-                .settle(address, operation, |state| record(state, answer))
+                .settle(write, |state| record(state, answer))
                 .await
                 .map_err(|state| unrecorded(&state)),
-            Err(error) => Err(self.refused(address, operation, &error).await),
+            Err(error) => Err(self.refused(write, &error).await),
         }
     }
 
     /// Announces a write.
-    pub(super) async fn announce(&self, address: &Address, operation: &Operation) -> Step {
-        let intent = self.intent(address, operation);
+    pub(super) async fn announce(&self, write: Write<'_>) -> Step {
+        let intent = self.intent(write);
         Ok(self.ledger.announce(vec![intent], |_| {}).await?)
     }
 
     /// The announcement of a write.
-    pub(super) fn intent(&self, address: &Address, operation: &Operation) -> Intent {
+    pub(super) fn intent(&self, write: Write<'_>) -> Intent {
         Intent {
-            address: address.clone(),
-            operation: operation.clone(),
+            address: write.change.address.clone(),
+            operation: write.operation.clone(),
             at: (self.effects.clock)(),
             applications_before: std::collections::BTreeSet::new(),
         }
     }
 
     /// The end of a write that failed: it is struck off only where the server certainly did not carry it out.
-    pub(super) async fn refused(&self, address: &Address, operation: &Operation, error: &http::Error) -> Failure {
+    pub(super) async fn refused(&self, write: Write<'_>, error: &http::Error) -> Failure {
         if error.may_have_been_processed() {
             return Failure(format!(
                 "{}; it is not certain whether it was carried out: the next run looks it up",
                 describe(error)
             ));
         }
-        match self.ledger.settle(address, operation, |_| {}).await {
+        match self.ledger.settle(write, |_| {}).await {
             Ok(()) => Failure::from(error),
             Err(state) => Failure(format!("{}; besides, {state}", describe(error))),
         }
@@ -203,6 +186,21 @@ impl<'a> Run<'a> {
         created
             .or(self.planned_user)
             .or_else(|| self.ledger.record().user.as_ref().map(|user| user.id))
+    }
+}
+
+/// The droid's account that a write speaks of, where it is there already.
+fn existing_user(operation: &Operation) -> Option<UserId> {
+    match operation {
+        Operation::User(operation) => operation.user(),
+        Operation::Membership(operation) => match operation.member().user {
+            UserRef::Existing(id) => Some(id),
+            UserRef::Planned => None,
+        },
+        Operation::Application(_)
+        | Operation::Connection(_)
+        | Operation::Authorization(_)
+        | Operation::Repository(_) => None,
     }
 }
 

@@ -1,80 +1,63 @@
 //! The droid and its memberships.
 
-use super::run::{Run, Step};
+use super::run::{Run, Step, Write};
 use crate::gitlab::NewUser;
-use crate::model::{Change, MemberRef, ObservedUser, Operation, RecordedMembership, RecordedState, RecordedUser, Role};
+use crate::model::{
+    MemberRef, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedUser, Role, UserOperation,
+};
 
 impl Run<'_> {
-    pub(super) async fn perform_on_user(&self, change: &Change, operation: &Operation) -> Step {
+    pub(super) async fn perform_on_user(&self, write: Write<'_>, operation: &UserOperation) -> Step {
         let gitlab = self.effects.gitlab;
-        let address = &change.address;
         match operation {
-            Operation::CreateUser { username, name, email } => {
+            UserOperation::Create { username, name, email } => {
                 let user = NewUser {
                     username: username.clone(),
                     name: name.clone(),
                     email: email.clone(),
                 };
                 let request = gitlab.create_user(&user, self.effects.droid_password.as_ref());
-                self.announced(address, operation, request, |record, user| {
+                self.announced(write, request, |record, user| {
                     self.set_created_user(user.id);
                     set_user(record, user);
                 })
                 .await
             }
-            Operation::EditUser { id, edit } => {
-                let request = gitlab.edit_user(*id, edit);
-                self.announced(address, operation, request, set_user).await
-            }
-            Operation::UnblockUser { id } => {
-                self.announced(address, operation, gitlab.unblock_user(*id), |_, ()| {})
-                    .await
-            }
-            Operation::ActivateUser { id } => {
-                self.announced(address, operation, gitlab.activate_user(*id), |_, ()| {})
-                    .await
-            }
-            Operation::BlockUser { id } => {
-                self.announced(address, operation, gitlab.block_user(*id), |_, ()| {})
-                    .await
-            }
-            Operation::DeleteUser { id } => {
-                self.announced(address, operation, gitlab.delete_user(*id), |record, ()| {
+            UserOperation::Edit { id, edit } => self.announced(write, gitlab.edit_user(*id, edit), set_user).await,
+            UserOperation::Unblock { id } => self.announced(write, gitlab.unblock_user(*id), |_, ()| {}).await,
+            UserOperation::Activate { id } => self.announced(write, gitlab.activate_user(*id), |_, ()| {}).await,
+            UserOperation::Block { id } => self.announced(write, gitlab.block_user(*id), |_, ()| {}).await,
+            UserOperation::Delete { id } => {
+                self.announced(write, gitlab.delete_user(*id), |record, ()| {
                     record.user = None;
                     record.memberships.clear();
                 })
                 .await
             }
-            _ => Ok(()),
         }
     }
 
-    pub(super) async fn perform_on_member(&self, change: &Change, operation: &Operation) -> Step {
+    pub(super) async fn perform_on_membership(&self, write: Write<'_>, operation: &MembershipOperation) -> Step {
         let gitlab = self.effects.gitlab;
-        let address = &change.address;
+        let member = operation.member();
+        let (source, user) = (member.source, self.user(member.user)?);
         match operation {
-            Operation::AddMember { member, role } => {
-                let request = gitlab.add_member(member.source, self.user(member.user)?, *role);
-                self.announced(address, operation, request, |record, ()| {
-                    set_role(record, member, *role);
-                })
-                .await
+            MembershipOperation::Add { role, .. } => {
+                let request = gitlab.add_member(source, user, *role);
+                self.announced(write, request, |record, ()| set_role(record, member, *role))
+                    .await
             }
-            Operation::EditMember { member, role } => {
-                let request = gitlab.edit_member(member.source, self.user(member.user)?, *role);
-                self.announced(address, operation, request, |record, ()| {
-                    set_role(record, member, *role);
-                })
-                .await
+            MembershipOperation::Edit { role, .. } => {
+                let request = gitlab.edit_member(source, user, *role);
+                self.announced(write, request, |record, ()| set_role(record, member, *role))
+                    .await
             }
-            Operation::RemoveMember { member } => {
-                let request = gitlab.remove_member(member.source, self.user(member.user)?);
-                self.announced(address, operation, request, |record, ()| {
+            MembershipOperation::Remove { .. } => {
+                self.announced(write, gitlab.remove_member(source, user), |record, ()| {
                     record.memberships.remove(&member.path);
                 })
                 .await
             }
-            _ => Ok(()),
         }
     }
 }

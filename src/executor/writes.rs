@@ -3,7 +3,8 @@
 use futures_util::future::LocalBoxFuture;
 
 use super::effects::{Options, StopReason};
-use super::run::{Failure, Run, Step};
+use super::factory::Selecting;
+use super::run::{Failure, Run, Step, Write};
 use crate::model::{Change, Command, Operation, Plan};
 
 /// Changes that ended their writes, with the result.
@@ -25,10 +26,7 @@ pub(super) fn carry_out<'a>(
     batch: Vec<usize>,
 ) -> LocalBoxFuture<'a, Finished> {
     Box::pin(async move {
-        let selections: Option<Vec<_>> = batch
-            .iter()
-            .map(|&at| Some((&plan.changes[at], selection(&plan.changes[at])?)))
-            .collect();
+        let selections: Option<Vec<_>> = batch.iter().map(|&at| selection(&plan.changes[at])).collect();
         if let Some(selections) = selections {
             let results = run.set_repositories(&selections).await;
             return batch.into_iter().zip(results.into_iter().map(writes_end)).collect();
@@ -69,7 +67,7 @@ fn writes_end(result: Step) -> WritesEnd {
 /// Whether this write waits for the whole plan: the deletion of an old application, unless all is taken down, in an
 /// order that the plan has laid down.
 fn waits(plan: &Plan, operation: &Operation) -> bool {
-    matches!(operation, Operation::DeleteApplication { .. }) && plan.command != Command::Destroy
+    operation.deleted_application().is_some() && plan.command != Command::Destroy
 }
 
 pub(super) fn waiting_deletions<'a>(plan: &'a Plan, change: &'a Change) -> impl Iterator<Item = &'a Operation> {
@@ -77,10 +75,10 @@ pub(super) fn waiting_deletions<'a>(plan: &'a Plan, change: &'a Change) -> impl 
 }
 
 /// The one write of a change that can share a call with others of its kind.
-pub(super) fn selection(change: &Change) -> Option<&Operation> {
+pub(super) fn selection(change: &Change) -> Option<Selecting<'_>> {
     match change.operations.as_slice() {
-        [operation @ (Operation::EnableRepository { .. } | Operation::DisableRepository { .. })] => Some(operation),
-        _ => None,
+        [operation @ Operation::Repository(one)] => Some((Write { change, operation }, *one)),
+        [] | [_, ..] => None,
     }
 }
 

@@ -12,12 +12,13 @@ use crate::factory::{AssistedFactory, FactoryRead};
 use crate::gitlab::{AdminRead, GitlabRead, OwnUser, ResolvedPaths};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
-    Actions, Address, ApplicationEdit, ApplicationId, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser,
-    Change, Desired, DesiredApplication, FactoryRepository, FactorySource, FullPath, GitlabVersion, GroupId,
-    IntegrationStatus, Intent, Known, MemberRef, NamespaceKind, Observed, ObservedApplication, ObservedIntegration,
-    ObservedMembership, ObservedProject, ObservedUser, Operation, OperatorStep, Plan, ProjectId, RecordedApplication,
+    Actions, Address, ApplicationEdit, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid,
+    Attestation, AuthorizationOperation, AuthorizedUser, Change, ConnectionOperation, Desired, DesiredApplication,
+    FactoryRepository, FactorySource, FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, MemberRef,
+    MembershipOperation, NamespaceKind, Observed, ObservedApplication, ObservedIntegration, ObservedMembership,
+    ObservedProject, ObservedUser, Operation, OperatorStep, Plan, ProjectId, RecordedApplication,
     RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository, RecordedState, RecordedUser,
-    Resolution, SourceKind, Status, UserId, UserRef, UserState, Visibility,
+    RepositoryOperation, Resolution, SourceKind, Status, UserId, UserOperation, UserRef, UserState, Visibility,
 };
 use crate::secrets::Secret;
 
@@ -441,8 +442,8 @@ impl Sim {
         {
             let change = left.remove(index);
             for operation in &change.operations {
-                let deferred =
-                    matches!(operation, Operation::DeleteApplication { .. }) && change.actions != Actions::Delete;
+                let deferred = matches!(operation, Operation::Application(ApplicationOperation::Delete { .. }))
+                    && change.actions != Actions::Delete;
                 if deferred {
                     last.push((change.address.clone(), operation.clone()));
                 } else {
@@ -525,14 +526,18 @@ impl Sim {
         fuel.burn()?;
         self.writes += 1;
         match operation {
-            Operation::CreateApplication { .. }
-            | Operation::EditApplication { .. }
-            | Operation::RenewSecret { .. }
-            | Operation::DeleteApplication { .. } => self.application_step(operation, made, fuel)?,
-            Operation::SaveConnection { .. } | Operation::DeleteConnection | Operation::Authorize { .. } => {
+            Operation::Application(ApplicationOperation::Create { .. })
+            | Operation::Application(ApplicationOperation::Edit { .. })
+            | Operation::Application(ApplicationOperation::RenewSecret { .. })
+            | Operation::Application(ApplicationOperation::Delete { .. }) => {
+                self.application_step(operation, made, fuel)?
+            }
+            Operation::Connection(ConnectionOperation::Save { .. })
+            | Operation::Connection(ConnectionOperation::Delete)
+            | Operation::Authorization(AuthorizationOperation::Authorize { .. }) => {
                 self.factory_step(operation, made, fuel)?;
             }
-            Operation::EnableRepository { id } => {
+            Operation::Repository(RepositoryOperation::Enable { id }) => {
                 let user = self.connected().expect("enabled while not connected");
                 assert!(self.sees(user, &self.projects[id]), "enabled out of sight");
                 self.enabled.insert(*id);
@@ -543,7 +548,7 @@ impl Sim {
                 };
                 self.recorded.repositories.insert(*id, repository);
             }
-            Operation::DisableRepository { id } => {
+            Operation::Repository(RepositoryOperation::Disable { id }) => {
                 self.connected().expect("disabled while not connected");
                 self.enabled.remove(id);
                 fuel.burn()?;
@@ -566,7 +571,7 @@ impl Sim {
     ) -> std::result::Result<(), Killed> {
         let fingerprint = |secret: &str| Some(Secret::new(secret).fingerprint("lineage"));
         match operation {
-            Operation::CreateApplication { application } => {
+            Operation::Application(ApplicationOperation::Create { application }) => {
                 let app = self.create_app(application);
                 fuel.burn()?;
                 self.vault = Some(app.secret.clone());
@@ -590,7 +595,7 @@ impl Sim {
                 made.application = Some((app.id, app.uid));
                 made.secret = Some(app.secret);
             }
-            Operation::EditApplication { application, edit } => {
+            Operation::Application(ApplicationOperation::Edit { application, edit }) => {
                 assert!(self.admin_session);
                 let (id, _) = resolve_application(application, made);
                 let app = self.apps.iter_mut().find(|app| app.id == id).unwrap();
@@ -616,7 +621,7 @@ impl Sim {
                 recorded.confidential = declared.confidential;
                 recorded.scopes = Some(declared.scopes);
             }
-            Operation::RenewSecret { application } => {
+            Operation::Application(ApplicationOperation::RenewSecret { application }) => {
                 let (id, _) = resolve_application(application, made);
                 let secret = self.fresh_secret();
                 self.apps
@@ -632,7 +637,7 @@ impl Sim {
                 recorded.secret_fingerprint = fingerprint(&secret);
                 made.secret = Some(secret);
             }
-            Operation::DeleteApplication { id, uid } => {
+            Operation::Application(ApplicationOperation::Delete { id, uid }) => {
                 self.apps.retain(|app| app.id != *id || app.uid != *uid);
                 fuel.burn()?;
                 self.recorded.superseded.remove(id);
@@ -652,11 +657,11 @@ impl Sim {
         fuel: &mut Fuel,
     ) -> std::result::Result<(), Killed> {
         match operation {
-            Operation::SaveConnection {
+            Operation::Connection(ConnectionOperation::Save {
                 domain,
                 application,
                 secret: _,
-            } => {
+            }) => {
                 let (_, uid) = resolve_application(application, made);
                 let secret = made
                     .secret
@@ -684,7 +689,7 @@ impl Sim {
                     attested: None,
                 });
             }
-            Operation::DeleteConnection => {
+            Operation::Connection(ConnectionOperation::Delete) => {
                 self.integration = None;
                 self.enabled.clear();
                 fuel.burn()?;
@@ -692,7 +697,7 @@ impl Sim {
                 self.recorded.authorization = None;
                 self.recorded.repositories.clear();
             }
-            Operation::Authorize { username, .. } => {
+            Operation::Authorization(AuthorizationOperation::Authorize { username, .. }) => {
                 let user = self
                     .users
                     .values()
@@ -732,7 +737,7 @@ impl Sim {
         fuel: &mut Fuel,
     ) -> std::result::Result<(), Killed> {
         match operation {
-            Operation::CreateUser { username, name, email } => {
+            Operation::User(UserOperation::Create { username, name, email }) => {
                 assert!(
                     !self
                         .users
@@ -756,7 +761,7 @@ impl Sim {
                 made.user = Some(id);
                 self.record_user(id);
             }
-            Operation::EditUser { id, edit } => {
+            Operation::User(UserOperation::Edit { id, edit }) => {
                 assert_ne!(*id, ADMIN, "our own account");
                 let user = self.users.get_mut(id).unwrap();
                 user.username = edit.username.clone().unwrap_or(user.username.clone());
@@ -765,22 +770,23 @@ impl Sim {
                 fuel.burn()?;
                 self.record_user(*id);
             }
-            Operation::UnblockUser { id } | Operation::ActivateUser { id } => {
+            Operation::User(UserOperation::Unblock { id }) | Operation::User(UserOperation::Activate { id }) => {
                 assert_ne!(*id, ADMIN, "our own account");
                 self.users.get_mut(id).unwrap().state = UserState::Active;
                 fuel.burn()?;
             }
-            Operation::BlockUser { id } => {
+            Operation::User(UserOperation::Block { id }) => {
                 self.users.get_mut(id).unwrap().state = UserState::Blocked;
                 fuel.burn()?;
             }
-            Operation::DeleteUser { id } => {
+            Operation::User(UserOperation::Delete { id }) => {
                 self.users.remove(id);
                 self.members.retain(|(user, _), _| user != id);
                 fuel.burn()?;
                 self.recorded.user = None;
             }
-            Operation::AddMember { member, role } | Operation::EditMember { member, role } => {
+            Operation::Membership(MembershipOperation::Add { member, role })
+            | Operation::Membership(MembershipOperation::Edit { member, role }) => {
                 let MemberRef { source, path, user } = member;
                 let user = resolve_user(*user, made);
                 self.members.insert((user, *source), role.access_level());
@@ -791,7 +797,7 @@ impl Sim {
                 };
                 self.recorded.memberships.insert(path.clone(), recorded);
             }
-            Operation::RemoveMember { member } => {
+            Operation::Membership(MembershipOperation::Remove { member }) => {
                 let user = resolve_user(member.user, made);
                 self.members.remove(&(user, member.source));
                 fuel.burn()?;

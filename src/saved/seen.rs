@@ -48,8 +48,8 @@ fn application(change: &Change, desired: &Desired, observed: &Observed, recorded
         }
     };
     for operation in &change.operations {
-        if let Operation::DeleteApplication { id, uid } = operation {
-            let is_there = applications.iter().any(|one| one.id == *id && one.uid == *uid);
+        if let Some((id, uid)) = operation.deleted_application() {
+            let is_there = applications.iter().any(|one| one.id == id && one.uid == *uid);
             seen.insert(format!("application {id} exists"), json!(is_there));
         }
     }
@@ -121,10 +121,12 @@ fn membership(change: &Change, path: &FullPath, observed: &Observed) -> Value {
         .operations
         .iter()
         .find_map(|operation| match operation {
-            Operation::AddMember { member, .. }
-            | Operation::EditMember { member, .. }
-            | Operation::RemoveMember { member } => Some(member.source),
-            _ => None,
+            Operation::Membership(operation) => Some(operation.member().source),
+            Operation::Application(_)
+            | Operation::User(_)
+            | Operation::Connection(_)
+            | Operation::Authorization(_)
+            | Operation::Repository(_) => None,
         })
         .or(match leads_to {
             Some(Resolution::Found(source)) => Some(*source),
@@ -191,8 +193,12 @@ fn repository(change: &Change, observed: &Observed) -> Value {
 
 fn project_of(change: &Change) -> Option<ProjectId> {
     let by_operation = change.operations.iter().find_map(|operation| match operation {
-        Operation::EnableRepository { id } | Operation::DisableRepository { id } => Some(*id),
-        _ => None,
+        Operation::Repository(operation) => Some(operation.id()),
+        Operation::Application(_)
+        | Operation::User(_)
+        | Operation::Membership(_)
+        | Operation::Connection(_)
+        | Operation::Authorization(_) => None,
     });
     let by_step = change.steps.iter().find_map(|step| match step {
         OperatorStep::EnableRepository { id, .. } | OperatorStep::DisableRepository { id, .. } => Some(*id),

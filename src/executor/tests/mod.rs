@@ -7,9 +7,10 @@ use world::{Fault, World, change, desired, first_apply, path, plan, replacement}
 use crate::executor::{Answer, StopReason};
 use crate::http::ErrorKind;
 use crate::model::{
-    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, AuthorizedUser, ChangeOutcome, Command,
-    IntegrationStatus, Operation, OperatorStep, Outcome, OutcomeSummary, Plan, ProjectId, RecordedApplication,
-    RecordedState, SecretSource, Status, UserId,
+    Actions, Address, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, AuthorizationOperation,
+    AuthorizedUser, ChangeOutcome, Command, ConnectionOperation, IntegrationStatus, Operation, OperatorStep, Outcome,
+    OutcomeSummary, Plan, ProjectId, RecordedApplication, RecordedState, RepositoryOperation, SecretSource, Status,
+    UserId,
 };
 use crate::secrets::Secret;
 use crate::state::parse;
@@ -238,7 +239,9 @@ async fn a_creation_whose_answer_was_lost_is_adopted_without_its_secret() {
     let world = World::default();
     let plan = plan(vec![change(
         Address::Application,
-        vec![Operation::CreateApplication { application: desired() }],
+        vec![Operation::Application(ApplicationOperation::Create {
+            application: desired(),
+        })],
         &[],
     )]);
     // 1 reads the applications, 2 announces, 3 creates.
@@ -283,7 +286,9 @@ async fn a_renewal_whose_answer_was_lost_is_remembered_as_unknown() {
     };
     let plan = plan(vec![change(
         Address::Application,
-        vec![Operation::RenewSecret { application }],
+        vec![Operation::Application(ApplicationOperation::RenewSecret {
+            application,
+        })],
         &[],
     )]);
     for (kind, fingerprint, intents) in [
@@ -381,19 +386,21 @@ fn assisted(repositories: u64) -> Plan {
             .operations
             .iter()
             .filter_map(|operation| match operation {
-                Operation::SaveConnection {
+                Operation::Connection(ConnectionOperation::Save {
                     domain,
                     application,
                     secret,
-                } => Some(OperatorStep::SaveConnection {
+                }) => Some(OperatorStep::SaveConnection {
                     domain: domain.clone(),
                     application: application.clone(),
                     secret: *secret,
                 }),
-                Operation::Authorize { username, .. } => Some(OperatorStep::Authorize {
-                    username: username.clone(),
-                }),
-                Operation::EnableRepository { id } => Some(OperatorStep::EnableRepository {
+                Operation::Authorization(AuthorizationOperation::Authorize { username, .. }) => {
+                    Some(OperatorStep::Authorize {
+                        username: username.clone(),
+                    })
+                }
+                Operation::Repository(RepositoryOperation::Enable { id }) => Some(OperatorStep::EnableRepository {
                     id: *id,
                     path: change.address.path().unwrap().clone(),
                 }),
@@ -513,14 +520,14 @@ async fn a_loaded_secret_goes_to_factory_and_a_missing_one_fails() {
     let save = || {
         plan(vec![change(
             Address::Connection,
-            vec![Operation::SaveConnection {
+            vec![Operation::Connection(ConnectionOperation::Save {
                 domain: "https://gitlab.example.com".into(),
                 application: ApplicationRef::Existing {
                     id: ApplicationId(5),
                     uid: ApplicationUid("five".into()),
                 },
                 secret: SecretSource::Loaded,
-            }],
+            })],
             &[],
         )])
     };
@@ -537,14 +544,18 @@ async fn taking_down_is_no_replacement_and_does_not_wait() {
     let world = World::default();
     let mut application = change(
         Address::Application,
-        vec![Operation::DeleteApplication {
+        vec![Operation::Application(ApplicationOperation::Delete {
             id: ApplicationId(5),
             uid: ApplicationUid("five".into()),
-        }],
+        })],
         &[Address::Connection],
     );
     application.actions = Actions::Delete;
-    let mut connection = change(Address::Connection, vec![Operation::DeleteConnection], &[]);
+    let mut connection = change(
+        Address::Connection,
+        vec![Operation::Connection(ConnectionOperation::Delete)],
+        &[],
+    );
     connection.actions = Actions::Delete;
     let mut plan = plan(vec![application, connection]);
     plan.command = Command::Destroy;
@@ -560,21 +571,21 @@ async fn what_an_earlier_replacement_left_behind_goes_last_too() {
     world.get().saved.push("canary-stored".into());
     let mut leftover = change(
         Address::Application,
-        vec![Operation::DeleteApplication {
+        vec![Operation::Application(ApplicationOperation::Delete {
             id: ApplicationId(1),
             uid: ApplicationUid("old".into()),
-        }],
+        })],
         &[],
     );
     leftover.actions = Actions::Delete;
-    let save = Operation::SaveConnection {
+    let save = Operation::Connection(ConnectionOperation::Save {
         domain: "https://gitlab.example.com".into(),
         application: ApplicationRef::Existing {
             id: ApplicationId(5),
             uid: ApplicationUid("five".into()),
         },
         secret: SecretSource::Loaded,
-    };
+    });
     let plan = plan(vec![leftover, change(Address::Connection, vec![save], &[])]);
     let outcomes = world.run(&plan).await.unwrap();
     assert!(OutcomeSummary::of(&outcomes).is_complete(), "{outcomes:#?}");
@@ -599,8 +610,10 @@ fn check_record(world: &World, context: &str) {
             .as_ref()
             .is_some_and(|app| app.uid == application.uid);
         let findable = record.intents.iter().any(|intent| {
-            matches!(intent.operation, Operation::CreateApplication { .. })
-                && !intent.applications_before.contains(&application.id)
+            matches!(
+                intent.operation,
+                Operation::Application(ApplicationOperation::Create { .. })
+            ) && !intent.applications_before.contains(&application.id)
         });
         assert!(recorded || findable, "{context}: an application nobody remembers");
         if recorded && inner.applications.iter().any(|app| app.id == ApplicationId(1)) {

@@ -570,7 +570,9 @@ pub(super) fn path(text: &str) -> FullPath {
 pub(super) fn repository(number: u64) -> Change {
     change(
         Address::Repository(path(&format!("a/r{number:04}"))),
-        vec![Operation::EnableRepository { id: ProjectId(number) }],
+        vec![Operation::Repository(RepositoryOperation::Enable {
+            id: ProjectId(number),
+        })],
         &[Address::Authorization],
     )
 }
@@ -581,44 +583,44 @@ pub(super) fn first_apply(members: u64, repositories: u64) -> Plan {
         change(
             Address::Application,
             vec![
-                Operation::CreateApplication { application: desired() },
-                Operation::EditApplication {
+                Operation::Application(ApplicationOperation::Create { application: desired() }),
+                Operation::Application(ApplicationOperation::Edit {
                     application: ApplicationRef::Planned,
                     edit: ApplicationEdit {
                         trusted: Some(true),
                         ..ApplicationEdit::default()
                     },
-                },
+                }),
             ],
             &[],
         ),
         change(
             Address::User,
-            vec![Operation::CreateUser {
+            vec![Operation::User(UserOperation::Create {
                 username: "factory-droid".into(),
                 name: "Factory Droid".into(),
                 email: "droid@example.com".into(),
-            }],
+            })],
             &[],
         ),
         change(
             Address::Connection,
-            vec![Operation::SaveConnection {
+            vec![Operation::Connection(ConnectionOperation::Save {
                 domain: "https://gitlab.example.com".into(),
                 application: ApplicationRef::Planned,
                 secret: SecretSource::Fresh,
-            }],
+            })],
             &[Address::Application],
         ),
         change(
             Address::Authorization,
-            vec![Operation::Authorize {
+            vec![Operation::Authorization(AuthorizationOperation::Authorize {
                 username: "factory-droid".into(),
                 sign_in: SignIn::Password,
                 application: ApplicationRef::Planned,
                 scopes: desired().scopes,
                 redirect_uris: desired().redirect_uris,
-            }],
+            })],
             &[Address::User, Address::Connection],
         ),
     ];
@@ -626,14 +628,14 @@ pub(super) fn first_apply(members: u64, repositories: u64) -> Plan {
         let at = path(&format!("g{number:03}"));
         changes.push(change(
             Address::Membership(at.clone()),
-            vec![Operation::AddMember {
+            vec![Operation::Membership(MembershipOperation::Add {
                 member: MemberRef {
                     source: SourceKind::Group(GroupId(number)),
                     path: at,
                     user: UserRef::Planned,
                 },
                 role: Role::Developer,
-            }],
+            })],
             &[Address::User],
         ));
     }
@@ -657,10 +659,12 @@ pub(super) fn replacement(world: &World) -> Plan {
     for change in &mut plan.changes {
         if change.address == Address::Application {
             change.actions = Actions::Replace;
-            change.operations.push(Operation::DeleteApplication {
-                id: ApplicationId(1),
-                uid: ApplicationUid("old".into()),
-            });
+            change
+                .operations
+                .push(Operation::Application(ApplicationOperation::Delete {
+                    id: ApplicationId(1),
+                    uid: ApplicationUid("old".into()),
+                }));
         }
     }
     plan

@@ -1,7 +1,7 @@
 //! Which of GitLab's applications is ours. Names are not unique there, so a name alone is the last resort; both the
 //! observer, which reads more of that one application, and the planner have to agree on the answer.
 
-use super::{ApplicationUid, ObservedApplication, Operation, RecordedState};
+use super::{ApplicationUid, ObservedApplication, RecordedState};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +39,12 @@ pub fn identify_application<'a>(
             .filter(|app| recorded.superseded.get(&app.id) != Some(&app.uid))
     };
     let created = candidates().find(|app| {
-        recorded.intents.iter().any(|intent| match &intent.operation {
-            Operation::CreateApplication { application } => {
-                application.name == app.name
-                    && application.redirect_uris == app.redirect_uris
+        recorded.intents.iter().any(|intent| {
+            intent.operation.created_application().is_some_and(|created| {
+                created.name == app.name
+                    && created.redirect_uris == app.redirect_uris
                     && !intent.applications_before.contains(&app.id)
-            }
-            _ => false,
+            })
         })
     });
     let by_record = || {

@@ -30,7 +30,9 @@ pub use observed::{
     ObservedMembership, ObservedProject, ObservedUser, Resolution, SecretCheck, SourceKind, UserState, Visibility,
 };
 pub use operation::{
-    ApplicationEdit, ApplicationRef, MemberRef, Operation, OperatorStep, SecretSource, SignIn, UserEdit, UserRef,
+    ApplicationEdit, ApplicationOperation, ApplicationRef, AuthorizationOperation, ConnectionOperation, MemberRef,
+    MembershipOperation, Operation, OperatorStep, RepositoryOperation, SecretSource, SignIn, UserEdit, UserOperation,
+    UserRef,
 };
 pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::FullPath;

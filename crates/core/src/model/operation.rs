@@ -5,37 +5,152 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApplicationId, ApplicationUid, DesiredApplication, FullPath, ProjectId, Role, SourceKind, UserId};
 
-/// A write to one of the two sides.
+/// A write to one of the two sides, by the kind of resource that it changes. In the record and in saved plans the kind
+/// is not spelled out: the word under `do` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[serde(untagged, expecting = "a write that this version of Setpoint knows")]
 pub enum Operation {
-    /// Creates the application over the API, which answers the secret, once. Trusted is not part of it: GitLab's API
-    /// drops it without a word.
-    CreateApplication {
+    /// Of `gitlab.application`.
+    Application(ApplicationOperation),
+    /// Of `gitlab.user`.
+    User(UserOperation),
+    /// Of `gitlab.membership`.
+    Membership(MembershipOperation),
+    /// Of `factory.connection`.
+    Connection(ConnectionOperation),
+    /// Of `factory.authorization`.
+    Authorization(AuthorizationOperation),
+    /// Of `factory.repository`.
+    Repository(RepositoryOperation),
+}
+
+impl Operation {
+    /// Whether it is a write of the same sort, whatever its values.
+    pub fn is_like(&self, other: &Self) -> bool {
+        use std::mem::discriminant;
+        match (self, other) {
+            (Self::Application(one), Self::Application(other)) => discriminant(one) == discriminant(other),
+            (Self::User(one), Self::User(other)) => discriminant(one) == discriminant(other),
+            (Self::Membership(one), Self::Membership(other)) => discriminant(one) == discriminant(other),
+            (Self::Connection(one), Self::Connection(other)) => discriminant(one) == discriminant(other),
+            (Self::Authorization(one), Self::Authorization(other)) => discriminant(one) == discriminant(other),
+            (Self::Repository(one), Self::Repository(other)) => discriminant(one) == discriminant(other),
+            (
+                Self::Application(_)
+                | Self::User(_)
+                | Self::Membership(_)
+                | Self::Connection(_)
+                | Self::Authorization(_)
+                | Self::Repository(_),
+                _,
+            ) => false,
+        }
+    }
+
+    /// Whether GitLab answers it with a secret, which it shows at no other time.
+    pub fn makes_secret(&self) -> bool {
+        match self {
+            Self::Application(operation) => match operation {
+                ApplicationOperation::Create { .. } | ApplicationOperation::RenewSecret { .. } => true,
+                ApplicationOperation::Edit { .. } | ApplicationOperation::Delete { .. } => false,
+            },
+            Self::User(_)
+            | Self::Membership(_)
+            | Self::Connection(_)
+            | Self::Authorization(_)
+            | Self::Repository(_) => false,
+        }
+    }
+
+    /// Whether it takes the droid's password.
+    pub fn needs_droid_password(&self) -> bool {
+        match self {
+            Self::User(operation) => operation.user().is_none(),
+            Self::Authorization(AuthorizationOperation::Authorize { sign_in, .. }) => match sign_in {
+                SignIn::Password => true,
+                SignIn::Impersonate => false,
+            },
+            Self::Application(_) | Self::Membership(_) | Self::Connection(_) | Self::Repository(_) => false,
+        }
+    }
+
+    /// The application that it creates.
+    pub fn created_application(&self) -> Option<&DesiredApplication> {
+        match self {
+            Self::Application(ApplicationOperation::Create { application }) => Some(application),
+            Self::Application(
+                ApplicationOperation::Edit { .. }
+                | ApplicationOperation::RenewSecret { .. }
+                | ApplicationOperation::Delete { .. },
+            )
+            | Self::User(_)
+            | Self::Membership(_)
+            | Self::Connection(_)
+            | Self::Authorization(_)
+            | Self::Repository(_) => None,
+        }
+    }
+
+    /// The application that it deletes.
+    pub fn deleted_application(&self) -> Option<(ApplicationId, &ApplicationUid)> {
+        match self {
+            Self::Application(ApplicationOperation::Delete { id, uid }) => Some((*id, uid)),
+            Self::Application(
+                ApplicationOperation::Create { .. }
+                | ApplicationOperation::Edit { .. }
+                | ApplicationOperation::RenewSecret { .. },
+            )
+            | Self::User(_)
+            | Self::Membership(_)
+            | Self::Connection(_)
+            | Self::Authorization(_)
+            | Self::Repository(_) => None,
+        }
+    }
+}
+
+/// A write to the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum ApplicationOperation {
+    /// Creates it over the API, which answers the secret, once. Trusted is not part of it: GitLab's API drops it
+    /// without a word.
+    #[serde(rename = "create_application")]
+    Create {
         /// What to create.
         application: DesiredApplication,
     },
-    /// Edits the application in place through the admin form.
-    EditApplication {
+    /// Edits it in place through the admin form.
+    #[serde(rename = "edit_application")]
+    Edit {
         /// Which.
         application: ApplicationRef,
         /// The fields that change.
         edit: ApplicationEdit,
     },
-    /// Renews the application's secret over the API, which answers it, once.
+    /// Renews its secret over the API, which answers it, once.
+    #[serde(rename = "renew_secret")]
     RenewSecret {
         /// Whose.
         application: ApplicationRef,
     },
-    /// Deletes an application, with all its grants and tokens. In a replacement it is the last write of the plan.
-    DeleteApplication {
+    /// Deletes it, with all its grants and tokens. In a replacement it is the last write of the plan.
+    #[serde(rename = "delete_application")]
+    Delete {
         /// Row id.
         id: ApplicationId,
         /// Public id: verified before it is deleted.
         uid: ApplicationUid,
     },
-    /// Creates the droid, with the password of the configuration, or a random one that nobody knows.
-    CreateUser {
+}
+
+/// A write to the droid's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum UserOperation {
+    /// Creates it, with the password of the configuration, or a random one that nobody knows.
+    #[serde(rename = "create_user")]
+    Create {
         /// Username.
         username: String,
         /// Display name.
@@ -43,54 +158,98 @@ pub enum Operation {
         /// E-mail address, taken as confirmed.
         email: String,
     },
-    /// Edits the droid. Never its password: an administrator's change would expire it.
-    EditUser {
+    /// Edits it. Never its password: an administrator's change would expire it.
+    #[serde(rename = "edit_user")]
+    Edit {
         /// Whom.
         id: UserId,
         /// The fields that change.
         edit: UserEdit,
     },
     /// Lifts a block.
-    UnblockUser {
+    #[serde(rename = "unblock_user")]
+    Unblock {
         /// Whom.
         id: UserId,
     },
     /// Ends a deactivation.
-    ActivateUser {
+    #[serde(rename = "activate_user")]
+    Activate {
         /// Whom.
         id: UserId,
     },
-    /// Blocks the droid (`destroy --block-user`).
-    BlockUser {
+    /// Blocks it (`destroy --block-user`).
+    #[serde(rename = "block_user")]
+    Block {
         /// Whom.
         id: UserId,
     },
-    /// Deletes the droid; its contributions go to GitLab's ghost user (`destroy --delete-user`).
-    DeleteUser {
+    /// Deletes it; its contributions go to GitLab's ghost user (`destroy --delete-user`).
+    #[serde(rename = "delete_user")]
+    Delete {
         /// Whom.
         id: UserId,
     },
+}
+
+impl UserOperation {
+    /// The account, where it is there already.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Edit { id, .. }
+            | Self::Unblock { id }
+            | Self::Activate { id }
+            | Self::Block { id }
+            | Self::Delete { id } => Some(*id),
+        }
+    }
+}
+
+/// A write to one of the droid's direct memberships.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum MembershipOperation {
     /// Adds the droid as a member.
-    AddMember {
+    #[serde(rename = "add_member")]
+    Add {
         /// Where.
         member: MemberRef,
         /// As what.
         role: Role,
     },
-    /// Changes the droid's direct role.
-    EditMember {
+    /// Changes its direct role.
+    #[serde(rename = "edit_member")]
+    Edit {
         /// Where.
         member: MemberRef,
         /// To what.
         role: Role,
     },
-    /// Takes the droid's direct membership away.
-    RemoveMember {
+    /// Takes the membership away.
+    #[serde(rename = "remove_member")]
+    Remove {
         /// Where.
         member: MemberRef,
     },
-    /// Saves domain, application id and secret in Factory.
-    SaveConnection {
+}
+
+impl MembershipOperation {
+    /// Where, and whose.
+    pub fn member(&self) -> &MemberRef {
+        match self {
+            Self::Add { member, .. } | Self::Edit { member, .. } | Self::Remove { member } => member,
+        }
+    }
+}
+
+/// A write to Factory's connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum ConnectionOperation {
+    /// Saves domain, application id and secret.
+    #[serde(rename = "save_connection")]
+    Save {
         /// The external URL.
         domain: String,
         /// The application.
@@ -98,9 +257,17 @@ pub enum Operation {
         /// Where the secret comes from.
         secret: SecretSource,
     },
-    /// Disconnects Factory.
-    DeleteConnection,
+    /// Disconnects.
+    #[serde(rename = "delete_connection")]
+    Delete,
+}
+
+/// A write to Factory's authorization. It ends with the connection, so nothing deletes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum AuthorizationOperation {
     /// Goes through OAuth as the droid.
+    #[serde(rename = "authorize")]
     Authorize {
         /// The username that Factory must be connected as afterwards.
         username: String,
@@ -113,16 +280,33 @@ pub enum Operation {
         /// Where GitLab may send the browser back to.
         redirect_uris: std::collections::BTreeSet<String>,
     },
-    /// Enables a repository.
-    EnableRepository {
+}
+
+/// A write to Factory's selection of repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum RepositoryOperation {
+    /// Enables one.
+    #[serde(rename = "enable_repository")]
+    Enable {
         /// Its project.
         id: ProjectId,
     },
-    /// Disables a repository.
-    DisableRepository {
+    /// Disables one.
+    #[serde(rename = "disable_repository")]
+    Disable {
         /// Its project.
         id: ProjectId,
     },
+}
+
+impl RepositoryOperation {
+    /// Its project.
+    pub fn id(self) -> ProjectId {
+        match self {
+            Self::Enable { id } | Self::Disable { id } => id,
+        }
+    }
 }
 
 /// An application that is there, or the one that this plan creates.

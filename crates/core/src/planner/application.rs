@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Actions, Address, ApplicationEdit, ApplicationId, ApplicationMatch, ApplicationRef, ApplicationUid, Attestation,
-    AttributeChange, Change, Command, DesiredApplication, Known, ObservedApplication, Operation, OperatorStep, Origin,
-    Reason, RecordedApplication, RecordedState, Status, WarningCode, identify_application,
+    Actions, Address, ApplicationEdit, ApplicationId, ApplicationMatch, ApplicationOperation, ApplicationRef,
+    ApplicationUid, Attestation, AttributeChange, Change, Command, DesiredApplication, Known, ObservedApplication,
+    Operation, OperatorStep, Origin, Reason, RecordedApplication, RecordedState, Status, WarningCode,
+    identify_application,
 };
 
 use super::draft::{Draft, attribute, block, change, list, secret_attribute};
@@ -62,9 +63,9 @@ impl ApplicationPlan<'_> {
         if self.is_blocked() {
             return;
         }
-        let operation = Operation::RenewSecret {
+        let operation = Operation::Application(ApplicationOperation::RenewSecret {
             application: self.target.clone(),
-        };
+        });
         match &mut self.change {
             None => {
                 let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
@@ -90,7 +91,7 @@ impl ApplicationPlan<'_> {
                 let end = present
                     .operations
                     .iter()
-                    .position(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+                    .position(|operation| operation.deleted_application().is_some())
                     .unwrap_or(present.operations.len());
                 present.operations.insert(end, operation);
                 present.notes.push(renewal.note.clone());
@@ -214,20 +215,24 @@ fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
 /// Creation over the API, and `trusted` by whoever can tick it.
 fn create_operations(world: &World<'_>, change: &mut Change) {
     let application = &world.desired.application;
-    change.operations.push(Operation::CreateApplication {
-        application: application.clone(),
-    });
+    change
+        .operations
+        .push(Operation::Application(ApplicationOperation::Create {
+            application: application.clone(),
+        }));
     if !application.trusted {
         return;
     }
     if world.policy.admin_session {
-        change.operations.push(Operation::EditApplication {
-            application: ApplicationRef::Planned,
-            edit: ApplicationEdit {
-                trusted: Some(true),
-                ..ApplicationEdit::default()
-            },
-        });
+        change
+            .operations
+            .push(Operation::Application(ApplicationOperation::Edit {
+                application: ApplicationRef::Planned,
+                edit: ApplicationEdit {
+                    trusted: Some(true),
+                    ..ApplicationEdit::default()
+                },
+            }));
     } else {
         change.steps.push(OperatorStep::SetTrusted {
             application: ApplicationRef::Planned,
@@ -360,10 +365,12 @@ fn changed(
             return block(change, reason, note);
         }
         Way::Edit => {
-            change.operations.push(Operation::EditApplication {
-                application: target.clone(),
-                edit,
-            });
+            change
+                .operations
+                .push(Operation::Application(ApplicationOperation::Edit {
+                    application: target.clone(),
+                    edit,
+                }));
             if widened {
                 change.notes.push(
                     "tokens that were issued before keep their scopes: if Factory has fewer, `setpoint rotate` authorizes it anew"
@@ -391,10 +398,12 @@ fn changed(
                 "every token of the old application is dropped when it is deleted, after Factory has moved".to_owned(),
             );
             create_operations(world, &mut change);
-            change.operations.push(Operation::DeleteApplication {
-                id: live.id,
-                uid: live.uid.clone(),
-            });
+            change
+                .operations
+                .push(Operation::Application(ApplicationOperation::Delete {
+                    id: live.id,
+                    uid: live.uid.clone(),
+                }));
         }
     }
     if !leftovers.is_empty() {
@@ -436,9 +445,11 @@ fn leftover_note((id, uid): &(ApplicationId, ApplicationUid)) -> String {
 fn deletions(applications: &[(ApplicationId, ApplicationUid)]) -> Vec<Operation> {
     applications
         .iter()
-        .map(|(id, uid)| Operation::DeleteApplication {
-            id: *id,
-            uid: uid.clone(),
+        .map(|(id, uid)| {
+            Operation::Application(ApplicationOperation::Delete {
+                id: *id,
+                uid: uid.clone(),
+            })
         })
         .collect()
 }
@@ -559,15 +570,12 @@ pub(super) fn created_by<'a>(
     recorded: &'a RecordedState,
     live: &ObservedApplication,
 ) -> Option<&'a DesiredApplication> {
-    recorded.intents.iter().find_map(|intent| match &intent.operation {
-        Operation::CreateApplication { application }
-            if application.name == live.name
-                && application.redirect_uris == live.redirect_uris
-                && !intent.applications_before.contains(&live.id) =>
-        {
-            Some(application)
-        }
-        _ => None,
+    recorded.intents.iter().find_map(|intent| {
+        intent.operation.created_application().filter(|created| {
+            created.name == live.name
+                && created.redirect_uris == live.redirect_uris
+                && !intent.applications_before.contains(&live.id)
+        })
     })
 }
 

@@ -1,8 +1,8 @@
 //! `factory.authorization`: the OAuth grant, and whose it is. Factory drops it whenever a changed connection is saved.
 
 use crate::model::{
-    Actions, Address, Change, Corroboration, Evidence, IntegrationStatus, Known, Operation, OperatorStep, Origin,
-    Reason, RecordedAuthorization, Status, UserId,
+    Actions, Address, AuthorizationOperation, Change, Corroboration, Evidence, IntegrationStatus, Known, Operation,
+    OperatorStep, Origin, Reason, RecordedAuthorization, Status, UserId,
 };
 
 use super::application::ApplicationPlan;
@@ -39,13 +39,15 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &Applicati
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::Authorize { username });
     } else if let Some(sign_in) = world.policy.sign_in {
-        planned.operations.push(Operation::Authorize {
-            username,
-            sign_in,
-            application: application.target.clone(),
-            scopes: world.desired.application.scopes.clone(),
-            redirect_uris: application.redirect_uris.clone(),
-        });
+        planned
+            .operations
+            .push(Operation::Authorization(AuthorizationOperation::Authorize {
+                username,
+                sign_in,
+                application: application.target.clone(),
+                scopes: world.desired.application.scopes.clone(),
+                redirect_uris: application.redirect_uris.clone(),
+            }));
     } else {
         draft.push(block(
             planned,

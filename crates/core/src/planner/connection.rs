@@ -2,7 +2,8 @@
 //! not at all, so every change of it needs the secret.
 
 use crate::model::{
-    Actions, Address, AttributeChange, Change, DesiredConnection, Operation, OperatorStep, Origin, Reason, Status,
+    Actions, Address, AttributeChange, Change, ConnectionOperation, DesiredConnection, Operation, OperatorStep, Origin,
+    Reason, Status,
 };
 
 use super::application::ApplicationPlan;
@@ -37,11 +38,13 @@ pub(super) fn plan(
             secret,
         });
     } else {
-        planned.operations.push(Operation::SaveConnection {
-            domain,
-            application: target,
-            secret,
-        });
+        planned
+            .operations
+            .push(Operation::Connection(ConnectionOperation::Save {
+                domain,
+                application: target,
+                secret,
+            }));
     }
     if application.fresh || handover.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
         planned.depends_on.push(Address::Application);

@@ -2,8 +2,8 @@
 //! connection is deleted before the application goes; the droid stays unless it is asked for.
 
 use crate::model::{
-    Actions, Address, ApplicationId, ApplicationMatch, ApplicationUid, Known, Operation, OperatorStep, Origin, Reason,
-    Status,
+    Actions, Address, ApplicationId, ApplicationMatch, ApplicationOperation, ApplicationUid, ConnectionOperation,
+    Known, Operation, OperatorStep, Origin, Reason, Status, UserOperation,
 };
 
 use super::draft::{Draft, attribute, block, change};
@@ -62,7 +62,9 @@ fn connection(world: &World<'_>, draft: &mut Draft) {
         delete.status = Status::Operator;
         delete.steps.push(OperatorStep::DeleteConnection);
     } else {
-        delete.operations.push(Operation::DeleteConnection);
+        delete
+            .operations
+            .push(Operation::Connection(ConnectionOperation::Delete));
     }
     delete.depends_on = draft.changes.keys().cloned().collect();
     draft.push(delete);
@@ -113,7 +115,7 @@ fn applications(world: &World<'_>, draft: &mut Draft) {
     }
     delete.operations = ours
         .into_iter()
-        .map(|(id, uid)| Operation::DeleteApplication { id, uid })
+        .map(|(id, uid)| Operation::Application(ApplicationOperation::Delete { id, uid }))
         .collect();
     // What a person disconnects later does not keep GitLab's half from being taken down now.
     if !world.attested() && draft.changes.contains_key(&Address::Connection) {
@@ -132,12 +134,16 @@ fn droid(world: &World<'_>, draft: &mut Draft) {
         delete
             .attributes
             .push(attribute("username", live.username.as_str(), ()));
-        delete.operations.push(Operation::DeleteUser { id: live.id });
+        delete
+            .operations
+            .push(Operation::User(UserOperation::Delete { id: live.id }));
         delete
     } else if world.policy.block_user && live.state.can_sign_in() {
         let mut blocking = change(Address::User, Actions::Update, Reason::Differs, Origin::Pending);
         blocking.attributes.push(attribute("state", state, "blocked"));
-        blocking.operations.push(Operation::BlockUser { id: live.id });
+        blocking
+            .operations
+            .push(Operation::User(UserOperation::Block { id: live.id }));
         blocking
     } else {
         return;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Address, ApplicationId, ApplicationUid, Attestation, AuthorizedUser, Change, Command, Desired, DesiredApplication,
-    DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource, FullPath, GitlabVersion,
-    GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication, ObservedFactory, ObservedGitlab,
-    ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation, PathPattern, Plan, Policy,
-    ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository,
-    RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn, SourceKind, Unlisted, UserId, UserState,
-    Visibility,
+    Address, ApplicationId, ApplicationOperation, ApplicationUid, Attestation, AuthorizedUser, Change, Command,
+    Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource,
+    FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication, ObservedFactory,
+    ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation, PathPattern,
+    Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
+    RecordedRepository, RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn, SourceKind, Unlisted,
+    UserId, UserState, Visibility,
 };
 
 use super::{check_invariants, plan};
@@ -71,7 +71,7 @@ impl Case {
 
     pub fn intent(&mut self, address: Address, operation: Operation) {
         let applications_before = match &operation {
-            Operation::CreateApplication { .. } => [ApplicationId(1)].into(),
+            Operation::Application(ApplicationOperation::Create { .. }) => [ApplicationId(1)].into(),
             _ => BTreeSet::new(),
         };
         self.recorded.intents.push(Intent {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Actions, Address, ApplicationRef, Change, Operation, Plan, SecretSource, Status, UserRef};
+use crate::model::{
+    Actions, Address, ApplicationRef, Change, ConnectionOperation, Operation, Plan, SecretSource, Status,
+    UserOperation, UserRef,
+};
 
 use super::summary;
 
@@ -109,10 +112,10 @@ fn contents(plan: &Plan, change: &Change, faults: &mut Vec<String>) {
     if let Some(first) = change
         .operations
         .iter()
-        .position(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+        .position(|operation| operation.deleted_application().is_some())
         && !change.operations[first..]
             .iter()
-            .all(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+            .all(|operation| operation.deleted_application().is_some())
     {
         fault("deletes an application before it is done with the new one");
     }
@@ -129,34 +132,30 @@ fn references(plan: &Plan, change: &Change, fault: &mut dyn FnMut(&str)) {
     let gives = |address: Address, what: &dyn Fn(&Operation) -> bool| {
         parent(address).is_some_and(|parent| parent.status == Status::Blocked || parent.operations.iter().any(what))
     };
+    let creates_user = |operation: &Operation| matches!(operation, Operation::User(UserOperation::Create { .. }));
     for operation in &change.operations {
         match operation {
-            Operation::SaveConnection {
+            Operation::Connection(ConnectionOperation::Save {
                 application, secret, ..
-            } => {
-                let creates = |operation: &Operation| matches!(operation, Operation::CreateApplication { .. });
-                let renews = |operation: &Operation| {
-                    matches!(
-                        operation,
-                        Operation::CreateApplication { .. } | Operation::RenewSecret { .. }
-                    )
-                };
+            }) => {
+                let creates = |operation: &Operation| operation.created_application().is_some();
                 if *application == ApplicationRef::Planned && !gives(Address::Application, &creates) {
                     fault("needs an application that nothing creates");
                 }
-                if *secret == SecretSource::Fresh && !gives(Address::Application, &renews) {
+                if *secret == SecretSource::Fresh && !gives(Address::Application, &Operation::makes_secret) {
                     fault("needs a secret that nothing makes");
                 }
             }
-            Operation::AddMember { member, .. }
-            | Operation::EditMember { member, .. }
-            | Operation::RemoveMember { member } => {
-                let creates = |operation: &Operation| matches!(operation, Operation::CreateUser { .. });
-                if member.user == UserRef::Planned && !gives(Address::User, &creates) {
+            Operation::Membership(operation) => {
+                if operation.member().user == UserRef::Planned && !gives(Address::User, &creates_user) {
                     fault("needs an account that nothing creates");
                 }
             }
-            _ => {}
+            Operation::Application(_)
+            | Operation::User(_)
+            | Operation::Connection(ConnectionOperation::Delete)
+            | Operation::Authorization(_)
+            | Operation::Repository(_) => {}
         }
     }
 }

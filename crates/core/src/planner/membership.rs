@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    Actions, Address, Change, FullPath, MemberRef, ObservedMembership, Operation, ProjectId, Reason, Resolution, Role,
-    SourceKind, Status, WarningCode,
+    Actions, Address, Change, FullPath, MemberRef, MembershipOperation, ObservedMembership, Operation, ProjectId,
+    Reason, Resolution, Role, SourceKind, Status, WarningCode,
 };
 
 use super::draft::{Draft, attribute, block, change};
@@ -120,8 +120,13 @@ fn removed_sources(draft: &Draft) -> BTreeMap<SourceKind, FullPath> {
         .values()
         .flat_map(|change| &change.operations)
         .filter_map(|operation| match operation {
-            Operation::RemoveMember { member } => Some((member.source, member.path.clone())),
-            _ => None,
+            Operation::Membership(MembershipOperation::Remove { member }) => Some((member.source, member.path.clone())),
+            Operation::Membership(MembershipOperation::Add { .. } | MembershipOperation::Edit { .. })
+            | Operation::Application(_)
+            | Operation::User(_)
+            | Operation::Connection(_)
+            | Operation::Authorization(_)
+            | Operation::Repository(_) => None,
         })
         .collect()
 }
@@ -203,8 +208,8 @@ fn declared(
         user: user.reference,
     };
     planned.operations.push(match direct {
-        None => Operation::AddMember { member, role: wanted },
-        Some(_) => Operation::EditMember { member, role: wanted },
+        None => Operation::Membership(MembershipOperation::Add { member, role: wanted }),
+        Some(_) => Operation::Membership(MembershipOperation::Edit { member, role: wanted }),
     });
     if wanted != role {
         planned.notes.push(format!(
@@ -292,13 +297,15 @@ fn undeclared(world: &World<'_>, draft: &mut Draft, user: &UserPlan, live: &BTre
         removal
             .attributes
             .push(attribute("role", level_word(membership.access_level), ()));
-        removal.operations.push(Operation::RemoveMember {
-            member: MemberRef {
-                source,
-                path: path.clone(),
-                user: user.reference,
-            },
-        });
+        removal
+            .operations
+            .push(Operation::Membership(MembershipOperation::Remove {
+                member: MemberRef {
+                    source,
+                    path: path.clone(),
+                    user: user.reference,
+                },
+            }));
         draft.push(removal);
     }
 }

@@ -33,9 +33,7 @@ mod tests;
 mod user;
 mod world;
 
-use crate::model::{
-    Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode,
-};
+use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, RecordedState, Status, WarningCode};
 
 use draft::Draft;
 use world::World;
@@ -146,5 +144,5 @@ fn is_only_removal(change: &Change) -> bool {
         && change
             .operations
             .iter()
-            .all(|operation| matches!(operation, Operation::DeleteApplication { .. }))
+            .all(|operation| operation.deleted_application().is_some())
 }

@@ -2,9 +2,10 @@
 //! and announcements whose end is known now are taken back. Writes nothing to either side.
 
 use crate::model::{
-    Address, Command, Desired, FactorySource, Observed, ObservedApplication, ObservedIntegration, ObservedUser,
-    Operation, Plan, Policy, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
-    RecordedRepository, RecordedState, RecordedUser, Resolution, SecretCheck, Status, WarningCode,
+    Address, ApplicationOperation, Command, Desired, FactorySource, Intent, Observed, ObservedApplication,
+    ObservedIntegration, ObservedUser, Operation, Plan, Policy, RecordedApplication, RecordedAuthorization,
+    RecordedConnection, RecordedMembership, RecordedRepository, RecordedState, RecordedUser, Resolution, SecretCheck,
+    Status, UserOperation, WarningCode,
 };
 
 use super::application::{self, Remembered};
@@ -37,27 +38,46 @@ pub fn refresh(desired: &Desired, observed: &Observed, recorded: &RecordedState,
         }
         repositories(&world, &settled, &mut next);
     }
-    next.intents.retain(|intent| match &intent.operation {
-        Operation::CreateApplication { application: _ } => {
-            let found = next.application.as_ref();
-            let answered = found.is_some_and(|found| !intent.applications_before.contains(&found.id));
-            !answered && !settled.is_settled(&intent.address)
-        }
-        Operation::DeleteApplication { id, uid } => observed
-            .gitlab
-            .applications
-            .iter()
-            .any(|application| application.id == *id && application.uid == *uid),
-        // What an edit was to bring about is seen: what the plan does not do again is done.
-        Operation::EditApplication { .. }
-        | Operation::EditUser { .. }
-        | Operation::UnblockUser { .. }
-        | Operation::ActivateUser { .. } => {
-            !settled.is_settled(&intent.address) && settled.does_again(&intent.address, &intent.operation)
-        }
-        _ => !settled.is_settled(&intent.address),
-    });
+    next.intents
+        .retain(|intent| is_open(intent, observed, &settled, next.application.as_ref()));
     next
+}
+
+/// Whether the end of an announced write is still not known.
+fn is_open(
+    intent: &Intent,
+    observed: &Observed,
+    settled: &Settled<'_>,
+    application: Option<&RecordedApplication>,
+) -> bool {
+    let is_settled = settled.is_settled(&intent.address);
+    // What an edit was to bring about is seen: what the plan does not do again is done.
+    let unless_seen = || !is_settled && settled.does_again(&intent.address, &intent.operation);
+    match &intent.operation {
+        Operation::Application(operation) => match operation {
+            ApplicationOperation::Create { application: _ } => {
+                let answered = application.is_some_and(|found| !intent.applications_before.contains(&found.id));
+                !answered && !is_settled
+            }
+            ApplicationOperation::Edit { .. } => unless_seen(),
+            ApplicationOperation::RenewSecret { .. } => !is_settled,
+            ApplicationOperation::Delete { id, uid } => observed
+                .gitlab
+                .applications
+                .iter()
+                .any(|application| application.id == *id && application.uid == *uid),
+        },
+        Operation::User(operation) => match operation {
+            UserOperation::Edit { .. } | UserOperation::Unblock { .. } | UserOperation::Activate { .. } => {
+                unless_seen()
+            }
+            UserOperation::Create { .. } | UserOperation::Block { .. } | UserOperation::Delete { .. } => !is_settled,
+        },
+        Operation::Membership(_)
+        | Operation::Connection(_)
+        | Operation::Authorization(_)
+        | Operation::Repository(_) => !is_settled,
+    }
 }
 
 /// What a plan says of addresses.
@@ -92,11 +112,10 @@ impl<'a> Settled<'a> {
 
     /// Whether the change of this address makes such a write; also where it cannot be made or is not planned for now.
     fn does_again(&self, address: &Address, operation: &Operation) -> bool {
-        let same = |planned: &Operation| std::mem::discriminant(planned) == std::mem::discriminant(operation);
         let mut changes = self.plan.changes.iter().filter(|change| change.address == *address);
-        changes
-            .next()
-            .is_none_or(|change| change.status != Status::Ready || change.operations.iter().any(same))
+        changes.next().is_none_or(|change| {
+            change.status != Status::Ready || change.operations.iter().any(|planned| planned.is_like(operation))
+        })
     }
 
     /// Neither live nor declared, as far as the plan looked.

@@ -2,7 +2,8 @@
 //! GitLab's project ids, addresses are paths.
 
 use crate::model::{
-    Actions, Address, Change, FullPath, Known, Operation, OperatorStep, ProjectId, Reason, Status, Unlisted,
+    Actions, Address, Change, FullPath, Known, Operation, OperatorStep, ProjectId, Reason, RepositoryOperation, Status,
+    Unlisted,
 };
 
 use super::draft::{Draft, attribute, block, change};
@@ -136,9 +137,9 @@ fn carry_out(world: &World<'_>, draft: &Draft, change: &mut Change, id: ProjectI
         });
     } else {
         change.operations.push(if enable {
-            Operation::EnableRepository { id }
+            Operation::Repository(RepositoryOperation::Enable { id })
         } else {
-            Operation::DisableRepository { id }
+            Operation::Repository(RepositoryOperation::Disable { id })
         });
     }
     if draft.change(&Address::Authorization).is_some() {

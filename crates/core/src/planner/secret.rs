@@ -3,7 +3,8 @@
 //! the secret that `application.secret.load` gives.
 
 use crate::model::{
-    Address, ApplicationRef, Command, IntegrationStatus, Operation, Origin, Reason, SecretCheck, SecretSource,
+    Address, ApplicationOperation, ApplicationRef, ApplicationUid, Command, ConnectionOperation, IntegrationStatus,
+    Operation, Origin, Reason, SecretCheck, SecretSource,
 };
 
 use super::application::ApplicationPlan;
@@ -71,21 +72,38 @@ impl<'a> Knowledge<'a> {
                 .or_else(|| connection.and_then(|connection| connection.secret_fingerprint.as_deref())),
             handover_recorded: connection.is_some(),
             refused: connection.is_some_and(|connection| connection.secret_refused),
-            unanswered_secret: announced(&|operation| match operation {
-                Operation::RenewSecret { application } => match application {
-                    ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
-                    ApplicationRef::Planned => true,
-                },
-                _ => false,
-            }) || application
-                .live
-                .is_some_and(|live| super::application::created_by(recorded, live).is_some()),
-            unanswered_save: announced(&|operation| matches!(operation, Operation::SaveConnection { .. })),
+            unanswered_secret: announced(&|operation| renews(operation, uid))
+                || application
+                    .live
+                    .is_some_and(|live| super::application::created_by(recorded, live).is_some()),
+            unanswered_save: announced(&|operation| {
+                matches!(operation, Operation::Connection(ConnectionOperation::Save { .. }))
+            }),
         }
     }
 
     fn unanswered(&self) -> bool {
         self.unanswered_secret || self.unanswered_save
+    }
+}
+
+/// Whether a write renews the secret of this application.
+fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
+    match operation {
+        Operation::Application(ApplicationOperation::RenewSecret { application }) => match application {
+            ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
+            ApplicationRef::Planned => true,
+        },
+        Operation::Application(
+            ApplicationOperation::Create { .. }
+            | ApplicationOperation::Edit { .. }
+            | ApplicationOperation::Delete { .. },
+        )
+        | Operation::User(_)
+        | Operation::Membership(_)
+        | Operation::Connection(_)
+        | Operation::Authorization(_)
+        | Operation::Repository(_) => false,
     }
 }
 

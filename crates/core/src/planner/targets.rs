@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Address, Change, Operation, Plan, Warning, WarningCode};
+use crate::model::{Address, ApplicationOperation, Change, Operation, Plan, Warning, WarningCode};
 
 use super::summary;
 
@@ -65,11 +65,16 @@ fn closure(plan: &Plan, targets: &BTreeSet<Address>) -> BTreeSet<Address> {
 /// What has to follow a change lest it break the integration: a secret that is renewed or an application that is
 /// deleted must be followed by the handover, and a handover by the authorization that it ends.
 fn entailed(change: &Change) -> Vec<Address> {
-    let breaks = change.operations.iter().any(|operation| {
-        matches!(
-            operation,
-            Operation::RenewSecret { .. } | Operation::DeleteApplication { .. }
-        )
+    let breaks = change.operations.iter().any(|operation| match operation {
+        Operation::Application(operation) => match operation {
+            ApplicationOperation::RenewSecret { .. } | ApplicationOperation::Delete { .. } => true,
+            ApplicationOperation::Create { .. } | ApplicationOperation::Edit { .. } => false,
+        },
+        Operation::User(_)
+        | Operation::Membership(_)
+        | Operation::Connection(_)
+        | Operation::Authorization(_)
+        | Operation::Repository(_) => false,
     });
     match change.address {
         Address::Application if breaks => vec![Address::Connection, Address::Authorization],

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::model::{
     Actions, Address, Change, DesiredUser, NamespaceKind, ObservedUser, Operation, Origin, Reason, Status, UserEdit,
-    UserRef, UserState, WarningCode,
+    UserOperation, UserRef, UserState, WarningCode,
 };
 
 use super::draft::{Draft, attribute, block, change};
@@ -61,11 +61,11 @@ fn absent(world: &World<'_>, draft: &mut Draft) -> UserPlan {
         attribute("username", (), username.as_str()),
         attribute("email", (), email.as_str()),
     ];
-    created.operations.push(Operation::CreateUser {
+    created.operations.push(Operation::User(UserOperation::Create {
         username: username.clone(),
         name: name.clone(),
         email: email.clone(),
-    });
+    }));
     draft.push(taken(world, created, true, true));
     UserPlan {
         reference: UserRef::Planned,
@@ -204,15 +204,19 @@ fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, Use
     );
     planned.attributes = attributes;
     match heal {
-        Heal::Unblock => planned.operations.push(Operation::UnblockUser { id: *id }),
-        Heal::Activate => planned.operations.push(Operation::ActivateUser { id: *id }),
+        Heal::Unblock => planned
+            .operations
+            .push(Operation::User(UserOperation::Unblock { id: *id })),
+        Heal::Activate => planned
+            .operations
+            .push(Operation::User(UserOperation::Activate { id: *id })),
         Heal::Nothing | Heal::Impossible(_) => {}
     }
     if edit != UserEdit::default() {
-        planned.operations.push(Operation::EditUser {
+        planned.operations.push(Operation::User(UserOperation::Edit {
             id: *id,
             edit: edit.clone(),
-        });
+        }));
     }
     (planned, edit)
 }

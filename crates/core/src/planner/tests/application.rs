@@ -2,8 +2,8 @@ use insta::assert_snapshot;
 
 use super::super::fixture::{Case, FINGERPRINT, at, converged, outline, strings, untouched};
 use crate::model::{
-    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, Command, IntegrationStatus, Known, Operation,
-    OperatorStep, Origin, Reason, SecretCheck, Status, WarningCode,
+    Actions, Address, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, Command, IntegrationStatus,
+    Known, Operation, OperatorStep, Origin, Reason, SecretCheck, Status, WarningCode,
 };
 
 fn with_session() -> Case {
@@ -57,7 +57,10 @@ fn every_attribute_is_edited_in_place_through_the_admin_session() {
             .collect();
         assert_eq!(paths, [path]);
         assert!(
-            matches!(change.operations.as_slice(), [Operation::EditApplication { .. }]),
+            matches!(
+                change.operations.as_slice(),
+                [Operation::Application(ApplicationOperation::Edit { .. })]
+            ),
             "{path}"
         );
     }
@@ -81,11 +84,11 @@ fn without_a_session_a_difference_is_a_replacement_and_refused_unless_allowed() 
     assert!(matches!(
         operations.as_slice(),
         [
-            Operation::CreateApplication { .. },
-            Operation::DeleteApplication {
+            Operation::Application(ApplicationOperation::Create { .. }),
+            Operation::Application(ApplicationOperation::Delete {
                 id: ApplicationId(1),
                 ..
-            }
+            })
         ]
     ));
     assert_eq!(plan.summary.operator, 1, "trusted is ticked by a person");
@@ -166,7 +169,10 @@ fn a_creation_whose_answer_was_lost_is_found_and_the_old_one_superseded() {
     second(&mut case, 5);
     let application = case.desired.application.clone();
     case.observed.gitlab.applications[1].redirect_uris = application.redirect_uris.clone();
-    case.intent(Address::Application, Operation::CreateApplication { application });
+    case.intent(
+        Address::Application,
+        Operation::Application(ApplicationOperation::Create { application }),
+    );
     let plan = case.plan();
     assert_snapshot!(outline(&plan), @r#"
     -/+ gitlab.application Ready recreate_required Pending
@@ -178,11 +184,11 @@ fn a_creation_whose_answer_was_lost_is_found_and_the_old_one_superseded() {
         matches!(
             operations.as_slice(),
             [
-                Operation::RenewSecret { .. },
-                Operation::DeleteApplication {
+                Operation::Application(ApplicationOperation::RenewSecret { .. }),
+                Operation::Application(ApplicationOperation::Delete {
                     id: ApplicationId(1),
                     ..
-                }
+                })
             ]
         ),
         "{operations:#?}"
@@ -243,7 +249,10 @@ fn a_secret_that_nobody_knows_is_renewed() {
         id: ApplicationId(1),
         uid: ApplicationUid("uid-1".to_owned()),
     };
-    case.intent(Address::Application, Operation::RenewSecret { application });
+    case.intent(
+        Address::Application,
+        Operation::Application(ApplicationOperation::RenewSecret { application }),
+    );
     assert_snapshot!(outline(&case.plan()), @r#"
     ~ gitlab.application Ready secret_unknown Pending
     ~ factory.connection Ready secret_unknown Pending <- gitlab.application

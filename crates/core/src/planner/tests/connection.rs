@@ -1,7 +1,10 @@
 use insta::assert_snapshot;
 
 use super::super::fixture::{at, converged, outline};
-use crate::model::{AuthorizedUser, IntegrationStatus, Known, Operation, Origin, Reason, SecretSource, Status, UserId};
+use crate::model::{
+    AuthorizedUser, ConnectionOperation, IntegrationStatus, Known, Operation, Origin, Reason, SecretSource, Status,
+    UserId,
+};
 
 #[test]
 fn the_spelling_of_a_domain_is_no_difference() {
@@ -23,10 +26,10 @@ fn another_domain_takes_the_secret_and_ends_the_authorization() {
     assert_eq!(at(&plan, "gitlab.application").reason, Reason::SecretUnknown);
     assert!(matches!(
         at(&plan, "factory.connection").operations.as_slice(),
-        [Operation::SaveConnection {
+        [Operation::Connection(ConnectionOperation::Save {
             secret: SecretSource::Fresh,
             ..
-        }]
+        })]
     ));
 }
 

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::super::fixture::{STOREFRONT, at, attested, converged, outline, untouched};
-use crate::model::{Command, FactoryRepository, FullPath, Operation, Status, UserId};
+use crate::model::{Command, FactoryRepository, FullPath, Operation, Status, UserId, UserOperation};
 
 #[test]
 fn everything_of_ours_goes_in_order_and_nothing_else() {
@@ -45,7 +45,7 @@ fn the_droid_stays_or_is_blocked_unless_it_is_our_own() {
     case.policy.block_user = true;
     assert_eq!(
         at(&case.plan(), "gitlab.user").operations,
-        [Operation::BlockUser { id: UserId(7) }]
+        [Operation::User(UserOperation::Block { id: UserId(7) })]
     );
     case.observed.gitlab.own_user = UserId(7);
     assert_eq!(at(&case.plan(), "gitlab.user").status, Status::Blocked);

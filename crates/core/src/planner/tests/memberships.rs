@@ -1,7 +1,7 @@
 use super::super::fixture::{Case, PLATFORM, at, converged};
 use crate::model::{
-    Actions, FullPath, GroupId, ObservedMembership, Operation, Origin, ProjectId, Reason, RecordedMembership,
-    Resolution, Role, SourceKind, Status, WarningCode,
+    Actions, FullPath, GroupId, MembershipOperation, ObservedMembership, Operation, Origin, ProjectId, Reason,
+    RecordedMembership, Resolution, Role, SourceKind, Status, WarningCode,
 };
 
 const SERVICES: SourceKind = SourceKind::Group(GroupId(12));
@@ -90,10 +90,10 @@ fn what_a_group_above_gives_already_needs_nothing() {
     let change = case.only_change();
     assert!(matches!(
         change.operations.as_slice(),
-        [Operation::EditMember {
+        [Operation::Membership(MembershipOperation::Edit {
             role: Role::Developer,
             ..
-        }]
+        })]
     ));
 }
 

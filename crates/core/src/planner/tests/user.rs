@@ -1,13 +1,19 @@
 use super::super::fixture::{Case, at, converged, untouched};
 use crate::model::{
-    Actions, NamespaceKind, Operation, Origin, Reason, Status, UserEdit, UserId, UserState, WarningCode,
+    Actions, NamespaceKind, Operation, Origin, Reason, Status, UserEdit, UserId, UserOperation, UserState, WarningCode,
 };
 
 #[test]
 fn states_that_can_be_healed_and_those_that_cannot() {
     for (state, operation) in [
-        (UserState::Blocked, Some(Operation::UnblockUser { id: UserId(7) })),
-        (UserState::Deactivated, Some(Operation::ActivateUser { id: UserId(7) })),
+        (
+            UserState::Blocked,
+            Some(Operation::User(UserOperation::Unblock { id: UserId(7) })),
+        ),
+        (
+            UserState::Deactivated,
+            Some(Operation::User(UserOperation::Activate { id: UserId(7) })),
+        ),
         (UserState::Banned, None),
         (UserState::LdapBlocked, None),
         (UserState::BlockedPendingApproval, None),
@@ -46,13 +52,13 @@ fn a_previous_username_is_renamed_and_case_is_no_difference() {
     assert_eq!(change.origin, Origin::Pending);
     assert_eq!(
         change.operations,
-        [Operation::EditUser {
+        [Operation::User(UserOperation::Edit {
             id: UserId(7),
             edit: UserEdit {
                 username: Some("factory-droid".to_owned()),
                 ..UserEdit::default()
             }
-        }]
+        })]
     );
 }
 
