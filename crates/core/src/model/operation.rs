@@ -443,3 +443,66 @@ pub enum OperatorStep {
         path: FullPath,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Operation;
+
+    /// What the record and saved plans say of each write.
+    fn forms() -> Vec<Value> {
+        let existing = json!({"existing": {"id": 1, "uid": "u"}});
+        let member = json!({"source": {"kind": "group", "id": 3}, "path": "a/b", "user": "planned"});
+        let application = json!({
+            "name": "n", "redirect_uris": ["https://a.example.com"], "trusted": true, "confidential": true, "scopes": ["api"]
+        });
+        vec![
+            json!({"do": "create_application", "application": application}),
+            json!({"do": "edit_application", "application": existing, "edit": {"name": "m", "trusted": false}}),
+            json!({"do": "renew_secret", "application": "planned"}),
+            json!({"do": "delete_application", "id": 1, "uid": "u"}),
+            json!({"do": "create_user", "username": "d", "name": "D", "email": "d@example.com"}),
+            json!({"do": "edit_user", "id": 7, "edit": {"email": "e@example.com"}}),
+            json!({"do": "unblock_user", "id": 7}),
+            json!({"do": "activate_user", "id": 7}),
+            json!({"do": "block_user", "id": 7}),
+            json!({"do": "delete_user", "id": 7}),
+            json!({"do": "add_member", "member": member, "role": "developer"}),
+            json!({"do": "edit_member", "member": member, "role": "owner"}),
+            json!({"do": "remove_member", "member": member}),
+            json!({"do": "save_connection", "domain": "https://g.example.com", "application": "planned", "secret": "fresh"}),
+            json!({"do": "delete_connection"}),
+            json!({"do": "authorize", "username": "d", "sign_in": "password", "redirect_uris": ["https://a.example.com"]}),
+            json!({"do": "enable_repository", "id": 9}),
+            json!({"do": "disable_repository", "id": 9}),
+        ]
+    }
+
+    #[test]
+    fn the_form_of_each_write_stays() {
+        for form in forms() {
+            let operation: Operation = serde_json::from_value(form.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&operation).unwrap(), form);
+        }
+    }
+
+    #[test]
+    fn each_write_is_like_itself_and_no_other() {
+        let all: Vec<Operation> = forms()
+            .into_iter()
+            .map(|form| serde_json::from_value(form).unwrap())
+            .collect();
+        for (at, one) in all.iter().enumerate() {
+            for (other_at, other) in all.iter().enumerate() {
+                assert_eq!(one.is_like(other), at == other_at, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_write_is_said_to_be_one() {
+        let error = serde_json::from_value::<Operation>(json!({"do": "paint_it_green"})).unwrap_err();
+        assert_eq!(error.to_string(), "a write that this version of Setpoint knows");
+    }
+}
