@@ -273,9 +273,11 @@ pub enum AuthorizationOperation {
         username: String,
         /// How the droid's GitLab session is had.
         sign_in: SignIn,
-        /// The application that is approved, and no other.
+        /// The application that is approved, and no other. The records of versions before 0.2 do not name it.
+        #[serde(default)]
         application: ApplicationRef,
         /// What it may be allowed: the declared scopes.
+        #[serde(default)]
         scopes: std::collections::BTreeSet<String>,
         /// Where GitLab may send the browser back to.
         redirect_uris: std::collections::BTreeSet<String>,
@@ -310,7 +312,7 @@ impl RepositoryOperation {
 }
 
 /// An application that is there, or the one that this plan creates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplicationRef {
     /// It is there.
@@ -321,6 +323,7 @@ pub enum ApplicationRef {
         uid: ApplicationUid,
     },
     /// This plan creates it.
+    #[default]
     Planned,
 }
 
@@ -473,7 +476,10 @@ mod tests {
             json!({"do": "remove_member", "member": member}),
             json!({"do": "save_connection", "domain": "https://g.example.com", "application": "planned", "secret": "fresh"}),
             json!({"do": "delete_connection"}),
-            json!({"do": "authorize", "username": "d", "sign_in": "password", "redirect_uris": ["https://a.example.com"]}),
+            json!({
+                "do": "authorize", "username": "d", "sign_in": "password", "application": "planned", "scopes": ["api"],
+                "redirect_uris": ["https://a.example.com"],
+            }),
             json!({"do": "enable_repository", "id": 9}),
             json!({"do": "disable_repository", "id": 9}),
         ]
@@ -485,6 +491,12 @@ mod tests {
             let operation: Operation = serde_json::from_value(form.clone()).unwrap();
             assert_eq!(serde_json::to_value(&operation).unwrap(), form);
         }
+    }
+
+    #[test]
+    fn an_authorization_that_an_older_version_began_is_read() {
+        let form = json!({"do": "authorize", "username": "d", "sign_in": "password", "redirect_uris": []});
+        assert!(serde_json::from_value::<Operation>(form).is_ok());
     }
 
     #[test]
