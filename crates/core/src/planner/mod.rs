@@ -14,6 +14,7 @@ mod draft;
     missing_docs,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
     reason = "for tests: a world that cannot be made fails the one that needs it"
 )]
 pub mod fixture;
