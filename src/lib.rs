@@ -4,6 +4,7 @@
 //! what is desired, [`observe`] reads both sides into what is, [`state`] holds what was recorded, [`planner`]
 //! compares the three into a plan, [`render`] shows that plan and [`executor`] carries it out.
 
+mod app;
 pub mod cli;
 pub mod config;
 pub mod doctor;

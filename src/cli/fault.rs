@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::panic::{PanicHookInfo, catch_unwind};
 
-use super::error::{Failure, Result};
 use super::exit::Exit;
 use super::term;
+use crate::app::error::{Failure, Result};
 
 /// Replaces Rust's own report of panics for the whole process.
 pub(super) fn keep_silent() {

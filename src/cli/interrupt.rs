@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use super::error::{Failure, Result};
 use super::exit::Exit;
 use super::term;
+use crate::app::error::{Failure, Result};
 use crate::executor::{Stop, StopReason};
 use crate::secrets;
 

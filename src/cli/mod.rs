@@ -2,31 +2,16 @@
 //!
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
-mod aside;
-mod attest;
-mod chronicle;
 mod commands;
-mod context;
-#[cfg(feature = "sandbox")]
-mod embedded;
-mod error;
-mod exit;
+pub(crate) mod exit;
 mod fault;
-mod globals;
-mod interrupt;
+pub(crate) mod globals;
+pub(crate) mod interrupt;
 mod journal_text;
-mod keys;
 mod logging;
-mod notification;
-mod operator;
-mod push;
-mod rebuild;
-mod sides;
-mod term;
+pub(crate) mod operator;
+pub(crate) mod term;
 mod toml_text;
-mod vault;
-mod window;
-mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,9 +19,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::error::{Failure, Result};
 use self::exit::Exit;
 use self::globals::Globals;
+use crate::app::error::{Failure, Result};
 
 /// Keeps the integration of a self-hosted GitLab with Factory as one TOML file says
 ///

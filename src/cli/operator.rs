@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::context::{Context, beside};
 use super::term;
+use crate::app::context::{Context, beside};
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use super::error::{Failure, Result};
+use crate::app::error::{Failure, Result};
 
 /// Writes data to standard output. A reader that went away (`| head`) is no error: there is nobody left to tell.
 pub(crate) fn out(text: &str) -> Result<()> {

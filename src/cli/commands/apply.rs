@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::context::Context;
+use crate::app::error::{Failure, Result};
+use crate::app::work::{self, Run};
 use crate::cli::commands::{Targets, Windows};
-use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::work::{self, Run};
 use crate::model::Command;
 use crate::saved::{self, SavedPlan};
 

@@ -1,6 +1,6 @@
 //! `completions`: for shells.
 
-use crate::cli::error::Result;
+use crate::app::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 

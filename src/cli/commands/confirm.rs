@@ -1,8 +1,8 @@
 //! `confirm`: attests later what a person did in the meantime.
 
-use crate::cli::attest;
-use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result};
+use crate::app::attest;
+use crate::app::context::Context;
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::model::{Address, Command, Plan};

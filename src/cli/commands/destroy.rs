@@ -1,11 +1,11 @@
 //! `destroy`: takes the integration down.
 
+use crate::app::context::Context;
+use crate::app::error::Result;
+use crate::app::work::{self, Run};
 use crate::cli::commands::Windows;
-use crate::cli::context::Context;
-use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::work::{self, Run};
 use crate::model::Command;
 
 /// Take the integration down

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::cli::context::{self, Context};
-use crate::cli::error::Result;
+use crate::app::context::{self, Context};
+use crate::app::error::Result;
+use crate::app::keys::Key;
+use crate::app::sides;
+use crate::app::vault::Vault;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::keys::Key;
-use crate::cli::sides;
 use crate::cli::term::{self, Progress};
-use crate::cli::vault::Vault;
 use crate::config::{Config, Driver};
 use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide};
 use crate::executor::SecretVault as _;

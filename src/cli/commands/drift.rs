@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::app::context::Context;
+use crate::app::error::{Failure, Result};
+use crate::app::notification::{Notifier, Notify};
+use crate::app::work;
 use crate::cli::commands::Note;
-use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::notification::{Notifier, Notify};
-use crate::cli::{term, work};
+use crate::cli::term;
 use crate::files::{self, Readers};
 use crate::model::{Change, Command, Origin, Plan};
 use crate::render::{self, DriftRun, Expiry, Requests};

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use toml::{Table, Value};
 
-use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result, warning};
+use crate::app::context::Context;
+use crate::app::error::{Failure, Result, warning};
+use crate::app::work::{self, View};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::work::{self, View};
 use crate::cli::{term, toml_text};
 use crate::gitlab::GitlabRead;
 use crate::model::{Command, Known, Observed, ObservedMembership, RecordedState, identify_application};

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::cli::error::{Failure, Result};
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;

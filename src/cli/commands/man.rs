@@ -2,7 +2,7 @@
 
 use clap_mangen::Man;
 
-use crate::cli::error::{Failure, Result};
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::term;
 

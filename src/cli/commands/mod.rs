@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::error::Failure;
+use crate::app::error::Failure;
 use crate::cli::globals::{Format, Globals};
 use crate::model::Address;
 use crate::render::LEAST_CHARS;

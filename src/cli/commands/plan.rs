@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::context;
+use crate::app::context::Context;
+use crate::app::error::{Failure, Result};
+use crate::app::work::{self, View};
 use crate::cli::commands::{Note, Targets};
-use crate::cli::context;
-use crate::cli::context::Context;
-use crate::cli::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
-use crate::cli::work::{self, View};
 use crate::files::{self, Readers};
 use crate::model::Command;
 use crate::{render, saved};

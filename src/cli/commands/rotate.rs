@@ -1,11 +1,11 @@
 //! `rotate`: a new secret for the application.
 
+use crate::app::context::Context;
+use crate::app::error::Result;
+use crate::app::work::{self, Run};
 use crate::cli::commands::Windows;
-use crate::cli::context::Context;
-use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::work::{self, Run};
 use crate::model::Command;
 
 /// Give the application a new secret and hand it to Factory

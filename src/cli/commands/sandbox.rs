@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::context;
-use crate::cli::error::{Failure, Result};
+use crate::app::context;
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::interrupt::Interrupts;

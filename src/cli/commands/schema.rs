@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::cli::error::Result;
+use crate::app::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::{config, render};

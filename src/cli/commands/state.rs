@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::context::{self, Context};
-use crate::cli::error::{Failure, Result};
+use crate::app::context::{self, Context};
+use crate::app::error::{Failure, Result};
+use crate::app::{push, rebuild};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::{journal_text, push, rebuild, term};
+use crate::cli::{journal_text, term};
 use crate::config::Config;
 use crate::render;
 use crate::state::{Holder, StateStore, check_world};

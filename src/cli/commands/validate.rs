@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::cli::context;
-use crate::cli::error::Result;
+use crate::app::context;
+use crate::app::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term;

@@ -3,7 +3,7 @@
 
 use super::context::{self, Context};
 use super::error::warning;
-use super::term;
+use crate::cli::term;
 use crate::executor::Unwritten;
 use crate::files::{self, Readers};
 use crate::state;

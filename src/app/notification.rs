@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::context::{self, Context};
 use super::error::{self, Failure, Result};
-use super::term;
+use crate::cli::term;
 use crate::files::{self, Readers};
 use crate::http::{ClientOptions, Side};
 use crate::model::{Change, Plan};

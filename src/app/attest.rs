@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::error::{Failure, Result};
-use super::exit::Exit;
 use super::sides::Readers;
-use super::term;
 use super::work::{View, application_ids, cards_of, locked, look_and_stay};
+use crate::cli::exit::Exit;
+use crate::cli::term;
 use crate::model::{Address, Attestation, Change, Corroboration, OperatorStep, Plan, Policy, RecordedState};
 use crate::{executor, planner, render};
 

@@ -7,12 +7,12 @@ use super::aside;
 use super::chronicle::{Chronicle, digest};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
-use super::exit::Exit;
-use super::globals::Format;
-use super::operator::{self, Person};
 use super::sides::{Readers, Writers};
-use super::term::{self, Progress};
 use super::window::{self, Gate};
+use crate::cli::exit::Exit;
+use crate::cli::globals::Format;
+use crate::cli::operator::{self, Person};
+use crate::cli::term::{self, Progress};
 use crate::config::Driver;
 use crate::executor::{self, Event, NobodyThere, Operator};
 use crate::model::{

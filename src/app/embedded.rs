@@ -5,13 +5,13 @@ use url::Url;
 
 use super::context;
 use super::error::{Failure, Result};
-use super::globals::Globals;
+use crate::cli::globals::Globals;
 use crate::config::{Config, SaveTo};
 use crate::sandbox::{self, Options, Sandbox, Switches};
 use crate::secrets::SecretRef;
 
 /// Starts the sandbox where `--sandbox` is given, and points the configuration at it.
-pub(super) async fn replace(mut config: Config, globals: &Globals) -> Result<(Config, Option<Sandbox>)> {
+pub(crate) async fn replace(mut config: Config, globals: &Globals) -> Result<(Config, Option<Sandbox>)> {
     if globals.sandbox.is_none() {
         return Ok((config, None));
     }

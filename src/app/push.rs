@@ -5,9 +5,9 @@ use std::path::Path;
 use super::chronicle::Chronicle;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
-use super::exit::Exit;
-use super::term;
 use super::work::locked;
+use crate::cli::exit::Exit;
+use crate::cli::term;
 use crate::model::RecordedState;
 use crate::state::{self, StateError};
 

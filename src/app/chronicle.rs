@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::context::{self, Context};
 use super::error::Result;
-use super::exit::Exit;
 use super::window::Gate;
+use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
 use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};

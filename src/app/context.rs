@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::error::{Failure, Result};
-use super::exit::Exit;
-use super::globals::Globals;
-use super::interrupt::Interrupts;
 use super::keys::{Key, Keys};
+use crate::cli::exit::Exit;
+use crate::cli::globals::Globals;
+use crate::cli::interrupt::Interrupts;
 use crate::config::{self, Config, HttpStateConfig, StateConfig};
 use crate::http::{Client, ClientOptions, Counter, Credential, Side};
 use crate::model::{Command, Policy, RecordedState};

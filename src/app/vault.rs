@@ -5,7 +5,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use super::term;
+use crate::cli::term;
 use crate::config::{SaveTo, SecretStoreConfig};
 use crate::executor::SecretVault;
 use crate::files::{self, Obstacle, Readers};

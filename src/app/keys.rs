@@ -26,7 +26,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// Its place in the configuration.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::GitlabToken => "gitlab.token",
             Self::AdminPassword => "gitlab.admin_session.password",
@@ -39,7 +39,7 @@ impl Key {
     }
 
     /// What to say, and what to do, where its reference gives nothing.
-    pub(super) fn missing(self, reference: &SecretRef) -> (String, String) {
+    pub(crate) fn missing(self, reference: &SecretRef) -> (String, String) {
         let (what, hint) = match reference {
             SecretRef::Env(name) => (
                 format!("the environment variable {name} is not set, or empty"),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
-use super::exit::Exit;
-use super::term;
+use crate::cli::exit::Exit;
+use crate::cli::term;
 use crate::files::Obstacle;
 use crate::render::text::{sanitize_lines, wrap};
 

@@ -1,0 +1,17 @@
+//! What the commands do: each use case as a function of plain arguments.
+
+pub(crate) mod aside;
+pub(crate) mod attest;
+pub(crate) mod chronicle;
+pub(crate) mod context;
+#[cfg(feature = "sandbox")]
+pub(crate) mod embedded;
+pub(crate) mod error;
+pub(crate) mod keys;
+pub(crate) mod notification;
+pub(crate) mod push;
+pub(crate) mod rebuild;
+pub(crate) mod sides;
+pub(crate) mod vault;
+pub(crate) mod window;
+pub(crate) mod work;
