@@ -23,6 +23,8 @@ pub mod render;
 pub mod saved;
 pub mod secrets;
 pub mod state;
+#[cfg(test)]
+mod testing;
 
 pub use setpoint_core::{model, planner};
 #[cfg(feature = "sandbox")]

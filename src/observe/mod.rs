@@ -6,11 +6,7 @@
 
 mod account;
 mod application;
-#[cfg(test)]
-mod properties;
 mod repositories;
-#[cfg(test)]
-pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 

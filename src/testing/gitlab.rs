@@ -1,0 +1,379 @@
+//! GitLab behind its reading and writing traits. What GitLab refuses is refused; what must never be asked of it panics.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use super::world::{ADMIN, Sides, World};
+use crate::gitlab::{
+    AdminRead, AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite, NewUser, OwnUser, ResolvedPaths,
+};
+use crate::http::{Error, ErrorKind, Result, Side};
+use crate::model::{
+    ApplicationEdit, ApplicationId, ApplicationUid, DesiredApplication, Evidence, FullPath, GitlabVersion, Kind, Known,
+    NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, Resolution, Role,
+    SourceKind, UserEdit, UserId, UserState,
+};
+use crate::secrets::Secret;
+
+fn refuse<T>(kind: ErrorKind, why: &str) -> Result<T> {
+    Err(Error::new(Side::Gitlab, kind, "a request", why))
+}
+
+fn gone<T>() -> Result<T> {
+    refuse(ErrorKind::NotFound, "404 Not Found")
+}
+
+#[async_trait]
+impl GitlabRead for World {
+    async fn version(&self) -> Result<GitlabVersion> {
+        let version = GitlabVersion {
+            major: 18,
+            minor: 5,
+            text: "18.5.1-ee".to_owned(),
+        };
+        self.read_from("version", |_| Ok(version)).await
+    }
+
+    async fn own_user(&self) -> Result<OwnUser> {
+        let own = OwnUser {
+            id: ADMIN,
+            username: "root".to_owned(),
+            is_admin: true,
+        };
+        self.read_from("own_user", |_| Ok(own)).await
+    }
+
+    async fn applications(&self) -> Result<Vec<ObservedApplication>> {
+        self.read_from("applications", |sides| {
+            Ok(sides.apps.iter().map(|app| sides.show(app, false)).collect())
+        })
+        .await
+    }
+
+    async fn user(&self, username: &str) -> Result<Option<ObservedUser>> {
+        self.read_from("user", |sides| Ok(sides.user_named(username).cloned()))
+            .await
+    }
+
+    async fn user_with_email(&self, email: &str) -> Result<Option<String>> {
+        self.read_from("user_with_email", |sides| {
+            let holder = sides.users.values().find(|user| user.email.eq_ignore_ascii_case(email));
+            Ok(holder.map(|user| user.username.clone()))
+        })
+        .await
+    }
+
+    async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>> {
+        self.read_from("namespace_holder", |sides| Ok(holder(sides, name)))
+            .await
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>> {
+        self.read_from("memberships", |sides| {
+            let of_user = sides.members.iter().filter(|((member, _), _)| *member == user);
+            Ok(of_user
+                .map(|((_, source), access_level)| ObservedMembership {
+                    source: *source,
+                    access_level: *access_level,
+                })
+                .collect())
+        })
+        .await
+    }
+
+    async fn path_of(&self, _: SourceKind) -> Result<Option<FullPath>> {
+        unreachable!("neither a plan nor its execution asks for a path by its id")
+    }
+
+    async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
+        assert!(!paths.is_empty(), "nothing to resolve");
+        for _ in 1..paths.len().div_ceil(50) {
+            self.read_from("resolve", |_| Ok(())).await?;
+        }
+        self.read_from("resolve", |sides| Ok(resolved(sides, paths))).await
+    }
+
+    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
+        self.read_from("projects", |sides| {
+            if below.is_some_and(|group| !sides.groups.contains_key(group)) {
+                return gone();
+            }
+            let within = |project: &&ObservedProject| below.is_none_or(|group| group.contains(&project.path));
+            Ok(sides.projects.values().filter(within).cloned().collect())
+        })
+        .await
+    }
+
+    async fn supported_scopes(&self) -> Result<Known<BTreeSet<String>>> {
+        self.read_from("supported_scopes", |sides| Ok(sides.supported_scopes.clone()))
+            .await
+    }
+
+    async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool> {
+        self.read_from("accepts_secret", |sides| {
+            let mut apps = sides.apps.iter();
+            Ok(apps.any(|app| app.uid == *application && app.secret == secret.expose()))
+        })
+        .await
+    }
+}
+
+fn holder(sides: &Sides, name: &str) -> Option<NamespaceKind> {
+    let group = sides.groups.contains_key(&FullPath::new(name));
+    let user = sides.user_named(name).is_some();
+    group
+        .then_some(NamespaceKind::Group)
+        .or(user.then_some(NamespaceKind::User))
+}
+
+fn resolved(sides: &Sides, paths: &BTreeSet<FullPath>) -> ResolvedPaths {
+    let mut resolved = ResolvedPaths::default();
+    for path in paths {
+        let project = sides.projects.values().find(|project| project.path == *path);
+        let resolution = if let Some(group) = sides.groups.get(path) {
+            Resolution::Found(SourceKind::Group(*group))
+        } else if let Some(project) = project {
+            resolved.projects.push(project.clone());
+            Resolution::Found(SourceKind::Project(project.id))
+        } else if let Some(id) = sides.moved.get(path) {
+            let to = sides.projects[id].path.clone();
+            Resolution::Moved { id: *id, to }
+        } else {
+            Resolution::NotFound
+        };
+        resolved.paths.insert(path.clone(), resolution);
+    }
+    resolved
+}
+
+#[async_trait]
+impl AdminRead for World {
+    async fn application(&self, id: ApplicationId) -> Result<ObservedApplication> {
+        self.read_from("admin page", |sides| {
+            let app = sides.apps.iter().find(|app| app.id == id);
+            app.map_or_else(gone, |app| Ok(sides.show(app, true)))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl AdminWrite for World {
+    async fn edit_application(&self, id: ApplicationId, edit: &ApplicationEdit) -> Result<()> {
+        self.write_to("edit application", Kind::Application, |sides| {
+            assert!(sides.admin_session, "edited without a session");
+            let Some(app) = sides.apps.iter_mut().find(|app| app.id == id) else {
+                return gone();
+            };
+            let ApplicationEdit {
+                name,
+                redirect_uris,
+                trusted,
+                confidential,
+                scopes,
+            } = edit.clone();
+            let declared = &mut app.declared;
+            declared.name = name.unwrap_or(declared.name.clone());
+            declared.redirect_uris = redirect_uris.unwrap_or(declared.redirect_uris.clone());
+            declared.trusted = trusted.unwrap_or(declared.trusted);
+            declared.confidential = confidential.unwrap_or(declared.confidential);
+            declared.scopes = scopes.unwrap_or(declared.scopes.clone());
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl GitlabWrite for World {
+    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)> {
+        self.write_to("create application", Kind::Application, |sides| {
+            let app = sides.create_app(application);
+            sides.made.applications.insert(app.id);
+            Ok((sides.show(&app, false), Secret::new(app.secret)))
+        })
+        .await
+    }
+
+    async fn renew_secret(&self, id: ApplicationId) -> Result<Secret> {
+        self.write_to("renew secret", Kind::Application, |sides| {
+            let secret = sides.fresh_secret();
+            let Some(app) = sides.apps.iter_mut().find(|app| app.id == id) else {
+                return gone();
+            };
+            app.secret.clone_from(&secret);
+            Ok(Secret::new(secret))
+        })
+        .await
+    }
+
+    async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()> {
+        self.write_to(&format!("delete application {uid}"), Kind::Application, |sides| {
+            // What a person disconnects later does not keep GitLab's half from being taken down.
+            let in_use = !sides.assisted
+                && sides.connected().is_some()
+                && sides
+                    .integration
+                    .as_ref()
+                    .is_some_and(|integration| integration.uid == *uid);
+            assert!(!in_use, "deleted while Factory works through it");
+            sides.delete_apps(|app| app.id == id && app.uid == *uid);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser> {
+        assert!(password.is_some(), "a password is configured");
+        self.write_to("create user", Kind::User, |sides| {
+            let taken = |other: &ObservedUser| other.email.eq_ignore_ascii_case(&user.email);
+            if holder(sides, &user.username).is_some() || sides.users.values().any(taken) {
+                return refuse(ErrorKind::Conflict, "has already been taken");
+            }
+            let created = ObservedUser {
+                id: UserId(sides.fresh_id()),
+                username: user.username.clone(),
+                name: user.name.clone(),
+                email: user.email.clone(),
+                is_admin: false,
+                ..sides.users[&ADMIN].clone()
+            };
+            sides.users.insert(created.id, created.clone());
+            sides.made.user = Some(created.id);
+            Ok(created)
+        })
+        .await
+    }
+
+    async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser> {
+        self.on_user("edit user", id, |user| {
+            let UserEdit { username, name, email } = edit.clone();
+            user.username = username.unwrap_or(user.username.clone());
+            user.name = name.unwrap_or(user.name.clone());
+            user.email = email.unwrap_or(user.email.clone());
+        })
+        .await
+    }
+
+    async fn unblock_user(&self, id: UserId) -> Result<()> {
+        self.on_user("unblock user", id, |user| user.state = UserState::Active)
+            .await
+            .map(drop)
+    }
+
+    async fn activate_user(&self, id: UserId) -> Result<()> {
+        self.on_user("activate user", id, |user| user.state = UserState::Active)
+            .await
+            .map(drop)
+    }
+
+    async fn block_user(&self, id: UserId) -> Result<()> {
+        self.on_user("block user", id, |user| user.state = UserState::Blocked)
+            .await
+            .map(drop)
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<()> {
+        assert_ne!(id, ADMIN, "our own account");
+        self.write_to("delete user", Kind::User, |sides| {
+            sides.delete_user(id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+        self.write_to("add member", Kind::Membership, |sides| {
+            if !sides.users.contains_key(&user) {
+                return gone();
+            }
+            if sides.members.contains_key(&(user, source)) {
+                return refuse(ErrorKind::Conflict, "Member already exists");
+            }
+            sides.members.insert((user, source), role.access_level());
+            sides.made.members.insert((user, source));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+        self.write_to("edit member", Kind::Membership, |sides| {
+            let Some(access_level) = sides.members.get_mut(&(user, source)) else {
+                return gone();
+            };
+            *access_level = role.access_level();
+            sides.made.members.insert((user, source));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()> {
+        self.write_to("remove member", Kind::Membership, |sides| {
+            sides.members.remove(&(user, source));
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl World {
+    async fn on_user(
+        &self,
+        name: &str,
+        id: UserId,
+        edit: impl FnOnce(&mut ObservedUser) + Send,
+    ) -> Result<ObservedUser> {
+        assert_ne!(id, ADMIN, "our own account");
+        self.write_to(name, Kind::User, |sides| {
+            let Some(user) = sides.users.get_mut(&id) else {
+                return gone();
+            };
+            edit(user);
+            Ok(user.clone())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl DroidSession for World {
+    async fn authorize(&self, url: &str, approval: &Approval<'_>, droid: &str) -> Result<url::Url> {
+        self.write_to("consent", Kind::Authorization, |sides| {
+            let uid = url.rsplit_once('=').expect("the application's id").1;
+            let Some(app) = sides.apps.iter().find(|app| app.uid.0 == uid) else {
+                return gone();
+            };
+            assert_eq!(approval.application, &app.uid, "another application is approved");
+            assert_eq!(approval.redirect_uris, &app.declared.redirect_uris);
+            assert!(
+                approval.scopes.contains("api"),
+                "Factory asks for no less: {approval:?}"
+            );
+            match sides.user_named(droid) {
+                Some(user) if user.state == UserState::Active => {
+                    let redirect = format!("https://app.example.com/redirect?code={}", user.id);
+                    Ok(redirect.parse().unwrap())
+                }
+                _ => refuse(ErrorKind::Refused, "nobody can sign in"),
+            }
+        })
+        .await
+    }
+
+    async fn evidence(&self, droid: &str) -> Result<Evidence> {
+        self.read_from("evidence", |sides| {
+            let authorized = |uid: &ApplicationUid| {
+                let user = sides.user_named(droid)?.id;
+                sides.grants.contains(&(user, uid.clone())).then_some(())
+            };
+            let apps = sides.apps.iter().filter(|app| authorized(&app.uid).is_some());
+            Ok(Evidence {
+                authorized: apps.map(|app| app.declared.name.clone()).collect(),
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,536 @@
+//! Random worlds: whatever is declared, live and recorded, and wherever an apply is cut off or left without an answer,
+//! observing, planning and applying again converges, touches nothing that was not declared, and needs no second round.
+
+use proptest::prelude::*;
+
+use super::execution::{Cut, Fault, How, at_call, in_turn};
+use super::world::{ADMIN, Sides, World};
+use crate::http::ErrorKind;
+use crate::model::{
+    Address, Command, Desired, FullPath, GroupId, Known, Outcome, Plan, ProjectId, Role, SourceKind, Status, Unlisted,
+    UserId, UserState,
+};
+use crate::planner::fixture::{desired, patterns, strings};
+use crate::planner::plan;
+
+/// Something that changes a side, the file or the policy.
+#[derive(Debug, Clone)]
+enum Event {
+    DeleteApplications,
+    ForeignApplication(bool),
+    RenewElsewhere,
+    ChangeApplication(u8),
+    DeleteDroid,
+    DroidState(u8),
+    DroidName,
+    DroidEmail,
+    TakenEmail,
+    TakenName(bool),
+    Member(u8, u8),
+    Disconnect,
+    Revoke,
+    OtherUser,
+    OtherDomain,
+    Toggle(u8),
+    Archive(u8),
+    MoveProject(u8),
+    ForgetRecord,
+    LoseVault,
+    Declare(u8),
+    DeclareRepositories(u8),
+    DeclareMemberships(u8),
+    DeclareUser(u8),
+    ToggleSession,
+    Load,
+    SaveNowhere,
+    ToggleScopes,
+    KnownScopes(bool),
+    Driver,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        Just(Event::DeleteApplications),
+        any::<bool>().prop_map(Event::ForeignApplication),
+        Just(Event::RenewElsewhere),
+        (0..4_u8).prop_map(Event::ChangeApplication),
+        Just(Event::DeleteDroid),
+        (0..4_u8).prop_map(Event::DroidState),
+        Just(Event::DroidName),
+        Just(Event::DroidEmail),
+        Just(Event::TakenEmail),
+        any::<bool>().prop_map(Event::TakenName),
+        (0..6_u8, 0..6_u8).prop_map(|(place, level)| Event::Member(place, level)),
+        Just(Event::Disconnect),
+        Just(Event::Revoke),
+        Just(Event::OtherUser),
+        Just(Event::OtherDomain),
+        (0..6_u8).prop_map(Event::Toggle),
+        (0..6_u8).prop_map(Event::Archive),
+        (0..6_u8).prop_map(Event::MoveProject),
+        Just(Event::ForgetRecord),
+        Just(Event::LoseVault),
+        (0..6_u8).prop_map(Event::Declare),
+        (0..8_u8).prop_map(Event::DeclareRepositories),
+        (0..6_u8).prop_map(Event::DeclareMemberships),
+        (0..4_u8).prop_map(Event::DeclareUser),
+        Just(Event::ToggleSession),
+        Just(Event::Load),
+        Just(Event::SaveNowhere),
+        Just(Event::ToggleScopes),
+        any::<bool>().prop_map(Event::KnownScopes),
+        Just(Event::Driver),
+    ];
+    prop::collection::vec(event, 0..6)
+}
+
+struct Run {
+    world: World,
+    desired: Desired,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            world: World::new(),
+            desired: desired(),
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one short arm for each event")]
+    fn happen(&mut self, event: &Event) {
+        let sides = &mut *self.world.get();
+        let droid = sides
+            .user_named(&self.desired.user.username)
+            .map(|user| user.id)
+            .filter(|id| *id != ADMIN);
+        sides.meddled();
+        match event {
+            Event::DeleteApplications => sides.delete_apps(|_| true),
+            Event::ForeignApplication(same_name) => {
+                let mut declared = self.desired.application.clone();
+                if !same_name {
+                    declared.name = "Somebody else's".to_owned();
+                }
+                declared.redirect_uris = strings(["https://elsewhere.example.com/"]);
+                sides.create_app(&declared);
+            }
+            Event::RenewElsewhere => {
+                // Only who can load the secret can tell that it is refused.
+                (sides.saves, sides.loads) = (true, true);
+                let secret = sides.fresh_secret();
+                if let Some(app) = sides.apps.last_mut() {
+                    app.secret = secret;
+                }
+            }
+            Event::ChangeApplication(which) => {
+                if let Some(app) = sides.apps.last_mut() {
+                    match which {
+                        0 => app.declared.name.push('x'),
+                        1 => app.declared.redirect_uris = strings(["https://x.example.com/"]),
+                        2 => app.declared.confidential = !app.declared.confidential,
+                        _ => app.declared.trusted = !app.declared.trusted,
+                    }
+                }
+            }
+            Event::DeleteDroid => {
+                if let Some(id) = droid {
+                    sides.delete_user(id);
+                }
+            }
+            Event::DroidState(state) => {
+                if let Some(id) = droid {
+                    sides.users.get_mut(&id).unwrap().state = match state {
+                        0 => UserState::Active,
+                        1 => UserState::Blocked,
+                        2 => UserState::Deactivated,
+                        _ => UserState::Banned,
+                    };
+                }
+            }
+            Event::DroidName => {
+                if let Some(id) = droid {
+                    sides.users.get_mut(&id).unwrap().name.push('x');
+                }
+            }
+            Event::DroidEmail => {
+                if let Some(id) = droid {
+                    sides.users.get_mut(&id).unwrap().email.push('x');
+                }
+            }
+            Event::TakenEmail => {
+                let other = other_user(sides);
+                sides
+                    .users
+                    .get_mut(&other)
+                    .unwrap()
+                    .email
+                    .clone_from(&self.desired.user.email);
+                if let Some(id) = droid {
+                    sides.users.get_mut(&id).unwrap().email = "free@example.com".to_owned();
+                }
+            }
+            Event::TakenName(by_group) => {
+                if droid.is_none() && *by_group {
+                    sides
+                        .groups
+                        .insert(FullPath::new(&self.desired.user.username), GroupId(99));
+                }
+            }
+            Event::Member(place, level) => {
+                if let Some(id) = droid {
+                    let source = place_of(sides, *place);
+                    let level = [0, 10, 15, 20, 30, 50][usize::from(*level)];
+                    if level == 0 {
+                        sides.members.remove(&(id, source));
+                    } else {
+                        sides.members.insert((id, source), level);
+                    }
+                }
+            }
+            Event::Disconnect => {
+                sides.disconnect();
+            }
+            Event::Revoke => {
+                sides.grants.clear();
+            }
+            Event::OtherUser => {
+                let other = other_user(sides);
+                if sides.integration.is_some() {
+                    sides.consent(other);
+                }
+            }
+            Event::OtherDomain => {
+                if let Some(integration) = &mut sides.integration {
+                    integration.domain = "https://other.example.com".to_owned();
+                }
+            }
+            Event::Toggle(project) => {
+                let id = ProjectId(101 + u64::from(*project));
+                if sides.integration.is_some() && !sides.enabled.remove(&id) {
+                    sides.enabled.insert(id);
+                }
+            }
+            Event::Archive(project) => {
+                let id = ProjectId(101 + u64::from(*project));
+                let archived = &mut sides.projects.get_mut(&id).unwrap().archived;
+                *archived = !*archived;
+            }
+            Event::MoveProject(project) => {
+                let id = ProjectId(101 + u64::from(*project));
+                let project = sides.projects.get_mut(&id).unwrap();
+                let to = FullPath::new(format!("{}-new", project.path));
+                sides.moved.insert(std::mem::replace(&mut project.path, to), id);
+            }
+            Event::ForgetRecord => {
+                sides.forget_record();
+            }
+            Event::LoseVault => sides.saved.clear(),
+            Event::ToggleSession => {
+                sides.admin_session = !sides.admin_session;
+            }
+            Event::Load => {
+                (sides.saves, sides.loads) = (true, true);
+            }
+            Event::Driver => {
+                sides.assisted = !sides.assisted;
+            }
+            Event::SaveNowhere => (sides.saves, sides.loads) = (false, false),
+            Event::ToggleScopes => sides.shows_scopes = !sides.shows_scopes,
+            Event::KnownScopes(all) => {
+                let known = if *all {
+                    strings(["api", "read_user", "read_api"])
+                } else {
+                    strings(["api"])
+                };
+                sides.supported_scopes = Known::Known(known);
+            }
+            declared => declare(&mut self.desired, declared),
+        }
+    }
+
+    fn plan(&self, command: Command) -> Plan {
+        let (observed, made) = self.world.look(&self.desired, command);
+        let policy = self.world.policy(command);
+        let record = self.world.get().record.clone();
+        let again = plan(&self.desired, &observed, &record, &policy);
+        assert_eq!(made, again, "not deterministic");
+        let mut shuffled = observed.clone();
+        shuffled.gitlab.applications.reverse();
+        shuffled.gitlab.memberships.reverse();
+        let again = plan(&self.desired, &shuffled, &record, &policy);
+        assert_eq!(made, again, "the order of the input matters");
+        made
+    }
+
+    /// An apply at which nothing goes wrong. What the plan calls ready has to succeed.
+    fn apply(&self, command: Command) {
+        let plan = self.plan(command);
+        let executed = self.world.apply(&self.desired, command, How::default()).unwrap();
+        for (change, ended) in plan.changes.iter().zip(&executed.outcomes) {
+            let held_up = change.status == Status::Blocked || waits_for_blocked(&plan, change);
+            let awaits_factory = change.address == Address::Application && ended.outcome == Outcome::Skipped;
+            let right = ended.outcome == Outcome::Done || (ended.outcome != Outcome::Failed && held_up);
+            assert!(right || awaits_factory, "{ended:?} of {plan:#?}");
+        }
+    }
+
+    /// An apply at which something goes wrong; whether it was got that far.
+    fn apply_until(&self, command: Command, cut: &Cut, how: How) -> bool {
+        self.world.get().cut = Some(cut.clone());
+        self.world.apply(&self.desired, command, how);
+        self.world.get().met_cut
+    }
+
+    /// Whatever has happened, an apply converges: no second one is needed.
+    fn converge(&self) {
+        // What somebody enabled or disabled shows only once Factory is connected as the droid, and once it sees it.
+        let unlisted = self.desired.repositories.unlisted;
+        let shows_more = |change: &crate::model::Change| match change.address {
+            Address::Authorization => true,
+            Address::Membership(_) => unlisted == Unlisted::Disable,
+            _ => false,
+        };
+        if self.plan(Command::Apply).changes.iter().any(shows_more) {
+            self.apply(Command::Apply);
+        }
+        self.apply(Command::Apply);
+        let left = self.plan(Command::Apply);
+        let ready: Vec<_> = left
+            .changes
+            .iter()
+            .filter(|change| change.status != Status::Blocked)
+            .filter(|change| !waits_for_blocked(&left, change))
+            .collect();
+        assert!(ready.is_empty(), "left after an apply: {ready:#?}");
+        let before = self.world.get().writes;
+        self.apply(Command::Apply);
+        let sides = self.world.get();
+        assert_eq!(before, sides.writes, "a second apply writes: {:?}", sides.log);
+    }
+
+    /// Factory and the record know the secret that is in force, and one application is left.
+    fn check_secret(&self) {
+        let sides = self.world.get();
+        let [app] = sides.apps.as_slice() else {
+            panic!("one application is left: {:?}", sides.apps)
+        };
+        assert_eq!(
+            Some(&app.secret),
+            sides.integration.as_ref().map(|integration| &integration.secret)
+        );
+        assert_eq!(Some(&app.secret), sides.saved.last());
+    }
+}
+
+fn declare(desired: &mut Desired, event: &Event) {
+    match event {
+        Event::Declare(which) => match which {
+            0 => desired.application.name = "Renamed".to_owned(),
+            1 => desired.application.scopes = strings(["api"]),
+            2 => desired.application.trusted = !desired.application.trusted,
+            3 => desired.application.redirect_uris = strings(["https://new.example.com/"]),
+            4 => desired.connection.domain = "https://git.example.com".to_owned(),
+            _ => desired.repositories.unlisted = Unlisted::Disable,
+        },
+        Event::DeclareRepositories(which) => {
+            desired.repositories.enable = match which {
+                0 => patterns([]),
+                1 => patterns(["platform/api", "web/journal"]),
+                2 => patterns(["**"]),
+                3 => patterns(["web/*", "hidden/vault"]),
+                4 => patterns(["platform/services/**", "platform/**", "none/**"]),
+                5 => patterns(["platform/archive/old", "web/storefront", "nowhere/at-all", "platform"]),
+                6 => {
+                    desired.repositories.except = patterns(["platform/services/**"]);
+                    patterns(["platform/**"])
+                }
+                _ => patterns(["platform/**", "web/storefront"]),
+            };
+        }
+        Event::DeclareMemberships(which) => {
+            let path = FullPath::new;
+            desired.memberships = match which {
+                0 => [].into(),
+                1 => [(path("platform"), Role::Reporter), (path("web"), Role::Maintainer)].into(),
+                2 => [
+                    (path("platform"), Role::Maintainer),
+                    (path("platform/services"), Role::Developer),
+                ]
+                .into(),
+                3 => [
+                    (path("web/storefront"), Role::Developer),
+                    (path("nowhere"), Role::Guest),
+                ]
+                .into(),
+                4 => [(path("web/journal"), Role::Developer), (path("hidden"), Role::Owner)].into(),
+                _ => [(path("platform/services/checkout"), Role::Planner)].into(),
+            };
+        }
+        Event::DeclareUser(which) => match which {
+            0 => desired.user.name = "Droid".to_owned(),
+            1 => desired.user.email = "other@example.com".to_owned(),
+            2 => {
+                let old = std::mem::replace(&mut desired.user.username, "new-droid".to_owned());
+                desired.user.previously = vec![old];
+            }
+            _ => "root".clone_into(&mut desired.user.username),
+        },
+        _ => unreachable!(),
+    }
+}
+
+fn waits_for_blocked(plan: &Plan, change: &crate::model::Change) -> bool {
+    change.depends_on.iter().any(|address| {
+        plan.changes.iter().any(|parent| {
+            parent.address == *address && (parent.status == Status::Blocked || waits_for_blocked(plan, parent))
+        })
+    })
+}
+
+fn other_user(sides: &mut Sides) -> UserId {
+    let id = UserId(50);
+    if !sides.users.contains_key(&id) {
+        let mut other = sides.users[&ADMIN].clone();
+        other.id = id;
+        other.username = "somebody".to_owned();
+        other.email = "somebody@example.com".to_owned();
+        sides.users.insert(id, other);
+    }
+    id
+}
+
+fn place_of(sides: &Sides, place: u8) -> SourceKind {
+    let groups: Vec<_> = sides.groups.values().copied().collect();
+    match place {
+        5 => SourceKind::Project(ProjectId(104)),
+        place => SourceKind::Group(groups[usize::from(place) % groups.len()]),
+    }
+}
+
+/// Few enough for everyday; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 64;
+    }
+    config.failure_persistence = None;
+    config
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn one_apply_converges_whatever_happened(first in events(), second in events()) {
+        let mut run = Run::new();
+        for event in &first {
+            run.happen(event);
+        }
+        run.converge();
+        for event in &second {
+            run.happen(event);
+        }
+        run.converge();
+    }
+
+    #[test]
+    fn an_apply_that_went_wrong_anywhere_is_finished_by_the_next(
+        first in events(),
+        second in events(),
+        cuts in prop::collection::vec((cut(), how()), 1..4),
+    ) {
+        let mut run = Run::new();
+        for event in &first {
+            run.happen(event);
+        }
+        run.apply_until(Command::Apply, &cuts[0].0, cuts[0].1);
+        run.converge();
+        for event in &second {
+            run.happen(event);
+        }
+        for (cut, how) in &cuts {
+            run.apply_until(Command::Apply, cut, *how);
+        }
+        run.converge();
+    }
+}
+
+fn how() -> impl Strategy<Value = How> {
+    (1..5_usize, any::<bool>()).prop_map(|(parallelism, fail_fast)| How {
+        parallelism,
+        fail_fast,
+        ..How::default()
+    })
+}
+
+fn cut() -> impl Strategy<Value = Cut> {
+    (1..40_usize, prop::sample::select(faults())).prop_map(|(call, fault)| at_call(call, fault))
+}
+
+fn faults() -> Vec<Fault> {
+    let fail = |kind, processed| Fault::Fail { kind, processed };
+    vec![
+        Fault::Die { processed: false },
+        Fault::Die { processed: true },
+        fail(ErrorKind::AnswerLost, false),
+        fail(ErrorKind::AnswerLost, true),
+        fail(ErrorKind::Server(502), false),
+        fail(ErrorKind::Unexpected, true),
+        fail(ErrorKind::Unreachable, false),
+        fail(ErrorKind::Forbidden, false),
+    ]
+}
+
+/// Every call of a first apply, a replacement, a rotation and a removal: the process ends after it, and something else
+/// goes wrong at it, which is another thing at the next call and in the next world.
+#[test]
+fn every_call_of_every_command_can_go_wrong() {
+    let worlds = [
+        (false, false, false),
+        (false, true, false),
+        (true, false, false),
+        (true, true, false),
+        (false, false, true),
+    ];
+    for (number, (loads, admin_session, assisted)) in worlds.into_iter().enumerate() {
+        let new = || {
+            let run = Run::new();
+            {
+                let mut sides = run.world.get();
+                (sides.loads, sides.admin_session, sides.assisted) = (loads, admin_session, assisted);
+            }
+            run
+        };
+        for call in 1.. {
+            let turn = (call + number) % faults().len();
+            let died = every_command(new(), &at_call(call, Fault::Die { processed: true }));
+            let failed = every_command(new(), &at_call(call, faults().swap_remove(turn)));
+            if !died && !failed {
+                assert!(call > 15, "{call}");
+                break;
+            }
+        }
+    }
+}
+
+/// Each command with the same cut, and whether any of them got that far.
+fn every_command(mut run: Run, cut: &Cut) -> bool {
+    let mut met = run.apply_until(Command::Apply, cut, in_turn());
+    run.converge();
+    run.check_secret();
+    run.desired.application.redirect_uris = strings(["https://new.example.com/"]);
+    met |= run.apply_until(Command::Apply, cut, in_turn());
+    run.converge();
+    run.check_secret();
+    met |= run.apply_until(Command::Rotate, cut, in_turn());
+    run.apply(Command::Rotate);
+    run.converge();
+    run.check_secret();
+    met |= run.apply_until(Command::Destroy, cut, in_turn());
+    run.apply(Command::Destroy);
+    assert_eq!(run.plan(Command::Destroy).changes, []);
+    let sides = run.world.get();
+    assert!(sides.apps.is_empty() && sides.integration.is_none());
+    met
+}
