@@ -56,6 +56,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
     let guards = raw.guards.as_deref();
     let mut config = Config {
         file: file.to_owned(),
+        warnings: super::Warnings::default(),
         digest,
         desired: Desired {
             application: desired_application(application)?,

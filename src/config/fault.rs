@@ -8,6 +8,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde_json::{Value, json};
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can be used, and probably is not what was meant.
+    Warning,
+}
 
 /// A fault that was found, before the file's text is at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +30,7 @@ pub(super) struct Finding {
     pub(super) label: Option<String>,
     /// What to do.
     pub(super) hint: String,
+    pub(super) severity: Severity,
 }
 
 impl Finding {
@@ -29,6 +40,14 @@ impl Finding {
             message: message.into(),
             label: None,
             hint: hint.into(),
+            severity: Severity::Error,
+        }
+    }
+
+    pub(super) fn warning(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::new(span, message, hint)
         }
     }
 
@@ -49,6 +68,10 @@ pub struct Fault {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// Whether the configuration can be used all the same.
+    pub severity: Severity,
+    /// Line and column of the first character after it.
+    end: (usize, usize),
     label: Option<String>,
     /// The line and the bytes of it that are wrong; none where the line may hold a secret.
     excerpt: Option<(String, Range<usize>)>,
@@ -67,18 +90,41 @@ impl Fault {
         );
         let hidden = secrets.iter().any(|range| range.start <= end && range.end >= start)
             || super::hidden::is_commented_with_secret(line);
+        let last = floor(text, finding.span.end.clamp(place, text.len()));
         Self {
             line: text[..start].matches('\n').count() + 1,
             column: text[start..place].chars().count() + 1,
+            end: position(text, last),
             message: finding.message,
             hint: finding.hint,
+            severity: finding.severity,
             label: finding.label,
             excerpt: (!hidden).then(|| (harmless(line), place - start..stop - start)),
         }
     }
 
+    /// As data, for editors: lines and columns count from 1, columns in characters, and the end is exclusive.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "severity": match self.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            "message": self.message,
+            "hint": self.hint,
+            "range": {
+                "start": { "line": self.line, "column": self.column },
+                "end": { "line": self.end.0, "column": self.end.1 },
+            },
+        })
+    }
+
     fn render(&self, file: &str, renderer: &Renderer) -> String {
-        let title = Level::ERROR.primary_title(self.message.as_str());
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(self.message.as_str());
         let hint = Level::HELP.with_name("hint").message(self.hint.as_str());
         let group = match &self.excerpt {
             Some((line, caret)) => title.element(
@@ -93,6 +139,13 @@ impl Fault {
         };
         renderer.render(&[group.element(hint)])
     }
+}
+
+/// Line and column of a byte, each counted from 1, the column in characters.
+fn position(text: &str, place: usize) -> (usize, usize) {
+    let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[..start].matches('\n').count() + 1;
+    (line, text[start..place].chars().count() + 1)
 }
 
 /// The line without what could turn the direction of a terminal's text or control it; places stay the same. The
@@ -128,6 +181,47 @@ enum Kind {
     Faults(Vec<Fault>),
 }
 
+/// What a sound configuration is warned of.
+#[derive(Debug, Clone, Default)]
+pub struct Warnings {
+    file: PathBuf,
+    faults: Vec<Fault>,
+}
+
+impl Warnings {
+    pub(super) fn new(file: &Path, text: &str, secrets: &[Range<usize>], findings: Vec<Finding>) -> Self {
+        Self {
+            file: file.to_owned(),
+            faults: placed(text, secrets, findings),
+        }
+    }
+
+    /// Each by its place.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// All of them for a person, as [`ConfigError::render`] does it; empty where there is none.
+    pub fn render(&self, color: bool) -> String {
+        let file = self.file.to_string_lossy();
+        let renderer = renderer(color);
+        let shown: Vec<String> = self.faults.iter().map(|fault| fault.render(&file, &renderer)).collect();
+        shown.join("\n\n")
+    }
+}
+
+fn renderer(color: bool) -> Renderer {
+    if color { Renderer::styled() } else { Renderer::plain() }
+}
+
+/// The findings by place, each once.
+fn placed(text: &str, secrets: &[Range<usize>], mut findings: Vec<Finding>) -> Vec<Fault> {
+    findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
+    findings.dedup();
+    let place = |finding| Fault::new(finding, text, secrets);
+    findings.into_iter().map(place).collect()
+}
+
 impl ConfigError {
     pub(super) fn unreadable(file: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
@@ -140,16 +234,18 @@ impl ConfigError {
     }
 
     /// Sorts the findings by place and takes out what was found twice.
-    pub(super) fn faulty(file: &Path, text: &str, secrets: &[Range<usize>], mut findings: Vec<Finding>) -> Self {
-        findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
-        findings.dedup();
-        let faults = findings
-            .into_iter()
-            .map(|finding| Fault::new(finding, text, secrets))
-            .collect();
+    pub(super) fn faulty(file: &Path, text: &str, secrets: &[Range<usize>], findings: Vec<Finding>) -> Self {
         Self {
             file: file.to_owned(),
-            kind: Kind::Faults(faults),
+            kind: Kind::Faults(placed(text, secrets, findings)),
+        }
+    }
+
+    /// What is wrong where there is no place for it: the file cannot be read. With what to do.
+    pub fn unread(&self) -> Option<(&str, &str)> {
+        match &self.kind {
+            Kind::Unreadable { message, hint } => Some((message, hint)),
+            Kind::Faults(_) => None,
         }
     }
 
@@ -164,7 +260,7 @@ impl ConfigError {
     /// All faults for a person, each with its place, its line and a hint. Begins with `error:`, ends without a line
     /// end. With `color`, styled by ANSI escapes.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer(color);
         match &self.kind {
             Kind::Unreadable { message, hint } => {
                 let line = |level: Level<'static>, text: &str| {
@@ -179,8 +275,9 @@ impl ConfigError {
             Kind::Faults(faults) => {
                 let file = self.file.to_string_lossy();
                 let mut shown: Vec<String> = faults.iter().map(|fault| fault.render(&file, &renderer)).collect();
-                if faults.len() > 1 {
-                    let total = format!("{file} has {} faults", faults.len());
+                let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+                if errors > 1 {
+                    let total = format!("{file} has {errors} faults");
                     shown.push(renderer.render(&[Group::with_title(Level::ERROR.primary_title(total))]));
                 }
                 shown.join("\n\n")

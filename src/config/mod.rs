@@ -25,12 +25,12 @@ use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
-pub use fault::{ConfigError, Fault};
+pub use fault::{ConfigError, Fault, Severity, Warnings};
 pub use schema::schema;
 pub use starter::starter;
 pub use types::{
     AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
-    SecretStoreConfig, StateConfig,
+    SecretStoreConfig, StateConfig, redirect_uris,
 };
 
 use fault::Finding;
@@ -51,7 +51,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
             "save it as UTF-8, which TOML requires, or name another file with `-c FILE`",
         )
     })?;
-    parse(&text, file)
+    parse_with(&text, file, &|path| path.is_file())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -94,15 +94,20 @@ fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(file).map_err(|error| fail(&error))
 }
 
-/// Reads the text of a configuration that is, or might be, at `file`: relative paths in it start there.
+/// Reads the text of a configuration that might be at `file`: relative paths in it start there. Files that it names are
+/// not looked for.
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+    parse_with(text, file, &|_| true)
+}
+
+fn parse_with(text: &str, file: &Path, is_there: &dyn Fn(&Path) -> bool) -> Result<Config, ConfigError> {
     let digest = format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text.as_bytes())));
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let schema = schema();
     let (mut tree, errors) = DeTable::parse_recoverable(text);
     let mut hidden = hidden::in_document(tree.get_ref());
     if !errors.is_empty() {
-        let findings: Vec<Finding> = errors.iter().map(syntax::finding).collect();
+        let findings: Vec<Finding> = errors.iter().map(|error| syntax::finding(text, error)).collect();
         hidden.extend(
             findings
                 .iter()
@@ -112,7 +117,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
             file,
             text,
             &hidden,
-            syntax::first_of_each_line(text, findings),
+            syntax::without_consequences(text, findings),
         ));
     }
     let faulty = |findings| ConfigError::faulty(file, text, &hidden, findings);
@@ -133,12 +138,15 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     findings.extend(check::check(&check::Facts {
         raw: &raw,
         broken: &structure.broken,
+        is_there: &|path| is_there(&file.parent().unwrap_or(Path::new("")).join(path)),
     }));
-    if !findings.is_empty() {
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(faulty(findings));
     }
-    convert::config(&raw, file, digest)
-        .ok_or_else(|| faulty(vec![Finding::new(0..0, "the configuration cannot be used", BY_MISTAKE)]))
+    let mut config = convert::config(&raw, file, digest)
+        .ok_or_else(|| faulty(vec![Finding::new(0..0, "the configuration cannot be used", BY_MISTAKE)]))?;
+    config.warnings = Warnings::new(file, text, &hidden, findings);
+    Ok(config)
 }
 
 /// For faults that the walk and the checks should have found first.
@@ -148,12 +156,13 @@ const BY_MISTAKE: &str = "compare the file with `setpoint schema`; this fault sh
 mod tests {
     use std::path::Path;
 
-    use super::{Config, Driver, StateConfig, load};
+    use super::{Config, Driver, StateConfig, parse};
     use crate::model::{Role, SignIn};
     use crate::secrets::SecretRef;
 
     fn example(name: &str) -> Config {
-        load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)).unwrap()
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        parse(&std::fs::read_to_string(&file).unwrap(), &file).unwrap()
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::secrets::{SecretCommand, SecretRef};
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// What in it is probably not meant.
+    pub warnings: super::Warnings,
     /// `sha256:` and the hexadecimal digest of the file's bytes.
     pub digest: String,
     /// What is declared.
@@ -61,6 +63,7 @@ impl Config {
     fn references(&mut self) -> Vec<&mut SecretRef> {
         let Self {
             file: _,
+            warnings: _,
             digest: _,
             desired: _,
             gitlab:
@@ -198,6 +201,33 @@ impl Region {
             Self::Eu => "https://app.eu.factory.ai",
         }
     }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Us => Self::Eu,
+            Self::Eu => Self::Us,
+        }
+    }
+
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Eu => "eu",
+        }
+    }
+}
+
+/// The redirect URIs that Factory's guide has named for self-hosted GitLab: the one since 27 January 2026, on the API's
+/// host, and the one before, on the web application's. For other hosts than Factory's own by analogy. Which of the two an
+/// organization has is seen in the address of its popup; GitLab takes both in one application.
+pub fn redirect_uris(api_url: &str, app_url: &str) -> [String; 2] {
+    let on = |host: &str, path: &str| format!("{}{path}", host.trim_end_matches('/'));
+    [
+        on(api_url, "/api/integrations/redirect/gitlab-sh/callback"),
+        on(app_url, "/api/integrations/redirect/gitlab-sh"),
+    ]
 }
 
 /// Where the secret that GitLab shows once is kept.

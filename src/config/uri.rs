@@ -20,6 +20,13 @@ pub(super) fn base(text: &str) -> Result<Url, Problem> {
     if url.query().is_some() {
         return Err(problem("a query after the address", "end the address before the `?`"));
     }
+    let path = url.path().trim_end_matches('/');
+    if path.ends_with("/api/v4") || path.ends_with("/api/v0") || path.ends_with("/api/graphql") {
+        return Err(problem(
+            "the address of an API",
+            "end the address before `/api`; what follows is added to it",
+        ));
+    }
     Ok(url)
 }
 
@@ -79,8 +86,36 @@ fn absolute(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
+/// What keeps an address from being public, where its text alone tells: private, link-local and loopback addresses, and
+/// names that no public resolver knows (RFC 6761, 6762, 8375; ICANN's `.internal`).
+pub(super) fn not_public(url: &Url) -> Option<&'static str> {
+    match url.host()? {
+        Host::Ipv4(address) if address.is_private() => Some("a private address"),
+        Host::Ipv4(address) if address.is_loopback() || address.is_unspecified() => Some("an address of this machine"),
+        Host::Ipv4(address) if address.is_link_local() => Some("a link-local address"),
+        Host::Ipv6(address) if address.is_loopback() || address.is_unspecified() => Some("an address of this machine"),
+        Host::Ipv6(address) if address.is_unique_local() => Some("a private address"),
+        Host::Ipv6(address) if address.is_unicast_link_local() => Some("a link-local address"),
+        Host::Ipv4(_) | Host::Ipv6(_) => None,
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            let within = |end: &str| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'));
+            if within("localhost") {
+                Some("a name of this machine")
+            } else if ["internal", "local", "home.arpa", "lan", "intranet", "corp"]
+                .into_iter()
+                .any(within)
+            {
+                Some("a name that only your own network knows")
+            } else {
+                None
+            }
+        }
+    }
+}
+
 /// Whether an address is on this machine: `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]`.
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -110,7 +145,7 @@ pub(super) fn below(url: &Url, segment: &str) -> Url {
 
 #[cfg(test)]
 mod tests {
-    use super::{base, below, is_gitlab_state, redirect, server};
+    use super::{base, below, is_gitlab_state, not_public, redirect, server};
 
     #[test]
     fn addresses_of_servers() {
@@ -148,6 +183,8 @@ mod tests {
             ),
             ("https://gitlab.example.com?x", "a query after the address"),
             ("https://gitlab.example.com#x", "a fragment after the address"),
+            ("https://gitlab.example.com/api/v4", "the address of an API"),
+            ("https://example.com/gitlab/api/v4/", "the address of an API"),
             ("https://root:pw@gitlab.example.com", "credentials within the address"),
             ("https://gitlab.example.com ", "white space within an address"),
             ("https:\\\\gitlab.example.com", "a backslash within an address"),
@@ -156,6 +193,32 @@ mod tests {
         }
         assert!(server("https://gitlab.example.com/state?name=x").is_ok());
         assert!(redirect("https://app.example.com/callback\nhttps://b.example.com").is_err());
+    }
+
+    #[test]
+    fn what_factory_cannot_reach_is_known_by_its_text() {
+        let of = |text: &str| not_public(&base(text).unwrap());
+        for private in [
+            "https://10.1.2.3",
+            "https://192.168.0.9:8443/gitlab",
+            "https://169.254.1.1",
+            "https://[fe80::1]",
+            "https://[fd00::1]",
+            "https://127.0.0.1",
+            "https://gitlab.internal",
+            "https://GitLab.corp.LOCAL.",
+            "https://localhost",
+        ] {
+            assert!(of(private).is_some(), "{private}");
+        }
+        for public in [
+            "https://gitlab.example.com",
+            "https://203.0.113.7",
+            "https://local.example.com",
+            "https://notlocal",
+        ] {
+            assert_eq!(of(public), None, "{public}");
+        }
     }
 
     #[test]

@@ -199,3 +199,109 @@ proptest! {
         prop_assert!(error.render(false).starts_with("error: "));
     }
 }
+
+/// A sound configuration of the fewest keys.
+const SMALLEST: &str = r#"[gitlab]
+url = "https://gitlab.example.com"
+token = { env = "GITLAB_TOKEN" }
+[application]
+redirect_uri = "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback"
+trusted = true
+[user]
+username = "factory-droid"
+email = "factory-droid@example.com"
+[user.memberships]
+"platform" = "developer"
+[repositories]
+enable = ["platform/**", "web"]
+[guards]
+max_removals = 10
+"#;
+
+/// Each fault or warning on a line of its own.
+fn told(from: &str, to: &str) -> String {
+    assert!(SMALLEST.contains(from), "{from}");
+    let text = SMALLEST.replace(from, to);
+    let faults: Vec<String> = match config::parse(&text, Path::new("setpoint.toml")) {
+        Ok(config) => config.warnings.faults().iter().map(line).collect(),
+        Err(error) => error.faults().iter().map(line).collect(),
+    };
+    faults.join("\n")
+}
+
+fn line(fault: &config::Fault) -> String {
+    format!("{}:{} {} / {}", fault.line, fault.column, fault.message, fault.hint)
+}
+
+#[test]
+fn one_slip_is_one_fault_with_a_hint_that_fits() {
+    assert_eq!(told("web", "web"), "");
+    insta::assert_snapshot!(told("\"web\"]", "\"web"));
+    insta::assert_snapshot!(told("\"web\"]", "\"web\""));
+    insta::assert_snapshot!(told("= true", "= yes"));
+    insta::assert_snapshot!(told("\"platform\" =", "platform/web ="));
+    insta::assert_snapshot!(told("\"platform\" =", "\"C:\\Users\" ="));
+    insta::assert_snapshot!(told(".example.com\"\ntoken", ".example.com/api/v4\"\ntoken"));
+}
+
+#[test]
+fn paths_that_gitlab_cannot_have_are_faults() {
+    for path in [
+        "platform/web.git",
+        "git@gitlab.example.com:platform/web",
+        "https://gitlab.example.com/platform/web",
+        "platform/web/-/tree/main",
+        "platform/../secret",
+        "platform\\\\web",
+        "platform/\\u202eweb",
+        "platform/\\u0007web",
+        "platform//web",
+    ] {
+        for place in ["\"web\"]", "\"platform\" ="] {
+            let told = told(
+                place,
+                &place.replace("web", path).replace("platform\"", &format!("{path}\"")),
+            );
+            assert_eq!(told.lines().count(), 1, "{path}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let uri = "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback";
+    assert_eq!(
+        told(uri, "https://app.factory.ai/api/integrations/redirect/gitlab-sh"),
+        ""
+    );
+    insta::assert_snapshot!(told(uri, &uri.replace("api.factory", "api.eu.factory")));
+    insta::assert_snapshot!(told(uri, &uri.replace("gitlab-sh", "gitlab")));
+    insta::assert_snapshot!(told("trusted = true", "scopes = [\"api\", \"read_user\"]"));
+    insta::assert_snapshot!(told(
+        "username = \"factory-droid\"",
+        "username = \"service_account_12\""
+    ));
+}
+
+#[test]
+fn a_domain_that_factory_cannot_reach_is_a_fault() {
+    insta::assert_snapshot!(told("https://gitlab.example.com", "https://10.0.0.7"));
+    let elsewhere = "https://10.0.0.7\"\nexternal_url = \"https://gitlab.example.com";
+    assert_eq!(told("https://gitlab.example.com", elsewhere), "");
+    assert_eq!(told("https://gitlab.example.com", "http://127.0.0.1:8080"), "");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("setpoint.toml");
+    fs::write(&path, SMALLEST.replace("token =", "ca_file = \"corp-ca.pem\"\ntoken =")).unwrap();
+    let error = config::load(&path).unwrap_err();
+    assert_eq!(
+        error.faults().iter().map(|fault| fault.line).collect::<Vec<_>>(),
+        [3],
+        "{error}"
+    );
+    fs::write(folder.path().join("corp-ca.pem"), "").unwrap();
+    assert!(config::load(&path).is_ok());
+}

@@ -1,12 +1,12 @@
 //! `validate`: everything that can be known without the network.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::app::context;
-use crate::app::error::Result;
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term;
+use crate::config::{self, Fault};
 use crate::render;
 
 /// Check the configuration without the network
@@ -18,15 +18,45 @@ pub(crate) struct Args {}
 impl Args {
     pub(crate) fn run(self, globals: &Globals) -> Result<Exit> {
         let Self {} = self;
-        let config = context::load(&globals.config)?;
+        let loaded = config::load(&globals.config);
         match globals.format {
-            Format::Human | Format::Markdown => term::out(&format!("{} is valid.\n", globals.config.display()))?,
-            Format::Json => term::out(&render::to_json(&json!({
-                "format_version": render::FORMAT_VERSION,
-                "valid": true,
-                "config_digest": config.digest,
-            })))?,
+            Format::Human | Format::Markdown => {
+                let config = loaded.map_err(|error| Failure::rendered(error.render(true)))?;
+                let warnings = config.warnings.render(true);
+                if !warnings.is_empty() {
+                    term::err(&format!("{warnings}\n"));
+                }
+                term::out(&format!("{} is valid.\n", globals.config.display()))?;
+                Ok(Exit::Done)
+            }
+            Format::Json => {
+                let (mut document, exit) = match &loaded {
+                    Ok(config) => {
+                        let mut document = document(true, config.warnings.faults());
+                        document["config_digest"] = json!(config.digest);
+                        (document, Exit::Done)
+                    }
+                    Err(error) => {
+                        let mut document = document(false, error.faults());
+                        if let Some((message, hint)) = error.unread() {
+                            document["faults"] =
+                                json!([{ "severity": "error", "message": message, "hint": hint, "range": null }]);
+                        }
+                        (document, Exit::Error)
+                    }
+                };
+                document["file"] = json!(globals.config);
+                term::out(&render::to_json(&document))?;
+                Ok(exit)
+            }
         }
-        Ok(Exit::Done)
     }
+}
+
+fn document(valid: bool, faults: &[Fault]) -> Value {
+    json!({
+        "format_version": render::FORMAT_VERSION,
+        "valid": valid,
+        "faults": faults.iter().map(Fault::to_json).collect::<Vec<_>>(),
+    })
 }

@@ -1,7 +1,9 @@
 //! The OAuth application.
 
+use super::super::convert::DEFAULT_SCOPES;
 use super::super::fault::Finding;
 use super::super::raw::Text;
+use super::super::types::{Region, redirect_uris};
 use super::super::uri;
 use super::{Facts, filled, repeated, unusable};
 
@@ -36,6 +38,97 @@ pub(super) fn redirect_uris_are_absolute(facts: &Facts<'_>, findings: &mut Vec<F
         }
     }
     once("application.redirect_uri", uris, findings);
+}
+
+/// Whether each is one of those that Factory sends browsers back to.
+pub(super) fn redirect_uris_are_factorys(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(uris) = facts.raw.application.as_ref().and_then(|raw| raw.redirect_uri.as_ref()) else {
+        return;
+    };
+    if facts.broken.iter().any(|path| path.starts_with("factory.")) {
+        return;
+    }
+    let factory = facts.raw.factory.as_deref();
+    let region = factory
+        .and_then(|factory| factory.region.as_deref().copied())
+        .unwrap_or_default();
+    let host = |own: Option<&Text>, default: &str| own.map_or(default, |own| own.as_str()).to_owned();
+    let of = |region: Region| {
+        redirect_uris(
+            &host(factory.and_then(|factory| factory.api_url.as_ref()), region.api_url()),
+            &host(factory.and_then(|factory| factory.app_url.as_ref()), region.app_url()),
+        )
+    };
+    let expected = of(region);
+    let same = |one: &str, other: &str| match (uri::redirect(one), uri::redirect(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    };
+    for given in uris.iter().filter(|given| uri::redirect(given).is_ok()) {
+        if expected.iter().any(|expected| same(given, expected)) {
+            continue;
+        }
+        let [now, before] = &expected;
+        let message = if of(region.other()).iter().any(|other| same(given, other)) {
+            format!(
+                "`application.redirect_uri` is of the region `{}`, and `factory.region` is `{}`",
+                region.other().as_str(),
+                region.as_str()
+            )
+        } else {
+            "`application.redirect_uri` has an address that Factory is not known to use".to_owned()
+        };
+        findings.push(Finding::warning(
+            given.span(),
+            message,
+            format!(
+                "write {now}, or both that and {before}: the popup's address shows which one your organization has"
+            ),
+        ));
+    }
+}
+
+/// Factory asks for all that its guide names, and GitLab shows an error page where an application lacks one of them.
+pub(super) fn no_scope_is_missing(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(scopes) = facts.raw.application.as_ref().and_then(|raw| raw.scopes.as_ref()) else {
+        return;
+    };
+    if scopes.is_empty() || facts.broken.contains("application.scopes") {
+        return;
+    }
+    let missing: Vec<&str> = DEFAULT_SCOPES
+        .into_iter()
+        .filter(|wanted| scopes.iter().all(|scope| scope.get() != wanted))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let lost: Vec<&str> = missing.iter().map(|scope| use_of(scope)).collect();
+    findings.push(Finding::warning(
+        scopes.span(),
+        format!(
+            "`application.scopes` lacks `{}`, which Factory's guide asks for",
+            missing.join("`, `")
+        ),
+        format!(
+            "without them: {}; where Factory asks for a scope that the application lacks, GitLab refuses the authorization as \
+             a whole",
+            lost.join("; ")
+        ),
+    ));
+}
+
+/// What a Droid does with a scope (GitLab: "OAuth 2.0 scopes").
+fn use_of(scope: &str) -> &'static str {
+    match scope {
+        "api" => "no merge request, comment or branch is made",
+        "read_api" => "projects and merge requests are not listed",
+        "read_user" => "whom Factory acts as is not known",
+        "read_repository" => "code is not cloned",
+        "write_repository" => "code is not pushed",
+        "read_observability" => "errors and traces are not read",
+        _ => "errors and traces are not written",
+    }
 }
 
 pub(super) fn scopes_are_words(facts: &Facts<'_>, findings: &mut Vec<Finding>) {

@@ -21,21 +21,28 @@ pub(super) struct Facts<'a> {
     pub(super) raw: &'a RawConfig,
     /// Dotted paths of keys that are in the file but not in `raw`, because they are wrong.
     pub(super) broken: &'a BTreeSet<String>,
+    /// Whether there is a file at a path of the configuration.
+    pub(super) is_there: &'a dyn Fn(&str) -> bool,
 }
 
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 25] = [
     sides::gitlab_addresses_are_servers,
     sides::gitlab_texts_are_filled,
+    sides::files_are_there,
+    sides::factory_can_reach_gitlab,
     sides::factory_addresses_are_servers,
     sides::the_api_driver_has_a_token,
     application::the_name_is_one_line,
     application::redirect_uris_are_absolute,
+    application::redirect_uris_are_factorys,
     application::scopes_are_words,
+    application::no_scope_is_missing,
     user::names_are_filled,
     user::usernames_are_what_gitlab_takes,
+    user::it_is_a_regular_user,
     user::the_email_is_an_address,
     user::earlier_names_differ,
     user::signing_in_is_possible,

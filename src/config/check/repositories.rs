@@ -79,6 +79,33 @@ pub(super) fn path_problem(path: &str) -> Option<(&'static str, &'static str)> {
             "is an address",
             "write what follows the host, such as \"platform/checkout\"",
         ))
+    } else if trimmed.contains('@') && trimmed.contains(':') {
+        Some((
+            "is an address of Git",
+            "write what follows the colon, without `.git`, such as \"platform/checkout\"",
+        ))
+    } else if trimmed.contains('\\') {
+        Some(("has a backslash", "write `/` between two names"))
+    } else if trimmed.contains("/-/") || trimmed.ends_with("/-") {
+        Some((
+            "is the address of a page",
+            "write what stands before `/-/`, which is the full path of the project",
+        ))
+    } else if trimmed.split('/').any(|segment| segment == "." || segment == "..") {
+        Some((
+            "has a segment of dots",
+            "write the full path, from the top-level group on",
+        ))
+    } else if trimmed.ends_with(".git") || trimmed.ends_with(".atom") {
+        Some((
+            "ends as no path of GitLab does",
+            "leave the ending out, as in the address of the project in a browser",
+        ))
+    } else if trimmed.contains(crate::glyphs::acts) {
+        Some((
+            "has characters that cannot be seen",
+            "write the path as it stands in the address of the project",
+        ))
     } else if trimmed.contains(|c: char| c.is_whitespace() || c.is_control()) {
         Some((
             "has white space",

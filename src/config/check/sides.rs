@@ -21,6 +21,43 @@ pub(super) fn gitlab_texts_are_filled(facts: &Facts<'_>, findings: &mut Vec<Find
     }
 }
 
+pub(super) fn files_are_there(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(file) = facts.raw.gitlab.as_ref().and_then(|gitlab| gitlab.ca_file.as_ref()) else {
+        return;
+    };
+    if !file.trim().is_empty() && !(facts.is_there)(file) {
+        findings.push(Finding::new(
+            file.span(),
+            "`gitlab.ca_file` names no file that is there",
+            "relative paths begin at the folder of the configuration; correct the path, or remove the key",
+        ));
+    }
+}
+
+/// Factory refuses a Domain that leads to no public address (Factory: "Self-Managed Source Control"). A GitLab on this
+/// machine is a trial with the sandbox and is left alone.
+pub(super) fn factory_can_reach_gitlab(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(gitlab) = &facts.raw.gitlab else { return };
+    let url = gitlab.url.as_ref().and_then(|url| uri::base(url).ok());
+    if url.as_ref().is_some_and(uri::is_loopback) {
+        return;
+    }
+    let (key, given) = match (&gitlab.external_url, &gitlab.url) {
+        (Some(external), _) => ("gitlab.external_url", external),
+        (None, Some(url)) => ("gitlab.url", url),
+        (None, None) => return,
+    };
+    let Some(what) = uri::base(given).ok().as_ref().and_then(uri::not_public) else {
+        return;
+    };
+    findings.push(Finding::new(
+        given.span(),
+        format!("`{key}` is what Factory is given as Domain, and it is {what}, which Factory cannot reach"),
+        "set `gitlab.external_url` to the address at which GitLab is reached from the internet; Factory's support names the \
+         addresses that it comes from, for a firewall that lets in only those",
+    ));
+}
+
 pub(super) fn factory_addresses_are_servers(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if let Some(factory) = &facts.raw.factory {
         address("factory.api_url", factory.api_url.as_ref(), uri::base, findings);

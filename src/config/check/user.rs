@@ -51,6 +51,26 @@ fn username(path: &str, name: &Text, findings: &mut Vec<Finding>) {
     ));
 }
 
+/// GitLab's account type *service account* can neither sign in, nor be impersonated, nor authorize (GitLab:
+/// `app/policies/global_policy.rb`); their usernames begin like this unless somebody chose another.
+pub(super) fn it_is_a_regular_user(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(name) = user(facts).and_then(|user| user.username.as_ref()) else {
+        return;
+    };
+    let folded = name.to_lowercase();
+    if ["service_account_", "project_", "group_"].iter().any(|begin| {
+        folded
+            .strip_prefix(begin)
+            .is_some_and(|rest| begin == &"service_account_" || rest.contains("_bot"))
+    }) {
+        findings.push(Finding::warning(
+            name.span(),
+            "`user.username` looks like one of GitLab's service accounts or bots, which cannot sign in or approve Factory",
+            "name a regular user; Factory's \"dedicated service account\" means a user of its own, not that type of account",
+        ));
+    }
+}
+
 pub(super) fn the_email_is_an_address(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(email) = user(facts).and_then(|user| user.email.as_ref()) else {
         return;
