@@ -117,7 +117,7 @@ impl Failure {
     /// The text for standard error, styled.
     pub(crate) fn render(&self) -> String {
         let (message, causes, hint) = match &self.body {
-            Body::Rendered(text) => return text.clone(),
+            Body::Rendered(text) => return format!("{}\n", text.trim_end()),
             Body::Message { message, causes, hint } => (message, causes, hint),
         };
         let mut out = String::new();

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use setpoint::config;
 
+use crate::common::{run, setpoint};
+
 const MANY_FAULTS: &str = include_str!("config/many_faults.toml");
 const SYNTAX_ERRORS: &str = include_str!("config/syntax_errors.toml");
 
@@ -304,4 +306,41 @@ fn a_file_that_is_not_there_is_a_fault() {
     );
     fs::write(folder.path().join("corp-ca.pem"), "").unwrap();
     assert!(config::load(&path).is_ok());
+}
+
+#[tokio::test]
+async fn validate_gives_faults_and_warnings_with_their_ranges() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = async |text: String, code: i32| {
+        fs::write(folder.path().join("setpoint.toml"), text).unwrap();
+        let ran = run(setpoint(folder.path(), &["validate", "--format", "json"])).await;
+        ran.expect(code).json()
+    };
+    let found = json(SMALLEST.replace("max_removals = 10", "max_removal = -1"), 1).await;
+    assert_eq!(found["valid"], false);
+    assert_eq!(
+        found["faults"][0],
+        serde_json::json!({
+            "severity": "error",
+            "message": "unknown key `max_removal` in `[guards]`",
+            "hint": "the nearest known key is `max_removals`",
+            "range": { "start": { "line": 15, "column": 1 }, "end": { "line": 15, "column": 12 } },
+        })
+    );
+    let warned = json(SMALLEST.replace("api.factory", "api.eu.factory"), 0).await;
+    assert_eq!(warned["valid"], true);
+    assert_eq!(warned["faults"][0]["severity"], "warning");
+    assert_eq!(warned["faults"][0]["range"]["start"]["line"], 5);
+
+    let missing = folder.path().join("none.toml").display().to_string();
+    let ran = run(setpoint(
+        folder.path(),
+        &["validate", "--format", "json", "-c", &missing],
+    ))
+    .await;
+    assert_eq!(ran.expect(1).json()["faults"][0]["range"], serde_json::Value::Null);
+    let ran = run(setpoint(folder.path(), &["validate", "-c", &missing]))
+        .await
+        .expect(1);
+    assert!(ran.stderr.ends_with('\n'), "{:?}", ran.stderr);
 }
