@@ -145,7 +145,7 @@ impl World {
                 confirmed_at: Some(since),
                 admin,
                 password_digest: digest(&password),
-                terms_accepted_at: admin.then_some(since),
+                accepted_terms: admin.then_some(1),
                 created_at: since,
                 ..User::default()
             });

@@ -9,6 +9,7 @@ mod builtin;
 mod factory;
 pub mod faults;
 mod front;
+pub mod generation;
 mod gitlab;
 mod state;
 pub mod switches;
@@ -22,6 +23,7 @@ use std::sync::{Arc, PoisonError};
 
 pub use builtin::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_USERNAME};
 pub use faults::{Action, Fault, Intercept, Seen, Side};
+pub use generation::{Generation, PageKind};
 pub use gitlab::pages_totp::totp;
 pub use switches::Switches;
 pub use world::World;

@@ -1,11 +1,12 @@
 //! How the sandbox behaves: each switch is a setting or a mishap of a real instance, and all are off or at GitLab's
 //! default until they are set, in the world file (`switches`), by `key=value`, or by a test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::faults::Fault;
+use super::generation::{Generation, PageKind};
 
 /// The switches, under the names that `key=value` takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Switches {
     /// Version that GitLab reports. It decides what changed between versions: `authn_oauth_application` in the admin
     /// forms from 18, `scopes` in the list of applications from 19.
     pub gitlab_version: String,
+    /// Pages that are served in the shape of another generation than that of the version; one is set by
+    /// `pages.sign_in=19.5`.
+    pub pages: BTreeMap<PageKind, Generation>,
     /// Path under which GitLab is served, such as `/gitlab`; empty: none.
     pub relative_url_root: String,
     /// Admin Mode: administrators re-authenticate in the browser, tokens need the scope `admin_mode`.
@@ -26,6 +30,18 @@ pub struct Switches {
     pub password_login_off: bool,
     /// Two-factor authentication is enforced for everybody; who has none is sent to its set-up page.
     pub require_two_factor: bool,
+    /// Two-factor authentication is enforced for administrators (`require_admin_two_factor_authentication`).
+    pub require_admin_two_factor: bool,
+    /// Hours in which the set-up of an enforced second factor can be put off.
+    pub two_factor_grace_period: u32,
+    /// Whoever signs in with a password alone from an address not seen before is locked out and sent a code by mail.
+    pub require_email_verification_on_account_locked: bool,
+    /// Wrong passwords that lock an account; none: ten, which GitLab's settings show as null.
+    pub max_login_attempts: Option<u32>,
+    /// Minutes for which they lock it; none: ten, which GitLab's settings show as null.
+    pub failed_login_attempts_unlock_period_in_minutes: Option<u32>,
+    /// The address that all clients seem to come from; empty: their own, or the first of `X-Forwarded-For`.
+    pub client_address: String,
     /// Terms of service must be accepted before anything else.
     pub enforce_terms: bool,
     /// The sign-in form carries a reCAPTCHA and refuses without it.
@@ -94,10 +110,17 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             gitlab_version: "18.5.1-ee".to_owned(),
+            pages: BTreeMap::new(),
             relative_url_root: String::new(),
             admin_mode: false,
             password_login_off: false,
             require_two_factor: false,
+            require_admin_two_factor: false,
+            two_factor_grace_period: 48,
+            require_email_verification_on_account_locked: false,
+            max_login_attempts: None,
+            failed_login_attempts_unlock_period_in_minutes: None,
+            client_address: String::new(),
             enforce_terms: false,
             recaptcha: false,
             email_confirmation: false,
@@ -128,7 +151,8 @@ impl Default for Switches {
 }
 
 impl Switches {
-    /// Sets one switch from `key=value`; the value is JSON, or else taken as text.
+    /// Sets one switch from `key=value`; the value is JSON, or else taken as text. `gitlab=19.5` stands for a version
+    /// of that generation, `gitlab=unknown` for pages that no version has.
     ///
     /// # Errors
     /// There is no such switch, or it does not take that value; the text says which.
@@ -136,6 +160,9 @@ impl Switches {
         let (key, text) = assignment
             .split_once('=')
             .ok_or_else(|| format!("`{assignment}` is no switch: write key=value"))?;
+        if key == "gitlab" {
+            return self.set_generation(text);
+        }
         let value = serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
         let changed = match self.with_value(key, value) {
             Ok(changed) => changed,
@@ -143,13 +170,44 @@ impl Switches {
             Err(error) => self.with_value(key, serde_json::Value::from(text)).map_err(|_| error)?,
         };
         *self = changed;
+        let key = key.split_once('.').map_or(key, |(whole, _)| whole);
         self.explicit.insert(key.to_owned());
         Ok(())
     }
 
+    /// Makes the instance one of that generation.
+    fn set_generation(&mut self, name: &str) -> Result<(), String> {
+        let generation = Generation::named(name).ok_or_else(|| {
+            let names: Vec<&str> = Generation::ALL.into_iter().map(Generation::name).collect();
+            format!(
+                "there is no generation `{name}` of GitLab; there are: {}",
+                names.join(", ")
+            )
+        })?;
+        if generation == Generation::Unknown {
+            self.pages = PageKind::ALL.into_iter().map(|page| (page, generation)).collect();
+            self.explicit.insert("pages".to_owned());
+        } else {
+            self.gitlab_version = format!("{name}.0-ee");
+            self.explicit.insert("gitlab_version".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The shape in which a page is served.
+    pub fn shape(&self, page: PageKind) -> Generation {
+        self.pages
+            .get(&page)
+            .copied()
+            .unwrap_or_else(|| Generation::of(self.version()))
+    }
+
     /// The names of all switches, sorted.
     pub fn names() -> Vec<String> {
-        to_map(&Self::default()).into_iter().map(|(key, _)| key).collect()
+        let mut names: Vec<String> = to_map(&Self::default()).into_iter().map(|(key, _)| key).collect();
+        names.push("gitlab".to_owned());
+        names.sort();
+        names
     }
 
     /// These switches with all that `over` sets (by [`Switches::set`], or by not being at the default) laid over them.
@@ -181,7 +239,7 @@ impl Switches {
 
     /// The prefix of the admin application form's fields: GitLab renamed the class behind the form in 18.
     pub fn application_form_prefix(&self) -> &'static str {
-        if self.at_least(18, 0) {
+        if self.shape(PageKind::Application) >= Generation::V18_5 {
             "authn_oauth_application"
         } else {
             "doorkeeper_application"
@@ -222,6 +280,12 @@ impl Switches {
 
     fn with_value(&self, key: &str, value: serde_json::Value) -> Result<Self, String> {
         let mut map = to_map(self);
+        if let Some((whole, part)) = key.split_once('.')
+            && let Some(serde_json::Value::Object(parts)) = map.get_mut(whole)
+        {
+            parts.insert(part.to_owned(), value);
+            return self.with_map(key, map);
+        }
         if !map.contains_key(key) {
             return Err(format!(
                 "there is no switch `{key}`; there are: {}",
@@ -229,6 +293,10 @@ impl Switches {
             ));
         }
         map.insert(key.to_owned(), value);
+        self.with_map(key, map)
+    }
+
+    fn with_map(&self, key: &str, map: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
         let mut changed: Self = serde_json::from_value(serde_json::Value::Object(map))
             .map_err(|error| format!("switch `{key}`: {error}"))?;
         changed.explicit.clone_from(&self.explicit);
@@ -256,6 +324,35 @@ mod tests {
         assert!(switches.admin_mode && switches.at_least(19, 0) && switches.latency_ms == 50);
         switches.set("gitlab_version=16").unwrap();
         assert_eq!(switches.version(), (16, 0));
+    }
+
+    #[test]
+    fn a_generation_is_set_by_its_version_and_a_page_by_itself() {
+        let mut switches = Switches::default();
+        switches.set("gitlab=19.3").unwrap();
+        assert_eq!(switches.version(), (19, 3));
+        assert_eq!(switches.shape(PageKind::Consent), Generation::V19_3);
+        switches.set("pages.second_factor=19.5").unwrap();
+        switches.set("pages.consent=unknown").unwrap();
+        assert_eq!(switches.shape(PageKind::SecondFactor), Generation::V19_5);
+        assert_eq!(switches.shape(PageKind::Consent), Generation::Unknown);
+        assert_eq!(switches.shape(PageKind::SignIn), Generation::V19_3);
+        assert!(switches.set("gitlab=12.0").unwrap_err().contains("16.11"));
+        assert!(
+            switches
+                .set("pages.consent=12.0")
+                .unwrap_err()
+                .contains("pages.consent")
+        );
+        assert!(switches.set("pages.none=19.5").is_err());
+        let kept = Switches::default().overlaid(&switches);
+        assert_eq!(kept.shape(PageKind::SecondFactor), Generation::V19_5);
+        switches.set("gitlab=unknown").unwrap();
+        assert!(
+            PageKind::ALL
+                .into_iter()
+                .all(|page| switches.shape(page) == Generation::Unknown)
+        );
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct World {
     pub oauth_tokens: Vec<OauthToken>,
     /// Terraform states of projects.
     pub terraform_states: Vec<TerraformState>,
+    /// The versions of the terms of service; the last one is in force where the switch `enforce_terms` is on.
+    pub terms: Vec<String>,
     /// The Factory organization.
     pub factory: FactoryOrganization,
     /// The last id given out, by kind of object: ids are never used twice.
@@ -104,10 +106,18 @@ pub struct User {
     pub confirmed_at: Option<Timestamp>,
     /// State of the account.
     pub state: UserState,
-    /// Locked by Devise after ten wrong passwords.
+    /// Locked by Devise: after wrong passwords, or until a code that was mailed is given.
     pub locked: bool,
+    /// When the lock ends by itself; `None`: it stays.
+    pub locked_until: Option<Timestamp>,
     /// Wrong passwords since the last right one.
     pub failed_attempts: u32,
+    /// Sign-ins that were tried in the last ten minutes, where GitLab counts them.
+    pub sign_in_attempts: Vec<Timestamp>,
+    /// Addresses from which somebody signed in under this account.
+    pub known_addresses: BTreeSet<String>,
+    /// The code that was mailed to unlock the account.
+    pub verification_code: Option<String>,
     /// Administrator.
     pub admin: bool,
     /// Digest of the password, see [`digest`].
@@ -120,8 +130,16 @@ pub struct User {
     pub totp_secret: Option<String>,
     /// The last 30 s step whose code was accepted: a code works once.
     pub totp_last_step: Option<i64>,
-    /// When the terms of service were accepted.
-    pub terms_accepted_at: Option<Timestamp>,
+    /// The authenticator that is shown on the set-up page and not confirmed yet.
+    pub totp_offer: Option<TotpOffer>,
+    /// Digests of the recovery codes that were not used.
+    pub recovery_digests: BTreeSet<String>,
+    /// A security key is registered: two-factor authentication without an authenticator, or beside it.
+    pub security_key: bool,
+    /// When the grace period of an enforced second factor began.
+    pub two_factor_grace_started_at: Option<Timestamp>,
+    /// The version of the terms of service that was accepted, see [`World::terms`].
+    pub accepted_terms: Option<u64>,
     /// External user: sees internal projects only as a member.
     pub external: bool,
     /// Bots, service accounts, ghosts: cannot sign in nor be impersonated.
@@ -136,6 +154,28 @@ pub struct User {
     pub current_sign_in_at: Option<Timestamp>,
     /// The sign-in before that.
     pub last_sign_in_at: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether Devise lets nobody in at that moment.
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.locked && self.locked_until.is_none_or(|until| now < until)
+    }
+
+    /// Whether a sign-in asks for a second factor.
+    pub fn two_factor_enabled(&self) -> bool {
+        self.totp_secret.is_some() || self.security_key
+    }
+}
+
+/// An authenticator that was offered on the set-up page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct TotpOffer {
+    /// Base32 secret.
+    pub secret: String,
+    /// When it was made: the page shows it for two minutes.
+    pub made_at: Timestamp,
 }
 
 /// A personal access token, or an impersonation token.
@@ -172,8 +212,12 @@ pub struct WebSession {
     pub user_id: Option<u64>,
     /// Who gave the password and still owes the one-time code.
     pub otp_user_id: Option<u64>,
+    /// Who gave the password and still owes the code that was mailed.
+    pub verification_user_id: Option<u64>,
     /// The administrator who impersonates `user_id`.
     pub impersonator_id: Option<u64>,
+    /// Until when the set-up of an enforced second factor is put off.
+    pub skip_two_factor_until: Option<Timestamp>,
     /// Token of the forms; made anew at sign-in.
     pub csrf_token: String,
     /// When Admin Mode was asked for: the password must follow within five minutes.
@@ -232,6 +276,10 @@ pub struct Group {
     pub marked_for_deletion_on: Option<String>,
     /// Membership is locked by LDAP (EE): adding and changing members is refused.
     pub ldap_locked: bool,
+    /// Two-factor authentication is enforced for the members.
+    pub require_two_factor: bool,
+    /// Hours in which they can put its set-up off; GitLab's default is 48.
+    pub two_factor_grace_period: Option<u32>,
 }
 
 impl Group {
@@ -554,6 +602,7 @@ impl Default for World {
             grants: Vec::new(),
             oauth_tokens: Vec::new(),
             terraform_states: Vec::new(),
+            terms: vec!["Be kind to this sandbox.".to_owned()],
             factory: FactoryOrganization::default(),
             last_ids: BTreeMap::new(),
         }
@@ -627,6 +676,20 @@ impl World {
     /// An application by client id.
     pub fn application_by_uid(&self, uid: &str) -> Option<&Application> {
         self.applications.iter().find(|application| application.uid == uid)
+    }
+
+    /// The version of the terms of service that must be accepted, where they are enforced.
+    pub fn terms_in_force(&self) -> Option<u64> {
+        let version = u64::try_from(self.terms.len()).unwrap_or(0);
+        (self.switches.enforce_terms && version > 0).then_some(version)
+    }
+
+    /// Whether an account has yet to accept the terms of service.
+    pub fn owes_terms(&self, user: &User) -> bool {
+        !user.internal
+            && self
+                .terms_in_force()
+                .is_some_and(|version| user.accepted_terms != Some(version))
     }
 
     /// A browser session by cookie.
@@ -762,15 +825,20 @@ pub fn digest(secret: &str) -> String {
     text
 }
 
+/// Random bytes from the operating system.
+pub fn random_bytes(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0_u8; count];
+    // The operating system's generator does not fail on the platforms that the sandbox runs on; zeroes would only
+    // make a toy predictable.
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
 /// Random lower-case hexadecimal text from the operating system.
 pub fn random_hex(bytes: usize) -> String {
     use std::fmt::Write as _;
-    let mut buffer = vec![0_u8; bytes];
-    // The operating system's generator does not fail on the platforms that the sandbox runs on; zeroes would only
-    // make a toy predictable.
-    let _ = getrandom::fill(&mut buffer);
     let mut text = String::with_capacity(bytes * 2);
-    for byte in buffer {
+    for byte in random_bytes(bytes) {
         let _ = write!(text, "{byte:02x}");
     }
     text

@@ -203,6 +203,14 @@ impl Shown {
             .to_owned()
     }
 
+    /// The text of each such element.
+    pub(crate) fn texts(&self, css: &str) -> Vec<String> {
+        let page = Html::parse_document(&self.body);
+        page.select(&selector(css))
+            .map(|element| element.text().collect())
+            .collect()
+    }
+
     /// Field and value of the page's `meta` token.
     pub(crate) fn csrf(&self) -> FormSeen {
         let token = self.attr("meta[name=csrf-token]", "content").unwrap();

@@ -5,6 +5,9 @@
 mod admin;
 pub(crate) mod browser;
 mod factory;
+mod generations;
 mod oauth;
 mod product;
 mod sign_in;
+mod two_factor;
+mod verification;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use serde_json::json;
 
-use super::answers;
+use super::{answers, two_factor};
 use crate::builtin::ROOT_TOKEN;
 use crate::world::{PersonalToken, User, UserState, WebSession, World, digest};
 
@@ -148,7 +148,7 @@ pub(crate) fn denied_reason(world: &World, user: &User) -> Option<String> {
     if user.state == UserState::BlockedPendingApproval {
         return Some("Your account is pending approval from your administrator and hence blocked.".to_owned());
     }
-    if world.switches.enforce_terms && user.terms_accepted_at.is_none() && !user.internal {
+    if world.owes_terms(user) {
         return Some(format!(
             "You (@{name}) must accept the Terms of Service in order to perform this action. To accept these terms, \
              please access GitLab from a web browser at the address of this instance."
@@ -167,7 +167,7 @@ pub(crate) fn denied_reason(world: &World, user: &User) -> Option<String> {
                 .to_owned(),
         );
     }
-    if user.state != UserState::Active {
+    if user.state != UserState::Active || user.is_locked(world.now()) {
         return Some("Your account has been blocked.".to_owned());
     }
     if user.password_expires_at.is_some_and(|at| at <= world.now()) {
@@ -209,7 +209,7 @@ pub(crate) fn query_value(parts: &Parts, name: &str) -> Option<String> {
 
 fn bearer(world: &World, parts: &Parts) -> Result<Option<Caller>, Response> {
     let Some(token) = token_of(parts) else {
-        return Ok(by_session(world, parts));
+        return by_session(world, parts);
     };
     let token_digest = digest(&token);
     if let Some(personal) = world
@@ -293,18 +293,34 @@ fn caller(world: &World, user_id: u64, via: Via, scopes: Vec<String>) -> Result<
     })
 }
 
-fn by_session(world: &World, parts: &Parts) -> Option<Caller> {
-    let session = session(world, &parts.headers)?;
-    let user = world.user(session.user_id?)?;
+fn by_session(world: &World, parts: &Parts) -> Result<Option<Caller>, Response> {
+    let Some(session) = session(world, &parts.headers) else {
+        return Ok(None);
+    };
+    let Some(user) = session.user_id.and_then(|id| world.user(id)) else {
+        return Ok(None);
+    };
     let reading = matches!(parts.method.as_str(), "GET" | "HEAD");
     let csrf = parts.headers.get("x-csrf-token").and_then(|value| value.to_str().ok());
     // A write by cookie needs the token of the page too (lib/gitlab/request_forgery_protection.rb).
-    (reading || csrf.is_some_and(|csrf| super::pages_csrf::unmasks_to(csrf, &session.csrf_token))).then(|| Caller {
+    if !reading && !csrf.is_some_and(|csrf| super::pages_csrf::unmasks_to(csrf, &session.csrf_token)) {
+        return Ok(None);
+    }
+    // Where a second factor is owed, GraphQL takes no session, and REST none of an impersonation.
+    if two_factor::owed(world, user).is_some() {
+        if parts.uri.path() == "/api/graphql" {
+            return Err(answers::unauthorized());
+        }
+        if session.impersonator_id.is_some() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Caller {
         user_id: user.id,
         via: Via::Session(session.id.clone()),
         scopes: None,
         admin: session_is_admin(world, session),
-    })
+    }))
 }
 
 fn sudo_name(parts: &Parts) -> Option<String> {

@@ -6,22 +6,22 @@ use super::access::Roles;
 use crate::world::{Application, Group, Member, Project, Source, User, World};
 
 /// `UserBasic`: what anybody sees.
-pub(crate) fn user_basic(user: &User, base: &str) -> Value {
+pub(crate) fn user_basic(world: &World, user: &User, base: &str) -> Value {
     json!({
         "id": user.id,
         "username": user.username,
         "public_email": null,
         "name": user.name,
         "state": user.state.word(),
-        "locked": user.locked,
+        "locked": user.is_locked(world.now()),
         "avatar_url": null,
         "web_url": format!("{base}/{}", user.username),
     })
 }
 
 /// `UserPublic`, as an account sees itself (GET /user), or a colleague (GET /users/:id) without the private part.
-pub(crate) fn user_public(user: &User, base: &str, oneself: bool) -> Value {
-    let mut value = user_basic(user, base);
+pub(crate) fn user_public(world: &World, user: &User, base: &str, oneself: bool) -> Value {
+    let mut value = user_basic(world, user, base);
     extend(
         &mut value,
         json!({
@@ -40,8 +40,8 @@ pub(crate) fn user_public(user: &User, base: &str, oneself: bool) -> Value {
 }
 
 /// `UserWithAdmin`: what an administrator sees.
-pub(crate) fn user_for_admin(user: &User, base: &str) -> Value {
-    let mut value = user_public(user, base, false);
+pub(crate) fn user_for_admin(world: &World, user: &User, base: &str) -> Value {
+    let mut value = user_public(world, user, base, false);
     extend(&mut value, private_part(user));
     extend(
         &mut value,
@@ -59,7 +59,7 @@ fn private_part(user: &User) -> Value {
         "last_sign_in_at": user.last_sign_in_at, "confirmed_at": user.confirmed_at,
         "last_activity_on": user.last_activity_on, "email": user.email, "theme_id": 3, "color_scheme_id": 1,
         "projects_limit": 100_000, "current_sign_in_at": user.current_sign_in_at, "identities": [],
-        "can_create_group": true, "can_create_project": true, "two_factor_enabled": user.totp_secret.is_some(),
+        "can_create_group": true, "can_create_project": true, "two_factor_enabled": user.two_factor_enabled(),
         "external": user.external, "private_profile": false, "commit_email": user.email, "preferred_language": "en",
     })
 }
@@ -128,7 +128,7 @@ pub(crate) fn project(world: &World, project: &Project, roles: &Roles, base: &st
             "marked_for_deletion_at": project.marked_for_deletion_on,
             "marked_for_deletion_on": project.marked_for_deletion_on,
             "creator_id": 1,
-            "owner": project.owner_id.and_then(|id| world.user(id)).map(|user| user_basic(user, base)),
+            "owner": project.owner_id.and_then(|id| world.user(id)).map(|user| user_basic(world, user, base)),
             "issues_enabled": true,
             "merge_requests_enabled": true,
             "jobs_enabled": true,
@@ -169,7 +169,8 @@ pub(crate) fn group(world: &World, group: &Group, base: &str) -> Value {
         "description": "",
         "visibility": group.visibility.word(),
         "share_with_group_lock": false,
-        "require_two_factor_authentication": false,
+        "require_two_factor_authentication": group.require_two_factor,
+        "two_factor_grace_period": group.two_factor_grace_period.unwrap_or(48),
         "project_creation_level": "developer",
         "subgroup_creation_level": "maintainer",
         "avatar_url": null,
@@ -186,13 +187,13 @@ pub(crate) fn group(world: &World, group: &Group, base: &str) -> Value {
 pub(crate) fn member(world: &World, member: &Member, base: &str) -> Value {
     let mut value = world
         .user(member.user_id)
-        .map_or_else(|| json!({}), |user| user_basic(user, base));
+        .map_or_else(|| json!({}), |user| user_basic(world, user, base));
     extend(
         &mut value,
         json!({
             "access_level": member.access_level,
             "created_at": member.created_at,
-            "created_by": member.created_by.and_then(|id| world.user(id)).map(|user| user_basic(user, base)),
+            "created_by": member.created_by.and_then(|id| world.user(id)).map(|user| user_basic(world, user, base)),
             "expires_at": member.expires_at,
             "membership_state": "active",
         }),

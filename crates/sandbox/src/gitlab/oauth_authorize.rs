@@ -11,6 +11,7 @@ use serde_json::json;
 use super::pages_html::{Form, each, escape};
 use super::pages_http::Page;
 use super::pages_visit::Visit;
+use crate::generation::{Generation, PageKind};
 use crate::world::{Application, OauthGrant, User, digest, random_hex};
 
 /// How long a code may be exchanged.
@@ -306,8 +307,12 @@ fn forbidden_page(visit: &mut Visit<'_>) -> Page {
     visit.page(StatusCode::OK, "Authorization", None, content)
 }
 
-/// Two forms with the same fields: Deny stands before Authorize.
+/// Two forms with the same fields: up to 18 Deny stands before Authorize, from 19 on Authorize before Cancel.
 fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
+    let shape = visit.world.switches.shape(PageKind::Consent);
+    if shape == Generation::Unknown {
+        return visit.unheard_page();
+    }
     let token = visit.csrf();
     let action = visit.path("/oauth/authorize");
     let scope = request.scopes.join(" ");
@@ -330,14 +335,18 @@ fn consent_page(visit: &mut Visit<'_>, user: &User, request: &Request) -> Page {
     } else {
         ""
     };
+    let authorize = form("authorize", "post").submit("Authorize");
+    let forms = if shape >= Generation::V19_3 {
+        authorize + &form("deny", "delete").submit_quietly("Cancel")
+    } else {
+        form("deny", "delete").submit_quietly("Deny") + &authorize
+    };
     let content = format!(
         "<main role=\"main\" class=\"doorkeeper-authorize\">\n<h1>Authorize {name}?</h1>\n{warning}\n\
          <p>{name} is asking for access to the account of {username}.</p>\n\
-         <p>This application will be able to:</p><ul>{scopes}</ul>\n<div class=\"row\">\n{deny}{authorize}</div>\n</main>",
+         <p>This application will be able to:</p><ul>{scopes}</ul>\n<div class=\"row\">\n{forms}</div>\n</main>",
         name = escape(&request.application.name),
         username = escape(&user.username),
-        deny = form("deny", "delete").submit_quietly("Deny"),
-        authorize = form("authorize", "post").submit("Authorize"),
     );
     visit.page(StatusCode::OK, "Authorize application", None, &content)
 }

@@ -2,6 +2,8 @@
 //!
 //! The world is locked for the length of one page, so that pages are plain functions of it; see [`super::pages_http`].
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -11,8 +13,13 @@ use axum::routing::any;
 
 use super::pages_http::{Page, PageRequest};
 use super::pages_visit::Visit;
-use super::{oauth_authorize, pages_admin, pages_admin_applications, pages_admin_users, pages_settings, pages_sign_in};
+use super::{
+    oauth_authorize, pages_admin, pages_admin_applications, pages_admin_users, pages_password, pages_settings,
+    pages_sign_in, pages_terms, pages_two_factor,
+};
+use crate::generation::{Generation, PageKind};
 use crate::state::App;
+use crate::wire::Wire;
 
 /// The largest form that is read.
 const FORM_LIMIT: usize = 1 << 20;
@@ -38,6 +45,10 @@ pub(crate) fn router() -> Router<App> {
 /// A request with its body, for the pages and the OAuth endpoints.
 pub(super) async fn take(request: Request) -> Result<PageRequest, Response> {
     let (parts, body) = request.into_parts();
+    let peer = parts
+        .extensions
+        .get::<Wire>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |wire| wire.peer.ip());
     let body: Bytes = axum::body::to_bytes(body, FORM_LIMIT)
         .await
         .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
@@ -47,7 +58,8 @@ pub(super) async fn take(request: Request) -> Result<PageRequest, Response> {
         parts.uri.query(),
         &parts.headers,
         &body,
-    ))
+    )
+    .from(peer))
 }
 
 async fn serve(State(app): State<App>, request: Request) -> Response {
@@ -71,18 +83,20 @@ fn dispatch(visit: &mut Visit<'_>) -> Page {
     };
     let path = visit.request.path.trim_end_matches('/').to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let new_settings = visit.world.switches.at_least(17, 0);
+    let new_settings = visit.world.switches.shape(PageKind::AuthorizedApplications) >= Generation::V17_11;
     match (method.as_str(), segments.as_slice()) {
         ("GET", []) => pages_settings::home(visit),
         ("GET", ["users", "sign_in"]) => pages_sign_in::form(visit),
         ("POST", ["users", "sign_in"]) => pages_sign_in::submit(visit),
         ("POST" | "DELETE", ["users", "sign_out"]) => pages_sign_in::sign_out(visit),
-        ("GET", ["-", "users", "terms"]) => pages_sign_in::terms(visit),
-        ("POST", ["-", "users", "terms", _, "accept"]) => pages_sign_in::terms_answer(visit, true),
-        ("POST", ["-", "users", "terms", _, "decline"]) => pages_sign_in::terms_answer(visit, false),
-        ("GET", ["-", "profile", "two_factor_auth"]) => pages_sign_in::two_factor_set_up(visit),
-        ("GET", ["-", "user_settings", "password", "new"]) => pages_sign_in::password_form(visit),
-        ("POST", ["-", "user_settings", "password"]) => pages_sign_in::password_submit(visit),
+        ("GET", ["-", "users", "terms"]) => pages_terms::show(visit),
+        ("POST", ["-", "users", "terms", id, "accept"]) => pages_terms::answer(visit, id, true),
+        ("POST", ["-", "users", "terms", id, "decline"]) => pages_terms::answer(visit, id, false),
+        ("GET", ["-", "profile", "two_factor_auth"]) => pages_two_factor::show(visit),
+        ("POST", ["-", "profile", "two_factor_auth"]) => pages_two_factor::enrol(visit),
+        ("PATCH", ["-", "profile", "two_factor_auth", "skip"]) => pages_two_factor::skip(visit),
+        ("GET", ["-", "user_settings", "password", "new"]) => pages_password::form(visit),
+        ("POST", ["-", "user_settings", "password"]) => pages_password::submit(visit),
         ("GET", ["-", "user_settings", "applications"]) if new_settings => pages_settings::applications(visit),
         ("GET", ["-", "profile", "applications"]) if new_settings => {
             Page::found(&visit.url("/-/user_settings/applications"))

@@ -8,9 +8,11 @@ use jiff::SignedDuration;
 
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
+use super::pages_second_factor::{self as second_factor, Door};
+use super::pages_sign_in;
 use super::pages_visit::Visit;
-use super::{pages_sign_in, pages_totp};
-use crate::world::{User, digest};
+use crate::generation::PageKind;
+use crate::world::User;
 
 /// Lets an administrator in. Others get 404, strangers the sign-in page, and an administrator without Admin Mode
 /// where it is required the page that asks for the password again.
@@ -58,16 +60,14 @@ pub(super) fn dashboard(visit: &mut Visit<'_>) -> Page {
 
 /// `GET /admin/session/new`
 pub(super) fn session_form(visit: &mut Visit<'_>) -> Page {
-    let user = match administrator(visit) {
-        Ok(user) => user,
-        Err(page) => return page,
-    };
+    if let Err(page) = administrator(visit) {
+        return page;
+    }
     if !visit.world.switches.admin_mode || admin_mode_on(visit) {
         return to_stored(visit, "Admin mode already enabled");
     }
     let now = visit.now;
     visit.session_mut().admin_mode_requested_at = Some(now);
-    let _ = user;
     render_password_form(visit, None)
 }
 
@@ -82,21 +82,21 @@ pub(super) fn session_submit(visit: &mut Visit<'_>) -> Page {
     };
     let password = visit.request.present("user[password]").map(ToOwned::to_owned);
     let code = visit.request.present("user[otp_attempt]").map(ToOwned::to_owned);
-    let right = password.is_some_and(|password| digest(&password) == user.password_digest);
-    if user.totp_secret.is_some() {
+    let right = pages_sign_in::password_is(&user, password.as_deref());
+    if user.two_factor_enabled() {
         let asked = visit.session().and_then(|session| session.otp_user_id) == Some(user.id);
         return match code {
             Some(code) if asked => {
-                if pages_totp::consume(visit.world, user.id, &code) {
+                if second_factor::takes(visit.world, user.id, &code) {
                     visit.session_mut().otp_user_id = None;
                     enable(visit)
                 } else {
-                    render_code_form(visit, Some("Invalid two-factor code."))
+                    second_factor::refuse(visit, Door::AdminMode, &user)
                 }
             }
             _ if right => {
                 visit.session_mut().otp_user_id = Some(user.id);
-                render_code_form(visit, None)
+                second_factor::ask(visit, Door::AdminMode, &user)
             }
             _ => visit.redirect("/admin/session/new", Some(("alert", "Invalid login or password"))),
         };
@@ -158,6 +158,9 @@ fn to_stored(visit: &mut Visit<'_>, notice: &str) -> Page {
 }
 
 fn render_password_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
+    if visit.unheard_of(PageKind::AdminMode) {
+        return visit.unheard_page();
+    }
     let token = visit.csrf();
     let form = Form::open("new_user", &visit.path("/admin/session"), "post", &token)
         .raw(
@@ -167,17 +170,4 @@ fn render_password_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
         .submit("Enter admin mode");
     let content = format!("<h1>Enter admin mode</h1>\n{form}\n{}", pages_sign_in::MOUNT_PASSWORD);
     visit.page(StatusCode::OK, "Enter admin mode", alert, &content)
-}
-
-fn render_code_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
-    let token = visit.csrf();
-    let form = Form::open("two_factor", &visit.path("/admin/session"), "post", &token)
-        .input("text", "user[otp_attempt]", "Enter verification code", "")
-        .submit("Verify code");
-    visit.page(
-        StatusCode::OK,
-        "Two-factor authentication for admin mode",
-        alert,
-        &format!("<h1>Two-factor authentication for admin mode</h1>\n{form}"),
-    )
 }

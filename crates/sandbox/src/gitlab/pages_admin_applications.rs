@@ -12,6 +12,7 @@ use super::pages_admin::enter;
 use super::pages_html::{Form, each, escape};
 use super::pages_http::Page;
 use super::pages_visit::Visit;
+use crate::generation::{Generation, PageKind};
 use crate::world::{Application, digest, random_hex};
 
 /// `GET /admin/applications`
@@ -302,6 +303,9 @@ fn delete_form(path: &str, id: u64, csrf: &str) -> String {
 }
 
 fn render_form(visit: &mut Visit<'_>, application: &Application, faults: &[String]) -> Page {
+    if visit.unheard_of(PageKind::Application) {
+        return visit.unheard_page();
+    }
     let csrf = visit.csrf();
     let prefix = visit.world.switches.application_form_prefix();
     let field = |name: &str| format!("{prefix}[{name}]");
@@ -365,6 +369,9 @@ fn render_form(visit: &mut Visit<'_>, application: &Application, faults: &[Strin
 }
 
 fn render_show(visit: &mut Visit<'_>, application: &Application, secret: Option<&str>, notice: Option<&str>) -> Page {
+    if visit.unheard_of(PageKind::Application) {
+        return visit.unheard_page();
+    }
     let csrf = visit.csrf();
     let path = visit.path(&format!("/admin/applications/{}", application.id));
     let yes = |flag: bool| if flag { "Yes" } else { "No" };
@@ -378,16 +385,21 @@ fn render_show(visit: &mut Visit<'_>, application: &Application, secret: Option<
     let secret = secret
         .map(|secret| format!(" data-initial-secret=\"{}\"", escape(secret)))
         .unwrap_or_default();
+    let uid = escape(&application.uid);
+    let uid = if visit.world.switches.shape(PageKind::Application) >= Generation::V19_3 {
+        format!("<span data-testid=\"application-id-field\">{uid}</span>")
+    } else {
+        format!("<input id=\"application_id\" type=\"text\" autocomplete=\"off\" value=\"{uid}\" readonly>")
+    };
     let content = format!(
         "<h1>Application: {name}</h1>\n<table>\n\
-         <tr><td>Application ID</td><td><input id=\"application_id\" type=\"text\" autocomplete=\"off\" value=\"{uid}\" readonly></td></tr>\n\
+         <tr><td>Application ID</td><td>{uid}</td></tr>\n\
          <tr><td>Secret</td><td><div id=\"js-oauth-application-secret\"{secret} data-renew-path=\"{path}/renew\"></div></td></tr>\n\
          <tr><td>Callback URL</td><td>{uris}</td></tr>\n<tr><td>Trusted</td><td>{trusted}</td></tr>\n\
          <tr><td>Confidential</td><td>{confidential}</td></tr>\n<tr><td>Scopes</td><td><ul class=\"scopes-list\">{scopes}</ul></td></tr>\n</table>\n\
          <p><a href=\"{path}/edit\">Edit</a></p>\n{delete}\n\
          <input type=\"hidden\" name=\"id_of_application\" id=\"id_of_application\" value=\"{id}\" autocomplete=\"off\">\n{SECRET_SCRIPT}",
         name = escape(&application.name),
-        uid = escape(&application.uid),
         path = escape(&path),
         trusted = yes(application.trusted),
         confidential = yes(application.confidential),

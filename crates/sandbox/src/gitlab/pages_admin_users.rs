@@ -11,6 +11,7 @@ use super::pages_gate::sign_in_refusal;
 use super::pages_html::escape;
 use super::pages_http::Page;
 use super::pages_visit::Visit;
+use crate::generation::{Generation, PageKind};
 use crate::world::{User, UserState};
 
 /// `GET /admin/users`
@@ -42,22 +43,10 @@ pub(super) fn show(visit: &mut Visit<'_>, username: &str) -> Page {
         Ok(user) => user,
         Err(page) => return page,
     };
-    let impersonate = if !visit.world.switches.impersonation_enabled
-        || visit.current_user().is_some_and(|current| current.id == user.id)
-    {
-        String::new()
-    } else if let Some(reason) = refusal(visit, &user) {
-        format!(
-            "<p><span title=\"{0}\"><button disabled>Impersonate</button></span> {0}</p>",
-            escape(reason)
-        )
-    } else {
-        let path = visit.path(&format!("/admin/users/{}/impersonate", user.username));
-        format!(
-            "<p><a rel=\"nofollow\" data-method=\"post\" data-testid=\"impersonate-user-link\" href=\"{}\">Impersonate</a></p>",
-            escape(&path)
-        )
-    };
+    if visit.unheard_of(PageKind::User) {
+        return visit.unheard_page();
+    }
+    let impersonate = impersonation(visit, &user);
     let confirmed = if user.confirmed_at.is_some() { "Yes" } else { "No" };
     let content = format!(
         "<h1>{name}{admin}</h1>\n{impersonate}\n<table>\n<tr><td>ID</td><td>{id}</td></tr>\n<tr><td>Username</td><td>{username}</td></tr>\n\
@@ -69,7 +58,7 @@ pub(super) fn show(visit: &mut Visit<'_>, username: &str) -> Page {
         username = escape(&user.username),
         email = escape(&user.email),
         state = user.state.word(),
-        two_factor = if user.totp_secret.is_some() {
+        two_factor = if user.two_factor_enabled() {
             "Enabled"
         } else {
             "Disabled"
@@ -77,6 +66,35 @@ pub(super) fn show(visit: &mut Visit<'_>, username: &str) -> Page {
         activity = user.last_activity_on.as_deref().unwrap_or("never"),
     );
     visit.page(StatusCode::OK, &user.name, None, &content)
+}
+
+/// The link that impersonates, or why it does not.
+fn impersonation(visit: &Visit<'_>, user: &User) -> String {
+    let oneself = visit.current_user().is_some_and(|current| current.id == user.id);
+    if !visit.world.switches.impersonation_enabled || oneself {
+        return String::new();
+    }
+    let path = visit.path(&format!("/admin/users/{}/impersonate", user.username));
+    let path = escape(&path);
+    let refusal = refusal(visit, user);
+    if visit.world.switches.shape(PageKind::User) >= Generation::V19_3 {
+        let (disabled, reason) = refusal.map_or(("", ""), |reason| (" disabled=\"disabled\"", reason));
+        return format!(
+            "<span class=\"btn-group\" title=\"{}\"><a class=\"gl-button btn{}\" rel=\"nofollow\" data-method=\"post\"{disabled} \
+             href=\"{path}\">Impersonate</a></span>",
+            escape(reason),
+            if disabled.is_empty() { "" } else { " disabled" },
+        );
+    }
+    match refusal {
+        Some(reason) => format!(
+            "<p><span title=\"{0}\"><button disabled>Impersonate</button></span> {0}</p>",
+            escape(reason)
+        ),
+        None => format!(
+            "<p><a rel=\"nofollow\" data-method=\"post\" data-testid=\"impersonate-user-link\" href=\"{path}\">Impersonate</a></p>"
+        ),
+    }
 }
 
 /// `POST /admin/users/:username/impersonate`: home as that user, or back to the user's page with the reason.
@@ -106,13 +124,15 @@ pub(super) fn stop(visit: &mut Visit<'_>) -> Page {
     if !visit.csrf_valid() {
         return Visit::rejected();
     }
-    let (Some(impersonator), Some(user)) = (visit.impersonator(), visit.current_user()) else {
-        return match visit.authenticate() {
-            Ok(_) => Visit::not_found(),
-            Err(page) => page,
-        };
+    // What stands before every page of the impersonated user stands before this one, too.
+    let user = match visit.authenticate() {
+        Ok(user) => user,
+        Err(page) => return page,
     };
-    if !impersonator.admin || sign_in_refusal(&impersonator).is_some() {
+    let Some(impersonator) = visit.impersonator() else {
+        return Visit::not_found();
+    };
+    if !impersonator.admin || sign_in_refusal(&impersonator, visit.now).is_some() {
         return Visit::not_found();
     }
     switch(visit, impersonator.id, None);
@@ -142,7 +162,7 @@ fn refusal(visit: &Visit<'_>, user: &User) -> Option<&'static str> {
     if user.internal {
         return Some("You cannot impersonate an internal user");
     }
-    if user.locked || sign_in_refusal(user).is_some() {
+    if sign_in_refusal(user, visit.now).is_some() {
         return Some("You cannot impersonate a user who cannot log in");
     }
     None

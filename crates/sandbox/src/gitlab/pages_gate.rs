@@ -4,9 +4,11 @@
 //! and `active_for_authentication?` of the user's model.
 
 use axum::http::Method;
+use jiff::Timestamp;
 
 use super::pages_http::Page;
 use super::pages_visit::Visit;
+use super::two_factor;
 use crate::world::{User, UserState};
 
 impl Visit<'_> {
@@ -17,7 +19,7 @@ impl Visit<'_> {
         if user.password_expires_at.is_some_and(|end| end <= self.now) {
             return Err(self.redirect("/-/user_settings/password/new", None));
         }
-        if self.world.switches.enforce_terms && user.terms_accepted_at.is_none() && !user.internal {
+        if self.world.owes_terms(&user) {
             let back = if self.request.method == Method::GET {
                 self.full_path()
             } else {
@@ -44,25 +46,32 @@ impl Visit<'_> {
                 Some(("alert", "You need to sign in or sign up before continuing.")),
             ));
         };
-        if let Some(reason) = sign_in_refusal(&user) {
+        if let Some(reason) = sign_in_refusal(&user, self.now) {
             self.sign_out();
-            return Err(self.redirect("/users/sign_in", Some(("alert", reason))));
+            return Err(self.thrown_out(reason));
         }
-        if self.world.switches.require_two_factor && user.totp_secret.is_none() {
-            return Err(self.redirect(
-                "/-/profile/two_factor_auth",
-                Some((
-                    "alert",
-                    "The global settings require you to enable Two-Factor Authentication for your account.",
-                )),
-            ));
+        let put_off = self
+            .session()
+            .and_then(|session| session.skip_two_factor_until)
+            .is_some_and(|until| self.now < until);
+        if !put_off && two_factor::owed(self.world, &user).is_some() {
+            return Err(self.redirect("/-/profile/two_factor_auth", None));
         }
         Ok(user)
     }
+
+    /// Back to the sign-in page with the reason for which Devise lets nobody in.
+    pub(crate) fn thrown_out(&mut self, reason: &str) -> Page {
+        let kind = if reason == UNCONFIRMED { "unconfirmed" } else { "alert" };
+        self.redirect("/users/sign_in", Some((kind, reason)))
+    }
 }
 
+/// What Devise says to whoever has not confirmed their address.
+const UNCONFIRMED: &str = "You have to confirm your email address before continuing.";
+
 /// Why Devise lets nobody in under this account, or `None`. A deactivated one may come in: that activates it.
-pub(crate) fn sign_in_refusal(user: &User) -> Option<&'static str> {
+pub(crate) fn sign_in_refusal(user: &User, now: Timestamp) -> Option<&'static str> {
     match user.state {
         UserState::Blocked | UserState::LdapBlocked | UserState::Banned => {
             Some("Your account has been blocked. Contact your GitLab administrator.")
@@ -73,9 +82,8 @@ pub(crate) fn sign_in_refusal(user: &User) -> Option<&'static str> {
         UserState::Active | UserState::Deactivated if user.internal => {
             Some("Your account does not have the required permission to login.")
         }
-        UserState::Active | UserState::Deactivated if user.confirmed_at.is_none() => {
-            Some("You have to confirm your email address before continuing.")
-        }
+        UserState::Active | UserState::Deactivated if user.confirmed_at.is_none() => Some(UNCONFIRMED),
+        UserState::Active | UserState::Deactivated if user.is_locked(now) => Some("Your account is locked."),
         UserState::Active | UserState::Deactivated => None,
     }
 }

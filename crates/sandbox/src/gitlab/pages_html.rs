@@ -191,7 +191,7 @@ button:disabled{color:#737278;cursor:not-allowed}\
 
 /// Everything around the content of a page.
 pub(crate) struct Layout<'a> {
-    /// The title, without the name of the product.
+    /// The title, without the name of the product; empty: that name alone.
     pub(crate) title: &'a str,
     /// The masked CSRF token for the `meta` tags.
     pub(crate) csrf: &'a str,
@@ -227,10 +227,14 @@ impl Layout<'_> {
         };
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{csrf}<title>{title} · {product}</title>\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n{csrf}<title>{title}{product}</title>\n\
              <style>:root{{--accent:{accent}}}{STYLE}</style>\n</head>\n<body>\n\
              <header><strong>{product}</strong> <small>sandbox</small> {bar}</header>\n{flash}{content}\n</body>\n</html>\n",
-            title = escape(self.title),
+            title = if self.title.is_empty() {
+                String::new()
+            } else {
+                format!("{} · ", escape(self.title))
+            },
             product = escape(self.product),
             accent = self.accent,
             bar = self.bar,

@@ -1,5 +1,7 @@
 //! A browser's request taken apart, and the page that answers it.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -24,6 +26,8 @@ pub(crate) struct PageRequest {
     pub(crate) form: Vec<(String, String)>,
     /// Headers.
     pub(crate) headers: HeaderMap,
+    /// The client's address, as far as it is known.
+    pub(crate) address: String,
 }
 
 impl PageRequest {
@@ -44,7 +48,21 @@ impl PageRequest {
             raw_query,
             form,
             headers: headers.clone(),
+            address: String::new(),
         }
+    }
+
+    /// The request as it came from that address; a proxy on loopback says whose it is (`X-Forwarded-For`).
+    pub(crate) fn from(mut self, peer: IpAddr) -> Self {
+        let forwarded = self
+            .headers
+            .get("x-forwarded-for")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(',').next())
+            .map(str::trim)
+            .filter(|address| peer.is_loopback() && !address.is_empty());
+        self.address = forwarded.map_or_else(|| peer.to_string(), ToOwned::to_owned);
+        self
     }
 
     /// A parameter of the form, else of the query, as Rails merges them.

@@ -10,11 +10,12 @@ use axum::http::StatusCode;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_visit::Visit;
+use crate::generation::{Generation, PageKind};
 use crate::world::{OauthToken, World};
 
 /// Where the page of authorized applications is: it moved out of `/-/profile` with 17.
 pub(crate) fn applications_path(world: &World) -> &'static str {
-    if world.switches.at_least(17, 0) {
+    if world.switches.shape(PageKind::AuthorizedApplications) >= Generation::V17_11 {
         "/-/user_settings/applications"
     } else {
         "/-/profile/applications"
@@ -41,6 +42,9 @@ pub(super) fn applications(visit: &mut Visit<'_>) -> Page {
         Ok(user) => user,
         Err(page) => return page,
     };
+    if visit.unheard_of(PageKind::AuthorizedApplications) {
+        return visit.unheard_page();
+    }
     let mut newest: BTreeMap<u64, OauthToken> = BTreeMap::new();
     for token in visit
         .world

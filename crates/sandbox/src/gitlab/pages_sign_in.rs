@@ -1,32 +1,37 @@
-//! Signing in and out by form, with all that GitLab may put in the way: one-time codes, reCAPTCHA, terms of service, an
-//! expired password, enforced two-factor authentication.
+//! Signing in and out by form, with what GitLab may put in the way before the account is even looked at: reCAPTCHA,
+//! wrong passwords, locks.
 //!
-//! GitLab: `app/controllers/sessions_controller.rb`, `concerns/authenticates_with_two_factor.rb`,
-//! `user_settings/passwords_controller.rb`, `users/terms_controller.rb`, and Devise's failure application.
+//! GitLab: `app/controllers/sessions_controller.rb`, `devise/sessions/new`, and Devise's failure application. Up to 18 the
+//! page holds a plain form, from 19 on a Vue application around one.
 
 use axum::http::StatusCode;
+use jiff::SignedDuration;
+use serde_json::json;
 
 use super::pages_gate::sign_in_refusal;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
-use super::pages_totp;
+use super::pages_second_factor::{self as second_factor, Door};
+use super::pages_verification as verification;
 use super::pages_visit::Visit;
+use crate::generation::{Generation, PageKind};
 use crate::world::{User, UserState, digest};
 
-/// Wrong passwords after which Devise locks the account.
+/// Wrong passwords after which Devise locks the account, where the settings say nothing.
 const FAILED_ATTEMPTS_TO_LOCK: u32 = 10;
+/// Minutes for which it does.
+const LOCKED_MINUTES: u32 = 10;
 /// Anonymous sessions of one address, or wrong passwords of one session, after which the sign-in form has a reCAPTCHA.
 const CAPTCHA_AFTER: u32 = 5;
+/// What a wrong password is told, and much that is none.
+pub(super) const INVALID: &str = "Invalid login or password.";
 
 /// `GET /users/sign_in`
 pub(super) fn form(visit: &mut Visit<'_>) -> Page {
-    if visit
-        .current_user()
-        .is_some_and(|user| sign_in_refusal(&user).is_none())
-    {
+    if signed_in_already(visit) {
         return go_back(visit);
     }
-    render_form(visit, None)
+    render(visit, None)
 }
 
 /// `POST /users/sign_in`
@@ -36,7 +41,6 @@ pub(super) fn submit(visit: &mut Visit<'_>) -> Page {
     }
     let login = visit.request.present("user[login]").map(ToOwned::to_owned);
     let password = visit.request.present("user[password]").map(ToOwned::to_owned);
-    let code = visit.request.present("user[otp_attempt]").map(ToOwned::to_owned);
     if (login.is_some() || password.is_some()) && visit.world.switches.password_login_off {
         return Page::html(
             StatusCode::FORBIDDEN,
@@ -44,43 +48,36 @@ pub(super) fn submit(visit: &mut Visit<'_>) -> Page {
         );
     }
     // A live session wins: whoever posts here is not looked at (Devise: `require_no_authentication`).
-    if visit
-        .current_user()
-        .is_some_and(|user| sign_in_refusal(&user).is_none())
-    {
+    if signed_in_already(visit) {
         return go_back(visit);
     }
     if password.is_some() && captcha_needed(visit) && visit.request.present("g-recaptcha-response").is_none() {
-        return render_form(
+        return render(
             visit,
             Some("There was an error with the reCAPTCHA. Please solve the reCAPTCHA again."),
         );
     }
+    if let Some(page) = verification::verify(visit) {
+        return page;
+    }
+    let owing = visit.session().and_then(|session| session.otp_user_id);
     let user = match &login {
         Some(login) => find_by_login(visit, login),
-        None => visit
-            .session()
-            .and_then(|session| session.otp_user_id)
-            .and_then(|id| visit.world.user(id))
-            .cloned(),
+        None => owing.and_then(|id| visit.world.user(id)).cloned(),
     };
     let Some(user) = user else { return failed(visit, None) };
-    if let (Some(code), Some(_)) = (&code, visit.session().and_then(|session| session.otp_user_id)) {
-        return with_code(visit, &user, code);
+    if user.two_factor_enabled() {
+        return with_two_factor(visit, &user, password.as_deref(), owing);
     }
-    if !password_fits(&user, password.as_deref()) {
+    if let Some(page) = verification::step_in(visit, &user) {
+        return page;
+    }
+    if user.is_locked(visit.now) || !password_is(&user, password.as_deref()) {
         return failed(visit, Some(user.id));
     }
-    if user.totp_secret.is_some() {
-        if sign_in_refusal(&user).is_some() {
-            return render_form(visit, Some("Invalid login or password."));
-        }
-        visit.session_mut().otp_user_id = Some(user.id);
-        return render_code_form(visit, None);
-    }
     // Right password, but Devise's hook throws the user out again: a redirect, as after success.
-    if let Some(reason) = sign_in_refusal(&user) {
-        return visit.redirect("/users/sign_in", Some(("alert", reason)));
+    if let Some(reason) = sign_in_refusal(&user, visit.now) {
+        return visit.thrown_out(reason);
     }
     signed_in(visit, &user)
 }
@@ -91,124 +88,10 @@ pub(super) fn sign_out(visit: &mut Visit<'_>) -> Page {
     visit.redirect("/users/sign_in", None)
 }
 
-/// `GET /-/profile/two_factor_auth`: where two-factor authentication is enforced and not set up.
-pub(super) fn two_factor_set_up(visit: &mut Visit<'_>) -> Page {
-    if visit.current_user().is_none() {
-        return visit.redirect("/users/sign_in", None);
-    }
-    let form = Form::open(
-        "two_factor",
-        &visit.path("/-/profile/two_factor_auth"),
-        "post",
-        &visit.csrf(),
-    )
-    .input("text", "pin_code", "Enter verification code", "")
-    .input("password", "current_password", "Current password", "")
-    .submit("Register with two-factor app");
-    visit.page(
-        StatusCode::OK,
-        "Two-factor Authentication",
-        None,
-        &format!("<h1>Register a two-factor authenticator</h1>\n<p>This account must have one before it can go on.</p>\n{form}"),
-    )
-}
-
-/// `GET /-/user_settings/password/new`: the form that an expired password leads to.
-pub(super) fn password_form(visit: &mut Visit<'_>) -> Page {
-    match visit.authenticate_for_oauth() {
-        Ok(_) => render_password_form(visit, None),
-        Err(page) => page,
-    }
-}
-
-/// `POST /-/user_settings/password`
-pub(super) fn password_submit(visit: &mut Visit<'_>) -> Page {
-    if !visit.csrf_valid() {
-        return Visit::rejected();
-    }
-    let user = match visit.authenticate_for_oauth() {
-        Ok(user) => user,
-        Err(page) => return page,
-    };
-    let given = |name: &str| visit.request.param(name).unwrap_or_default().to_owned();
-    let (current, new, again) = (
-        given("user[password]"),
-        given("user[new_password]"),
-        given("user[password_confirmation]"),
-    );
-    if !user.password_automatically_set && digest(&current) != user.password_digest {
-        return visit.redirect(
-            "/-/user_settings/password/new",
-            Some(("alert", "You must provide a valid current password.")),
-        );
-    }
-    let least = visit.world.switches.minimum_password_length;
-    if new.chars().count() < usize::try_from(least).unwrap_or(usize::MAX) {
-        return render_password_form(
-            visit,
-            Some(&format!("Password is too short (minimum is {least} characters)")),
-        );
-    }
-    if new != again {
-        return render_password_form(visit, Some("Password confirmation doesn't match Password"));
-    }
-    if let Some(user) = visit.world.user_mut(user.id) {
-        user.password_digest = digest(&new);
-        user.password_automatically_set = false;
-        user.password_expires_at = None;
-    }
-    visit.redirect("/", Some(("notice", "Password successfully changed")))
-}
-
-/// `GET /-/users/terms`
-pub(super) fn terms(visit: &mut Visit<'_>) -> Page {
-    if !visit.world.switches.enforce_terms {
-        return visit.redirect("/", None);
-    }
-    let query: String = url::form_urlencoded::byte_serialize(back_from_terms(visit).as_bytes()).collect();
-    let mut content = "<h1>Terms of service</h1>\n<p>Be kind to this sandbox.</p>\n".to_owned();
-    if let Some(user) = visit.current_user() {
-        if user.terms_accepted_at.is_none() {
-            let token = visit.csrf();
-            let action = |verb: &str| visit.path(&format!("/-/users/terms/1/{verb}?redirect={query}"));
-            content.push_str(&Form::open("accept", &action("accept"), "post", &token).submit("Accept terms"));
-            content.push_str(
-                &Form::open("decline", &action("decline"), "post", &token).submit_quietly("Decline and sign out"),
-            );
-        } else {
-            content.push_str("<p>You have accepted them already.</p>");
-        }
-    }
-    visit.page(StatusCode::OK, "Terms of service", None, &content)
-}
-
-/// `POST /-/users/terms/:id/accept` and `…/decline`
-pub(super) fn terms_answer(visit: &mut Visit<'_>, accepted: bool) -> Page {
-    if !visit.csrf_valid() {
-        return Visit::rejected();
-    }
-    let Some(user) = visit.current_user() else {
-        return visit.redirect("/users/sign_in", None);
-    };
-    if !accepted {
-        visit.sign_out();
-        return visit.redirect("/", None);
-    }
-    let now = visit.now;
-    if let Some(user) = visit.world.user_mut(user.id) {
-        user.terms_accepted_at = Some(now);
-    }
-    visit.redirect_to_stored(&back_from_terms(visit))
-}
-
-/// The page to go to after the terms: only a path of this site.
-fn back_from_terms(visit: &Visit<'_>) -> String {
-    match visit.request.param("redirect") {
-        Some(path) if path.starts_with('/') && !path.starts_with("//") && !path.contains("/users/terms") => {
-            path.to_owned()
-        }
-        _ => visit.path("/"),
-    }
+fn signed_in_already(visit: &Visit<'_>) -> bool {
+    visit
+        .current_user()
+        .is_some_and(|user| sign_in_refusal(&user, visit.now).is_none())
 }
 
 fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
@@ -223,14 +106,36 @@ fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
     visit.world.user_named(login).or_else(by_mail).cloned()
 }
 
-/// The password is right and the account is not locked.
-fn password_fits(user: &User, password: Option<&str>) -> bool {
-    !user.locked
-        && !user.password_automatically_set
+/// Whether that is the account's password, which nobody knows where GitLab made it up.
+pub(super) fn password_is(user: &User, password: Option<&str>) -> bool {
+    !user.password_automatically_set
         && !user.password_digest.is_empty()
         && password.is_some_and(|password| digest(password) == user.password_digest)
 }
 
+/// Of an account with a second factor: the password, then the code.
+fn with_two_factor(visit: &mut Visit<'_>, user: &User, password: Option<&str>, owing: Option<u64>) -> Page {
+    if let Some(reason) = sign_in_refusal(user, visit.now) {
+        return visit.redirect("/users/sign_in", Some(("alert", reason)));
+    }
+    let code = visit.request.present("user[otp_attempt]").map(ToOwned::to_owned);
+    match code {
+        Some(code) if owing == Some(user.id) => {
+            if second_factor::takes(visit.world, user.id, &code) {
+                return signed_in(visit, user);
+            }
+            count_failure(visit, user.id);
+            second_factor::refuse(visit, Door::SignIn, user)
+        }
+        _ if password_is(user, password) => {
+            visit.session_mut().otp_user_id = Some(user.id);
+            second_factor::ask(visit, Door::SignIn, user)
+        }
+        _ => failed(visit, Some(user.id)),
+    }
+}
+
+/// Whether a reCAPTCHA stands on the form.
 fn captcha_needed(visit: &Visit<'_>) -> bool {
     if !visit.world.switches.recaptcha {
         return false;
@@ -250,28 +155,51 @@ fn captcha_needed(visit: &Visit<'_>) -> bool {
 /// The form again, with status 200: Devise recalls the page. The text does not say what was wrong.
 fn failed(visit: &mut Visit<'_>, user_id: Option<u64>) -> Page {
     visit.session_mut().failed_logins += 1;
-    if let Some(user) = user_id.and_then(|id| visit.world.user_mut(id)) {
-        user.failed_attempts += 1;
-        user.locked |= user.failed_attempts >= FAILED_ATTEMPTS_TO_LOCK;
+    if let Some(id) = user_id {
+        count_failure(visit, id);
     }
-    render_form(visit, Some("Invalid login or password."))
+    render(visit, Some(INVALID))
 }
 
-fn with_code(visit: &mut Visit<'_>, user: &User, code: &str) -> Page {
-    if sign_in_refusal(user).is_some() || user.locked {
-        return render_form(visit, Some("Invalid login or password."));
+/// A wrong password or code: after so many of them Devise locks the account for a while.
+pub(super) fn count_failure(visit: &mut Visit<'_>, user_id: u64) {
+    let now = visit.now;
+    let verified = visit
+        .world
+        .user(user_id)
+        .is_some_and(|user| verification::concerns(visit, user));
+    let switches = &visit.world.switches;
+    let minutes = switches
+        .failed_login_attempts_unlock_period_in_minutes
+        .unwrap_or(LOCKED_MINUTES);
+    let (limit, lock) = if verified {
+        (verification::FAILURES, verification::LOCK)
+    } else {
+        (
+            switches.max_login_attempts.unwrap_or(FAILED_ATTEMPTS_TO_LOCK),
+            SignedDuration::from_mins(i64::from(minutes)),
+        )
+    };
+    let Some(user) = visit.world.user_mut(user_id) else {
+        return;
+    };
+    if user.is_locked(now) {
+        return;
     }
-    if pages_totp::consume(visit.world, user.id, code) {
-        return signed_in(visit, user);
+    if user.locked {
+        // A lock that has ended leaves no trace.
+        user.locked = false;
+        user.failed_attempts = 0;
     }
-    if let Some(user) = visit.world.user_mut(user.id) {
-        user.failed_attempts += 1;
-        user.locked |= user.failed_attempts >= FAILED_ATTEMPTS_TO_LOCK;
+    user.failed_attempts += 1;
+    if user.failed_attempts >= limit {
+        user.locked = true;
+        user.locked_until = Some(now + lock);
     }
-    render_code_form(visit, Some("Invalid two-factor code."))
 }
 
-fn signed_in(visit: &mut Visit<'_>, user: &User) -> Page {
+/// Signs in, and activates whom dormancy deactivated.
+pub(super) fn signed_in(visit: &mut Visit<'_>, user: &User) -> Page {
     visit.sign_in(user.id);
     if user.state == UserState::Deactivated {
         if let Some(user) = visit.world.user_mut(user.id) {
@@ -294,7 +222,23 @@ fn go_back(visit: &mut Visit<'_>) -> Page {
     }
 }
 
-fn render_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
+fn render(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
+    let shape = visit.world.switches.shape(PageKind::SignIn);
+    if shape == Generation::Unknown {
+        return visit.unheard_page();
+    }
+    let content = if visit.world.switches.password_login_off {
+        "<p>Sign-in by password is switched off.</p>".to_owned()
+    } else if shape >= Generation::V19_3 {
+        vue_form(visit)
+    } else {
+        plain_form(visit)
+    };
+    visit.page(StatusCode::OK, "Sign in", alert, &content)
+}
+
+/// The form up to 18.
+fn plain_form(visit: &mut Visit<'_>) -> String {
     let token = visit.csrf();
     let mut form = Form::open("new_user", &visit.path("/users/sign_in"), "post", &token)
         .input("text", "user[login]", "Username or primary email", "")
@@ -313,54 +257,38 @@ fn render_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
     let form = form
         .checkbox("user[remember_me]", "Remember me", false)
         .submit("Sign in");
-    let content = if visit.world.switches.password_login_off {
-        "<p>Sign-in by password is switched off.</p>".to_owned()
-    } else {
-        format!("<h1>Sign in</h1>\n{form}\n{MOUNT_PASSWORD}")
-    };
-    visit.page(StatusCode::OK, "Sign in", alert, &content)
+    format!("<h1>Sign in</h1>\n{form}\n{MOUNT_PASSWORD}")
+}
+
+/// The form from 19 on: hidden fields that a component fills, and its data, which alone says whether there is a
+/// reCAPTCHA.
+fn vue_form(visit: &mut Visit<'_>) -> String {
+    let token = visit.csrf();
+    let data = json!({
+        "sign_in_path": visit.path("/users/sign_in"),
+        "users_sign_in_path_path": visit.path("/users/sign_in_path"),
+        "passkeys_sign_in_path": visit.path("/users/passkeys/sign_in"),
+        "is_unconfirmed_email": false,
+        "new_user_confirmation_path": visit.path("/users/confirmation/new"),
+        "new_password_path": visit.path("/users/password/new"),
+        "show_captcha": captcha_needed(visit),
+        "is_remember_me_enabled": true,
+    });
+    let form = Form::open("new_user", &visit.path("/users/sign_in"), "post", &token)
+        .hidden("user[login]", Some(""))
+        .hidden("user[password]", Some(""))
+        .hidden("user[remember_me]", Some("0"))
+        .submit("Sign in");
+    format!(
+        "<div id=\"js-sign-in-form\" data-app-data=\"{}\">\n{form}</div>\n<script>{MOUNT_SIGN_IN}</script>",
+        escape(&data.to_string())
+    )
 }
 
 /// What GitLab's script does to the password field.
 pub(super) const MOUNT_PASSWORD: &str = "<script>document.querySelectorAll('.js-password').forEach(function(e){\
 e.id=e.dataset.id;e.name=e.dataset.name;e.required=true})</script>";
 
-fn render_code_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
-    let token = visit.csrf();
-    let remember = if visit.request.param("user[remember_me]") == Some("1") {
-        "1"
-    } else {
-        "0"
-    };
-    let form = Form::open("new_user", &visit.path("/users/sign_in"), "post", &token)
-        .hidden("user[remember_me]", Some(remember))
-        .input("text", "user[otp_attempt]", "Enter verification code", "")
-        .submit("Verify code");
-    visit.page(
-        StatusCode::OK,
-        "Two-Factor Authentication",
-        alert,
-        &format!("<h1>Two-factor authentication</h1>\n{form}"),
-    )
-}
-
-fn render_password_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
-    let token = visit.csrf();
-    let ask_current = visit
-        .current_user()
-        .is_some_and(|user| !user.password_automatically_set);
-    let mut form = Form::open("edit_user", &visit.path("/-/user_settings/password"), "post", &token);
-    if ask_current {
-        form = form.input("password", "user[password]", "Current password", "");
-    }
-    let form = form
-        .input("password", "user[new_password]", "New password", "")
-        .input("password", "user[password_confirmation]", "Password confirmation", "")
-        .submit("Set new password");
-    visit.page(
-        StatusCode::OK,
-        "New Password",
-        alert,
-        &format!("<h1>Set up new password</h1>\n<p>The password of this account has ended.</p>\n{form}"),
-    )
-}
+/// What GitLab's component does: it shows the fields.
+const MOUNT_SIGN_IN: &str = "[['user[login]','text'],['user[password]','password']].forEach(function(f){\
+var i=document.querySelector('#js-sign-in-form input[name=\"'+f[0]+'\"]');i.type=f[1]})";

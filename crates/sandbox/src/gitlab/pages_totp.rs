@@ -44,6 +44,32 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
+/// Bytes as base32 without padding, as authenticators take their secrets.
+pub(crate) fn to_base32(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut text = String::new();
+    let (mut buffer, mut bits) = (0_u32, 0_u32);
+    let mut push = |five: u32| text.push(char::from(LETTERS[(five & 31) as usize]));
+    for byte in bytes {
+        buffer = (buffer << 8 | u32::from(*byte)) & 0xfff;
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            push(buffer >> bits);
+        }
+    }
+    if bits > 0 {
+        push(buffer << (5 - bits));
+    }
+    text
+}
+
+/// Whether a code is the secret's at that time, or one step beside it.
+pub(crate) fn is_code_of(secret: &str, given: &str, at: Timestamp) -> bool {
+    let now = step_at(at);
+    base32(secret).is_some_and(|key| (now - 1..=now + 1).any(|step| code(&key, step).as_deref() == Some(given)))
+}
+
 /// Takes a code of the user's authenticator: of this step, or one step beside it, and only once in a step.
 pub(crate) fn consume(world: &mut World, user_id: u64, given: &str) -> bool {
     let now = step_at(world.now());
@@ -75,6 +101,15 @@ mod tests {
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
         for (second, digits) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
             assert_eq!(totp(secret, Timestamp::from_second(second).unwrap()).unwrap(), digits);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_written_as_it_is_read() {
+        assert_eq!(to_base32(b"12345678901234567890"), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        for length in 1..12_u8 {
+            let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(37)).collect();
+            assert_eq!(base32(&to_base32(&bytes)), Some(bytes));
         }
     }
 

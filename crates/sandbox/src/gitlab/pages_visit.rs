@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::pages_csrf::{mask, unmasks_to};
 use super::pages_html::{Layout, escape};
 use super::pages_http::{COOKIE, Page, PageRequest};
+use crate::generation::{Generation, PageKind};
 use crate::world::{User, WebSession, World, random_hex};
 
 /// Sessions nobody is signed in to are forgotten when there are more than this: crawlers make many.
@@ -124,11 +125,25 @@ impl<'w> Visit<'w> {
         self.become_user(user_id);
         self.session_mut().failed_logins = 0;
         let today = self.world.today();
+        let address = self.address();
         if let Some(user) = self.world.user_mut(user_id) {
+            user.known_addresses.insert(address);
+            user.locked = false;
+            user.locked_until = None;
             user.last_sign_in_at = user.current_sign_in_at.or(Some(now));
             user.current_sign_in_at = Some(now);
             user.last_activity_on = Some(today);
             user.failed_attempts = 0;
+        }
+    }
+
+    /// The address from which the request comes.
+    pub(crate) fn address(&self) -> String {
+        let switch = &self.world.switches.client_address;
+        if switch.is_empty() {
+            self.request.address.clone()
+        } else {
+            switch.clone()
         }
     }
 
@@ -139,6 +154,8 @@ impl<'w> Visit<'w> {
         session.id.clone_from(&id);
         session.user_id = Some(user_id);
         session.otp_user_id = None;
+        session.verification_user_id = None;
+        session.skip_two_factor_until = None;
         session.csrf_token.clear();
         self.session = id;
         self.csrf.clear();
@@ -150,6 +167,14 @@ impl<'w> Visit<'w> {
         self.world.sessions.retain(|session| session.id != self.session);
         self.session.clear();
         self.csrf.clear();
+    }
+
+    /// Ends all sessions of a user but this one.
+    pub(crate) fn end_other_sessions(&mut self, user_id: u64) {
+        let own = &self.session;
+        self.world
+            .sessions
+            .retain(|session| session.user_id != Some(user_id) || session.id == *own);
     }
 
     /// The session's CSRF token, masked with a pad that is new on each page (Rails: `mask_token`).
@@ -223,13 +248,21 @@ impl<'w> Visit<'w> {
 
     /// A whole page of GitLab's.
     pub(crate) fn page(&mut self, status: StatusCode, title: &str, alert: Option<&str>, content: &str) -> Page {
-        let mut messages: Vec<String> = match self.session() {
-            Some(session) if !session.flash.is_empty() => {
-                let flash = std::mem::take(&mut self.session_mut().flash);
-                flash.into_iter().map(|(_, text)| text).collect()
-            }
+        let kept = match self.session() {
+            Some(session) if !session.flash.is_empty() => std::mem::take(&mut self.session_mut().flash),
             _ => Vec::new(),
         };
+        // From 19 on, what an unconfirmed account is told is drawn by a script.
+        let by_script = self.world.switches.shape(PageKind::SignIn) >= Generation::V19_3;
+        let mut messages = Vec::new();
+        let mut content = content.to_owned();
+        for (kind, text) in kept {
+            if kind == "unconfirmed" && by_script {
+                content.insert_str(0, &vue_alert(&text));
+            } else {
+                messages.push(text);
+            }
+        }
         messages.extend(alert.map(ToOwned::to_owned));
         let csrf = self.csrf();
         let bar = self.bar();
@@ -242,7 +275,22 @@ impl<'w> Visit<'w> {
             accent: "#e24329",
             product: "GitLab",
         };
-        Page::html(status, layout.page(content))
+        Page::html(status, layout.page(&content))
+    }
+
+    /// Whether a page is to be served in a shape that no generation has.
+    pub(crate) fn unheard_of(&self, page: PageKind) -> bool {
+        self.world.switches.shape(page) == Generation::Unknown
+    }
+
+    /// A page in a shape that no generation has: nothing that a client could know is on it.
+    pub(crate) fn unheard_page(&mut self) -> Page {
+        self.page(
+            StatusCode::OK,
+            "",
+            None,
+            "<main id=\"app-root\" data-view=\"next\"></main>",
+        )
     }
 
     /// The page that Rails answers a forged or outdated form with.
@@ -317,6 +365,15 @@ impl<'w> Visit<'w> {
             .unwrap_or(path);
         Page::found(&self.url(below))
     }
+}
+
+/// An alert that a script draws; the script here does as much.
+fn vue_alert(text: &str) -> String {
+    format!(
+        "<div class=\"js-vue-alert\" data-title=\"{}\"></div>\n<script>document.querySelectorAll('.js-vue-alert')\
+         .forEach(function(e){{e.textContent=e.dataset.title}})</script>\n",
+        escape(text)
+    )
 }
 
 /// rails-ujs in miniature: a link with `data-method` sends a form with the page's token.

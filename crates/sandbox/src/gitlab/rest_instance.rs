@@ -58,7 +58,7 @@ async fn user(call: Call) -> Answer {
         let user = world.user(caller.user_id).ok_or_else(answers::unauthorized)?;
         Ok(answers::json_answer(
             200,
-            &entities::user_public(user, &call.base, true),
+            &entities::user_public(world, user, &call.base, true),
         ))
     })
 }
@@ -94,18 +94,20 @@ async fn settings(call: Call) -> Answer {
     call.app.read(|world| {
         call.admin(world)?;
         let switches = &world.switches;
-        Ok(answers::json_answer(
-            200,
-            &json!({
+        let mut body = json!({
                 "id": 1,
                 "signup_enabled": false,
                 "home_page_url": call.base,
                 "password_authentication_enabled_for_web": !switches.password_login_off,
                 "password_authentication_enabled_for_git": true,
                 "require_two_factor_authentication": switches.require_two_factor,
-                "two_factor_grace_period": 48,
+                "require_admin_two_factor_authentication": switches.require_admin_two_factor,
+                "two_factor_grace_period": switches.two_factor_grace_period,
+                "max_login_attempts": switches.max_login_attempts,
+                "failed_login_attempts_unlock_period_in_minutes":
+                    switches.failed_login_attempts_unlock_period_in_minutes,
                 "enforce_terms": switches.enforce_terms,
-                "terms": if switches.enforce_terms { Some("Be kind.") } else { None },
+                "terms": if switches.enforce_terms { world.terms.last() } else { None },
                 "recaptcha_enabled": switches.recaptcha,
                 "login_recaptcha_protection_enabled": switches.recaptcha,
                 "admin_mode": switches.admin_mode,
@@ -124,8 +126,12 @@ async fn settings(call: Call) -> Answer {
                 "throttle_protected_paths_requests_per_period": switches.protected_paths_limit,
                 "throttle_protected_paths_period_in_seconds": 60,
                 "user_oauth_applications": true,
-            }),
-        ))
+        });
+        if switches.at_least(18, 1) {
+            let on = switches.require_email_verification_on_account_locked;
+            entities::extend(&mut body, json!({ "require_email_verification_on_account_locked": on }));
+        }
+        Ok(answers::json_answer(200, &body))
     })
 }
 

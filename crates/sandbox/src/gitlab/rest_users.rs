@@ -56,9 +56,9 @@ async fn list(call: Call) -> Answer {
             .collect();
         let render = |user: &&User| {
             if caller.admin {
-                entities::user_for_admin(user, &call.base)
+                entities::user_for_admin(world, user, &call.base)
             } else {
-                entities::user_basic(user, &call.base)
+                entities::user_basic(world, user, &call.base)
             }
         };
         users.sort_by_key(|user| user.id);
@@ -102,9 +102,9 @@ async fn show(call: Call) -> Answer {
         let caller = call.caller_reading_users(world)?;
         let user = world.user(id).ok_or_else(|| answers::not_found("User"))?;
         let body = if caller.admin {
-            entities::user_for_admin(user, &call.base)
+            entities::user_for_admin(world, user, &call.base)
         } else {
-            entities::user_public(user, &call.base, false)
+            entities::user_public(world, user, &call.base, false)
         };
         Ok(answers::json_answer(200, &body))
     })
@@ -126,7 +126,7 @@ async fn create(call: Call) -> Answer {
             return Err(answers::json_answer(400, &json!({ "message": faults })));
         }
         let user = wanted.into_user(world);
-        let body = entities::user_for_admin(&user, &call.base);
+        let body = entities::user_for_admin(world, &user, &call.base);
         world.users.push(user);
         Ok(answers::json_answer(201, &body))
     })
@@ -288,7 +288,10 @@ async fn update(call: Call) -> Answer {
         if let Some(from) = renamed_from {
             move_namespace(world, &from, &user.username);
         }
-        Ok(answers::json_answer(200, &entities::user_for_admin(&user, &call.base)))
+        Ok(answers::json_answer(
+            200,
+            &entities::user_for_admin(world, &user, &call.base),
+        ))
     })
 }
 
@@ -419,7 +422,13 @@ async fn disable_two_factor(call: Call) -> Answer {
             let text = "403 Forbidden - Two-factor authentication for admins cannot be disabled via the API. Use the Rails console";
             return Err(answers::message(403, text));
         }
+        if !user.two_factor_enabled() {
+            return Err(answers::message(400, "400 Bad request - Two-factor authentication is not enabled for this user"));
+        }
         user.totp_secret = None;
+        user.totp_last_step = None;
+        user.security_key = false;
+        user.recovery_digests.clear();
         Ok(answers::no_content())
     })
 }
