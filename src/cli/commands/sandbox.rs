@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     memory: bool,
 
-    /// Set a switch of the sandbox, such as gitlab_version=19.0.0-ee; a wrong one lists them all
+    /// Set a switch of the sandbox, such as gitlab=19.3; a wrong one lists them all
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

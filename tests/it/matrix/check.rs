@@ -184,6 +184,7 @@ fn undeclared(world: &World) -> Vec<(&'static str, String)> {
             let mut user = user.clone();
             user.current_sign_in_at = None;
             user.last_sign_in_at = None;
+            user.known_addresses.clear();
             user.last_activity_on = None;
             user
         })

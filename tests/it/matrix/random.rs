@@ -489,6 +489,7 @@ fn forget_traces(world: &mut World) {
     for user in &mut world.users {
         user.current_sign_in_at = None;
         user.last_sign_in_at = None;
+        user.known_addresses.clear();
         user.last_activity_on = None;
     }
     world.sessions.clear();
