@@ -6,6 +6,7 @@
 mod factory;
 mod gitlab;
 mod instance;
+mod reads;
 mod sign_in;
 mod state;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 pub use factory::FactorySide;
 pub use gitlab::GitlabSide;
+pub use reads::reads;
 pub use state::state;
 
 use crate::http::Error;

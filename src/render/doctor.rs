@@ -34,6 +34,7 @@ fn title(check: &Check) -> &'static str {
         Some("gitlab") => "GitLab",
         Some("factory") => "Factory",
         Some("state") => "State",
+        Some("plan") => "Plan",
         _ => "Secrets",
     }
 }

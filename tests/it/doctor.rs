@@ -1,5 +1,7 @@
 //! `doctor`: each check by the setting that turns it, and that nothing is ever changed.
 
+use std::collections::BTreeSet;
+
 use crate::common::{Fixture, Ran};
 use setpoint::sandbox::Side;
 use setpoint::sandbox::world::UserState;
@@ -75,6 +77,47 @@ async fn a_sound_world_is_all_right_and_is_left_as_it_is() {
     });
     assert_eq!(after, (world.1, world.2));
     assert_eq!(std::fs::read(fixture.path(".setpoint/state.json")).unwrap(), state);
+}
+
+/// What `plan` reads, `doctor` reads: a query that GitLab refuses stops neither alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_asks_all_that_plan_asks() {
+    for driver in ["api", "assisted"] {
+        let fixture = applied().await;
+        fixture.edit_config("driver = \"api\"", &format!("driver = \"{driver}\""));
+        // A path with a slash, one that Factory does not list, and an account to look for.
+        fixture.edit_config("enable = [", "enable = [\"web/nowhere\", ");
+        let asked = |before: usize| -> BTreeSet<String> {
+            let log = fixture.sandbox.requests().split_off(before);
+            log.iter()
+                .map(|one| format!("{:?} {} {}", one.side, one.method, one.path))
+                .collect()
+        };
+        let before = fixture.sandbox.requests().len();
+        fixture.run(&["plan"]).await.expect(0);
+        let plan = asked(before);
+        let before = fixture.sandbox.requests().len();
+        let ran = json(&fixture).await.expect(0);
+        let doctor = asked(before);
+        assert!(check(&ran, "plan.reads").starts_with("ok"));
+        let missing: Vec<_> = plan.difference(&doctor).collect();
+        assert!(plan.len() > 10 && missing.is_empty(), "{driver}: {missing:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_gitlab_refuses_is_a_failure() {
+    let refused = r#"faults=[{"method": "POST", "path": "/api/graphql", "action": {"respond": {"status": 200,
+        "headers": [["content-type", "application/json"]],
+        "body": "{\"errors\":[{\"message\":\"Type mismatch on variable $paths\"}]}"}}}]"#;
+    let fixture = applied().await;
+    set(&fixture, &[refused]);
+    let ran = json(&fixture).await.expect(1);
+    let found = check(&ran, "plan.reads");
+    assert!(
+        found.starts_with("failure") && found.contains("Type mismatch"),
+        "{found}"
+    );
 }
 
 /// Switches of the sandbox, the check that has to notice, how it comes out, and what it says.

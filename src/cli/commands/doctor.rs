@@ -15,13 +15,14 @@ use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term::{self, Progress};
 use crate::config::{Config, Driver};
-use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide};
+use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide, Status};
 use crate::executor::SecretVault as _;
-use crate::factory::{FactoryRead, FactorySite};
+use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
-use crate::gitlab::{AdminInspect, DroidSession, EndSession, GitlabApi, GitlabInspect};
+use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
 use crate::http::{Client, ClientOptions, Credential, Side, same_origin};
 use crate::model::SignIn;
+use crate::observe::{LoadedSecret, Sources};
 use crate::render;
 use crate::secrets::{Secret, SecretRef};
 
@@ -29,7 +30,8 @@ use crate::secrets::{Secret, SecretRef};
 ///
 /// Looks at secrets, both sides and the state, one thing at a time: reachability, TLS, clocks, versions, the token, the
 /// administrator, settings that block a sign-in, the droid, Factory's key, plan and role, the record and its lock. Signs
-/// in and out again where web sessions are configured, and changes nothing. Exits with 1 on any failure.
+/// in and out again where web sessions are configured, reads all that plan reads, and changes nothing. Exits with 1 on
+/// any failure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -60,15 +62,74 @@ async fn show(context: &Context) -> Result<Exit> {
 
 async fn examine(context: &Context) -> Vec<Check> {
     let (secrets, mut checks) = Secrets::find(context).await;
-    let (gitlab, factory, state) = tokio::join!(
-        gitlab(context, &secrets),
-        factory(context, &secrets),
+    let (gitlab, factory) = (Gitlab::connect(context, &secrets), Factory::connect(context, &secrets));
+    let (of_gitlab, of_factory, state) = tokio::join!(
+        async {
+            match &gitlab {
+                Ok(gitlab) => gitlab.check(context).await,
+                Err(check) => vec![check.clone()],
+            }
+        },
+        async {
+            match &factory {
+                Ok(factory) => factory.check(context).await,
+                Err(check) => vec![check.clone()],
+            }
+        },
         doctor::state(context.store.as_ref(), context::is_sandbox(&context.globals)),
     );
-    checks.extend(gitlab);
-    checks.extend(factory);
+    checks.extend(of_gitlab);
+    checks.extend(of_factory);
     checks.extend(state);
+    if let Ok(gitlab) = &gitlab {
+        checks.push(reads(context, &secrets, gitlab, factory.as_ref().ok(), &checks).await);
+        gitlab.end().await;
+    }
     checks
+}
+
+/// Reads all that `plan` reads, with what `plan` reads it with: what stops there stops here. A failure that a check has
+/// told already is not told again.
+async fn reads(
+    context: &Context,
+    secrets: &Secrets,
+    gitlab: &Gitlab,
+    factory: Option<&Factory>,
+    checks: &[Check],
+) -> Check {
+    const ID: &str = "plan.reads";
+    let skipped = |why: &str| Check::skipped(ID, format!("What plan reads was not read: {why}, as told above"));
+    let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(&context.config)) else {
+        return skipped("a secret is missing");
+    };
+    if checks.iter().any(|check| check.id == "gitlab.further") {
+        return skipped("GitLab cannot be asked");
+    }
+    let Ok(record) = context.record().await else {
+        return skipped("the record cannot be");
+    };
+    let assisted = AssistedFactory::new(record.clone());
+    let sources = Sources {
+        gitlab: &gitlab.api,
+        admin: gitlab.admin.as_deref().map(|admin| admin as &dyn AdminRead),
+        droid: match context.config.factory.driver {
+            Driver::Api => None,
+            Driver::Assisted => gitlab.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+        },
+        factory: match &factory.api {
+            Some(api) => api,
+            None => &assisted,
+        },
+        loaded_secret,
+    };
+    let read = doctor::reads(&sources, &context.config.desired, &record).await;
+    if checks
+        .iter()
+        .any(|check| check.status == Status::Failure && check.message == read.message)
+    {
+        return skipped("plan stops");
+    }
+    read
 }
 
 /// The credentials that could be had.
@@ -80,6 +141,7 @@ struct Secrets {
     droid_password: Option<Secret>,
     droid_totp: Option<Arc<Totp>>,
     factory_token: Option<Secret>,
+    loaded: Option<LoadedSecret>,
 }
 
 impl Secrets {
@@ -92,7 +154,7 @@ impl Secrets {
             context,
             checks: &mut checks,
         };
-        let secrets = Self {
+        let mut secrets = Self {
             gitlab_token: look.find(Key::GitlabToken, Some(&config.gitlab.token)).await,
             admin_password: look.find(Key::AdminPassword, admin.map(|admin| &admin.password)).await,
             admin_totp: look.totp(Key::AdminTotp, admin_totp).await,
@@ -102,16 +164,30 @@ impl Secrets {
                 Driver::Api => look.find(Key::FactoryToken, config.factory.token.as_ref()).await,
                 Driver::Assisted => None,
             },
+            loaded: None,
         };
+        let (stored, loaded) = stored(config).await;
+        secrets.loaded = loaded;
         if context::is_sandbox(&context.globals) {
             checks = vec![Check::skipped(
                 "secrets",
                 "No reference was followed: the sandbox's own credentials stand in",
             )];
         } else {
-            checks.extend(stored(config).await);
+            checks.extend(stored);
         }
         (secrets, checks)
+    }
+
+    /// What `application.secret.load` gave, where everything else is there, too, without which `plan` does not begin.
+    fn of_plan(&self, config: &Config) -> Option<LoadedSecret> {
+        let admin = config.gitlab.admin_session.as_ref();
+        let admin_is_there = admin.is_none_or(|admin| {
+            self.admin_password.is_some() && (admin.totp_secret.is_none() || self.admin_totp.is_some())
+        });
+        let factory_is_there = config.factory.driver == Driver::Assisted || self.factory_token.is_some();
+        let complete = self.gitlab_token.is_some() && admin_is_there && factory_is_there;
+        self.loaded.clone().filter(|_| complete)
     }
 }
 
@@ -173,60 +249,91 @@ fn given(id: &str, name: &str, reference: &SecretRef) -> Check {
 }
 
 /// The application's stored secret may be missing: then there is none yet.
-async fn stored(config: &Config) -> Option<Check> {
+async fn stored(config: &Config) -> (Option<Check>, Option<LoadedSecret>) {
     const ID: &str = "secrets.application.secret.load";
-    let load = config.secret.load.as_ref()?;
-    Some(match Vault(config.secret.clone()).load().await {
-        Ok(Some(_)) => given(ID, "application.secret.load", load),
-        Ok(None) => Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet"),
-        Err(why) => Check::failure(
-            ID,
-            format!("`application.secret.load` failed: {why}"),
-            "see to it that it gives the secret, or nothing where there is none yet",
-        ),
-    })
-}
-
-async fn gitlab(context: &Context, secrets: &Secrets) -> Vec<Check> {
-    let config = &context.config;
-    let credential = match &secrets.gitlab_token {
-        Some(token) => Credential::PrivateToken(token.clone()),
-        None => Credential::None,
+    let Some(load) = &config.secret.load else {
+        return (None, Some(LoadedSecret::NotConfigured));
     };
-    let client = Client::new(ClientOptions {
-        credential,
-        ..sides::gitlab_options(context)
-    });
-    let api = match client {
-        Ok(client) => GitlabApi::new(client),
-        Err(error) => return vec![unusable("gitlab.reachable", error)],
-    };
-    let external = external(context);
-    let admin = admin(context, secrets);
-    let droid = droid(context, secrets);
-    let side = GitlabSide {
-        config,
-        read: &api,
-        inspect: &api,
-        has_token: secrets.gitlab_token.is_some(),
-        external: external.as_ref().map(|api| api as &dyn GitlabInspect),
-        admin: admin.as_ref().map(|admin| admin as &dyn AdminInspect),
-        droid: droid.as_ref().map(|droid| droid as &dyn DroidSession),
-        clock: &Timestamp::now,
-    };
-    let checks = side.check().await;
-    for session in [
-        admin.as_ref().map(|admin| admin as &dyn EndSession),
-        droid.as_ref().map(|droid| droid as &dyn EndSession),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        if let Err(error) = session.end().await {
-            tracing::warn!(%error, "a web session could not be signed out");
+    match Vault(config.secret.clone()).load().await {
+        Ok(Some(secret)) => {
+            let check = given(ID, "application.secret.load", load);
+            (Some(check), Some(LoadedSecret::Secret(secret)))
+        }
+        Ok(None) => {
+            let check = Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet");
+            (Some(check), Some(LoadedSecret::Nothing))
+        }
+        Err(why) => {
+            let check = Check::failure(
+                ID,
+                format!("`application.secret.load` failed: {why}"),
+                "see to it that it gives the secret, or nothing where there is none yet",
+            );
+            (Some(check), None)
         }
     }
-    checks
+}
+
+/// GitLab as it is asked here.
+struct Gitlab {
+    api: GitlabApi,
+    has_token: bool,
+    external: Option<GitlabApi>,
+    admin: Option<Arc<AdminSession>>,
+    droid: Option<Droid>,
+}
+
+impl Gitlab {
+    /// Puts the clients together. Nothing is sent yet.
+    fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
+        let credential = match &secrets.gitlab_token {
+            Some(token) => Credential::PrivateToken(token.clone()),
+            None => Credential::None,
+        };
+        let client = Client::new(ClientOptions {
+            credential,
+            ..sides::gitlab_options(context)
+        });
+        let admin = admin(context, secrets).map(Arc::new);
+        Ok(Self {
+            api: GitlabApi::new(client.map_err(|error| unusable("gitlab.reachable", error))?),
+            has_token: secrets.gitlab_token.is_some(),
+            external: external(context),
+            droid: droid(context, secrets, admin.as_ref()),
+            admin,
+        })
+    }
+
+    async fn check(&self, context: &Context) -> Vec<Check> {
+        // By password only: an impersonation would be seen in GitLab's audit log, and its page tells as much.
+        let by_password = context.config.droid.sign_in == Some(SignIn::Password);
+        let side = GitlabSide {
+            config: &context.config,
+            read: &self.api,
+            inspect: &self.api,
+            has_token: self.has_token,
+            external: self.external.as_ref().map(|api| api as &dyn GitlabInspect),
+            admin: self.admin.as_deref().map(|admin| admin as &dyn AdminInspect),
+            droid: self
+                .droid
+                .as_ref()
+                .filter(|_| by_password)
+                .map(|droid| droid as &dyn DroidSession),
+            clock: &Timestamp::now,
+        };
+        side.check().await
+    }
+
+    /// Signs out.
+    async fn end(&self) {
+        let droid = self.droid.as_ref().map(|droid| droid as &dyn EndSession);
+        let admin = self.admin.as_deref().map(|admin| admin as &dyn EndSession);
+        for session in [droid, admin].into_iter().flatten() {
+            if let Err(error) = session.end().await {
+                tracing::warn!(%error, "a web session could not be signed out");
+            }
+        }
+    }
 }
 
 /// GitLab at its external URL, where that is another and not replaced. It gets no credential.
@@ -254,39 +361,46 @@ fn admin(context: &Context, secrets: &Secrets) -> Option<AdminSession> {
     Some(AdminSession::new(sides::web_options(context), account))
 }
 
-/// By password only: an impersonation would be seen in GitLab's audit log, and its page tells as much.
-fn droid(context: &Context, secrets: &Secrets) -> Option<Droid> {
-    if context.config.droid.sign_in != Some(SignIn::Password) {
-        return None;
-    }
-    let how = DroidSignIn::Password {
-        password: secrets.droid_password.clone()?,
-        totp: secrets.droid_totp.clone(),
+fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>) -> Option<Droid> {
+    let how = match context.config.droid.sign_in? {
+        SignIn::Password => DroidSignIn::Password {
+            password: secrets.droid_password.clone()?,
+            totp: secrets.droid_totp.clone(),
+        },
+        SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };
     Some(Droid::new(sides::web_options(context), how))
 }
 
-async fn factory(context: &Context, secrets: &Secrets) -> Vec<Check> {
-    let config = &context.config;
-    let app = Client::new(sides::factory_options(context, &config.factory.app_url));
-    let site = match app {
-        Ok(app) => FactorySite::new(app),
-        Err(error) => return vec![unusable("factory.reachable", error)],
-    };
-    let api = match &secrets.factory_token {
-        Some(token) => match sides::factory_client(context, token.clone()) {
-            Ok(api) => Some(api),
-            Err(error) => return vec![unusable("factory.reachable", error)],
-        },
-        None => None,
-    };
-    FactorySide {
-        config,
-        site: &site,
-        api: api.as_ref().map(|api| api as &dyn FactoryRead),
+/// Factory as it is asked here.
+struct Factory {
+    site: FactorySite,
+    api: Option<FactoryApi>,
+}
+
+impl Factory {
+    /// Puts the clients together. Nothing is sent yet.
+    fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
+        let unusable = |error| unusable("factory.reachable", error);
+        let app = Client::new(sides::factory_options(context, &context.config.factory.app_url));
+        let api = secrets
+            .factory_token
+            .clone()
+            .map(|token| sides::factory_client(context, token));
+        Ok(Self {
+            site: FactorySite::new(app.map_err(unusable)?),
+            api: api.transpose().map_err(unusable)?,
+        })
     }
-    .check()
-    .await
+
+    async fn check(&self, context: &Context) -> Vec<Check> {
+        let side = FactorySide {
+            config: &context.config,
+            site: &self.site,
+            api: self.api.as_ref().map(|api| api as &dyn FactoryRead),
+        };
+        side.check().await
+    }
 }
 
 fn unusable(id: &str, error: crate::http::Error) -> Check {
