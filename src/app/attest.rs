@@ -56,7 +56,10 @@ async fn record(
     let mut record = planner::refresh(&context.config.desired, observed, record, plan);
     term::err("This is attested as done:\n");
     term::err(&cards_of(context, &steps, application_ids(&record).as_ref()));
-    term::err(&format!("\n{}\n", evidence(context, view, readers, &steps).await?));
+    term::err(&format!(
+        "\n{}\n",
+        evidence(context, view, readers, &record, &steps).await?
+    ));
     // Where nobody can be asked, naming the addresses is the attestation.
     if term::can_ask() && !auto_approve {
         let consent = term::confirm("Is all of this done?", "--auto-approve");
@@ -119,13 +122,15 @@ async fn evidence(
     context: &Context,
     view: &View,
     readers: &Readers,
+    record: &RecordedState,
     steps: &[(&Address, &OperatorStep)],
 ) -> Result<String> {
     let no_evidence = "There is no evidence of this that Setpoint could read: what is recorded is your word.\n";
-    let Some(username) = steps.iter().find_map(|(_, step)| match step {
+    let username = steps.iter().find_map(|(_, step)| match step {
         OperatorStep::Authorize { username } => Some(username),
         _ => None,
-    }) else {
+    });
+    let (Some(username), Some(application)) = (username, &record.application) else {
         return Ok(no_evidence.to_owned());
     };
     let Some(droid) = readers.sources().droid else {
@@ -134,25 +139,21 @@ async fn evidence(
              authorized the application.\n"
         ));
     };
-    let name = view
-        .record
-        .application
-        .as_ref()
-        .map_or(&context.config.desired.application.name, |recorded| &recorded.name);
     let read = context
         .interrupts
         .guard(async { Ok(droid.evidence(username).await) })
         .await?;
     match read {
         Err(error) => Ok(format!("The evidence cannot be read: {error}\n{no_evidence}")),
-        Ok(evidence) => match executor::denial(&evidence, name, username) {
+        Ok(evidence) => match executor::denial(&evidence, application, username) {
             Some(denial) => Err(Failure::new(denial)
                 .context("factory.authorization cannot be attested")
                 .hint("approve the popup while signed in to GitLab as the droid; nothing was recorded")),
             None => Ok(format!(
                 "{}.\n",
                 render::corroboration(&Corroboration {
-                    authorized_application: name.clone(),
+                    authorized_application: application.name.clone(),
+                    authorized_at: evidence.authorized.get(&application.id).copied().flatten(),
                     last_activity_on: view
                         .observed
                         .gitlab

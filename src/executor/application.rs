@@ -1,5 +1,7 @@
 //! The application: created, edited in place, its secret renewed, and the old one of a replacement deleted.
 
+use jiff::Timestamp;
+
 use super::run::{Failure, Fresh, Run, Step, Write, describe, unrecorded};
 use crate::http;
 use crate::model::{
@@ -102,6 +104,7 @@ impl Run<'_> {
             .filter_map(Operation::deleted_application)
             .map(|(id, uid)| (id, uid.clone()))
             .collect();
+        let now = (self.effects.clock)();
         self.set_created_application(created.id, created.uid.clone());
         self.ledger
             .settle(write, |record| {
@@ -116,6 +119,7 @@ impl Run<'_> {
                     // GitLab's API makes an application untrusted, whatever it is sent.
                     trusted: Some(false),
                     trusted_attested: None,
+                    secret_at: secret_fingerprint.as_ref().map(|_| now),
                     secret_fingerprint,
                 });
             })
@@ -165,6 +169,7 @@ impl Run<'_> {
                 trusted: app.trusted.known(),
                 trusted_attested: None,
                 secret_fingerprint: None,
+                secret_at: None,
             }))
     }
 
@@ -172,23 +177,26 @@ impl Run<'_> {
     async fn renew_secret(&self, write: Write<'_>, reference: &ApplicationRef) -> Step {
         let (id, uid) = self.application(reference)?;
         let recorded = self.recorded_or_read(id, &uid).await?;
-        let before = recorded.as_ref().and_then(|app| app.secret_fingerprint.clone());
+        let before = recorded
+            .as_ref()
+            .and_then(|app| Some((app.secret_fingerprint.clone()?, app.secret_at)));
         let intent = self.intent(write);
         self.ledger
             .announce(vec![intent], |record| {
                 if recorded.is_some() {
                     record.application = recorded;
                 }
-                set_fingerprint(record, None);
+                set_secret(record, None);
             })
             .await?;
         match self.effects.gitlab.renew_secret(id).await {
             Ok(secret) => {
                 let saved = self.keep(secret).await;
+                let now = (self.effects.clock)();
                 let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
                 self.ledger
                     .settle(write, |record| {
-                        set_fingerprint(record, fingerprint);
+                        set_secret(record, fingerprint.map(|fingerprint| (fingerprint, Some(now))));
                     })
                     .await
                     .map_err(|state| unrecorded(&state))?;
@@ -202,7 +210,7 @@ impl Run<'_> {
                 if !error.may_have_been_processed() {
                     self.ledger
                         .settle(write, |record| {
-                            set_fingerprint(record, before);
+                            set_secret(record, before);
                         })
                         .await?;
                     return Err(Failure::from(&error));
@@ -232,9 +240,12 @@ impl Run<'_> {
     }
 }
 
-fn set_fingerprint(record: &mut RecordedState, fingerprint: Option<String>) {
+/// Which secret is in force and since when, as far as that is known.
+fn set_secret(record: &mut RecordedState, secret: Option<(String, Option<Timestamp>)>) {
     if let Some(application) = &mut record.application {
+        let (fingerprint, at) = secret.unzip();
         application.secret_fingerprint = fingerprint;
+        application.secret_at = at.flatten();
     }
 }
 

@@ -96,9 +96,9 @@ impl Walk<'_> {
                 OperatorStep::Authorize { username } => Some(username),
                 _ => None,
             })?;
-        let name = self.run.ledger.record().application.as_ref()?.name.clone();
+        let application = self.run.ledger.record().application.clone()?;
         let evidence = self.run.effects.droid?.evidence(username).await.ok()?;
-        denial(&evidence, &name, username)
+        denial(&evidence, &application, username)
     }
 
     async fn put(&self, card: &[(usize, usize)], objection: Option<&str>) -> Answer {

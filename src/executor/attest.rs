@@ -3,19 +3,27 @@
 
 use super::factory::forget_connection;
 use crate::model::{
-    ApplicationUid, Attestation, AuthorizedUser, Evidence, OperatorStep, RecordedAuthorization, RecordedConnection,
-    RecordedRepository, RecordedState, UserId,
+    ApplicationUid, Attestation, AuthorizedUser, Evidence, OperatorStep, RecordedApplication, RecordedAuthorization,
+    RecordedConnection, RecordedRepository, RecordedState, Testimony, UserId,
 };
 
 /// What the droid's own page of authorized applications has against an approval, in words; nothing where it lists the
-/// application.
-pub fn denial(evidence: &Evidence, application: &str, droid: &str) -> Option<String> {
-    (!evidence.authorized.contains(application)).then(|| {
-        format!(
-            "GitLab does not list `{application}` among the applications that `{droid}` authorized: the popup was not \
-             approved, or not as `{droid}`"
-        )
-    })
+/// application, authorized with the present secret.
+pub fn denial(evidence: &Evidence, application: &RecordedApplication, droid: &str) -> Option<String> {
+    let name = &application.name;
+    match evidence.of(application.id, application.secret_at) {
+        Testimony::Authorized(_) => None,
+        Testimony::Absent => Some(format!(
+            "GitLab does not list `{name}` (id {}) among the applications that `{droid}` authorized: the popup was not \
+             approved, or not as `{droid}`",
+            application.id
+        )),
+        Testimony::Outdated(at) => Some(format!(
+            "GitLab says that `{droid}` authorized `{name}` last on {}, which was before its secret was renewed: the \
+             popup was not approved since, or not as `{droid}`",
+            at.strftime("%Y-%m-%d at %H:%M UTC")
+        )),
+    }
 }
 
 /// Records that a step was done.

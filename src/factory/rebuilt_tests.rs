@@ -1,6 +1,6 @@
 //! A record made anew under the assisted driver, which shows of Factory what the record says.
 
-use crate::model::{Evidence, FactorySource, Known, RecordedState, SecretCheck};
+use crate::model::{ApplicationId, Evidence, FactorySource, Known, RecordedState, SecretCheck};
 use crate::planner::fixture::{Case, FINGERPRINT, converged};
 use crate::planner::{Presumed, presume, rebuild};
 
@@ -15,18 +15,15 @@ async fn assisted(mut case: Case) -> Case {
     case
 }
 
-fn evidence(names: &[&str]) -> Evidence {
+fn evidence(rows: &[u64]) -> Evidence {
     Evidence {
-        authorized: names.iter().map(|name| (*name).to_owned()).collect(),
+        authorized: rows.iter().map(|row| (ApplicationId(*row), None)).collect(),
     }
 }
 
 #[tokio::test]
 async fn a_secret_that_works_is_not_renewed_because_the_record_is_gone() {
-    for (listed, expected) in [
-        (vec!["Factory Integration"], Presumed::Authorization),
-        (vec![], Presumed::Connection),
-    ] {
+    for (listed, expected) in [(vec![1], Presumed::Authorization), (vec![2], Presumed::Connection)] {
         let mut case = assisted(converged().forget()).await;
         case.observed.gitlab.secret = SecretCheck::NotChecked;
         let renews = case.plan();

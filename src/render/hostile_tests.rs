@@ -108,6 +108,7 @@ fn filled(text: &str) -> Plan {
         at: Timestamp::UNIX_EPOCH,
         evidence: Some(Corroboration {
             authorized_application: text.to_owned(),
+            authorized_at: Some(Timestamp::UNIX_EPOCH),
             last_activity_on: Some(text.to_owned()),
         }),
     });

@@ -270,10 +270,14 @@ fn grouped(steps: &[(&Address, &OperatorStep)]) -> Vec<Group> {
 pub fn corroboration(evidence: &Corroboration) -> String {
     let Corroboration {
         authorized_application,
+        authorized_at,
         last_activity_on,
     } = evidence;
+    let since = authorized_at.as_ref().map_or_else(String::new, |at| {
+        format!(" since {}", at.strftime("%Y-%m-%d %H:%M UTC"))
+    });
     let active = last_activity_on
         .as_ref()
         .map_or_else(String::new, |day| format!(", its last activity was on {day}"));
-    format!("GitLab lists `{authorized_application}` as authorized by the droid{active}")
+    format!("GitLab lists `{authorized_application}` as authorized by the droid{since}{active}")
 }

@@ -371,7 +371,7 @@ impl DroidSession for World {
             };
             let apps = sides.apps.iter().filter(|app| authorized(&app.uid).is_some());
             Ok(Evidence {
-                authorized: apps.map(|app| app.declared.name.clone()).collect(),
+                authorized: apps.map(|app| (app.id, None)).collect(),
             })
         })
         .await

@@ -1,19 +1,23 @@
 //! What single pages of GitLab's show beside their forms.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use scraper::{ElementRef, Selector};
 
 use super::forms::{Page, any, attribute, first_text, quote, read, text_of};
 use crate::http::Result;
+use crate::model::ApplicationId;
 
 /// Disabled buttons that are looked at.
 const MOST_BUTTONS: usize = 100;
 
-/// The names in the first column of the list of authorized applications, which says nothing else of them.
+/// The rows of the list of authorized applications: the id that each row carries (`tr#application_7`), and when its
+/// newest token was made. Names say nothing: two applications may have the same.
 ///
 /// GitLab: `app/views/shared/doorkeeper/applications/_index.html.haml`. A page without that list is an error.
-pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTreeSet<String>> {
+pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTreeMap<ApplicationId, Option<Timestamp>>> {
+    const ROW: &str = "application_";
     const LIST: &str = "[data-testid='oauth-authorized-applications'], .oauth-authorized-applications";
     let page = Page::parse(request, html)?;
     let document = read(request, html)?;
@@ -22,16 +26,33 @@ pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTree
     }
     let (Ok(list), Ok(rows), Ok(cells)) = (
         Selector::parse(LIST),
-        Selector::parse("tr[id^='application_']"),
+        Selector::parse(&format!("tr[id^='{ROW}']")),
         Selector::parse("td"),
     ) else {
         return Err(page.lacks("list of authorized applications"));
     };
-    Ok(document
+    let mut authorized = BTreeMap::new();
+    for row in document
         .select(&list)
         .flat_map(|list| list.select(&rows).collect::<Vec<_>>())
-        .filter_map(|row| row.select(&cells).next().map(text_of))
-        .collect())
+    {
+        let Some(id) = row.attr("id").and_then(|id| id.strip_prefix(ROW)?.parse().ok()) else {
+            continue;
+        };
+        // The label of the column is translated, so the cell is told by what is in it.
+        let at = row.select(&cells).skip(1).find_map(|cell| time(&text_of(cell)));
+        let newest = authorized.entry(ApplicationId(id)).or_insert(at);
+        *newest = (*newest).max(at);
+    }
+    Ok(authorized)
+}
+
+/// A time as Rails writes it: `2026-11-20 12:00:00 UTC`, or with the offset of GitLab's time zone.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text
+        .strip_suffix(" UTC")
+        .map_or_else(|| text.to_owned(), |time| format!("{time} +0000"));
+    Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", text).ok()
 }
 
 /// The public id on an application's admin page (`input#application_id`).
@@ -74,11 +95,18 @@ mod tests {
     fn authorized_applications_are_those_of_their_own_list() {
         let html = r#"<section class="x" data-testid="oauth-applications"><table><tr id="application_1"><td>Mine</td></tr></table></section>
           <section data-testid="oauth-authorized-applications"><table><thead><tr><th>Name</th></tr></thead>
-          <tr id="application_7"><td data-label="Name"> Factory
-             Integration </td><td>2026-01-01</td><td>api</td></tr>
-          <tr><td>Anonymous <em>by password</em></td></tr></table></section>"#;
-        let names = authorized_applications("GET /", html).unwrap();
-        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["Factory Integration"]);
+          <tr id="application_7"><td data-label="Name"> 2026-01-01 00:00:00 UTC
+             </td><td> 2026-11-20 12:00:00 UTC</td><td>api</td></tr>
+          <tr id="application_7"><td>older</td><td>2026-11-20 12:59:59 +0100</td><td>api</td></tr>
+          <tr id="application_8"><td>X</td><td>yesterday</td><td>api</td></tr>
+          <tr id="application_new"><td>X</td><td>2026-11-20 12:00:00 UTC</td><td>api</td></tr>
+          <tr><td>Anonymous <em>by password</em></td><td>2026-11-20 12:00:00 UTC</td></tr></table></section>"#;
+        let noon = "2026-11-20T12:00:00Z".parse().unwrap();
+        let rows = authorized_applications("GET /", html).unwrap();
+        assert_eq!(
+            rows,
+            BTreeMap::from([(ApplicationId(7), Some(noon)), (ApplicationId(8), None)])
+        );
         assert!(authorized_applications("GET /", "<title>404</title>").is_err());
     }
 

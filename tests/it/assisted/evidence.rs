@@ -116,3 +116,66 @@ async fn where_impersonation_is_switched_off_the_word_stands_without_evidence() 
     );
     fixture.expect_signed_out("where it is switched off");
 }
+
+/// The old application has the same name, and Factory still uses it: it must not be vouched for, and not be deleted.
+#[tokio::test]
+async fn after_a_replacement_the_old_application_vouches_for_nothing() {
+    let fixture = saving().await;
+    fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
+    let steps = ["confirm", "factory.connection", "factory.authorization"];
+    let hands = Hands(&fixture);
+    let paths = wanted(&fixture).await;
+    let card = fixture.apply().await.expect(3).stdout;
+    let typed = (value(&card, "Domain"), value(&card, "Application ID"));
+    hands.save(&typed.0, &typed.1, &secret(&fixture)).await;
+    hands.approve_as(DROID).await;
+    hands.enable(&paths).await;
+    confirm_all(&fixture).await;
+    let old = fixture.application();
+
+    fixture.edit_config("\nredirect_uri", "\nconfidential = false\nredirect_uri");
+    let replaced = fixture.run(&["apply", "--auto-approve", "--allow-replace"]).await;
+    let card = replaced.expect(3).stdout;
+    let denied = fixture.run(&steps).await.expect(1);
+    assert!(
+        denied.stderr.contains("GitLab does not list `Factory Integration`"),
+        "{}",
+        denied.stderr
+    );
+    fixture.apply().await.expect(3);
+    let is_there = || fixture.world(|world| world.applications.iter().any(|one| one.id == old.id));
+    assert!(is_there(), "Factory still uses the old one");
+
+    let typed = (value(&card, "Domain"), value(&card, "Application ID"));
+    assert_ne!(typed.1, old.uid);
+    hands.save(&typed.0, &typed.1, &secret(&fixture)).await;
+    hands.approve_as(DROID).await;
+    fixture.run(&steps).await.expect(0);
+    fixture.apply().await.expect(0);
+    assert!(!is_there(), "nobody uses it any more");
+    fixture.expect_nothing_to_do("after the replacement").await;
+}
+
+/// The page lists the application all along; what was approved with the old secret is told by its time.
+#[tokio::test]
+async fn after_a_rotation_what_was_approved_before_vouches_for_nothing() {
+    let fixture = attested().await;
+    let hour = jiff::SignedDuration::from_hours(1);
+    fixture.world(|world| {
+        for token in &mut world.oauth_tokens {
+            token.created_at -= hour;
+        }
+    });
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
+    let denied = fixture.run(&["confirm", "--all"]).await.expect(1);
+    assert!(
+        denied.stderr.contains("before its secret was renewed"),
+        "{}",
+        denied.stderr
+    );
+    let (url, uid) = (fixture.sandbox.gitlab_url(), fixture.application().uid);
+    Hands(&fixture).save(&url, &uid, &secret(&fixture)).await;
+    Hands(&fixture).approve_impersonating(DROID).await;
+    confirm_all(&fixture).await;
+    fixture.expect_nothing_to_do("after the rotation").await;
+}

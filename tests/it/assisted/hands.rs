@@ -1,7 +1,7 @@
 //! The operator's hands: what a card says to click is clicked, on Factory's settings page and in GitLab.
 
 use crate::common::Fixture;
-use crate::sandbox_web::browser::Browser;
+use crate::sandbox_web::browser::{Browser, FormSeen};
 
 const PAGE: &str = "/settings/integrations";
 
@@ -65,7 +65,15 @@ impl Hands<'_> {
     async fn approve_in(&self, window: &Browser) {
         let browser = self.factory();
         let popup = browser.post(&browser.get(PAGE).await.form("/authorizations")).await;
-        let link = window.get(&popup.location).await.attr("a", "href").unwrap();
+        let asked = window.get(&popup.location).await;
+        // An application that is not trusted is approved by the form that is not the one to cancel by.
+        let is_consent = |form: &FormSeen| {
+            form.action.ends_with("/oauth/authorize") && form.names.iter().all(|name| name != "_method")
+        };
+        let link = match asked.forms().into_iter().find(is_consent) {
+            Some(consent) => window.post(&consent).await.location,
+            None => asked.attr("a", "href").unwrap(),
+        };
         assert_eq!(window.get(&link).await.status, 200);
     }
 

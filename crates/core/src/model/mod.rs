@@ -27,7 +27,8 @@ pub use known::Known;
 pub use observed::{
     Attestation, AuthorizedUser, Evidence, FactoryRepository, FactorySource, GitlabVersion, IntegrationStatus,
     NamespaceKind, Observed, ObservedApplication, ObservedFactory, ObservedGitlab, ObservedIntegration,
-    ObservedMembership, ObservedProject, ObservedUser, Resolution, SecretCheck, SourceKind, UserState, Visibility,
+    ObservedMembership, ObservedProject, ObservedUser, Resolution, SecretCheck, SourceKind, Testimony, UserState,
+    Visibility,
 };
 pub use operation::{
     ApplicationEdit, ApplicationOperation, ApplicationRef, AuthorizationOperation, ConnectionOperation, MemberRef,

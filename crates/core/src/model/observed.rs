@@ -234,11 +234,41 @@ pub enum SecretCheck {
     },
 }
 
+/// How far the clocks of GitLab and of this machine may differ, in seconds, before a time of the one says nothing
+/// about a time of the other.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
 /// What the droid's "Authorized applications" page says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Names of the applications on it. The page shows no ids.
-    pub authorized: BTreeSet<String>,
+    /// The applications on it by row id, which no two share as they may share a name. The time is that of the newest
+    /// token ("Authorized At"), where it could be read: an exchange of a code or a refresh, each of which takes the
+    /// secret that is in force.
+    pub authorized: BTreeMap<ApplicationId, Option<Timestamp>>,
+}
+
+/// What that page says of one application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Testimony {
+    /// It does not list the application.
+    Absent,
+    /// It lists it with a time before the present secret was given out: what was authorized then is over.
+    Outdated(Timestamp),
+    /// It lists it.
+    Authorized(Option<Timestamp>),
+}
+
+impl Evidence {
+    /// Of this application, whose present secret was given out at that time, where that is known.
+    pub fn of(&self, application: ApplicationId, secret_at: Option<Timestamp>) -> Testimony {
+        match (self.authorized.get(&application), secret_at) {
+            (None, _) => Testimony::Absent,
+            (Some(Some(at)), Some(since)) if since.as_second() - at.as_second() > CLOCK_SKEW_SECONDS => {
+                Testimony::Outdated(*at)
+            }
+            (Some(at), _) => Testimony::Authorized(*at),
+        }
+    }
 }
 
 /// Factory's side.

@@ -53,6 +53,10 @@ pub struct Attested {
 pub struct Corroboration {
     /// The application's name, which the droid's own page of authorized applications lists.
     pub authorized_application: String,
+    /// When its newest token was made, RFC 3339, where the page says so.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub authorized_at: Option<Timestamp>,
     /// The droid's last day with any activity, `YYYY-MM-DD`, where GitLab knows one.
     pub last_activity_on: Option<String>,
 }

@@ -134,6 +134,9 @@ pub struct RecordedApplication {
     /// Fingerprint of the newest secret that Setpoint got for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_fingerprint: Option<String>,
+    /// When Setpoint got that secret: what was authorized before was authorized with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_at: Option<Timestamp>,
 }
 
 /// The droid as last written or adopted.

@@ -1,8 +1,8 @@
 //! `factory.authorization`: the OAuth grant, and whose it is. Factory drops it whenever a changed connection is saved.
 
 use crate::model::{
-    Actions, Address, AuthorizationOperation, Change, Corroboration, Evidence, IntegrationStatus, Known, Operation,
-    OperatorStep, Origin, Reason, RecordedAuthorization, Status, UserId,
+    Actions, Address, AuthorizationOperation, Change, Corroboration, IntegrationStatus, Operation, OperatorStep,
+    Origin, Reason, RecordedAuthorization, Status, Testimony, UserId,
 };
 
 use super::application::ApplicationPlan;
@@ -105,18 +105,32 @@ fn recorded<'a>(world: &World<'a>) -> Option<&'a RecordedAuthorization> {
 
 /// Whether the droid's own page of authorized applications denies what was attested.
 fn contradicted(world: &World<'_>, application: &ApplicationPlan<'_>) -> bool {
-    match (&world.observed.gitlab.evidence, application.live) {
-        (Known::Known(Evidence { authorized }), Some(live)) => world.attested() && !authorized.contains(&live.name),
-        _ => false,
-    }
+    world.attested()
+        && matches!(
+            testimony(world, application),
+            Some(Testimony::Absent | Testimony::Outdated(_))
+        )
+}
+
+/// What the page says of the application, by its row id and since its present secret was given out.
+fn testimony(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Testimony> {
+    let evidence = world.observed.gitlab.evidence.as_ref().known()?;
+    let live = application.live?;
+    let recorded = world.recorded.application.as_ref();
+    let secret_at = recorded
+        .filter(|recorded| recorded.id == live.id)
+        .and_then(|recorded| recorded.secret_at);
+    Some(evidence.of(live.id, secret_at))
 }
 
 /// What the page says in favour of what was attested.
 fn corroboration(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Corroboration> {
-    let Evidence { authorized } = world.observed.gitlab.evidence.as_ref().known()?;
-    let live = application.live.filter(|live| authorized.contains(&live.name))?;
+    let Some(Testimony::Authorized(authorized_at)) = testimony(world, application) else {
+        return None;
+    };
     Some(Corroboration {
-        authorized_application: live.name.clone(),
+        authorized_application: application.live?.name.clone(),
+        authorized_at,
         last_activity_on: world.droid().and_then(|droid| droid.last_activity_on.clone()),
     })
 }
@@ -234,7 +248,8 @@ fn describe(
     }
     if contradicted {
         planned.notes.push(format!(
-            "GitLab's page of authorized applications of `{username}` does not list `{}`, although it was attested",
+            "GitLab's page of authorized applications of `{username}` does not list `{}` as authorized with its present \
+             secret, although it was attested",
             world.desired.application.name
         ));
     }

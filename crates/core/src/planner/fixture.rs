@@ -261,6 +261,7 @@ pub fn converged() -> Case {
         trusted: Some(true),
         trusted_attested: None,
         secret_fingerprint: Some(FINGERPRINT.to_owned()),
+        secret_at: None,
     });
     recorded.user = Some(RecordedUser {
         id: DROID,

@@ -69,7 +69,7 @@ pub fn presume(
         .gitlab
         .user
         .as_ref()
-        .filter(|_| evidence.is_some_and(|evidence| evidence.authorized.contains(&live.name)));
+        .filter(|_| evidence.is_some_and(|evidence| evidence.authorized.contains_key(&live.id)));
     let is_at_hand = matches!(
         observed.gitlab.secret,
         SecretCheck::Accepted { .. } | SecretCheck::Rejected { .. }

@@ -175,6 +175,7 @@ fn adopted(
             trusted,
             trusted_attested: None,
             secret_fingerprint: accepted,
+            secret_at: None,
         };
     };
     let mut next = recorded.clone();
@@ -196,8 +197,9 @@ fn adopted(
     if !live.trusted.is_unknown() {
         next.trusted_attested = None;
     }
-    if accepted.is_some() {
-        next.secret_fingerprint = accepted;
+    if accepted.is_some() && accepted != next.secret_fingerprint {
+        // Another one than Setpoint got: since when it has been in force, nobody knows.
+        (next.secret_fingerprint, next.secret_at) = (accepted, None);
     }
     next
 }

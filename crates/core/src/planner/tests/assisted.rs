@@ -1,7 +1,9 @@
 use insta::assert_snapshot;
 
 use super::super::fixture::{API, at, attested, outline, untouched};
-use crate::model::{Evidence, FactorySource, Known, OperatorStep, Origin, Reason, SecretCheck, SecretSource, Status};
+use crate::model::{
+    ApplicationId, Evidence, FactorySource, Known, OperatorStep, Origin, Reason, SecretCheck, SecretSource, Status,
+};
 
 #[test]
 fn what_was_attested_is_unchanged_and_says_by_whom() {
@@ -86,16 +88,32 @@ fn exactly_what_is_bound_to_a_change_is_due_again() {
 
 #[test]
 fn evidence_against_an_attestation_is_drift() {
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let listed = |id, at| {
+        Known::Known(Evidence {
+            authorized: [(ApplicationId(id), at)].into(),
+        })
+    };
     let mut case = attested();
-    case.observed.gitlab.evidence = Known::Known(Evidence {
-        authorized: ["Something else".to_owned()].into(),
-    });
-    let change = case.only_change();
-    assert_eq!((change.origin, change.reason), (Origin::Drift, Reason::NotConnected));
-    case.observed.gitlab.evidence = Known::Known(Evidence {
-        authorized: ["Factory Integration".to_owned()].into(),
-    });
-    assert_eq!(case.plan().changes, []);
+    let secret_at = &mut case.recorded.application.as_mut().unwrap().secret_at;
+    *secret_at = Some(at("2026-11-20T12:00:00Z"));
+    // Another application, whatever its name; and this one with a secret that was renewed since.
+    for against in [
+        listed(2, Some(at("2026-11-21T00:00:00Z"))),
+        listed(1, Some(at("2026-11-20T11:58:00Z"))),
+    ] {
+        case.observed.gitlab.evidence = against;
+        let change = case.only_change();
+        assert_eq!((change.origin, change.reason), (Origin::Drift, Reason::NotConnected));
+    }
+    // Clocks differ a little, and a time that cannot be read says nothing.
+    for borne_out in [Some(at("2026-11-20T11:59:30Z")), None] {
+        case.observed.gitlab.evidence = listed(1, borne_out);
+        let plan = case.plan();
+        assert_eq!(plan.changes, []);
+        let evidence = plan.attested.iter().find_map(|one| one.evidence.as_ref()).unwrap();
+        assert_eq!(evidence.authorized_at, borne_out);
+    }
 }
 
 /// Going back from `api`: nobody does again what Setpoint saw or wrote, and nobody is said to have attested it.
