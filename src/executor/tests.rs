@@ -5,8 +5,7 @@
 use crate::executor::{Answer, Executed, StopReason};
 use crate::http::ErrorKind;
 use crate::model::{
-    Address, ChangeOutcome, Command, Desired, FullPath, GroupId, Outcome, OutcomeSummary, Plan, ProjectId, Role,
-    Visibility,
+    Address, ChangeOutcome, Command, Desired, FullPath, GroupId, Outcome, OutcomeSummary, ProjectId, Role, Visibility,
 };
 use crate::planner::fixture::{desired, patterns, project, strings};
 use crate::secrets::Secret;
@@ -59,10 +58,6 @@ fn to_replace() -> (World, Desired) {
     world.get().admin_session = false;
     declared.application.redirect_uris = strings(["https://new.example.com/"]);
     (world, declared)
-}
-
-fn plan_of(world: &World, declared: &Desired) -> Plan {
-    world.look(declared, Command::Apply).1
 }
 
 fn apply(world: &World, declared: &Desired, how: How) -> Executed {
@@ -127,7 +122,7 @@ fn a_first_apply_goes_in_order_and_leaves_no_intent() {
 #[test]
 fn no_secret_is_in_any_record_or_report() {
     let (world, declared) = estate(1, 1);
-    let plan = plan_of(&world, &declared);
+    let (_, plan) = world.look(&declared, Command::Apply);
     let executed = apply(&world, &declared, How::default());
     let sides = world.get();
     let records = sides.stored.iter().map(|record| render(record).unwrap());
@@ -471,9 +466,10 @@ fn a_loaded_secret_goes_to_factory_and_a_missing_one_fails() {
     let (world, declared) = converged(0, 0);
     world.get().loads = true;
     world.get().disconnect();
-    let plan = plan_of(&world, &declared);
+    let (observed, plan) = world.look(&declared, Command::Apply);
+    let run = || world.carry_out(&declared, &observed, &plan, How::default()).unwrap();
     let saved = std::mem::take(&mut world.get().saved);
-    let executed = world.run(&plan, How::default()).unwrap();
+    let executed = run();
     let failed = outcome_of(&executed, &Address::Connection);
     assert_eq!(
         failed.error.as_deref(),
@@ -481,7 +477,7 @@ fn a_loaded_secret_goes_to_factory_and_a_missing_one_fails() {
     );
     assert_eq!(world.get().log_of_writes(), [""; 0]);
     world.get().saved.clone_from(&saved);
-    assert!(is_complete(&world.run(&plan, How::default()).unwrap()));
+    assert!(is_complete(&run()));
     let sides = world.get();
     assert_eq!(sides.integration.as_ref().map(|one| &one.secret), saved.last());
     assert_eq!(count(&sides.log, "renew secret"), 0);

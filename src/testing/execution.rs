@@ -113,22 +113,15 @@ impl World {
         block_on(observe(&sources, desired, &record)).unwrap()
     }
 
-    /// Observes, plans and carries out, with the refreshed record. None where the process ended on the way.
+    /// Observes, plans and carries out. None where the process ended on the way.
     pub(crate) fn apply(&self, desired: &Desired, command: Command, how: How) -> Option<Executed> {
-        let cut = self.get().cut.take();
         let (observed, plan) = self.look(desired, command);
-        let adopted = refresh(desired, &observed, &self.get().record, &plan);
-        self.get().cut = cut;
-        self.carry_out(&plan, adopted, how)
+        self.carry_out(desired, &observed, &plan, how)
     }
 
-    /// Carries a plan out. None where the process ended on the way.
-    pub(crate) fn run(&self, plan: &Plan, how: How) -> Option<Executed> {
-        let record = self.get().record.clone();
-        self.carry_out(plan, record, how)
-    }
-
-    fn carry_out(&self, plan: &Plan, mut adopted: RecordedState, how: How) -> Option<Executed> {
+    /// Carries a plan out, with the refreshed record. None where the process ended on the way.
+    pub(crate) fn carry_out(&self, desired: &Desired, observed: &Observed, plan: &Plan, how: How) -> Option<Executed> {
+        let mut adopted = refresh(desired, observed, &self.get().record, plan);
         let admin_session = {
             let mut sides = self.get();
             sides.begin();
@@ -168,6 +161,7 @@ impl World {
         if let Some(executed) = &executed {
             sides.check_report(plan, executed);
         }
+        sides.check_text();
         sides.check_record();
         executed
     }
@@ -342,18 +336,22 @@ impl SecretVault for World {
 }
 
 impl Sides {
-    /// A new process: it knows what the record says, and nothing more.
+    /// A new process.
     fn begin(&mut self) {
+        self.log.clear();
+        self.events.clear();
+        (self.calls, self.running, self.most_running) = (0, 0, 0);
+        (self.dead, self.met_cut) = (false, false);
+    }
+
+    /// The next process knows what the text of the record says, and nothing more. It says no secret.
+    fn check_text(&self) {
         let text = render(&self.record).unwrap();
         assert!(
             !String::from_utf8_lossy(&text).contains("canary"),
             "a secret in the record"
         );
         assert_eq!(parse(&text, "memory").unwrap(), self.record);
-        self.log.clear();
-        self.events.clear();
-        (self.calls, self.running, self.most_running) = (0, 0, 0);
-        (self.dead, self.met_cut) = (false, false);
     }
 
     /// Every change ends once, and is reported as it ended, without a secret.

@@ -35,7 +35,7 @@ pub(crate) struct Integration {
 }
 
 /// What Setpoint brought into being, and so must never lose sight of.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Made {
     pub(super) applications: BTreeSet<ApplicationId>,
     pub(super) user: Option<UserId>,
@@ -45,7 +45,7 @@ pub(super) struct Made {
 }
 
 /// Everything of a world that a test may look at or change.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a test")]
 pub(crate) struct Sides {
     pub(crate) groups: BTreeMap<FullPath, GroupId>,
@@ -195,6 +195,14 @@ impl World {
         };
         Self {
             sides: Mutex::new(sides),
+            stop: Stop::new(),
+        }
+    }
+
+    /// Another world that is as this one is now.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            sides: Mutex::new(self.get().clone()),
             stop: Stop::new(),
         }
     }
