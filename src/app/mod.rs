@@ -1,12 +1,12 @@
 //! What the commands do: each use case as a function of plain arguments.
 
-pub(crate) mod aside;
 pub(crate) mod attest;
 pub(crate) mod chronicle;
 pub(crate) mod context;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
 pub(crate) mod error;
+pub(crate) mod errored_state;
 pub(crate) mod keys;
 pub(crate) mod notification;
 pub(crate) mod push;

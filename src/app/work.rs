@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::aside;
 use super::chronicle::{Chronicle, digest};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
+use super::errored_state;
 use super::sides::{Readers, Writers};
 use super::window::{self, Gate};
 use crate::cli::exit::Exit;
@@ -400,7 +400,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let executed = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
         writers.end().await;
         if let Some(unwritten) = &executed.unwritten {
-            aside::keep(context, unwritten);
+            errored_state::keep(context, unwritten);
         }
         let outcomes = executed.outcomes;
         let summary = OutcomeSummary::of(&outcomes);
