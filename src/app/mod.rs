@@ -11,7 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod notification;
 pub(crate) mod push;
 pub(crate) mod rebuild;
+pub(crate) mod secret_store;
 pub(crate) mod sides;
-pub(crate) mod vault;
 pub(crate) mod window;
 pub(crate) mod work;

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::keys::Key;
-use super::vault::Vault;
+use super::secret_store::ConfiguredStore;
 use crate::config::Driver;
-use crate::executor::{Effects, Operator, SecretVault as _};
+use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken};
@@ -102,7 +102,7 @@ impl Readers {
 /// What can change both sides.
 pub(crate) struct Writers {
     readers: Readers,
-    vault: Vault,
+    secret_store: ConfiguredStore,
     droid_password: Option<Secret>,
 }
 
@@ -114,7 +114,7 @@ impl Writers {
                 readers.droid = readers.droid.or(droid);
                 Ok(Self {
                     readers,
-                    vault: Vault(context.config.secret.clone()),
+                    secret_store: ConfiguredStore(context.config.secret.clone()),
                     droid_password: password,
                 })
             }
@@ -156,7 +156,7 @@ impl Writers {
                 Factory::Api(api) => Some(api as &dyn FactoryWrite),
                 Factory::Assisted(_) => None,
             },
-            vault: &self.vault,
+            secret_store: &self.secret_store,
             droid_password: self.droid_password.clone(),
             operator,
             clock: &Timestamp::now,
@@ -264,8 +264,8 @@ async fn loaded_secret(context: &Context) -> Result<LoadedSecret> {
     if context.config.secret.load.is_none() {
         return Ok(LoadedSecret::NotConfigured);
     }
-    let vault = Vault(context.config.secret.clone());
-    match vault.load().await {
+    let store = ConfiguredStore(context.config.secret.clone());
+    match store.load().await {
         Ok(Some(secret)) => Ok(LoadedSecret::Secret(secret)),
         Ok(None) => Ok(LoadedSecret::Nothing),
         Err(why) => Err(Failure::new(why).context("`application.secret.load` failed")),

@@ -223,11 +223,11 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps a fresh secret: in memory for Factory, and in the vault before anybody else has it.
+    /// Keeps a fresh secret: in memory for Factory, and in the secret store before anybody else has it.
     async fn keep(&self, secret: Secret) -> Result<(), String> {
-        let result = self.effects.vault.save(&secret).await;
+        let result = self.effects.secret_store.save(&secret).await;
         *self.fresh.borrow_mut() = Some(Fresh {
-            saved: self.effects.vault.saves() && result.is_ok(),
+            saved: self.effects.secret_store.saves() && result.is_ok(),
             secret,
         });
         result

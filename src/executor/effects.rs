@@ -1,4 +1,4 @@
-//! What the executor acts through: the write traits, the vault, the person, the clock. All are borrowed, so that tests
+//! What the executor acts through: the write traits, the secret store, the person, the clock. All are borrowed, so that tests
 //! give fakes and `apply` gives what it also uses elsewhere.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -28,7 +28,7 @@ pub struct Effects<'a> {
     /// Writes of Factory, under the `api` driver.
     pub factory: Option<&'a dyn FactoryWrite>,
     /// Where the application's secret is kept.
-    pub vault: &'a dyn SecretVault,
+    pub secret_store: &'a dyn SecretStore,
     /// The password that a new droid is given.
     pub droid_password: Option<Secret>,
     /// The person who is asked to do a step.
@@ -39,7 +39,7 @@ pub struct Effects<'a> {
 
 /// Where the application's secret is kept (`application.secret`).
 #[async_trait]
-pub trait SecretVault: Send + Sync {
+pub trait SecretStore: Send + Sync {
     /// Whether [`Self::save`] keeps it anywhere.
     fn saves(&self) -> bool;
     /// Keeps a fresh secret. Called before Factory is given it. Nothing configured is no error.
@@ -75,7 +75,7 @@ pub struct Card<'a> {
     pub objection: Option<&'a str>,
     /// The secret, where the step needs it: to be shown on a terminal on request only.
     pub secret: Option<&'a Secret>,
-    /// Whether the vault has kept that secret.
+    /// Whether the secret store has kept that secret.
     pub secret_saved: bool,
 }
 

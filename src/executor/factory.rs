@@ -66,7 +66,7 @@ impl Run<'_> {
                     .map(|fresh| fresh.secret.clone())
                     .ok_or_else(|| Failure("this run got no secret from GitLab; the next run renews it".to_owned()))
             }
-            SecretSource::Loaded => match self.effects.vault.load().await {
+            SecretSource::Loaded => match self.effects.secret_store.load().await {
                 Ok(Some(secret)) => Ok(secret),
                 Ok(None) => Err(Failure("application.secret.load gives no secret any more".to_owned())),
                 Err(why) => Err(Failure(format!("application.secret.load failed: {why}"))),

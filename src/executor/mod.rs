@@ -2,7 +2,7 @@
 //!
 //! Each write is announced in the state record before it goes out and struck off together with what the answer said.
 //! So whatever ends a run, the record holds either the result of a write or its announcement, and the next run can
-//! look up what became of it. A fresh secret lives in memory only: it goes from GitLab's answer to the vault and then
+//! look up what became of it. A fresh secret lives in memory only: it goes from GitLab's answer to the secret store and then
 //! to Factory.
 
 mod application;
@@ -20,7 +20,7 @@ mod writes;
 mod tests;
 
 pub use attest::{attest, denial};
-pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, SecretVault, Stop, StopReason};
+pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, SecretStore, Stop, StopReason};
 
 use crate::model::{ChangeOutcome, Plan, RecordedState};
 use crate::state::StateStore;

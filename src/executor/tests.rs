@@ -101,7 +101,7 @@ fn a_first_apply_goes_in_order_and_leaves_no_intent() {
     assert!(at("create application") < at("save secret"));
     assert!(
         at("save secret") < at("save connection"),
-        "the vault has it before Factory does"
+        "the secret store has it before Factory does"
     );
     assert!(at("edit application") < at("save connection"));
     assert!(at("create user") < at("add member"));
@@ -183,7 +183,7 @@ fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     let of = |address: Address| outcome_of(&executed, &address).clone();
     let application = of(Address::Application);
     assert_eq!(application.outcome, Outcome::Failed);
-    assert!(application.error.unwrap().contains("the vault is sealed"));
+    assert!(application.error.unwrap().contains("the store is sealed"));
     assert_eq!(of(Address::Connection).outcome, Outcome::Skipped);
     assert_eq!(
         of(Address::Connection).error.as_deref(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::world::{Sides, World};
-use crate::executor::{Effects, Executed, Options, SecretVault, execute};
+use crate::executor::{Effects, Executed, Options, SecretStore, execute};
 use crate::factory::AssistedFactory;
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession};
 use crate::http::{Error, ErrorKind, Result, Side};
@@ -137,7 +137,7 @@ impl World {
             droid: Some(self),
             factory_read: self,
             factory: if assisted { None } else { Some(self) },
-            vault: self,
+            secret_store: self,
             droid_password: Some(Secret::new("canary-password")),
             operator: self,
             clock: &clock,
@@ -310,7 +310,7 @@ impl StateStore for World {
 }
 
 #[async_trait]
-impl SecretVault for World {
+impl SecretStore for World {
     fn saves(&self) -> bool {
         self.get().saves
     }
@@ -320,7 +320,7 @@ impl SecretVault for World {
             return Ok(());
         }
         if self.get().vault_is_sealed {
-            return Err("the vault is sealed".to_owned());
+            return Err("the store is sealed".to_owned());
         }
         let saved = self.call("save secret", |sides| {
             sides.saved.push(secret.expose().to_owned());

@@ -83,7 +83,7 @@ impl FactoryWrite for World {
     ) -> Result<ObservedIntegration> {
         self.write_to("save connection", Kind::Connection, |sides| {
             let kept = !sides.saves || sides.saved.iter().any(|saved| saved == secret.expose());
-            assert!(kept, "Factory is given what the vault has not");
+            assert!(kept, "Factory is given what the secret store has not");
             sides.save_connection(domain, uid, secret.expose());
             sides.made.connection = true;
             Ok(shown(sides).expect("it was saved just now"))

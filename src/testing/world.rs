@@ -259,7 +259,7 @@ impl Sides {
         app
     }
 
-    /// A new secret, which must not be found anywhere but with GitLab, the vault and Factory.
+    /// A new secret, which must not be found anywhere but with GitLab, the secret store and Factory.
     pub(crate) fn fresh_secret(&mut self) -> String {
         format!("canary-secret-{}", self.fresh_id())
     }

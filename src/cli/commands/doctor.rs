@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use crate::app::context::{self, Context};
 use crate::app::error::Result;
 use crate::app::keys::Key;
+use crate::app::secret_store::ConfiguredStore;
 use crate::app::sides;
-use crate::app::vault::Vault;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term::{self, Progress};
 use crate::config::{Config, Driver};
 use crate::doctor::{self, Check, Diagnosis, FactorySide, GitlabSide, Status};
-use crate::executor::SecretVault as _;
+use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
@@ -254,7 +254,7 @@ async fn stored(config: &Config) -> (Option<Check>, Option<LoadedSecret>) {
     let Some(load) = &config.secret.load else {
         return (None, Some(LoadedSecret::NotConfigured));
     };
-    match Vault(config.secret.clone()).load().await {
+    match ConfiguredStore(config.secret.clone()).load().await {
         Ok(Some(secret)) => {
             let check = given(ID, "application.secret.load", load);
             (Some(check), Some(LoadedSecret::Secret(secret)))

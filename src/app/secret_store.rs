@@ -7,15 +7,15 @@ use async_trait::async_trait;
 
 use crate::cli::term;
 use crate::config::{SaveTo, SecretStoreConfig};
-use crate::executor::SecretVault;
+use crate::executor::SecretStore;
 use crate::files::{self, Obstacle, Readers};
 use crate::secrets::{Secret, SecretRef};
 
 /// The configured store.
-pub(crate) struct Vault(pub(crate) SecretStoreConfig);
+pub(crate) struct ConfiguredStore(pub(crate) SecretStoreConfig);
 
 #[async_trait]
-impl SecretVault for Vault {
+impl SecretStore for ConfiguredStore {
     fn saves(&self) -> bool {
         self.0.save.is_some()
     }
@@ -52,23 +52,23 @@ fn to_file(path: &Path, secret: &Secret) -> Result<(), Obstacle> {
 
 #[cfg(test)]
 mod tests {
-    use super::Vault;
+    use super::ConfiguredStore;
     use crate::config::{SaveTo, SecretStoreConfig};
-    use crate::executor::SecretVault as _;
+    use crate::executor::SecretStore as _;
     use crate::secrets::{Secret, SecretCommand, SecretRef};
 
-    fn vault(save: SaveTo, load: Option<SecretRef>) -> Vault {
-        Vault(SecretStoreConfig { save: Some(save), load })
+    fn store(save: SaveTo, load: Option<SecretRef>) -> ConfiguredStore {
+        ConfiguredStore(SecretStoreConfig { save: Some(save), load })
     }
 
     #[tokio::test]
     async fn a_file_gives_back_what_it_got_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/secret");
-        let vault = vault(SaveTo::File(path.clone()), Some(SecretRef::File(path.clone())));
-        assert!(vault.load().await.unwrap().is_none());
-        vault.save(&Secret::new("gloas-fake")).await.unwrap();
-        assert_eq!(vault.load().await.unwrap().unwrap().expose(), "gloas-fake");
+        let store = store(SaveTo::File(path.clone()), Some(SecretRef::File(path.clone())));
+        assert!(store.load().await.unwrap().is_none());
+        store.save(&Secret::new("gloas-fake")).await.unwrap();
+        assert_eq!(store.load().await.unwrap().unwrap().expose(), "gloas-fake");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -82,13 +82,13 @@ mod tests {
         let shell =
             |script: &str| SaveTo::Command(SecretCommand::new(["sh", "-c", script].map(str::to_owned).to_vec()));
         let secret = Secret::new("gloas-fake");
-        vault(shell("test \"$(cat)\" = gloas-fake"), None)
+        store(shell("test \"$(cat)\" = gloas-fake"), None)
             .save(&secret)
             .await
             .unwrap();
-        let error = vault(shell("cat >&2; exit 3"), None).save(&secret).await.unwrap_err();
+        let error = store(shell("cat >&2; exit 3"), None).save(&secret).await.unwrap_err();
         assert!(error.contains("exit status: 3") && !error.contains("gloas"), "{error}");
-        let error = vault(shell("echo no such path >&2; exit 1"), None)
+        let error = store(shell("echo no such path >&2; exit 1"), None)
             .save(&secret)
             .await
             .unwrap_err();
