@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::error::{Failure, Result};
+use super::operations::{View, application_ids, cards_of, locked, refresh_and_plan_connected};
 use super::sides::Readers;
-use super::work::{View, application_ids, cards_of, locked, look_and_stay};
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::{Address, Attestation, Change, Corroboration, OperatorStep, Plan, Policy, RecordedState};
@@ -21,7 +21,7 @@ pub(crate) async fn attest(
     choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
 ) -> Result<Exit> {
     locked(context, "confirm", async {
-        let (view, readers) = look_and_stay(context, &policy).await?;
+        let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ended = match choose(&view.plan) {
             Ok(chosen) if chosen.is_empty() => term::out("Nothing is due.\n").map(|()| Exit::Done),
             Ok(chosen) => record(context, &view, &readers, auto_approve, &chosen).await,

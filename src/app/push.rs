@@ -5,7 +5,7 @@ use std::path::Path;
 use super::chronicle::Chronicle;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
-use super::work::locked;
+use super::operations::locked;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::RecordedState;

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use super::chronicle::Chronicle;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
+use super::operations::{View, locked, refresh_and_plan_from};
 use super::push;
 use super::sides::Readers;
-use super::work::{View, locked, look_from};
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::{ApplicationMatch, Command, Evidence, Observed, Plan, RecordedState, identify_application};
@@ -79,7 +79,7 @@ struct Seen {
 async fn look(context: &Context) -> Result<Seen> {
     let policy = context.policy(Command::Apply);
     let blank = state::new_record(context::is_sandbox(&context.globals))?;
-    let (view, readers) = look_from(context, &policy, blank).await?;
+    let (view, readers) = refresh_and_plan_from(context, &policy, blank).await?;
     let evidence = context
         .interrupts
         .guard(async { Ok(evidence(&readers, &view.observed).await) })
@@ -91,7 +91,7 @@ async fn look(context: &Context) -> Result<Seen> {
     if presumed == Presumed::Nothing {
         return Ok(Seen { view, presumed });
     }
-    let (view, readers) = look_from(context, &policy, record).await?;
+    let (view, readers) = refresh_and_plan_from(context, &policy, record).await?;
     readers.end().await;
     Ok(Seen { view, presumed })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
-use crate::app::work::{self, Run};
+use crate::app::operations::{self, Run};
 use crate::cli::commands::{Targets, Windows};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
@@ -60,8 +60,8 @@ impl Args {
             outside_window: self.windows.outside_window,
         };
         let ended = match saved {
-            Some(saved) => work::carry_out_saved(&context, saved, policy, &run).await,
-            None => work::carry_out(&context, policy, &run).await,
+            Some(saved) => operations::carry_out_saved(&context, saved, policy, &run).await,
+            None => operations::carry_out(&context, policy, &run).await,
         };
         context.close(ended).await
     }

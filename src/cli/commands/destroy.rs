@@ -2,7 +2,7 @@
 
 use crate::app::context::Context;
 use crate::app::error::Result;
-use crate::app::work::{self, Run};
+use crate::app::operations::{self, Run};
 use crate::cli::commands::Windows;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
@@ -41,7 +41,7 @@ impl Args {
             fail_fast: false,
             outside_window: self.windows.outside_window,
         };
-        let ended = work::carry_out(&context, policy, &run).await;
+        let ended = operations::carry_out(&context, policy, &run).await;
         context.close(ended).await
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::notification::{Notifier, Notify};
-use crate::app::work;
+use crate::app::operations;
 use crate::cli::commands::Note;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
@@ -78,9 +78,9 @@ impl Args {
         let policy = context.policy(Command::Drift);
         // Nobody but the metrics wants to know when the token expires, so only they cost a request.
         let (looked, gitlab_token) = if self.metrics.is_some() {
-            work::look_and_ask_expiry(context, &policy).await
+            operations::refresh_and_plan_with_expiry(context, &policy).await
         } else {
-            (work::look(context, &policy).await, Expiry::Unknown)
+            (operations::refresh_and_plan(context, &policy).await, Expiry::Unknown)
         };
         let plan = match looked {
             Ok(view) => view.plan,
@@ -102,7 +102,7 @@ impl Args {
                 notified: told.as_ref().map(Vec::is_empty),
             },
         );
-        let shown = measured.and_then(|()| work::show(context, &plan, max_chars));
+        let shown = measured.and_then(|()| operations::show(context, &plan, max_chars));
         let untold = told.unwrap_or_default();
         for failure in &untold {
             term::err(&failure.render());

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result, warning};
-use crate::app::work::{self, View};
+use crate::app::operations::{self, View};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
@@ -44,7 +44,7 @@ impl Args {
 }
 
 async fn export(context: &Context) -> Result<Exit> {
-    let (view, readers) = work::look_and_stay(context, &context.policy(Command::Plan)).await?;
+    let (view, readers) = operations::refresh_and_plan_connected(context, &context.policy(Command::Plan)).await?;
     let found = memberships(readers.sources().gitlab, &view.observed.gitlab.memberships);
     let memberships = context.interrupts.guard(async { Ok(found.await?) }).await;
     readers.end().await;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::context;
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
-use crate::app::work::{self, View};
+use crate::app::operations::{self, View};
 use crate::cli::commands::{Note, Targets};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
@@ -49,7 +49,7 @@ impl Args {
     async fn show(self, context: &Context, max_chars: Option<usize>) -> Result<Exit> {
         let mut policy = context.policy(Command::Plan);
         policy.targets = self.targets.addresses();
-        let view = work::look(context, &policy).await?;
+        let view = operations::refresh_and_plan(context, &policy).await?;
         if let Some(file) = &self.out {
             save(context, &view, file)?;
         }
@@ -58,7 +58,7 @@ impl Args {
             files::replace(file, report.as_bytes(), Readers::Everyone)
                 .map_err(|error| Failure::unwritten(file, &error))?;
         }
-        work::show(context, &view.plan, max_chars)?;
+        operations::show(context, &view.plan, max_chars)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
             Exit::Differences
         } else {

@@ -32,15 +32,15 @@ pub(crate) struct View {
 }
 
 /// Reads both sides and the record, and plans. Can write to neither side: it is handed readers only.
-pub(crate) async fn look(context: &Context, policy: &Policy) -> Result<View> {
-    let (view, readers) = look_and_stay(context, policy).await?;
+pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Result<View> {
+    let (view, readers) = refresh_and_plan_connected(context, policy).await?;
     readers.end().await;
     Ok(view)
 }
 
-/// As [`look`], and asks at the same time when GitLab's administrator token expires. That is known also where the look
+/// As [`refresh_and_plan`], and asks at the same time when GitLab's administrator token expires. That is known also where the look
 /// failed, and where it cannot be read the look is none the worse.
-pub(crate) async fn look_and_ask_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
+pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
     let started = async {
         let record = context.interrupts.guard(context.record()).await?;
         let readers = connect(context, &record).await?;
@@ -75,14 +75,18 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
     }
 }
 
-/// As [`look`], and leaves web sessions open for what follows.
-pub(crate) async fn look_and_stay(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
+/// As [`refresh_and_plan`], and leaves web sessions open for what follows.
+pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let record = context.interrupts.guard(context.record()).await?;
-    look_from(context, policy, record).await
+    refresh_and_plan_from(context, policy, record).await
 }
 
-/// As [`look_and_stay`], with a record that is not the stored one.
-pub(crate) async fn look_from(context: &Context, policy: &Policy, record: RecordedState) -> Result<(View, Readers)> {
+/// As [`refresh_and_plan_connected`], with a record that is not the stored one.
+pub(crate) async fn refresh_and_plan_from(
+    context: &Context,
+    policy: &Policy,
+    record: RecordedState,
+) -> Result<(View, Readers)> {
     let readers = connect(context, &record).await?;
     match observe(context, &record, &readers).await {
         Ok(observed) => Ok((view(context, record, observed, policy), readers)),
@@ -155,7 +159,7 @@ struct Ready {
 /// Plans and carries out, under the lock.
 pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Exit> {
     let work = async {
-        let (view, readers) = look_and_stay(context, &policy).await?;
+        let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ready = async {
             let View { record, observed, plan } = view;
             let gate = prepare(context, &plan, run).await?;
@@ -187,7 +191,7 @@ pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy:
         return Err(stale(&[moved]));
     }
     let work = async {
-        let (view, readers) = look_and_stay(context, &policy).await?;
+        let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ready = ready_saved(context, saved, view, &policy, run).await;
         Box::pin(go_on(context, ready, readers, run)).await
     };
