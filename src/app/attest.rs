@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::clients::Readers;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, application_ids, cards_of, locked, refresh_and_plan_connected};
-use super::sides::Readers;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::{Address, Attestation, Change, Corroboration, OperatorStep, Plan, Policy, RecordedState};

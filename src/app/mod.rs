@@ -2,6 +2,7 @@
 
 pub(crate) mod attest;
 pub(crate) mod chronicle;
+pub(crate) mod clients;
 pub(crate) mod context;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
@@ -13,5 +14,4 @@ pub(crate) mod operations;
 pub(crate) mod push;
 pub(crate) mod rebuild;
 pub(crate) mod secret_store;
-pub(crate) mod sides;
 pub(crate) mod window;

@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 
 use super::chronicle::{Chronicle, digest};
+use super::clients::{Readers, Writers};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::errored_state;
-use super::sides::{Readers, Writers};
 use super::window::{self, Gate};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Format;

@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 
 use super::chronicle::Chronicle;
+use super::clients::Readers;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
 use super::push;
-use super::sides::Readers;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::{ApplicationMatch, Command, Evidence, Observed, Plan, RecordedState, identify_application};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::app::clients;
 use crate::app::context::{self, Context};
 use crate::app::error::Result;
 use crate::app::keys::Key;
 use crate::app::secret_store::ConfiguredStore;
-use crate::app::sides;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term::{self, Progress};
@@ -292,7 +292,7 @@ impl Gitlab {
         };
         let client = Client::new(ClientOptions {
             credential,
-            ..sides::gitlab_options(context)
+            ..clients::gitlab_options(context)
         });
         let admin = admin(context, secrets).map(Arc::new);
         Ok(Self {
@@ -346,7 +346,7 @@ fn external(context: &Context) -> Option<GitlabApi> {
     }
     let options = ClientOptions {
         base_url: gitlab.external_url.clone(),
-        ..sides::gitlab_options(context)
+        ..clients::gitlab_options(context)
     };
     Client::new(options).ok().map(GitlabApi::new)
 }
@@ -358,7 +358,7 @@ fn admin(context: &Context, secrets: &Secrets) -> Option<AdminSession> {
         password: secrets.admin_password.clone()?,
         totp: secrets.admin_totp.clone(),
     };
-    Some(AdminSession::new(sides::web_options(context), account))
+    Some(AdminSession::new(clients::web_options(context), account))
 }
 
 fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>) -> Option<Droid> {
@@ -369,7 +369,7 @@ fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };
-    Some(Droid::new(sides::web_options(context), how))
+    Some(Droid::new(clients::web_options(context), how))
 }
 
 /// Factory as it is asked here.
@@ -382,11 +382,11 @@ impl Factory {
     /// Puts the clients together. Nothing is sent yet.
     fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
         let unusable = |error| unusable("factory.reachable", error);
-        let app = Client::new(sides::factory_options(context, &context.config.factory.app_url));
+        let app = Client::new(clients::factory_options(context, &context.config.factory.app_url));
         let api = secrets
             .factory_token
             .clone()
-            .map(|token| sides::factory_client(context, token));
+            .map(|token| clients::factory_client(context, token));
         Ok(Self {
             site: FactorySite::new(app.map_err(unusable)?),
             api: api.transpose().map_err(unusable)?,
