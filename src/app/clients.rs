@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::context::Context;
+use super::credentials::CredentialName;
 use super::error::{Failure, Result};
-use super::keys::Key;
 use super::secret_store::ConfiguredStore;
 use crate::config::Driver;
 use crate::executor::{Effects, Operator, SecretStore as _};
@@ -37,7 +37,10 @@ impl Readers {
     /// Puts the clients together. Nothing is sent yet.
     pub(crate) async fn connect(context: &Context, record: &RecordedState) -> Result<Self> {
         let config = &context.config;
-        let token = context.keys.need(Key::GitlabToken, &config.gitlab.token).await?;
+        let token = context
+            .credentials
+            .need(CredentialName::GitlabToken, &config.gitlab.token)
+            .await?;
         let gitlab = GitlabApi::new(Client::new(ClientOptions {
             credential: Credential::PrivateToken(token),
             ..gitlab_options(context)
@@ -186,12 +189,12 @@ pub(crate) fn web_options(context: &Context) -> WebOptions {
     }
 }
 
-async fn totp(context: &Context, key: Key, reference: Option<&SecretRef>) -> Result<Option<Arc<Totp>>> {
-    let Some(secret) = context.keys.find(key, reference).await? else {
+async fn totp(context: &Context, name: CredentialName, reference: Option<&SecretRef>) -> Result<Option<Arc<Totp>>> {
+    let Some(secret) = context.credentials.find(name, reference).await? else {
         return Ok(None);
     };
-    let totp =
-        Totp::new(&secret).map_err(|error| Failure::of(&error).context(format!("`{}` cannot be used", key.name())))?;
+    let totp = Totp::new(&secret)
+        .map_err(|error| Failure::of(&error).context(format!("`{}` cannot be used", name.as_str())))?;
     Ok(Some(Arc::new(totp)))
 }
 
@@ -201,16 +204,28 @@ async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
     };
     let account = Account {
         username: session.username.clone(),
-        password: context.keys.need(Key::AdminPassword, &session.password).await?,
-        totp: totp(context, Key::AdminTotp, session.totp_secret.as_ref()).await?,
+        password: context
+            .credentials
+            .need(CredentialName::AdminPassword, &session.password)
+            .await?,
+        totp: totp(context, CredentialName::AdminTotp, session.totp_secret.as_ref()).await?,
     };
     Ok(Some(Arc::new(AdminSession::new(web_options(context), account))))
 }
 
 async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {
     match &context.config.droid.password {
-        Some(reference) if needed => context.keys.need(Key::DroidPassword, reference).await.map(Some),
-        reference => context.keys.find(Key::DroidPassword, reference.as_ref()).await,
+        Some(reference) if needed => context
+            .credentials
+            .need(CredentialName::DroidPassword, reference)
+            .await
+            .map(Some),
+        reference => {
+            context
+                .credentials
+                .find(CredentialName::DroidPassword, reference.as_ref())
+                .await
+        }
     }
 }
 
@@ -222,7 +237,12 @@ async fn droid(
     let how = match (context.config.droid.sign_in, password, admin) {
         (Some(SignIn::Password), Some(password), _) => DroidSignIn::Password {
             password: password.clone(),
-            totp: totp(context, Key::DroidTotp, context.config.droid.totp_secret.as_ref()).await?,
+            totp: totp(
+                context,
+                CredentialName::DroidTotp,
+                context.config.droid.totp_secret.as_ref(),
+            )
+            .await?,
         },
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),
@@ -237,7 +257,10 @@ async fn factory_api(context: &Context) -> Result<FactoryApi> {
             "`factory.token` is missing, which the driver \"api\" needs",
         ));
     };
-    let token = context.keys.need(Key::FactoryToken, reference).await?;
+    let token = context
+        .credentials
+        .need(CredentialName::FactoryToken, reference)
+        .await?;
     Ok(factory_client(context, token)?)
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use super::credentials::{CredentialName, Credentials};
 use super::error::{Failure, Result};
-use super::keys::{Key, Keys};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::interrupt::Interrupts;
@@ -65,7 +65,9 @@ async fn open_http_store(config: &Config, http: &HttpStateConfig, globals: &Glob
     let credential = match (&http.username, &http.password) {
         (Some(username), Some(reference)) => Credential::Basic {
             username: username.clone(),
-            password: Keys::Configured.need(Key::StatePassword, reference).await?,
+            password: Credentials::Configured
+                .need(CredentialName::StatePassword, reference)
+                .await?,
         },
         _ => Credential::None,
     };
@@ -116,7 +118,7 @@ pub(crate) struct Context {
     /// The configuration, with the sandbox's addresses where it stands in.
     pub(crate) config: Config,
     /// The credentials.
-    pub(crate) keys: Keys,
+    pub(crate) credentials: Credentials,
     /// Where the record is.
     pub(crate) store: Box<dyn StateStore>,
     /// Ctrl-C, SIGTERM and SIGHUP.
@@ -147,14 +149,14 @@ impl Context {
         config.withhold(variables);
         #[cfg(feature = "sandbox")]
         let (config, sandbox) = super::embedded::replace(config, &globals).await?;
-        let keys = if is_sandbox(&globals) {
-            Keys::Sandbox
+        let credentials = if is_sandbox(&globals) {
+            Credentials::Sandbox
         } else {
-            Keys::Configured
+            Credentials::Configured
         };
         let store = open_store(&config, &globals).await?;
         Ok(Self {
-            keys,
+            credentials,
             store,
             interrupts,
             actor: Actor::from_env(),

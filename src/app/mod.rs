@@ -4,11 +4,11 @@ pub(crate) mod attest;
 pub(crate) mod chronicle;
 pub(crate) mod clients;
 pub(crate) mod context;
+pub(crate) mod credentials;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
 pub(crate) mod error;
 pub(crate) mod errored_state;
-pub(crate) mod keys;
 pub(crate) mod notification;
 pub(crate) mod operations;
 pub(crate) mod push;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::app::clients;
 use crate::app::context::{self, Context};
+use crate::app::credentials::CredentialName;
 use crate::app::error::Result;
-use crate::app::keys::Key;
 use crate::app::secret_store::ConfiguredStore;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
@@ -155,13 +155,22 @@ impl Secrets {
             checks: &mut checks,
         };
         let mut secrets = Self {
-            gitlab_token: look.find(Key::GitlabToken, Some(&config.gitlab.token)).await,
-            admin_password: look.find(Key::AdminPassword, admin.map(|admin| &admin.password)).await,
-            admin_totp: look.totp(Key::AdminTotp, admin_totp).await,
-            droid_password: look.find(Key::DroidPassword, config.droid.password.as_ref()).await,
-            droid_totp: look.totp(Key::DroidTotp, config.droid.totp_secret.as_ref()).await,
+            gitlab_token: look.find(CredentialName::GitlabToken, Some(&config.gitlab.token)).await,
+            admin_password: look
+                .find(CredentialName::AdminPassword, admin.map(|admin| &admin.password))
+                .await,
+            admin_totp: look.totp(CredentialName::AdminTotp, admin_totp).await,
+            droid_password: look
+                .find(CredentialName::DroidPassword, config.droid.password.as_ref())
+                .await,
+            droid_totp: look
+                .totp(CredentialName::DroidTotp, config.droid.totp_secret.as_ref())
+                .await,
             factory_token: match config.factory.driver {
-                Driver::Api => look.find(Key::FactoryToken, config.factory.token.as_ref()).await,
+                Driver::Api => {
+                    look.find(CredentialName::FactoryToken, config.factory.token.as_ref())
+                        .await
+                }
                 Driver::Assisted => None,
             },
             loaded: None,
@@ -197,20 +206,26 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn find(&mut self, key: Key, reference: Option<&SecretRef>) -> Option<Secret> {
+    async fn find(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Secret> {
         let reference = reference?;
         if context::is_sandbox(&self.context.globals) {
-            return self.context.keys.find(key, Some(reference)).await.ok().flatten();
+            return self
+                .context
+                .credentials
+                .find(name, Some(reference))
+                .await
+                .ok()
+                .flatten();
         }
-        let id = format!("secrets.{}", key.name());
+        let id = format!("secrets.{}", name.as_str());
         let (check, secret) = match reference.resolve().await {
-            Ok(Some(secret)) => (given(&id, key.name(), reference), Some(secret)),
+            Ok(Some(secret)) => (given(&id, name.as_str(), reference), Some(secret)),
             Ok(None) => {
-                let (message, fix) = key.missing(reference);
+                let (message, fix) = name.missing(reference);
                 (Check::failure(&id, message, fix), None)
             }
             Err(error) => {
-                let message = format!("`{}` cannot be read: {}", key.name(), error.told(term::is_seen()));
+                let message = format!("`{}` cannot be read: {}", name.as_str(), error.told(term::is_seen()));
                 (Check::failure(&id, message, error.hint), None)
             }
         };
@@ -218,16 +233,16 @@ impl Look<'_> {
         secret
     }
 
-    async fn totp(&mut self, key: Key, reference: Option<&SecretRef>) -> Option<Arc<Totp>> {
-        let secret = self.find(key, reference).await?;
+    async fn totp(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Arc<Totp>> {
+        let secret = self.find(name, reference).await?;
         match Totp::new(&secret) {
             Ok(totp) => Some(Arc::new(totp)),
             Err(error) => {
-                let id = format!("secrets.{}", key.name());
+                let id = format!("secrets.{}", name.as_str());
                 self.checks.retain(|check| check.id != id);
                 self.checks.push(Check::failure(
                     &id,
-                    format!("`{}` cannot be used: {error}", key.name()),
+                    format!("`{}` cannot be used: {error}", name.as_str()),
                     "store the key that GitLab shows beside the QR code of the authenticator",
                 ));
                 None

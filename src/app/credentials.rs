@@ -5,7 +5,7 @@ use crate::secrets::{Secret, SecretRef};
 
 /// Where credentials come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keys {
+pub(crate) enum Credentials {
     /// The references of the configuration are followed.
     Configured,
     /// No reference is followed; the sandbox's own credentials stand in.
@@ -14,7 +14,7 @@ pub(crate) enum Keys {
 
 /// Which credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum CredentialName {
     GitlabToken,
     AdminPassword,
     AdminTotp,
@@ -24,9 +24,9 @@ pub(crate) enum Key {
     StatePassword,
 }
 
-impl Key {
+impl CredentialName {
     /// Its place in the configuration.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::GitlabToken => "gitlab.token",
             Self::AdminPassword => "gitlab.admin_session.password",
@@ -50,7 +50,7 @@ impl Key {
                 format!("see to it that {other} gives it"),
             ),
         };
-        (format!("there is no `{}`: {what}", self.name()), hint)
+        (format!("there is no `{}`: {what}", self.as_str()), hint)
     }
 
     #[cfg(feature = "sandbox")]
@@ -67,26 +67,26 @@ impl Key {
     }
 }
 
-impl Keys {
+impl Credentials {
     /// The credential, or none where the reference yields nothing or there is no reference.
-    pub(crate) async fn find(self, key: Key, reference: Option<&SecretRef>) -> Result<Option<Secret>> {
+    pub(crate) async fn find(self, name: CredentialName, reference: Option<&SecretRef>) -> Result<Option<Secret>> {
         let Some(reference) = reference else {
             return Ok(None);
         };
         #[cfg(feature = "sandbox")]
         if self == Self::Sandbox {
-            return Ok(key.of_sandbox());
+            return Ok(name.of_sandbox());
         }
         reference
             .resolve()
             .await
-            .map_err(|error| Failure::from(error).context(format!("`{}` cannot be read", key.name())))
+            .map_err(|error| Failure::from(error).context(format!("`{}` cannot be read", name.as_str())))
     }
 
     /// The credential, which has to be there.
-    pub(crate) async fn need(self, key: Key, reference: &SecretRef) -> Result<Secret> {
-        self.find(key, Some(reference)).await?.ok_or_else(|| {
-            let (message, hint) = key.missing(reference);
+    pub(crate) async fn need(self, name: CredentialName, reference: &SecretRef) -> Result<Secret> {
+        self.find(name, Some(reference)).await?.ok_or_else(|| {
+            let (message, hint) = name.missing(reference);
             Failure::new(message).hint(format!(
                 "{hint}; to try Setpoint without any credentials, add --sandbox"
             ))
