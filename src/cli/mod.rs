@@ -4,12 +4,12 @@
 
 mod commands;
 pub(crate) mod exit;
-mod fault;
 pub(crate) mod globals;
 pub(crate) mod interrupt;
 mod journal_text;
 mod logging;
 pub(crate) mod operator;
+mod panic;
 pub(crate) mod term;
 mod toml_text;
 
@@ -79,7 +79,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
-    fault::keep_silent();
+    panic::keep_silent();
     run(std::env::args_os()).into()
 }
 
@@ -90,7 +90,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     cli.globals.color.choose();
     logging::start(&cli.globals);
-    match fault::contain(|| execute(cli)) {
+    match panic::contain(|| execute(cli)) {
         Ok(exit) => exit,
         Err(failure) => {
             term::err(&failure.render());

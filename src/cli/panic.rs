@@ -60,7 +60,7 @@ mod tests {
                     "--ignored",
                     "--exact",
                     "--nocapture",
-                    "cli::fault::tests::one_that_panics",
+                    "cli::panic::tests::one_that_panics",
                 ])
                 .env("RUST_BACKTRACE", trace)
                 .output()
@@ -70,7 +70,7 @@ mod tests {
                 String::from_utf8_lossy(&ran.stdout),
                 String::from_utf8_lossy(&ran.stderr)
             );
-            assert!(said.contains("src/cli/fault.rs:"), "{said}");
+            assert!(said.contains("src/cli/panic.rs:"), "{said}");
             assert!(said.contains("ended with 1"), "{said}");
             assert!(!said.contains(CANARY), "{said}");
             assert_eq!(said.contains("one_that_panics::"), trace == "1", "{said}");
