@@ -1,7 +1,6 @@
 //! What the commands do: each use case as a function of plain arguments.
 
 pub(crate) mod attest;
-pub(crate) mod chronicle;
 pub(crate) mod clients;
 pub(crate) mod context;
 pub(crate) mod credentials;
@@ -13,5 +12,6 @@ pub(crate) mod notification;
 pub(crate) mod operations;
 pub(crate) mod push;
 pub(crate) mod rebuild;
+pub(crate) mod run_journal;
 pub(crate) mod secret_store;
 pub(crate) mod window;

@@ -3,11 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::chronicle::{Chronicle, digest};
 use super::clients::{Readers, Writers};
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::errored_state;
+use super::run_journal::{RunJournal, digest};
 use super::window::{self, Gate};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Format;
@@ -365,10 +365,10 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         // Both go out before the first write to either side, so that a full disk shows before it, too.
         let begun = async {
             let adopted = adopt(context, &record, adopted).await?;
-            let chronicle = Chronicle::begin(context, &run_id, plan.command, digest, &gate)?;
-            Ok((adopted, chronicle))
+            let journal = RunJournal::begin(context, &run_id, plan.command, digest, &gate)?;
+            Ok((adopted, journal))
         };
-        let (adopted, chronicle) = match begun.await {
+        let (adopted, journal) = match begun.await {
             Ok(begun) => begun,
             Err(failure) => {
                 writers.end().await;
@@ -384,7 +384,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         };
         let observer = |event: Event| {
             if let Event::Finished(outcome) = event {
-                chronicle.outcome(&outcome);
+                journal.outcome(&outcome);
                 let is_a_persons = plan
                     .changes
                     .iter()
@@ -408,7 +408,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         }
         let outcomes = executed.outcomes;
         let summary = OutcomeSummary::of(&outcomes);
-        chronicle.end(summary, exit_of(summary));
+        journal.end(summary, exit_of(summary));
         outcomes
     };
     let report = render::apply_report(run_id, outcomes);

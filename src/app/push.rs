@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::chronicle::Chronicle;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::operations::locked;
+use super::run_journal::RunJournal;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::RecordedState;
@@ -38,7 +38,7 @@ pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_app
             }
         }
         context.store.probe(&record).await?;
-        Chronicle::replacing(&context.config, &context.actor, COMMAND)?;
+        RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
         let kept = context.store.replace(&mut record).await?;
         say_replaced(context, &record, kept.as_deref())
     })

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-use super::chronicle::Chronicle;
 use super::clients::Readers;
 use super::context::{self, Context};
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
 use super::push;
+use super::run_journal::RunJournal;
 use crate::cli::exit::Exit;
 use crate::cli::term;
 use crate::model::{ApplicationMatch, Command, Evidence, Observed, Plan, RecordedState, identify_application};
@@ -37,7 +37,7 @@ pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool
             }
         }
         context.store.probe(&rebuilt).await?;
-        Chronicle::replacing(&context.config, &context.actor, COMMAND)?;
+        RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
         let kept = context.store.replace(&mut rebuilt).await?;
         push::say_replaced(context, &rebuilt, kept.as_deref())
     };

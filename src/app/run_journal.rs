@@ -14,12 +14,12 @@ use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
 use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};
 
 /// A run that is being written down.
-pub(crate) struct Chronicle {
+pub(crate) struct RunJournal {
     journal: Journal,
     run_id: String,
 }
 
-impl Chronicle {
+impl RunJournal {
     /// Writes down that a plan is about to be carried out.
     pub(crate) fn begin(
         context: &Context,
@@ -28,18 +28,18 @@ impl Chronicle {
         digest: String,
         gate: &Gate,
     ) -> Result<Self> {
-        let chronicle = Self {
+        let journal = Self {
             journal: context::journal(&context.config),
             run_id: run_id.to_owned(),
         };
-        chronicle.journal.append(&chronicle.entry(JournalEvent::Started {
+        journal.journal.append(&journal.entry(JournalEvent::Started {
             who: context.actor.clone(),
             command: command.name().to_owned(),
             plan_digest: digest,
             window: gate.window.clone(),
             reason: gate.reason.clone(),
         }))?;
-        Ok(chronicle)
+        Ok(journal)
     }
 
     /// Writes down that the record is about to be replaced.
