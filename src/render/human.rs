@@ -7,7 +7,7 @@ use super::attributes;
 use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
-use super::words::{farewell, finding, headline, status_in_words};
+use super::words::{self, Mode, status_in_words};
 use crate::model::{Actions, Address, Attested, Change, Command, Origin, Plan};
 
 const WIDTH: usize = 80;
@@ -24,12 +24,12 @@ pub fn plan(plan: &Plan) -> String {
     } else {
         out.push_str("Setpoint plans these changes:\n");
         legend(&mut out, &plan.changes);
-        let remark = if plan.command == Command::Destroy {
-            farewell
+        let mode = if plan.command == Command::Destroy {
+            Mode::Destroy
         } else {
-            headline
+            Mode::Plan
         };
-        blocks(&mut out, &plan.changes, remark);
+        blocks(&mut out, &plan.changes, mode);
     }
     attested(&mut out, &plan.attested);
     warnings(&mut out, plan);
@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan) -> String {
         refusals(&mut out, plan);
     }
     if !plan.changes.is_empty() {
-        let _ = write!(out, "\n{}\n", summary_line(plan));
+        let _ = write!(out, "\n{}\n", totals(plan));
     }
     out
 }
@@ -59,7 +59,7 @@ pub fn drift(plan: &Plan) -> String {
             paint(ATTENTION, "Drift.")
         );
         legend(&mut out, &drifted);
-        blocks(&mut out, &drifted, finding);
+        blocks(&mut out, &drifted, Mode::Drift);
     }
     if !pending.is_empty() {
         let _ = writeln!(
@@ -68,7 +68,7 @@ pub fn drift(plan: &Plan) -> String {
             paint(BOLD, "Pending.")
         );
         legend(&mut out, &pending);
-        blocks(&mut out, &pending, headline);
+        blocks(&mut out, &pending, Mode::Plan);
     }
     attested(&mut out, &plan.attested);
     warnings(&mut out, plan);
@@ -84,7 +84,7 @@ pub fn drift(plan: &Plan) -> String {
 }
 
 /// `Plan: 3 to create, 1 to update.` and so on: zeros are left out, unless all are.
-pub(super) fn summary_line(plan: &Plan) -> String {
+pub(super) fn totals(plan: &Plan) -> String {
     let s = plan.summary;
     let mut parts = Vec::new();
     for (number, word) in [
@@ -129,7 +129,7 @@ fn symbol(actions: Actions) -> String {
     format!("{}{}", " ".repeat(3 - text.len().min(3)), paint(of(actions), text))
 }
 
-pub(super) fn blocks(out: &mut String, changes: &[Change], remark: fn(&Change) -> String) {
+pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
     let mut rest = changes;
     while let Some((first, _)) = rest.split_first() {
         let run = rest.iter().take_while(|change| is_alike(first, change)).count();
@@ -141,7 +141,7 @@ pub(super) fn blocks(out: &mut String, changes: &[Change], remark: fn(&Change) -
         } else {
             sanitize(&first.address.to_string()).into_owned()
         };
-        let text = format!("{subject} {}", plural(remark(first), group.len()));
+        let text = format!("{subject} {}", plural(words::summary_line(mode, first), group.len()));
         let _ = writeln!(out, "{}", paint(BOLD, &wrap(&text, WIDTH, "  # ", "  #   ")));
         for change in group {
             block(out, change);
@@ -169,11 +169,11 @@ fn speaks(change: &Change) -> bool {
         .any(|attribute| !(is_plain && attribute.path == "enabled"))
 }
 
-fn plural(remark: String, number: usize) -> String {
+fn plural(line: String, number: usize) -> String {
     if number < 2 {
-        return remark;
+        return line;
     }
-    let mut words: Vec<&str> = remark.split(' ').collect();
+    let mut words: Vec<&str> = line.split(' ').collect();
     if let Some(first) = words.first_mut() {
         *first = match *first {
             "is" => "are",

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::graph;
 use super::human;
 use super::text::count;
-use super::words::{finding, headline};
+use super::words::Mode;
 use crate::model::{Actions, Change, Command, Origin, Plan};
 
 /// Room for the words that say what was left out.
@@ -19,7 +19,7 @@ pub const LEAST_CHARS: usize = 1500;
 struct Section<'a> {
     title: &'static str,
     changes: Vec<&'a Change>,
-    remark: fn(&Change) -> String,
+    mode: Mode,
 }
 
 /// A plan or the findings of `drift`. Where it would be longer than `max_chars` characters, parts are left out, and the
@@ -104,7 +104,7 @@ fn head(plan: &Plan) -> String {
             s.drifted, s.pending, s.unchanged
         )
     } else {
-        plain(&human::summary_line(plan)).replacen("Plan:", "**Plan:**", 1)
+        plain(&human::totals(plan)).replacen("Plan:", "**Plan:**", 1)
     };
     let _ = writeln!(out, "{summary}");
     for refusal in &plan.refusals {
@@ -115,26 +115,26 @@ fn head(plan: &Plan) -> String {
 }
 
 fn sections(plan: &Plan) -> Vec<Section<'_>> {
-    let of = |title, remark: fn(&Change) -> String, wanted: &dyn Fn(&Change) -> bool| Section {
+    let of = |title, mode: Mode, wanted: &dyn Fn(&Change) -> bool| Section {
         title,
         changes: plan.changes.iter().filter(|change| wanted(change)).collect(),
-        remark,
+        mode,
     };
     let sections = if plan.command == Command::Drift {
         vec![
-            of("Changed outside of Setpoint", finding, &|change| {
+            of("Changed outside of Setpoint", Mode::Drift, &|change| {
                 change.origin != Origin::Pending
             }),
-            of("Waiting to be applied", headline, &|change| {
+            of("Waiting to be applied", Mode::Plan, &|change| {
                 change.origin == Origin::Pending
             }),
         ]
     } else {
         vec![
-            of("Create", headline, &|change| change.actions == Actions::Create),
-            of("Update", headline, &|change| change.actions == Actions::Update),
-            of("Replace", headline, &|change| change.actions == Actions::Replace),
-            of("Delete", headline, &|change| change.actions == Actions::Delete),
+            of("Create", Mode::Plan, &|change| change.actions == Actions::Create),
+            of("Update", Mode::Plan, &|change| change.actions == Actions::Update),
+            of("Replace", Mode::Plan, &|change| change.actions == Actions::Replace),
+            of("Delete", Mode::Plan, &|change| change.actions == Actions::Delete),
         ]
     };
     sections
@@ -168,7 +168,7 @@ fn fold(section: &Section<'_>, shown: usize) -> String {
         .map(|change| (*change).clone())
         .collect();
     let mut text = String::new();
-    human::blocks(&mut text, &changes, section.remark);
+    human::blocks(&mut text, &changes, section.mode);
     let all = section.changes.len();
     let title = if shown == all {
         format!("{}: {all}", section.title)

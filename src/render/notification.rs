@@ -102,7 +102,7 @@ pub fn notify_document<'a>(news: &News<'a>) -> NotifyDocument<'a> {
         created_at: news.environment.created_at,
         gitlab_url: &news.environment.gitlab_url,
         factory_url: &news.environment.factory_url,
-        message: headline(news),
+        message: message(news),
         omitted: (news.new.len() - findings.len()) as u64,
         findings,
         known: news.known as u64,
@@ -119,7 +119,7 @@ impl<'a> FindingDocument<'a> {
             status: change.status,
             origin: change.origin,
             reason: change.reason,
-            message: format!("{} {}", sanitize(&change.address.to_string()), remark(change)),
+            message: format!("{} {}", sanitize(&change.address.to_string()), summary_line(change)),
             attributes: &change.attributes,
         }
     }
@@ -127,7 +127,7 @@ impl<'a> FindingDocument<'a> {
 
 /// The news in the form that the incoming webhooks of Slack and Mattermost take.
 pub fn chat_message(news: &News<'_>) -> Value {
-    let mut text = escape(&headline(news));
+    let mut text = escape(&message(news));
     let mut length = text.chars().count();
     let mut shown = 0;
     for finding in news.new {
@@ -147,7 +147,7 @@ pub fn chat_message(news: &News<'_>) -> Value {
     json!({ "text": text })
 }
 
-fn headline(news: &News<'_>) -> String {
+fn message(news: &News<'_>) -> String {
     let found = count(news.new.len() as u64, "new finding", "new findings");
     let known = match news.known {
         0 => String::new(),
@@ -156,20 +156,20 @@ fn headline(news: &News<'_>) -> String {
     format!("Setpoint: {found} at {}{known}", sanitize(&news.environment.gitlab_url))
 }
 
-fn remark(change: &Change) -> String {
+fn summary_line(change: &Change) -> String {
     let waits = if change.origin == Origin::Pending {
         ", waiting to be applied"
     } else {
         ""
     };
-    format!("{}{waits}", words::finding(change))
+    format!("{}{waits}", words::summary_line(words::Mode::Drift, change))
 }
 
 fn chat_line(change: &Change) -> String {
     let mut line = format!(
         "\n• {} {}",
         code(&change.address.to_string(), CHAT_ADDRESS),
-        escape(&remark(change))
+        escape(&summary_line(change))
     );
     for (index, attribute) in change.attributes.iter().take(CHAT_ATTRIBUTES).enumerate() {
         line.push_str(if index == 0 { ": " } else { ", " });

@@ -53,8 +53,27 @@ pub fn participle(address: &Address, actions: Actions) -> &'static str {
     }
 }
 
-/// The remark above a change of a plan.
-pub(super) fn headline(change: &Change) -> String {
+/// What the line above a change is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode {
+    /// What is going to happen.
+    Plan,
+    /// As [`Mode::Plan`], where everything goes because it was asked for, not because it is unlisted.
+    Destroy,
+    /// What was found, where nothing is going to happen.
+    Drift,
+}
+
+/// The line above a change, without its address.
+pub(super) fn summary_line(mode: Mode, change: &Change) -> String {
+    match (mode, change.status) {
+        (Mode::Drift, _) => found(change),
+        (Mode::Destroy, Status::Ready) => format!("will be {}", participle(&change.address, change.actions)),
+        (Mode::Destroy | Mode::Plan, _) => planned(change),
+    }
+}
+
+fn planned(change: &Change) -> String {
     let done = participle(&change.address, change.actions);
     let moved = match change.origin {
         Origin::Drift => "changed outside of Setpoint and ",
@@ -72,16 +91,7 @@ pub(super) fn headline(change: &Change) -> String {
     }
 }
 
-/// The remark above a change of `destroy`: everything goes because it was asked for, not because it is unlisted.
-pub(super) fn farewell(change: &Change) -> String {
-    match change.status {
-        Status::Ready => format!("will be {}", participle(&change.address, change.actions)),
-        Status::Operator | Status::Blocked => headline(change),
-    }
-}
-
-/// The remark above a finding of `drift`, where nothing is going to happen.
-pub(super) fn finding(change: &Change) -> String {
+fn found(change: &Change) -> String {
     let state = match (&change.address, change.actions) {
         (Address::Repository(_), Actions::Create) => "is not enabled",
         (Address::Repository(_), Actions::Delete) => "is enabled and should not be",
