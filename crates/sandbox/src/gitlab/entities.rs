@@ -46,12 +46,17 @@ pub(crate) fn user_for_admin(world: &World, user: &User, base: &str) -> Value {
     extend(
         &mut value,
         json!({
-            "is_admin": user.admin, "note": user.note, "namespace_id": user.id + 1_000_000, "created_by": null,
+            "is_admin": user.admin, "note": user.note, "namespace_id": user_namespace_id(user), "created_by": null,
             "email_reset_offered_at": null, "highest_role": null, "current_sign_in_ip": null, "last_sign_in_ip": null,
             "using_license_seat": true, "is_auditor": false, "provisioned_by_group_id": null,
         }),
     );
     value
+}
+
+/// The id of a person's own namespace: from the sequence of the groups, far above them.
+pub(crate) fn user_namespace_id(user: &User) -> u64 {
+    user.id + 1_000_000
 }
 
 fn private_part(user: &User) -> Value {
@@ -153,7 +158,7 @@ fn namespace(world: &World, project: &Project, base: &str) -> Value {
     }
     let owner = project.owner_id.and_then(|id| world.user(id));
     json!({
-        "id": owner.map_or(0, |user| user.id + 1_000_000), "name": owner.map_or(path, |user| user.name.as_str()),
+        "id": owner.map_or(0, user_namespace_id), "name": owner.map_or(path, |user| user.name.as_str()),
         "path": path, "kind": "user", "full_path": path, "parent_id": null, "avatar_url": null,
         "web_url": format!("{base}/{path}"),
     })

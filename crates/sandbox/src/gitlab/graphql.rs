@@ -1,13 +1,23 @@
-//! GitLab's GraphQL endpoint, the part of it that clients of this kind use: `currentUser`, `metadata`, `project`,
-//! `projects(fullPaths:)`, `group`, `groups`, `user`, `users`, with aliases, arguments and variables.
+//! GitLab's GraphQL endpoint.
 //!
-//! Faults of a query are a 200 with `errors`, as GitLab gives them (lib/gitlab/graphql/). Projects and groups that the
-//! caller cannot see are absent, or null.
+//! Documents, and the types and values of variables, are judged by a GraphQL engine that nobody here wrote
+//! (apollo-compiler) against `schema.graphql`, which declares what GitLab's own classes declare. So a query that
+//! GitLab refuses is refused here, whatever the product believes. What is left to us is what GitLab adds to a schema:
+//! limits (`complexity`), the words of its library for what is refused (`refusals`), and the data (`resolvers`).
 
-mod parser;
-mod schema;
+mod complexity;
+mod refusals;
+mod resolvers;
 
+use std::sync::LazyLock;
+
+use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::resolvers::Execution;
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Schema};
 use axum::Router;
+use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Map, Value, json};
 
@@ -16,13 +26,15 @@ use super::auth;
 use super::call::{Answer, Call};
 use super::rest_projects::roles_of;
 use crate::state::App;
-use parser::{Document, Fault, Field, Selection};
-use schema::{Context, Object};
+use resolvers::Context;
 
-/// The longest query, variables aside.
+/// The longest query in characters, variables aside (`app/controllers/graphql_controller.rb`).
 const LONGEST_QUERY: usize = 10_000;
-/// The most complex query for somebody, and for nobody.
-const COMPLEXITY: (u32, u32) = (250, 200);
+
+static SCHEMA: LazyLock<Result<Valid<Schema>, String>> = LazyLock::new(|| {
+    Schema::parse_and_validate(include_str!("graphql/schema.graphql"), "schema.graphql")
+        .map_err(|faults| faults.to_string())
+});
 
 pub(crate) fn router() -> Router<App> {
     Router::new().route("/api/graphql", post(run))
@@ -33,135 +45,202 @@ async fn run(call: Call) -> Answer {
     let variables = match call.params.value("variables") {
         Some(Value::Object(map)) => map.clone(),
         // A form sends them as a text.
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+        Some(Value::String(text)) if !text.trim().is_empty() => {
+            serde_json::from_str(text).map_err(|_| error(422, &format!("Unexpected parameter: {text}")))?
+        }
         _ => Map::new(),
     };
     let operation = call.params.filled("operationName");
     call.app.read(|world| {
-        // A wrong token is told apart from none (app/controllers/graphql_controller.rb).
         let caller = auth::identify(world, &call.parts, &["api", "read_api"]).map_err(|refusal| {
-            if refusal.status() == 401 {
-                answers::json_answer(401, &json!({ "errors": [{ "message": "Invalid token" }] }))
-            } else {
-                refusal
+            // A wrong token is told apart from none.
+            match refusal.status().as_u16() {
+                401 => error(401, "Invalid token"),
+                _ => refusal,
             }
         })?;
-        if query.is_empty() {
-            return Ok(errors(&[Fault::new("Unexpected end of document")]));
+        if query.chars().count() > LONGEST_QUERY {
+            return Err(error(422, "Query too large"));
         }
-        if query.len() > LONGEST_QUERY {
-            return Ok(errors(&[Fault::new("Query too large")]));
-        }
-        let document = match Document::parse(&query) {
-            Ok(document) => document,
-            Err(fault) => return Ok(errors(&[fault])),
-        };
-        let fields = match document.fields(operation.as_deref(), &variables) {
-            Ok(fields) => fields,
-            Err(faults) => return Ok(errors(&faults)),
-        };
-        let limit = if caller.is_some() { COMPLEXITY.0 } else { COMPLEXITY.1 };
-        let complexity = complexity(&fields);
-        if complexity > limit {
-            let text = format!("Query has complexity of {complexity}, which exceeds max complexity of {limit}");
-            return Ok(errors(&[Fault::new(&text)]));
-        }
-        let context = Context {
-            world,
-            roles: roles_of(world, caller.as_ref()),
-            caller,
-            base: &call.base,
-        };
-        let mut faults = Vec::new();
-        let data = resolve(&context, &Object::Query, &fields, &mut Vec::new(), &mut faults);
-        if faults.is_empty() {
-            return Ok(answers::json_answer(200, &json!({ "data": data })));
-        }
-        // A fault of the schema means that nothing was run; one of a value leaves the rest.
-        if faults.iter().any(|fault| fault.fatal) {
-            return Ok(errors(&faults));
-        }
-        let list: Vec<Value> = faults.iter().map(Fault::to_json).collect();
-        Ok(answers::json_answer(200, &json!({ "data": data, "errors": list })))
+        let schema = SCHEMA.as_ref().map_err(|fault| error(500, fault))?;
+        let limit = complexity::limit(caller.as_ref().map(|caller| caller.admin));
+        let answer = answer(
+            schema,
+            &query,
+            operation.as_deref(),
+            variables,
+            Context {
+                world,
+                roles: roles_of(world, caller.as_ref()),
+                caller: caller.map(|caller| caller.user_id),
+                base: &call.base,
+                score: 0,
+                limit,
+            },
+        );
+        Ok(answers::json_answer(200, &answer))
     })
 }
 
-fn errors(faults: &[Fault]) -> axum::response::Response {
-    let list: Vec<Value> = faults.iter().map(Fault::to_json).collect();
-    answers::json_answer(200, &json!({ "errors": list }))
+/// What GitLab answers where a query was not even looked at.
+fn error(status: u16, message: &str) -> Response {
+    answers::json_answer(status, &json!({ "errors": [{ "message": message }] }))
 }
 
-/// One point a field; the fields of a list count twice, which is near what GitLab computes for small pages.
-fn complexity(fields: &[Field]) -> u32 {
-    fields.iter().fold(0, |sum, field| {
-        let inner = complexity(&field.fields);
-        let weight = if field.name == "nodes" || field.name == "edges" {
-            2
-        } else {
-            1
-        };
-        sum.saturating_add(1).saturating_add(inner.saturating_mul(weight))
-    })
-}
-
-/// Resolves the fields of an object; each answer stands under its alias.
-fn resolve(
-    context: &Context<'_>,
-    object: &Object<'_>,
-    fields: &[Field],
-    path: &mut Vec<String>,
-    faults: &mut Vec<Fault>,
+/// The body of the answer to a query: its data, or why GitLab does not run it.
+fn answer(
+    schema: &Valid<Schema>,
+    query: &str,
+    operation: Option<&str>,
+    variables: Map<String, Value>,
+    mut context: Context<'_>,
 ) -> Value {
-    let mut result = Map::new();
-    for field in fields {
-        path.push(field.alias.clone());
-        let value = match context.field(object, field) {
-            Ok(Selection::Value(value)) => {
-                // A null may stand for an object that is not there.
-                if !field.fields.is_empty() && !value.is_null() {
-                    faults.push(Fault::schema(&format!(
-                        "Selections can't be made on scalars (field '{}' returns a scalar but has selections)",
-                        field.name
-                    )));
-                }
-                value
-            }
-            Ok(Selection::Nothing) => {
-                need_selection(field, faults);
-                Value::Null
-            }
-            Ok(Selection::One(inner)) => {
-                need_selection(field, faults);
-                resolve(context, &inner, &field.fields, path, faults)
-            }
-            Ok(Selection::Many(inner)) => {
-                need_selection(field, faults);
-                Value::Array(
-                    inner
-                        .iter()
-                        .map(|object| resolve(context, object, &field.fields, path, faults))
-                        .collect(),
-                )
-            }
-            Err(mut fault) => {
-                if !fault.fatal {
-                    fault.path.clone_from(path);
-                }
-                faults.push(fault);
-                Value::Null
-            }
-        };
-        path.pop();
-        result.insert(field.alias.clone(), value);
+    if query.trim().is_empty() {
+        return refused(&[json!({ "message": "Unexpected end of document", "locations": [] })]);
     }
-    Value::Object(result)
+    let document = match ExecutableDocument::parse_and_validate(schema, query, "query.graphql") {
+        Ok(document) => document,
+        Err(faults) => return refused(&refusals::of_document(&faults.errors)),
+    };
+    let Ok(operation) = document.operations.get(operation) else {
+        return refused(&[refusals::of_operation(operation)]);
+    };
+    let given: JsonMap = variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let variables = match coerce_variable_values(schema, operation, &given) {
+        Ok(variables) => variables,
+        Err(fault) => {
+            return refused(&[refusals::of_variable(&fault, operation, &given, &document.sources)]);
+        }
+    };
+    context.score = complexity::score(&document, operation, &variables);
+    if context.score > context.limit {
+        return refused(&[json!({ "message": format!(
+            "Query has complexity of {}, which exceeds max complexity of {}",
+            context.score, context.limit
+        ) })]);
+    }
+    let answer = Execution::new(schema, &document)
+        .operation(operation)
+        .coerced_variable_values(&variables)
+        .enable_schema_introspection(true)
+        .execute_sync(&context);
+    match answer {
+        Ok(answer) => json!(answer),
+        Err(fault) => refused(&[json!(fault.to_graphql_error(&document.sources))]),
+    }
 }
 
-fn need_selection(field: &Field, faults: &mut Vec<Fault>) {
-    if field.fields.is_empty() {
-        faults.push(Fault::schema(&format!(
-            "Field must have selections (field '{}' returns an object)",
-            field.name
-        )));
+fn refused(errors: &[Value]) -> Value {
+    json!({ "errors": errors })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gitlab::access::Roles;
+    use crate::world::World;
+
+    pub(super) fn ask(query: &str, variables: Value) -> Value {
+        let world = World::builtin();
+        let root = world.user_named("root").unwrap().id;
+        let Value::Object(variables) = variables else {
+            panic!("variables are an object")
+        };
+        let context = Context {
+            roles: Roles::of(&world, Some(root), true),
+            world: &world,
+            caller: Some(root),
+            base: "https://gitlab.example.com",
+            score: 0,
+            limit: complexity::limit(Some(true)),
+        };
+        answer(SCHEMA.as_ref().unwrap(), query, None, variables, context)
+    }
+
+    /// As graphql-ruby 2.6.3, the version that GitLab 19.3 locks, answers over the same schema.
+    #[test]
+    fn a_list_of_ids_is_refused_where_paths_are_texts() {
+        let query = "query($paths: [ID!]) { projects(fullPaths: $paths) { nodes { id } } }";
+        let answer = ask(query, json!({ "paths": ["web/storefront"] }));
+        assert!(answer.get("data").is_none(), "{answer}");
+        let error = &answer["errors"][0];
+        assert_eq!(
+            error["message"],
+            "Type mismatch on variable $paths and argument fullPaths ([ID!] / [String!])"
+        );
+        assert_eq!(
+            error["extensions"],
+            json!({
+                "code": "variableMismatch", "variableName": "paths", "typeName": "[ID!]", "argumentName": "fullPaths",
+                "errorMessage": "Type mismatch",
+            })
+        );
+        let right = query.replace("ID", "String");
+        assert!(ask(&right, json!({ "paths": ["web/storefront"] }))["data"]["projects"]["nodes"][0]["id"].is_string());
+    }
+
+    #[test]
+    fn a_page_holds_a_hundred_and_the_rest_follows() {
+        let query = "query($after: String) { projects(first: 1000, after: $after) { count nodes { id } pageInfo { hasNextPage endCursor } } }";
+        let mut world = World::builtin();
+        let some = world.projects[0].clone();
+        world.projects = (1..=150)
+            .map(|id| crate::world::Project {
+                id,
+                full_path: format!("many/p{id}"),
+                ..some.clone()
+            })
+            .collect();
+        let ask = |after: Value| {
+            let Value::Object(variables) = json!({ "after": after }) else {
+                unreachable!()
+            };
+            let context = Context {
+                roles: Roles::of(&world, None, true),
+                world: &world,
+                caller: None,
+                base: "https://gitlab.example.com",
+                score: 0,
+                limit: 300,
+            };
+            answer(SCHEMA.as_ref().unwrap(), query, None, variables, context)["data"]["projects"].clone()
+        };
+        let first = ask(Value::Null);
+        assert_eq!(
+            (&first["count"], first["nodes"].as_array().unwrap().len()),
+            (&json!(150), 100)
+        );
+        let second = ask(first["pageInfo"]["endCursor"].clone());
+        assert_eq!(second["nodes"].as_array().unwrap().len(), 50);
+        assert_eq!(second["pageInfo"]["hasNextPage"], false);
+    }
+
+    #[test]
+    fn fifty_one_paths_are_an_error_of_that_field_alone() {
+        let paths: Vec<String> = (0..51).map(|number| format!("a/{number}")).collect();
+        let answer = ask(
+            "query($p: [String!]) { projects(fullPaths: $p) { count } currentUser { username } }",
+            json!({ "p": paths }),
+        );
+        assert_eq!(
+            answer["data"],
+            json!({ "projects": null, "currentUser": { "username": "root" } })
+        );
+        assert_eq!(answer["errors"][0]["path"], json!(["projects"]));
+    }
+
+    #[test]
+    fn directives_fragments_and_type_names_are_followed() {
+        let answer = ask(
+            "query($with: Boolean!) { currentUser { ...names id @include(if: $with) ... on CurrentUser { id @skip(if: true) __typename } } } fragment names on CurrentUser { username }",
+            json!({ "with": false }),
+        );
+        assert_eq!(
+            answer["data"]["currentUser"],
+            json!({ "username": "root", "__typename": "CurrentUser" })
+        );
     }
 }

@@ -156,7 +156,7 @@ async fn namespace(call: Call) -> Answer {
         Ok(answers::json_answer(
             200,
             &json!({
-                "id": user.id + 1_000_000, "name": user.name, "path": user.username, "kind": "user",
+                "id": entities::user_namespace_id(user), "name": user.name, "path": user.username, "kind": "user",
                 "full_path": user.username, "parent_id": null, "avatar_url": null,
                 "web_url": format!("{}/{}", call.base, user.username),
             }),
