@@ -17,7 +17,7 @@ use super::wire::Wire;
 use super::{RequestLog, gitlab};
 
 /// The largest body that is taken.
-const BODY_LIMIT: usize = 64 << 20;
+pub(crate) const BODY_LIMIT: usize = 64 << 20;
 
 /// Puts the front before a side's handlers. The handlers are one service behind a fallback, so that the front may
 /// change the path before it is looked up.
@@ -63,15 +63,20 @@ async fn front(
         _ => {
             let response = match inside_root(&app, side, &parts.uri) {
                 Some(uri) => {
+                    let path = uri.path().to_owned();
                     parts.uri = uri;
                     parts.extensions.insert(wire.clone());
                     let limited = match side {
                         Side::Gitlab => gitlab::limits::check(&app, &parts, &body, &wire),
                         Side::Factory => None,
                     };
-                    match limited {
+                    let response = match limited {
                         Some(refusal) => refusal,
                         None => next.run(Request::from_parts(parts, Body::from(body))).await,
+                    };
+                    match &app.recorder {
+                        Some(recorder) => recorder.note(&seen, &path, response).await,
+                        None => response,
                     }
                 }
                 None => StatusCode::NOT_FOUND.into_response(),

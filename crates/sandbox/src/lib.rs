@@ -11,6 +11,7 @@ pub mod faults;
 mod front;
 pub mod generation;
 mod gitlab;
+mod record;
 mod state;
 pub mod switches;
 mod wire;
@@ -125,7 +126,8 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     let factory_listener = tokio::net::TcpListener::bind(options.factory_listen).await?;
     let gitlab_base = format!("http://{}", gitlab_listener.local_addr()?);
     let factory_base = format!("http://{}", factory_listener.local_addr()?);
-    let app: App = Arc::new(AppState::new(world, options, gitlab_base, factory_base));
+    let recorder = record::Recorder::from_environment()?;
+    let app: App = Arc::new(AppState::new(world, options, recorder, gitlab_base, factory_base));
     app.save()?;
 
     let (stop, stopped) = tokio::sync::watch::channel(false);

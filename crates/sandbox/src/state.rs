@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::faults::{Intercept, Side};
+use super::record::Recorder;
 use super::world::World;
 use super::{Options, RequestLog};
 
@@ -28,6 +29,8 @@ pub(crate) struct AppState {
     factory_app_external: Option<String>,
     /// A test's hand on the requests.
     pub(crate) intercept: Option<Arc<dyn Intercept>>,
+    /// Where exchanges are written down, if anywhere.
+    pub(crate) recorder: Option<Recorder>,
     /// All requests so far.
     pub(crate) requests: Mutex<Vec<RequestLog>>,
     /// Requests counted against rate limits, by limit and client: start of the window and count.
@@ -41,7 +44,13 @@ pub(crate) struct AppState {
 }
 
 impl AppState {
-    pub(crate) fn new(world: World, options: Options, gitlab_base: String, factory_base: String) -> Self {
+    pub(crate) fn new(
+        world: World,
+        options: Options,
+        recorder: Option<Recorder>,
+        gitlab_base: String,
+        factory_base: String,
+    ) -> Self {
         let trimmed = |url: Option<String>| url.map(|url| url.trim_end_matches('/').to_owned());
         Self {
             world: Mutex::new(world),
@@ -53,6 +62,7 @@ impl AppState {
             factory_api_external: trimmed(options.factory_api_external),
             factory_app_external: trimmed(options.factory_app_external),
             intercept: options.intercept,
+            recorder,
             requests: Mutex::new(Vec::new()),
             windows: Mutex::new(HashMap::new()),
             numbers: AtomicU64::new(0),
