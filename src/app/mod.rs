@@ -4,6 +4,7 @@ pub(crate) mod attest;
 pub(crate) mod clients;
 pub(crate) mod context;
 pub(crate) mod credentials;
+pub(crate) mod doctor;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
 pub(crate) mod error;

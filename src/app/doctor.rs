@@ -1,0 +1,391 @@
+//! What `doctor` does: looks at everything that an apply needs, one thing at a time, and changes nothing.
+//!
+//! What is missing here (a secret, a certificate file) is a finding and no error: the other checks go on without it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::clients;
+use super::context::{self, Context};
+use super::credentials::CredentialName;
+use super::error::Result;
+use super::secret_store::ConfiguredStore;
+use crate::cli::term;
+use crate::config::{Config, Driver};
+use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
+use crate::executor::SecretStore as _;
+use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
+use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
+use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
+use crate::http::{Client, ClientOptions, Credential, Side, same_origin};
+use crate::model::SignIn;
+use crate::observe::{LoadedSecret, Sources};
+use crate::secrets::{Secret, SecretRef};
+
+/// Looks at everything.
+pub(crate) async fn examine(context: &Context) -> Vec<Check> {
+    let (secrets, mut checks) = Secrets::find(context).await;
+    let (gitlab, factory) = (Gitlab::connect(context, &secrets), Factory::connect(context, &secrets));
+    let (of_gitlab, of_factory, state) = tokio::join!(
+        async {
+            match &gitlab {
+                Ok(gitlab) => gitlab.check(context).await,
+                Err(check) => vec![check.clone()],
+            }
+        },
+        async {
+            match &factory {
+                Ok(factory) => factory.check(context).await,
+                Err(check) => vec![check.clone()],
+            }
+        },
+        doctor::state(context.store.as_ref(), context::is_sandbox(&context.globals)),
+    );
+    checks.extend(of_gitlab);
+    checks.extend(of_factory);
+    checks.extend(state);
+    if let Ok(gitlab) = &gitlab {
+        checks.push(reads(context, &secrets, gitlab, factory.as_ref().ok(), &checks).await);
+        gitlab.end().await;
+    }
+    checks
+}
+
+/// Reads all that `plan` reads, with what `plan` reads it with: what stops there stops here. A failure that a check has
+/// told already is not told again.
+async fn reads(
+    context: &Context,
+    secrets: &Secrets,
+    gitlab: &Gitlab,
+    factory: Option<&Factory>,
+    checks: &[Check],
+) -> Check {
+    const ID: &str = "plan.reads";
+    let skipped = |why: &str| Check::skipped(ID, format!("What plan reads was not read: {why}, as told above"));
+    let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(&context.config)) else {
+        return skipped("a secret is missing");
+    };
+    if checks.iter().any(|check| check.id == "gitlab.further") {
+        return skipped("GitLab cannot be asked");
+    }
+    let Ok(record) = context.record().await else {
+        return skipped("the record cannot be");
+    };
+    let assisted = AssistedFactory::new(record.clone());
+    let sources = Sources {
+        gitlab: &gitlab.api,
+        admin: gitlab.admin.as_deref().map(|admin| admin as &dyn AdminRead),
+        droid: match context.config.factory.driver {
+            Driver::Api => None,
+            Driver::Assisted => gitlab.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+        },
+        factory: match &factory.api {
+            Some(api) => api,
+            None => &assisted,
+        },
+        loaded_secret,
+    };
+    let read = doctor::reads(&sources, &context.config.desired, &record).await;
+    if checks
+        .iter()
+        .any(|check| check.status == Status::Failure && check.message == read.message)
+    {
+        return skipped("plan stops");
+    }
+    read
+}
+
+/// The credentials that could be had.
+#[derive(Default)]
+struct Secrets {
+    gitlab_token: Option<Secret>,
+    admin_password: Option<Secret>,
+    admin_totp: Option<Arc<Totp>>,
+    droid_password: Option<Secret>,
+    droid_totp: Option<Arc<Totp>>,
+    factory_token: Option<Secret>,
+    loaded: Option<LoadedSecret>,
+}
+
+impl Secrets {
+    async fn find(context: &Context) -> (Self, Vec<Check>) {
+        let config = &context.config;
+        let mut checks = Vec::new();
+        let admin = config.gitlab.admin_session.as_ref();
+        let admin_totp = admin.and_then(|admin| admin.totp_secret.as_ref());
+        let mut look = Look {
+            context,
+            checks: &mut checks,
+        };
+        let mut secrets = Self {
+            gitlab_token: look.find(CredentialName::GitlabToken, Some(&config.gitlab.token)).await,
+            admin_password: look
+                .find(CredentialName::AdminPassword, admin.map(|admin| &admin.password))
+                .await,
+            admin_totp: look.totp(CredentialName::AdminTotp, admin_totp).await,
+            droid_password: look
+                .find(CredentialName::DroidPassword, config.droid.password.as_ref())
+                .await,
+            droid_totp: look
+                .totp(CredentialName::DroidTotp, config.droid.totp_secret.as_ref())
+                .await,
+            factory_token: match config.factory.driver {
+                Driver::Api => {
+                    look.find(CredentialName::FactoryToken, config.factory.token.as_ref())
+                        .await
+                }
+                Driver::Assisted => None,
+            },
+            loaded: None,
+        };
+        let (stored, loaded) = stored(config).await;
+        secrets.loaded = loaded;
+        if context::is_sandbox(&context.globals) {
+            checks = vec![Check::skipped(
+                "secrets",
+                "No reference was followed: the sandbox's own credentials stand in",
+            )];
+        } else {
+            checks.extend(stored);
+        }
+        (secrets, checks)
+    }
+
+    /// What `application.secret.load` gave, where everything else is there, too, without which `plan` does not begin.
+    fn of_plan(&self, config: &Config) -> Option<LoadedSecret> {
+        let admin = config.gitlab.admin_session.as_ref();
+        let admin_is_there = admin.is_none_or(|admin| {
+            self.admin_password.is_some() && (admin.totp_secret.is_none() || self.admin_totp.is_some())
+        });
+        let factory_is_there = config.factory.driver == Driver::Assisted || self.factory_token.is_some();
+        let complete = self.gitlab_token.is_some() && admin_is_there && factory_is_there;
+        self.loaded.clone().filter(|_| complete)
+    }
+}
+
+struct Look<'a> {
+    context: &'a Context,
+    checks: &'a mut Vec<Check>,
+}
+
+impl Look<'_> {
+    async fn find(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Secret> {
+        let reference = reference?;
+        if context::is_sandbox(&self.context.globals) {
+            return self
+                .context
+                .credentials
+                .find(name, Some(reference))
+                .await
+                .ok()
+                .flatten();
+        }
+        let id = format!("secrets.{}", name.as_str());
+        let (check, secret) = match reference.resolve().await {
+            Ok(Some(secret)) => (given(&id, name.as_str(), reference), Some(secret)),
+            Ok(None) => {
+                let (message, fix) = name.missing(reference);
+                (Check::failure(&id, message, fix), None)
+            }
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {}", name.as_str(), error.told(term::is_seen()));
+                (Check::failure(&id, message, error.hint), None)
+            }
+        };
+        self.checks.push(check);
+        secret
+    }
+
+    async fn totp(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Arc<Totp>> {
+        let secret = self.find(name, reference).await?;
+        match Totp::new(&secret) {
+            Ok(totp) => Some(Arc::new(totp)),
+            Err(error) => {
+                let id = format!("secrets.{}", name.as_str());
+                self.checks.retain(|check| check.id != id);
+                self.checks.push(Check::failure(
+                    &id,
+                    format!("`{}` cannot be used: {error}", name.as_str()),
+                    "store the key that GitLab shows beside the QR code of the authenticator",
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// A secret that was found. One in a file that others may read is no secret.
+fn given(id: &str, name: &str, reference: &SecretRef) -> Check {
+    match reference.readers() {
+        None => Check::ok(id, format!("`{name}` comes from {reference}")),
+        Some(who) => Check::warning(
+            id,
+            format!("`{name}` comes from {reference}, which {who} may read"),
+            "run `chmod 600` on the file, and consider what it held as known to others",
+        ),
+    }
+}
+
+/// The application's stored secret may be missing: then there is none yet.
+async fn stored(config: &Config) -> (Option<Check>, Option<LoadedSecret>) {
+    const ID: &str = "secrets.application.secret.load";
+    let Some(load) = &config.secret.load else {
+        return (None, Some(LoadedSecret::NotConfigured));
+    };
+    match ConfiguredStore(config.secret.clone()).load().await {
+        Ok(Some(secret)) => {
+            let check = given(ID, "application.secret.load", load);
+            (Some(check), Some(LoadedSecret::Secret(secret)))
+        }
+        Ok(None) => {
+            let check = Check::ok(ID, "`application.secret.load` gives nothing: no secret is stored yet");
+            (Some(check), Some(LoadedSecret::Nothing))
+        }
+        Err(why) => {
+            let check = Check::failure(
+                ID,
+                format!("`application.secret.load` failed: {why}"),
+                "see to it that it gives the secret, or nothing where there is none yet",
+            );
+            (Some(check), None)
+        }
+    }
+}
+
+/// GitLab as it is asked here.
+struct Gitlab {
+    api: GitlabApi,
+    has_token: bool,
+    external: Option<GitlabApi>,
+    admin: Option<Arc<AdminSession>>,
+    droid: Option<Droid>,
+}
+
+impl Gitlab {
+    /// Puts the clients together. Nothing is sent yet.
+    fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
+        let credential = match &secrets.gitlab_token {
+            Some(token) => Credential::PrivateToken(token.clone()),
+            None => Credential::None,
+        };
+        let client = Client::new(ClientOptions {
+            credential,
+            ..clients::gitlab_options(context)
+        });
+        let admin = admin(context, secrets).map(Arc::new);
+        Ok(Self {
+            api: GitlabApi::new(client.map_err(|error| unusable("gitlab.reachable", error))?),
+            has_token: secrets.gitlab_token.is_some(),
+            external: external(context),
+            droid: droid(context, secrets, admin.as_ref()),
+            admin,
+        })
+    }
+
+    async fn check(&self, context: &Context) -> Vec<Check> {
+        // By password only: an impersonation would be seen in GitLab's audit log, and its page tells as much.
+        let by_password = context.config.droid.sign_in == Some(SignIn::Password);
+        let side = GitlabSide {
+            config: &context.config,
+            read: &self.api,
+            inspect: &self.api,
+            has_token: self.has_token,
+            external: self.external.as_ref().map(|api| api as &dyn GitlabInspect),
+            admin: self.admin.as_deref().map(|admin| admin as &dyn AdminInspect),
+            droid: self
+                .droid
+                .as_ref()
+                .filter(|_| by_password)
+                .map(|droid| droid as &dyn DroidSession),
+            clock: &Timestamp::now,
+        };
+        side.check().await
+    }
+
+    /// Signs out.
+    async fn end(&self) {
+        let droid = self.droid.as_ref().map(|droid| droid as &dyn EndSession);
+        let admin = self.admin.as_deref().map(|admin| admin as &dyn EndSession);
+        for session in [droid, admin].into_iter().flatten() {
+            if let Err(error) = session.end().await {
+                tracing::warn!(%error, "a web session could not be signed out");
+            }
+        }
+    }
+}
+
+/// GitLab at its external URL, where that is another and not replaced. It gets no credential.
+fn external(context: &Context) -> Option<GitlabApi> {
+    let gitlab = &context.config.gitlab;
+    let same = same_origin(&gitlab.url, &gitlab.external_url)
+        && gitlab.url.path().trim_end_matches('/') == gitlab.external_url.path().trim_end_matches('/');
+    if same || context::is_sandbox(&context.globals) {
+        return None;
+    }
+    let options = ClientOptions {
+        base_url: gitlab.external_url.clone(),
+        ..clients::gitlab_options(context)
+    };
+    Client::new(options).ok().map(GitlabApi::new)
+}
+
+fn admin(context: &Context, secrets: &Secrets) -> Option<AdminSession> {
+    let configured = context.config.gitlab.admin_session.as_ref()?;
+    let account = Account {
+        username: configured.username.clone(),
+        password: secrets.admin_password.clone()?,
+        totp: secrets.admin_totp.clone(),
+    };
+    Some(AdminSession::new(clients::web_options(context), account))
+}
+
+fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>) -> Option<Droid> {
+    let how = match context.config.droid.sign_in? {
+        SignIn::Password => DroidSignIn::Password {
+            password: secrets.droid_password.clone()?,
+            totp: secrets.droid_totp.clone(),
+        },
+        SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
+    };
+    Some(Droid::new(clients::web_options(context), how))
+}
+
+/// Factory as it is asked here.
+struct Factory {
+    site: FactorySite,
+    api: Option<FactoryApi>,
+}
+
+impl Factory {
+    /// Puts the clients together. Nothing is sent yet.
+    fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
+        let unusable = |error| unusable("factory.reachable", error);
+        let app = Client::new(clients::factory_options(context, &context.config.factory.app_url));
+        let api = secrets
+            .factory_token
+            .clone()
+            .map(|token| clients::factory_client(context, token));
+        Ok(Self {
+            site: FactorySite::new(app.map_err(unusable)?),
+            api: api.transpose().map_err(unusable)?,
+        })
+    }
+
+    async fn check(&self, context: &Context) -> Vec<Check> {
+        let side = FactorySide {
+            config: &context.config,
+            site: &self.site,
+            api: self.api.as_ref().map(|api| api as &dyn FactoryRead),
+        };
+        side.check().await
+    }
+}
+
+fn unusable(id: &str, error: crate::http::Error) -> Check {
+    let fix = error.hint.unwrap_or_else(|| match error.side {
+        Side::Gitlab => "check [gitlab]".to_owned(),
+        Side::Factory | Side::Other => "check [factory]".to_owned(),
+    });
+    Check::failure(id, error.message, fix)
+}
