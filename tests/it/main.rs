@@ -96,9 +96,6 @@ mod replace;
 mod repository_reasons;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-mod sandbox_rest;
-#[cfg(feature = "sandbox")]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod sandbox_terraform;
 #[cfg(feature = "sandbox")]
 mod sandbox_web;

@@ -1,13 +1,11 @@
-//! The sandbox's web side as a browser meets it: sign-in, OAuth pages, admin area, and Factory from end to end.
+//! The product's web sessions against the sandbox's pages, and a browser for whoever plays a person.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod admin;
+#[expect(dead_code, reason = "the sandbox's own tests use all of it")]
+#[path = "../../../crates/sandbox/tests/http/browser.rs"]
 pub(crate) mod browser;
-mod factory;
-mod generations;
-mod oauth;
+#[expect(dead_code, reason = "the sandbox's own tests use all of it")]
+#[path = "../../../crates/sandbox/tests/http/factory_client.rs"]
+mod factory_client;
 mod product;
-mod sign_in;
-mod two_factor;
-mod verification;

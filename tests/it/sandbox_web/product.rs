@@ -78,9 +78,9 @@ impl Scene {
 
     /// Factory's authorize URL, for settings that are saved first.
     async fn authorize_url(&self) -> String {
-        let (_, saved) = super::factory::save(&self.sandbox).await;
+        let (_, saved) = super::factory_client::save(&self.sandbox).await;
         assert_eq!(saved["integration"]["status"], json!("configured"));
-        super::factory::start(&self.sandbox).await
+        super::factory_client::start(&self.sandbox).await
     }
 
     fn redirect_uris(&self) -> BTreeSet<String> {

@@ -1,7 +1,7 @@
 //! Signing in by form, and what may stand in the way.
 
-use setpoint::sandbox::world::UserState;
-use setpoint::sandbox::{self, Sandbox, Switches};
+use setpoint_sandbox::world::UserState;
+use setpoint_sandbox::{Sandbox, Switches};
 
 use super::browser::*;
 
@@ -191,7 +191,8 @@ async fn a_one_time_code_works_once_and_admin_mode_needs_the_next() {
         let id = world.user_named("root").unwrap().id;
         world.user_mut(id).unwrap().totp_secret = Some(TOTP_SECRET.to_owned());
     });
-    let code = |sandbox: &Sandbox| sandbox.with_world(|world| sandbox::totp(TOTP_SECRET, world.now()).unwrap());
+    let code =
+        |sandbox: &Sandbox| sandbox.with_world(|world| setpoint_sandbox::totp(TOTP_SECRET, world.now()).unwrap());
     let browser = Browser::new(sandbox.gitlab_url());
     let asked = browser.sign_in(keys.root_username, keys.root_password).await;
     assert_eq!(asked.status, 200);

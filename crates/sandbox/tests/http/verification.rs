@@ -1,6 +1,6 @@
 //! What locks an account: a sign-in from a new address, wrong passwords, and too many sign-ins.
 
-use setpoint::sandbox::{ROOT_TOKEN, Sandbox};
+use setpoint_sandbox::{ROOT_TOKEN, Sandbox};
 
 use super::browser::*;
 

@@ -1,7 +1,7 @@
 //! The OAuth provider: pages for browsers, endpoints for programs.
 
 use serde_json::{Value, json};
-use setpoint::sandbox::{Sandbox, Switches};
+use setpoint_sandbox::{Sandbox, Switches};
 
 use super::browser::*;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
-use setpoint::sandbox::world::{Application, Source, User, digest};
-use setpoint::sandbox::{self, Options, Sandbox};
+use setpoint_sandbox::world::{Application, Source, User, digest};
+use setpoint_sandbox::{Options, Sandbox};
 pub(crate) const SECRET: &str = "gloas-obviously-fake";
 pub(crate) const SCOPES: &str =
     "api read_api read_user read_repository write_repository read_observability write_observability";
@@ -16,7 +16,7 @@ pub(crate) async fn sandbox(switches: &[&str]) -> Sandbox {
     for switch in switches {
         options.switches.set(switch).unwrap();
     }
-    let sandbox = sandbox::start(options).await.unwrap();
+    let sandbox = setpoint_sandbox::start(options).await.unwrap();
     let redirect_uri = format!("{}/api/integrations/redirect/gitlab-sh", sandbox.factory_app_url());
     let password = sandbox.credentials().droid_password;
     sandbox.with_world(|world| {

@@ -2,135 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use setpoint::sandbox::{self, Action, Intercept, Options, Sandbox, Seen};
+use setpoint_sandbox::{Action, Intercept, Options, Seen};
+
+use super::api::{Answer, Api};
 
 const SCOPES: &str = "api read_api read_user";
-
-struct Api {
-    sandbox: Sandbox,
-    client: Client,
-}
-
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.text))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The address under `rel="next"`.
-    fn next(&self) -> Option<String> {
-        let link = self.header("link")?;
-        let part = link.split(", ").find(|part| part.ends_with("rel=\"next\""))?;
-        Some(part.strip_prefix('<')?.split('>').next()?.to_owned())
-    }
-}
-
-impl Api {
-    async fn with(mut options: Options, switches: &[&str]) -> Self {
-        for switch in switches {
-            options.switches.set(switch).unwrap();
-        }
-        // The client may have been built before in this process; the second time is refused, and does not matter.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self {
-            sandbox: sandbox::start(options).await.unwrap(),
-            client,
-        }
-    }
-
-    async fn new(switches: &[&str]) -> Self {
-        Self::with(Options::default(), switches).await
-    }
-
-    async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
-        self.send_with(method, path, token, &[], body).await
-    }
-
-    async fn send_with(
-        &self,
-        method: &str,
-        path: &str,
-        token: Option<&str>,
-        headers: &[(&str, &str)],
-        body: Option<Value>,
-    ) -> Answer {
-        let url = format!("{}{path}", self.sandbox.gitlab_url());
-        let mut request = self.client.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
-        if let Some(token) = token {
-            request = request.header("PRIVATE-TOKEN", token);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap();
-        Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
-        }
-    }
-
-    /// As the administrator.
-    async fn root(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.send(method, path, Some(sandbox::ROOT_TOKEN), body).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.root("GET", path, None).await
-    }
-
-    async fn graphql(&self, query: &str, variables: Value) -> Value {
-        let answer = self
-            .root(
-                "POST",
-                "/api/graphql",
-                Some(json!({ "query": query, "variables": variables })),
-            )
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer.json()
-    }
-
-    /// Creates a user and gives its id.
-    async fn user(&self, username: &str) -> u64 {
-        let body = json!({
-            "username": username, "name": username, "email": format!("{username}@example.com"),
-            "password": "long enough 1", "skip_confirmation": true,
-        });
-        let answer = self.root("POST", "/api/v4/users", Some(body)).await;
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        answer.json()["id"].as_u64().unwrap()
-    }
-
-    /// A token of that user's own.
-    async fn token_of(&self, id: u64, scopes: &[&str]) -> String {
-        let body = json!({ "name": "test", "scopes": scopes });
-        let answer = self
-            .root("POST", &format!("/api/v4/users/{id}/impersonation_tokens"), Some(body))
-            .await;
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        answer.json()["token"].as_str().unwrap().to_owned()
-    }
-}
 
 fn application(scopes: &str) -> Value {
     json!({ "name": "Factory Integration", "redirect_uri": "https://app.example.com/callback", "scopes": scopes, "trusted": true })
@@ -483,7 +360,7 @@ async fn a_user_sees_what_it_may() {
         .send_with(
             "GET",
             "/api/v4/user",
-            Some(sandbox::ROOT_TOKEN),
+            Some(setpoint_sandbox::ROOT_TOKEN),
             &[("Sudo", "droid")],
             None,
         )
@@ -493,7 +370,7 @@ async fn a_user_sees_what_it_may() {
         .send_with(
             "GET",
             "/api/v4/user",
-            Some(sandbox::ROOT_TOKEN),
+            Some(setpoint_sandbox::ROOT_TOKEN),
             &[("Sudo", "123")],
             None,
         )
@@ -742,7 +619,7 @@ async fn terraform_state_is_stored_under_a_lock() {
     let basic = api
         .client
         .get(&url)
-        .basic_auth("root", Some(sandbox::ROOT_TOKEN))
+        .basic_auth("root", Some(setpoint_sandbox::ROOT_TOKEN))
         .send()
         .await
         .unwrap();
@@ -865,7 +742,7 @@ async fn an_answer_can_be_lost_after_the_deed() {
         let request = api
             .client
             .post(url)
-            .header("PRIVATE-TOKEN", sandbox::ROOT_TOKEN)
+            .header("PRIVATE-TOKEN", setpoint_sandbox::ROOT_TOKEN)
             .json(&application("api"));
         let lost = match request.send().await {
             Ok(response) => response.bytes().await.is_err(),
@@ -895,7 +772,7 @@ async fn a_world_is_kept_in_its_file() {
     };
     let api = Api::with(options(), &["latency_ms=1"]).await;
     api.root("POST", "/api/v4/applications", Some(application("api"))).await;
-    let saved = sandbox::World::load(&file).unwrap();
+    let saved = setpoint_sandbox::World::load(&file).unwrap();
     assert_eq!(saved.applications.len(), 2, "it is saved before the answer");
     api.sandbox.stop().await.unwrap();
     let api = Api::with(options(), &[]).await;

@@ -1,7 +1,7 @@
 //! The admin area: applications edited in place, impersonation.
 
 use serde_json::Value;
-use setpoint::sandbox::world::{UserState, digest};
+use setpoint_sandbox::world::{UserState, digest};
 
 use super::browser::*;
 

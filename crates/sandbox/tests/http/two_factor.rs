@@ -1,8 +1,8 @@
 //! An enforced second factor: what it closes, how it is put off, and how an authenticator is enrolled.
 
 use serde_json::Value;
-use setpoint::sandbox::world::{Source, World};
-use setpoint::sandbox::{ROOT_TOKEN, Sandbox, totp};
+use setpoint_sandbox::world::{Source, World};
+use setpoint_sandbox::{ROOT_TOKEN, Sandbox, totp};
 
 use super::browser::*;
 

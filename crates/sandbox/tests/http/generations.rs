@@ -1,7 +1,7 @@
 //! Each page in the shape of each generation of GitLab.
 
 use serde_json::Value;
-use setpoint::sandbox::{Generation, PageKind, Sandbox, totp};
+use setpoint_sandbox::{Generation, PageKind, Sandbox, totp};
 
 use super::browser::*;
 
