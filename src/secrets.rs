@@ -1,26 +1,33 @@
 //! Secrets as a type that cannot be printed, compared by accident or written to a file.
 //!
-//! A [`Secret`] has no `Display` and no `Serialize`, its `Debug` is asterisks, and its memory is overwritten when
-//! it is dropped. The one way to its text is [`Secret::expose`], which is easy to search for.
+//! A [`Secret`] has no `Display` and no `Serialize`, and its `Debug` is asterisks. The one way to its text is
+//! [`Secret::expose`], which is easy to search for. From the moment it is made, [`redact()`] takes it out of all text.
 
 mod command;
-mod echo;
+mod redact;
 mod reference;
+mod remote_text;
 
 pub use command::{SecretCommand, end_commands};
+pub use redact::{declare_public, learn, redact, to_json};
 pub use reference::{SecretError, SecretRef};
+pub use remote_text::RemoteText;
+
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-/// A token, password or client secret.
+/// A token, password or client secret. Clones share the one text, which is overwritten when the last is dropped.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret(Arc<SecretString>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes the text over, and takes note of it for [`redact()`].
     pub fn new(text: impl Into<String>) -> Self {
-        Self(SecretString::from(text.into()))
+        let text = text.into();
+        learn(&text);
+        Self(Arc::new(SecretString::from(text)))
     }
 
     /// The text itself, for the one place that has to send it.

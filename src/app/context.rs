@@ -17,12 +17,15 @@ use crate::config::{self, Config, HttpStateConfig, StateConfig};
 use crate::http::{Client, ClientOptions, Counter, Credential, Side};
 use crate::model::{Command, Policy, RecordedState};
 use crate::render::{Environment, Requests, SideRequests};
+use crate::secrets::declare_public;
 use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, StateStore};
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
     // Styled in any case: what is not for a terminal is stripped where it is printed.
-    config::load(path).map_err(|error| Failure::rendered(error.render(true)))
+    let config = config::load(path).map_err(|error| Failure::rendered(error.render(true)))?;
+    declare_public(config.public_words());
+    Ok(config)
 }
 
 /// Whether `--sandbox` was given.

@@ -139,10 +139,6 @@ impl Notifier {
             known,
             environment: &environment,
         };
-        let message = match self.form {
-            Form::Json => serde_json::to_value(render::notify_document(&news)).map_err(|error| Failure::of(&error))?,
-            Form::Slack => render::chat_message(&news),
-        };
         // The webhook's own origin takes the place of this address.
         let options = ClientOptions {
             ca_file: context.config.gitlab.ca_file.clone(),
@@ -150,7 +146,11 @@ impl Notifier {
             counter: std::sync::Arc::clone(&context.counter),
             ..ClientOptions::new(Side::Other, context.config.gitlab.url.clone())
         };
-        self.hook.post(options, &message).await.map_err(|error| {
+        let told = match self.form {
+            Form::Json => self.hook.post(options, &render::notify_document(&news)).await,
+            Form::Slack => self.hook.post(options, &render::chat_message(&news)).await,
+        };
+        told.map_err(|error| {
             failure(error).context(format!(
                 "the notification did not reach the webhook at {}; the next run tries again",
                 self.hook.origin()

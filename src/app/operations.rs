@@ -119,7 +119,7 @@ pub(crate) fn show(context: &Context, plan: &Plan, max_chars: Option<usize>) -> 
         Format::Human => term::out(&human(plan)),
         Format::Json => {
             let environment = context.environment();
-            term::out(&render::to_json(&render::PlanDocument::new(plan, &environment)))
+            term::out_json(&render::PlanDocument::new(plan, &environment))
         }
         Format::Markdown => term::out(&render::markdown(plan, max_chars)),
     }
@@ -429,7 +429,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             term::err(&render::report(&plan, &report, context.requests(), true));
             term::out(&checklist(context, &plan, &report).await)?;
         }
-        Format::Json => term::out(&render::to_json(&report))?,
+        Format::Json => term::out_json(&report)?,
     }
     Ok(exit_of(report.summary))
 }

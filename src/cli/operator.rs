@@ -11,7 +11,7 @@ use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
 use crate::model::{Address, OperatorStep};
 use crate::render::{self, CardFacts, SecretPlace};
-use crate::secrets::Secret;
+use crate::secrets::{Secret, redact};
 
 /// Puts cards before the person, one at a time.
 pub(crate) struct Person<'a> {
@@ -50,17 +50,15 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// Shows the secret and takes it off the screen again: on the terminal's second screen, which no scrolling back
-    /// brings up, and which is cleared before it is left.
+    /// Shows the secret until it is cleared. Whether the person is still there.
     async fn reveal(&self, secret: &Secret) -> bool {
-        term::err_raw("\u{1b}[?1049h\u{1b}[2J\u{1b}[H");
-        term::err(&format!("The application's secret:\n\n{}\n\n", secret.expose()));
-        let shown = tokio::select! {
-            answer = term::ask("Press Enter to clear it: ".to_owned()) => answer.is_ok(),
-            () = self.context.interrupts.first() => false,
+        let cleared = async {
+            tokio::select! {
+                answer = term::ask("Press Enter to clear it: ".to_owned()) => answer.is_ok(),
+                () = self.context.interrupts.first() => false,
+            }
         };
-        term::err_raw("\u{1b}[2J\u{1b}[H\u{1b}[?1049l");
-        shown
+        term::reveal(secret, cleared).await
     }
 }
 
@@ -121,7 +119,7 @@ pub(crate) fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) 
     }
     let path = beside(&context.config.file, ".setpoint/repositories.txt");
     let list = render::repository_list(steps);
-    let written = files::replace(&path, list.as_bytes(), Readers::Owner);
+    let written = files::replace(&path, redact(&list).as_bytes(), Readers::Owner);
     match written {
         Ok(()) => Some(path),
         Err(error) => {

@@ -1,12 +1,26 @@
-//! The terminal: data on standard output, everything else on standard error, and questions to the person there.
+//! The terminal: data on standard output, everything else on standard error, and questions to the person there. No secret
+//! of the run passes here but by [`reveal`].
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::app::error::{Failure, Result};
+use crate::render;
+use crate::secrets::{Secret, redact};
 
 /// Writes data to standard output. A reader that went away (`| head`) is no error: there is nobody left to tell.
 pub(crate) fn out(text: &str) -> Result<()> {
+    write(&redact(text))
+}
+
+/// Writes data as JSON to standard output.
+pub(crate) fn out_json<T: Serialize>(value: &T) -> Result<()> {
+    write(&render::to_json(value))
+}
+
+fn write(text: &str) -> Result<()> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -18,14 +32,23 @@ pub(crate) fn out(text: &str) -> Result<()> {
 
 /// Writes to standard error, as far as that is possible.
 pub(crate) fn err(text: &str) {
+    let text = redact(text);
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// Writes terminal sequences to standard error, which has to be a terminal.
-pub(crate) fn err_raw(sequences: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(sequences.as_bytes()).and_then(|()| stderr.flush());
+/// Shows a secret to the person who asked for it, and goes on when it is cleared: on the terminal's second screen, which
+/// no scrolling back brings up, and which is cleared before it is left.
+pub(crate) async fn reveal<T>(secret: &Secret, cleared: impl Future<Output = T>) -> T {
+    let raw = |text: &str| {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    };
+    raw("\u{1b}[?1049h\u{1b}[2J\u{1b}[H");
+    raw(&format!("The application's secret:\n\n{}\n\n", secret.expose()));
+    let ended = cleared.await;
+    raw("\u{1b}[2J\u{1b}[H\u{1b}[?1049l");
+    ended
 }
 
 /// How many columns prose may fill on standard error: the terminal's, but no more than are good to read.

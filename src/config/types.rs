@@ -59,6 +59,39 @@ impl Config {
         }
     }
 
+    /// Names, paths and addresses that stand in the file for everybody to read. What commands are given does not: it may
+    /// be private.
+    pub(crate) fn public_words(&self) -> Vec<String> {
+        let Desired {
+            application,
+            user,
+            memberships,
+            connection,
+            repositories,
+        } = &self.desired;
+        let mut words = vec![
+            application.name.clone(),
+            user.name.clone(),
+            user.username.clone(),
+            user.email.clone(),
+            connection.domain.clone(),
+        ];
+        words.extend(application.redirect_uris.iter().chain(&application.scopes).cloned());
+        words.extend(user.previously.iter().cloned());
+        words.extend(memberships.keys().map(|path| path.as_str().to_owned()));
+        let patterns = repositories.enable.iter().chain(&repositories.except);
+        words.extend(patterns.map(|pattern| pattern.as_str().to_owned()));
+        let addresses = [
+            &self.gitlab.url,
+            &self.gitlab.external_url,
+            &self.factory.api_url,
+            &self.factory.app_url,
+        ];
+        words.extend(addresses.map(|address| address.as_str().to_owned()));
+        words.extend(self.gitlab.admin_session.iter().map(|session| session.username.clone()));
+        words
+    }
+
     /// All references to secrets. Every field is named, so that one that is added is thought of here.
     fn references(&mut self) -> Vec<&mut SecretRef> {
         let Self {

@@ -148,7 +148,7 @@ fn obstacle(account: &ObservedUser) -> Option<(String, &'static str, bool)> {
         UserState::Other(state) => (
             format!(
                 "has the state `{}`, which Setpoint does not know",
-                crate::http::remote_text(state, 40)
+                crate::secrets::RemoteText::within(state, 40)
             ),
             "look at the user in the admin area",
             false,

@@ -11,8 +11,7 @@ use super::page::reason;
 use super::wire;
 use super::{FactoryRead, FactoryWrite};
 use crate::http::{
-    Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode, join, origin, remote_text,
-    same_origin,
+    Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode, join, origin, same_origin,
 };
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
 use crate::secrets::Secret;
@@ -105,7 +104,7 @@ impl FactoryApi {
         for (id, _) in batch {
             let result = match given.remove(id) {
                 None => Err("Factory's answer does not mention it".to_owned()),
-                Some(wire::Change { error: Some(error), .. }) => Err(remote_text(&error, 300)),
+                Some(wire::Change { error: Some(error), .. }) => Err(error.into()),
                 Some(change) => Ok(change.enabled),
             };
             results.insert(*id, result);
@@ -211,7 +210,7 @@ impl FactoryWrite for FactoryApi {
             secret: secret.expose(),
         };
         let request = self.request(Method::PUT, &[]).json(&settings)?;
-        let answer = self.call(request.carries(secret).repeatable()).await?;
+        let answer = self.call(request.repeatable()).await?;
         let body: wire::Wrapped = answer.json().map_err(explained)?;
         Ok(body.integration.observed())
     }
@@ -236,14 +235,11 @@ impl FactoryWrite for FactoryApi {
     async fn finish_authorization(&self, redirect: &Url) -> Result<()> {
         let (client, url) = self.target(redirect)?;
         // The code is good for one use, so this request is no read, and is never repeated once it may have arrived.
-        let mut request = Request::new(Method::GET, url)
+        let request = Request::new(Method::GET, url)
             .writing()
             .anonymous()
             .accept_html()
             .limit(HTML_LIMIT);
-        for (_, value) in redirect.query_pairs() {
-            request = request.carries(&Secret::new(value.into_owned()));
-        }
         let answer = client.send(request).await?;
         if answer.status() == StatusCode::OK {
             return Ok(());
@@ -261,7 +257,7 @@ impl FactoryWrite for FactoryApi {
         let kind = match answer.status() {
             // Factory's page repeats what GitLab said; the word is OAuth's own (RFC 6749, 5.2).
             StatusCode::BAD_REQUEST if said.contains("invalid_client") => ErrorKind::InvalidClient,
-            StatusCode::BAD_REQUEST => ErrorKind::Invalid(vec![(String::new(), said.clone())]),
+            StatusCode::BAD_REQUEST => ErrorKind::Invalid,
             _ => answer.error().kind,
         };
         Err(answer.failed(kind, said))
@@ -296,7 +292,7 @@ fn is_absent(answer: &Response) -> bool {
 fn explained(error: Error) -> Error {
     let hint = match error.kind {
         ErrorKind::PaymentRequired => "give factory.token a key of an organization with the Enterprise plan",
-        ErrorKind::NotFound | ErrorKind::Status(404 | 405 | 501) | ErrorKind::Unexpected | ErrorKind::Redirect(_) => {
+        ErrorKind::NotFound | ErrorKind::Status(404 | 405 | 501) | ErrorKind::Unexpected | ErrorKind::Redirect => {
             "the driver \"api\" needs a server that speaks Setpoint's contract, and factory.ai as it is today does not: set \
              factory.driver = \"assisted\", or factory.api_url to a server that does"
         }

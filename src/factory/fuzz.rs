@@ -39,6 +39,6 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
 pub(crate) fn fuzz_page(html: &str) {
     let answer = Response::made(Side::Factory, 3, html.as_bytes());
     if let Some(reason) = page::reason(&answer) {
-        expect_clean(&reason);
+        expect_clean(reason.as_str());
     }
 }

@@ -3,18 +3,19 @@
 use scraper::Node;
 
 use crate::http::{Response, parse_html};
+use crate::secrets::RemoteText;
 
 /// Parts of a page that are no part of what it says.
 const FURNITURE: [&str; 12] = [
     "head", "title", "header", "footer", "nav", "script", "style", "noscript", "template", "form", "button", "svg",
 ];
 
-/// The text of an answer that is a page, clean and bounded; for other answers, what their body says.
-pub(super) fn reason(answer: &Response) -> Option<String> {
+/// The text of an answer that is a page; for other answers, what their body says.
+pub(super) fn reason(answer: &Response) -> Option<RemoteText> {
     if !answer.is_html() {
         return answer.reason();
     }
-    Some(answer.clean(&text(&answer.text()))).filter(|text| !text.is_empty())
+    RemoteText::new(&text(&answer.text())).said()
 }
 
 /// The words of a page in their order; none of a page that is too complex to be read. Walks without recursion: nesting
@@ -46,18 +47,18 @@ fn text(html: &str) -> String {
             }
         });
     }
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
+    words
 }
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{RemoteText, text};
 
     #[test]
     fn the_words_are_left_and_the_furniture_is_not() {
         let page = "<!DOCTYPE html><title>T</title><style>a{}</style><header>Menu</header>\
                     <h1>GitLab</h1><script>alert(1)</script><p id=result>The code &amp; <b>state</b> expired</p>";
-        assert_eq!(text(page), "GitLab The code & state expired");
+        assert_eq!(RemoteText::new(&text(page)).as_str(), "GitLab The code & state expired");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::model::{
     ApplicationUid, AuthorizedUser, FactoryRepository, FullPath, IntegrationStatus, Known, ObservedIntegration,
     ProjectId, UserId,
 };
+use crate::secrets::RemoteText;
 
 /// `{"integration": …}`
 #[derive(Debug, Deserialize)]
@@ -23,7 +24,7 @@ pub(super) struct Integration {
     redirect_uri: Option<String>,
     status: IntegrationStatus,
     #[serde(default)]
-    status_detail: Option<String>,
+    status_detail: Option<RemoteText>,
     #[serde(default)]
     authorized_user: Option<User>,
 }
@@ -49,7 +50,7 @@ impl Integration {
             application: ApplicationUid(self.application_id),
             redirect_uri: self.redirect_uri,
             status: self.status,
-            detail: self.status_detail.map(|text| crate::http::remote_text(&text, 300)),
+            detail: self.status_detail.map(String::from),
             user,
             secret_fingerprint: Known::Unknown,
         }
@@ -113,7 +114,7 @@ pub(super) struct Change {
     pub(super) id: ProjectId,
     pub(super) enabled: bool,
     #[serde(default)]
-    pub(super) error: Option<String>,
+    pub(super) error: Option<RemoteText>,
 }
 
 /// The error body of the contract: what tells its own 404 from that of a server without these endpoints.

@@ -55,7 +55,6 @@ impl GitlabApi {
             .post(&["oauth", "introspect"])
             .form(form)
             .anonymous()
-            .carries(secret)
             .reading()
     }
 }

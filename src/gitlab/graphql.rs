@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::api::GitlabApi;
-use crate::http::{Error, Response, Result, remote_text};
+use crate::http::{Error, Response, Result};
 use crate::model::{FullPath, GroupId, ObservedProject, ProjectId, Visibility};
+use crate::secrets::RemoteText;
 
 /// Paths that `projects(fullPaths:)` takes.
 pub(super) const PROJECTS: usize = 50;
@@ -36,7 +37,7 @@ pub(super) struct Answer {
 
 #[derive(Deserialize)]
 struct Fault {
-    message: String,
+    message: RemoteText,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +72,7 @@ impl GitlabApi {
             && body
                 .errors
                 .iter()
-                .any(|fault| fault.message.contains("markedForDeletionOn"))
+                .any(|fault| fault.message.as_str().contains("markedForDeletionOn"))
         {
             // The Community Edition has the field since 18, with delayed deletion itself.
             self.without_deletion_mark.store(true, Ordering::Relaxed);
@@ -124,8 +125,7 @@ fn query(projects: bool, groups: usize, marked: bool) -> String {
 
 pub(super) fn read(answer: &Response, body: Answer, groups: &[&FullPath]) -> Result<Found> {
     if let Some(fault) = body.errors.first() {
-        let said = remote_text(&fault.message, 300);
-        return Err(answer.unexpected(format!("GitLab refused a GraphQL query: {said}")));
+        return Err(answer.unexpected(format!("GitLab refused a GraphQL query: {}", fault.message)));
     }
     let mut data = body.data.unwrap_or_default();
     let mut found = Found::default();
@@ -159,7 +159,7 @@ fn node<T: serde::de::DeserializeOwned>(answer: &Response, value: Value) -> Resu
     serde_path_to_error::deserialize(value).map_err(|error| {
         answer.unexpected(format!(
             "GitLab's GraphQL answered another shape than documented: {}",
-            remote_text(&error.to_string(), 300)
+            RemoteText::new(&error.to_string())
         ))
     })
 }
@@ -172,7 +172,7 @@ fn global_id(answer: &Response, id: &str) -> Result<u64> {
         .ok_or_else(|| {
             answer.unexpected(format!(
                 "GitLab's GraphQL answered an id that is none: {}",
-                remote_text(id, 80)
+                RemoteText::within(id, 80)
             ))
         })
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::api::GitlabApi;
 use crate::http::{Error, Response, Result, StatusCode};
+use crate::secrets::RemoteText;
 
 /// What GitLab's API says of the instance and of the token.
 #[async_trait]
@@ -144,7 +145,7 @@ impl GitlabInspect for GitlabApi {
         let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
         let answer = self.client.call(request).await?;
         let issuer = answer.json::<Discovery>().ok().map(|document| document.issuer);
-        Ok(issuer.map(|issuer| crate::http::remote_text(&issuer, 200)))
+        Ok(issuer.map(|issuer| RemoteText::within(&issuer, 200).into()))
     }
 }
 
@@ -152,7 +153,7 @@ fn instance(answer: Response) -> Result<Instance, Error> {
     let metadata: Metadata = answer.success()?.json()?;
     Ok(Instance {
         is_new_enough: super::read::is_new_enough(&metadata.version),
-        version: crate::http::remote_text(&metadata.version, 40),
+        version: RemoteText::within(&metadata.version, 40).into(),
         enterprise: metadata.enterprise,
     })
 }

@@ -14,7 +14,7 @@ use crate::model::{
     ApplicationUid, FullPath, GitlabVersion, Known, NamespaceKind, ObservedApplication, ObservedMembership,
     ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
 };
-use crate::secrets::Secret;
+use crate::secrets::{RemoteText, Secret};
 
 /// The oldest GitLab that has all that is needed: renewal of application secrets came with it.
 pub(crate) const OLDEST: (u32, u32) = (16, 11);
@@ -30,7 +30,7 @@ impl GitlabRead for GitlabApi {
         let answer = answer.success()?;
         let metadata: wire::Metadata = answer.json()?;
         let version = parse_version(&metadata.version).ok_or_else(|| {
-            let shown = crate::http::remote_text(&metadata.version, 40);
+            let shown = RemoteText::within(&metadata.version, 40);
             answer.unexpected(format!("GitLab says that its version is `{shown}`, which is none"))
         })?;
         if !is_new_enough(&version.text) {
@@ -166,7 +166,9 @@ impl GitlabRead for GitlabApi {
 
     async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool> {
         let answer = self.client.send(self.introspection(application, secret)).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && answer.code().as_deref() == Some("invalid_client") {
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && answer.code().is_some_and(|code| code.as_str() == "invalid_client")
+        {
             return Ok(false);
         }
         answer.success()?.json::<wire::Introspection>().map(|_| true)
@@ -247,7 +249,7 @@ fn parse_version(text: &str) -> Option<GitlabVersion> {
     Some(GitlabVersion {
         major,
         minor,
-        text: crate::http::remote_text(text, 40),
+        text: RemoteText::within(text, 40).into(),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::model::{
     ApplicationId, ApplicationUid, DesiredApplication, ObservedApplication, ObservedUser, Role, SourceKind, UserEdit,
     UserId,
 };
-use crate::secrets::Secret;
+use crate::secrets::{RemoteText, Secret};
 
 #[async_trait]
 impl GitlabWrite for GitlabApi {
@@ -28,7 +28,6 @@ impl GitlabWrite for GitlabApi {
         let answer = self.client.call(self.post(&["applications"]).json(&body)?).await?;
         let mut created: wire::Application = answer.json()?;
         let secret = shown_secret(&answer, created.secret.take())?;
-        self.client.remember(&secret);
         Ok((created.observed(), secret))
     }
 
@@ -36,9 +35,7 @@ impl GitlabWrite for GitlabApi {
         let request = self.post(&["applications", &id.to_string(), "renew-secret"]);
         let answer = self.client.call(request.json(&json!({}))?).await?;
         let mut renewed: wire::Application = answer.json()?;
-        let secret = shown_secret(&answer, renewed.secret.take())?;
-        self.client.remember(&secret);
-        Ok(secret)
+        shown_secret(&answer, renewed.secret.take())
     }
 
     async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()> {
@@ -67,15 +64,11 @@ impl GitlabWrite for GitlabApi {
             "email": user.email,
             "skip_confirmation": true,
         });
-        let mut request = self.post(&["users"]);
         match password {
-            Some(password) => {
-                body["password"] = Value::from(password.expose());
-                request = request.carries(password);
-            }
+            Some(password) => body["password"] = Value::from(password.expose()),
             None => body["force_random_password"] = Value::from(true),
         }
-        let answer = self.client.send(request.json(&body)?).await?;
+        let answer = self.client.send(self.post(&["users"]).json(&body)?).await?;
         // A proxy that limits rates may have let an earlier attempt through after all.
         if answer.status() == StatusCode::CONFLICT
             && answer.attempts() > 1
@@ -206,11 +199,8 @@ fn added(answer: &Response) -> Result<()> {
     let addition: wire::Addition = answer.json()?;
     if addition.status.as_deref() == Some("error") {
         let said = addition.message.map(|message| message.to_string()).unwrap_or_default();
-        let said = crate::http::remote_text(&said, 300);
-        return Err(answer.failed(
-            ErrorKind::Invalid(vec![(String::new(), said.clone())]),
-            format!("GitLab did not add the member: {said}"),
-        ));
+        let message = format!("GitLab did not add the member: {}", RemoteText::new(&said));
+        return Err(answer.failed(ErrorKind::Invalid, message));
     }
     if addition.queued_users.is_some() {
         return Err(answer

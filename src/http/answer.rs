@@ -4,64 +4,62 @@
 use serde_json::Value;
 
 use super::Response;
-use super::text::{REMOTE_TEXT, remote_text};
+use crate::secrets::RemoteText;
 
 /// What an error body says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// All of it in one clean line.
-    pub(super) text: Option<String>,
-    /// By field, where it names fields; the empty field is the request as a whole.
-    pub(super) fields: Vec<(String, String)>,
+    /// All of it in one line.
+    pub(super) text: Option<RemoteText>,
     /// OAuth's error code, such as `insufficient_scope`.
-    pub(super) code: Option<String>,
+    pub(super) code: Option<RemoteText>,
     /// The scopes that would suffice, with `insufficient_scope`.
-    pub(super) scope: Option<String>,
+    pub(super) scope: Option<RemoteText>,
 }
 
 impl Answer {
     /// Reads the body of an answer.
     pub(super) fn of(response: &Response) -> Self {
-        let clean = |text: &str| response.clean(text);
         if let Ok(value) = serde_json::from_slice(&response.body) {
-            return Self::of_json(&value, &clean);
+            return Self::of_json(&value);
         }
         if response.is_html() {
             return Self::default();
         }
-        let text = clean(&response.text());
         Self {
-            text: (!text.is_empty()).then_some(text),
+            text: RemoteText::new(&response.text()).said(),
             ..Self::default()
         }
     }
 
-    fn of_json(value: &Value, clean: &dyn Fn(&str) -> String) -> Self {
-        let string = |name: &str| value.get(name).and_then(Value::as_str).map(clean);
-        let mut fields = Vec::new();
+    fn of_json(value: &Value) -> Self {
+        let string = |name: &str| value.get(name).and_then(Value::as_str).map(RemoteText::new);
+        let mut found = Vec::new();
         for name in ["message", "error", "detail", "errors"] {
             if let Some(part) = value.get(name) {
-                collect("", part, clean, &mut fields, 0);
+                collect(&RemoteText::default(), part, &mut found, 0);
             }
         }
         if let Some(description) = string("error_description") {
-            fields = vec![(String::new(), description)];
+            found = vec![(RemoteText::default(), description)];
         }
-        if fields.is_empty()
+        if found.is_empty()
             && let Some(title) = string("title")
         {
-            fields.push((String::new(), title));
+            found.push((RemoteText::default(), title));
         }
-        let words: Vec<String> = fields
-            .iter()
-            .map(|(field, text)| match field.as_str() {
-                "" => text.clone(),
-                field => format!("{field} {text}"),
+        let words: Vec<RemoteText> = found
+            .into_iter()
+            .map(|(field, text)| {
+                if field.is_empty() {
+                    text
+                } else {
+                    RemoteText::joined([&field, &text], " ")
+                }
             })
             .collect();
         Self {
-            text: (!words.is_empty()).then(|| remote_text(&words.join("; "), REMOTE_TEXT)),
-            fields,
+            text: RemoteText::joined(&words, "; ").said(),
             code: string("error"),
             scope: string("scope"),
         }
@@ -69,28 +67,26 @@ impl Answer {
 }
 
 /// Gathers the strings below a value under the name of the nearest field. Bounded in depth and number.
-fn collect(field: &str, value: &Value, clean: &dyn Fn(&str) -> String, into: &mut Vec<(String, String)>, depth: usize) {
+fn collect(field: &RemoteText, value: &Value, into: &mut Vec<(RemoteText, RemoteText)>, depth: usize) {
     if depth > 4 || into.len() >= 20 {
         return;
     }
     match value {
         Value::String(text) => {
-            let text = clean(text);
+            let text = RemoteText::new(text);
             if !text.is_empty() && !into.iter().any(|(_, known)| known == &text) {
-                into.push((field.to_owned(), text));
+                into.push((field.clone(), text));
             }
         }
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| collect(field, item, clean, into, depth + 1)),
+        Value::Array(items) => items.iter().for_each(|item| collect(field, item, into, depth + 1)),
         Value::Object(map) => {
             for (name, inner) in map {
                 // Names that say "this is the text", not which field it is about.
                 let name = match name.as_str() {
-                    "error" | "message" | "base" => field.to_owned(),
-                    other => clean(other),
+                    "error" | "message" | "base" => field.clone(),
+                    other => RemoteText::new(other),
                 };
-                collect(&name, inner, clean, into, depth + 1);
+                collect(&name, inner, into, depth + 1);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -103,7 +99,7 @@ mod tests {
     use serde_json::json;
 
     fn text(value: &serde_json::Value) -> Option<String> {
-        Answer::of_json(value, &str::to_owned).text
+        Answer::of_json(value).text.map(String::from)
     }
 
     #[test]
@@ -142,14 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_kept_apart() {
-        let answer = Answer::of_json(
-            &json!({"message": {"password": ["is too short"], "base": ["is odd"]}}),
-            &str::to_owned,
-        );
-        let expected = [("", "is odd"), ("password", "is too short")];
-        let mut fields: Vec<_> = answer.fields.iter().map(|(f, t)| (f.as_str(), t.as_str())).collect();
-        fields.sort_unstable();
-        assert_eq!(fields, expected);
+    fn a_field_is_named_with_what_is_said_about_it() {
+        let body = json!({"message": {"password": ["is too short"], "base": ["is odd"]}});
+        assert_eq!(text(&body).as_deref(), Some("is odd; password is too short"));
     }
 }

@@ -1,7 +1,7 @@
 //! The client: one origin, one credential, one set of limits.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,7 +15,7 @@ use url::Url;
 
 use super::retry::{Decision, Ending, asked_wait};
 use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, address, failure};
-use crate::secrets::Secret;
+use crate::secrets::{Secret, learn};
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
 pub const JSON_LIMIT: usize = 8 * 1024 * 1024;
@@ -114,8 +114,6 @@ pub(super) struct Context {
     pub(super) base: Url,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) has_credential: bool,
-    /// What this client proves itself with or ever carried: taken out of whatever the server says from then on.
-    secrets: Mutex<Vec<Secret>>,
     /// The cookies of a web session, which are secrets too.
     jar: Option<Arc<Jar>>,
 }
@@ -129,40 +127,19 @@ impl Context {
             base,
             ca_file: None,
             has_credential: true,
-            secrets: Mutex::default(),
             jar: None,
         }
     }
 
-    fn remember(&self, secrets: &[Secret]) {
-        let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in secrets {
-            if !known.iter().any(|known| known.expose() == secret.expose()) {
-                known.push(secret.clone());
-            }
-        }
-    }
-
-    /// Remembers the cookies that a request to this address carries.
-    fn remember_cookies(&self, url: &Url) {
+    /// Takes note of the cookies that a request to this address carries.
+    fn learn_cookies(&self, url: &Url) {
         let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(url)) else {
             return;
         };
-        let values: Vec<Secret> = cookies
-            .to_str()
-            .unwrap_or_default()
-            .split("; ")
-            .filter_map(|cookie| cookie.split_once('='))
-            // Settings such as `0` or `true` are no secrets, and would be found everywhere.
-            .filter(|(_, value)| value.len() >= SECRET_COOKIE)
-            .map(|(_, value)| Secret::new(value))
-            .collect();
-        self.remember(&values);
-    }
-
-    /// All secrets that a server may repeat.
-    pub(super) fn secrets(&self) -> Vec<Secret> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let pairs = cookies.to_str().unwrap_or_default().split("; ");
+        let values = pairs.filter_map(|cookie| Some(cookie.split_once('=')?.1));
+        // Settings such as `0` or `true` are no secrets, and would be found everywhere.
+        values.filter(|value| value.len() >= SECRET_COOKIE).for_each(learn);
     }
 }
 
@@ -191,12 +168,6 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         check_base(options.side, &options.base_url)?;
         let credential = credential_header(options.side, &options.credential)?;
-        let secrets = match &options.credential {
-            Credential::None => Vec::new(),
-            Credential::PrivateToken(secret)
-            | Credential::Bearer(secret)
-            | Credential::Basic { password: secret, .. } => vec![secret.clone()],
-        };
         let jar = options.cookies.then(|| Arc::new(Jar::default()));
         let http = build(&options, jar.as_ref())?;
         Ok(Self(Arc::new(Inner {
@@ -205,7 +176,6 @@ impl Client {
                 base: options.base_url,
                 ca_file: options.ca_file,
                 has_credential: credential.is_some(),
-                secrets: Mutex::new(secrets),
                 jar,
             }),
             http,
@@ -263,11 +233,6 @@ impl Client {
         self.request(Method::DELETE, segments)
     }
 
-    /// Takes note of a secret that the server gave: it is taken out of whatever it says from now on.
-    pub fn remember(&self, secret: &Secret) {
-        self.0.context.remember(std::slice::from_ref(secret));
-    }
-
     /// Sends a request and gives the answer as JSON of this shape; everything but success is an error.
     pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         self.call(request).await?.json()
@@ -287,7 +252,6 @@ impl Client {
     /// ([`ErrorKind::Refused`]).
     pub async fn send(&self, request: Request) -> Result<Response> {
         self.check_origin(&request)?;
-        self.0.context.remember(&request.secrets);
         let (mut attempt, mut waited) = (0, Duration::ZERO);
         if let Some(pause) = self.pause() {
             (self.0.retry.sleep)(pause).await;
@@ -394,9 +358,9 @@ impl Client {
             builder = builder.body(body.clone());
         }
         // What is sent, and what is sent back: a sign-in replaces the cookie.
-        inner.context.remember_cookies(&request.url);
+        inner.context.learn_cookies(&request.url);
         let mut answer = builder.send().await.map_err(|error| fail(&error))?;
-        inner.context.remember_cookies(&request.url);
+        inner.context.learn_cookies(&request.url);
         let limit = request.limit.unwrap_or(inner.max_body);
         let too_large = || (failure::too_large(&inner.context, request, limit), Ending::Final);
         if answer.content_length().is_some_and(|length| length > limit as u64) {

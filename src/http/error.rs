@@ -1,5 +1,7 @@
 //! What can go wrong between Setpoint and a server, told apart by what a caller would do about it.
 
+use crate::secrets::redact;
+
 /// Result of a request.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -25,7 +27,7 @@ impl std::fmt::Display for Side {
 }
 
 /// What went wrong, as far as it changes what a caller does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request never left: name resolution, refused connection, TLS. It was not processed.
     Unreachable,
@@ -43,20 +45,20 @@ pub enum ErrorKind {
     NotFound,
     /// 409.
     Conflict,
-    /// 400 or 422: the server does not take the values. Messages by field; the empty field is the request as a whole.
-    Invalid(Vec<(String, String)>),
+    /// 400 or 422: the server does not take the values.
+    Invalid,
     /// Factory was told by GitLab that the application's id or secret is not right (OAuth's `invalid_client`).
     InvalidClient,
-    /// 423: locked, with the holder's description as the server gave it.
-    Locked(String),
+    /// 423: locked.
+    Locked,
     /// 429, after the retries.
     RateLimited,
     /// 5xx, after the retries where these were safe.
     Server(u16),
     /// The server takes no writes now (maintenance mode, a read-only replica). It was not processed.
     ReadOnly,
-    /// A redirect where none is followed, with its target (without query).
-    Redirect(String),
+    /// A redirect where none is followed.
+    Redirect,
     /// Any other status.
     Status(u16),
     /// The answer is not what was asked for: HTML instead of JSON, JSON of another shape, a page without the form.
@@ -89,8 +91,8 @@ impl Error {
         Self {
             side,
             kind,
-            request: request.into(),
-            message: message.into(),
+            request: redacted(request.into()),
+            message: redacted(message.into()),
             hint: None,
         }
     }
@@ -98,7 +100,7 @@ impl Error {
     /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(redacted(hint.into()));
         self
     }
 
@@ -108,5 +110,13 @@ impl Error {
             self.kind,
             ErrorKind::AnswerLost | ErrorKind::Server(_) | ErrorKind::Unexpected | ErrorKind::TooLarge
         )
+    }
+}
+
+/// Of paths and addresses, which are quoted whole.
+fn redacted(text: String) -> String {
+    match redact(&text) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(redacted) => redacted,
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::client::Context;
 use super::retry::Ending;
-use super::text::{REMOTE_TEXT, remote_text};
 use super::{Error, ErrorKind, Request, Response, Side, address};
+use crate::secrets::RemoteText;
 
 /// The configuration's name for the address of a side.
 fn url_key(side: Side) -> &'static str {
@@ -28,7 +28,7 @@ fn capital(side: Side) -> &'static str {
 }
 
 /// An error and its causes in one line; reqwest's own words leave the cause out.
-pub(super) fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> RemoteText {
     let mut words = Vec::new();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -39,9 +39,9 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     if words.is_empty() {
-        return "no further reason is known".to_owned();
+        words.push("no further reason is known".to_owned());
     }
-    remote_text(&words.join(": "), REMOTE_TEXT)
+    RemoteText::new(&words.join(": "))
 }
 
 /// The first error of a type among the causes.
@@ -199,17 +199,10 @@ pub(super) fn status(answer: &Response) -> Error {
     };
     match code {
         300..=399 => redirect(answer),
-        400 | 422 => {
-            let fields = if said.fields.is_empty() {
-                said.text.iter().map(|text| (String::new(), text.clone())).collect()
-            } else {
-                said.fields.clone()
-            };
-            new(
-                ErrorKind::Invalid(fields),
-                with_reason(format!("{who} does not take {}", answer.label)),
-            )
-        }
+        400 | 422 => new(
+            ErrorKind::Invalid,
+            with_reason(format!("{who} does not take {}", answer.label)),
+        ),
         401 => unauthorized(answer, &said),
         402 => new(
             ErrorKind::PaymentRequired,
@@ -232,10 +225,7 @@ pub(super) fn status(answer: &Response) -> Error {
             ErrorKind::Conflict,
             with_reason(format!("{who} sees a conflict in {}", answer.label)),
         ),
-        423 => new(
-            ErrorKind::Locked(remote_body(answer)),
-            format!("{who} says that it is locked"),
-        ),
+        423 => new(ErrorKind::Locked, format!("{who} says that it is locked")),
         429 => busy(answer, None),
         503 if is_maintenance(answer) => new(
             ErrorKind::ReadOnly,
@@ -258,10 +248,6 @@ pub(super) fn status(answer: &Response) -> Error {
             with_reason(format!("{who} answered {code} to {}", answer.label)),
         ),
     }
-}
-
-fn remote_body(answer: &Response) -> String {
-    String::from_utf8_lossy(&answer.body[..answer.body.len().min(16 * 1024)]).into_owned()
 }
 
 fn unauthorized(answer: &Response, said: &Answer) -> Error {
@@ -294,10 +280,10 @@ fn unauthorized(answer: &Response, said: &Answer) -> Error {
 fn forbidden(answer: &Response, said: &Answer) -> Error {
     let side = answer.context.side;
     let reason = said.text.clone().unwrap_or_default();
-    let lower = reason.to_ascii_lowercase();
+    let lower = reason.as_str().to_ascii_lowercase();
     let new = |kind, message: String| Error::new(side, kind, answer.label.clone(), message);
-    if said.code.as_deref() == Some("insufficient_scope") {
-        let scope = said.scope.as_deref().unwrap_or("api");
+    if said.code.as_ref().map(RemoteText::as_str) == Some("insufficient_scope") {
+        let scope = said.scope.as_ref().map_or("api", RemoteText::as_str);
         return new(
             ErrorKind::Forbidden,
             format!(
@@ -315,9 +301,9 @@ fn forbidden(answer: &Response, said: &Answer) -> Error {
         .with_hint("gitlab.url may name a Geo secondary: name the primary");
     }
     let who = capital(side);
-    let message = match reason.as_str() {
-        "" => format!("{who} forbids {}", answer.label),
-        reason => format!("{who} forbids {}: {reason}", answer.label),
+    let message = match &said.text {
+        None => format!("{who} forbids {}", answer.label),
+        Some(reason) => format!("{who} forbids {}: {reason}", answer.label),
     };
     let error = new(ErrorKind::Forbidden, message);
     match side {
@@ -338,12 +324,11 @@ fn redirect(answer: &Response) -> Error {
     let base = &answer.context.base;
     let Some(mut target) = answer.location() else {
         let message = format!("{who} answered {} without saying where to go", answer.status.as_u16());
-        return Error::new(side, ErrorKind::Redirect(String::new()), answer.label.clone(), message);
+        return Error::new(side, ErrorKind::Redirect, answer.label.clone(), message);
     };
     target.set_query(None);
     target.set_fragment(None);
-    let place = answer.clean(&address::origin(&target));
-    let kind = ErrorKind::Redirect(answer.clean(target.as_str()));
+    let place = RemoteText::new(&address::origin(&target));
     let key = url_key(side);
     let (message, hint) = if target.path().ends_with("/users/sign_in") {
         let message = format!("{who} wants a browser's sign-in instead of answering {}", answer.label);
@@ -355,14 +340,14 @@ fn redirect(answer: &Response) -> Error {
         let message = format!(
             "{who} redirects {} to {}, and redirects are not followed",
             answer.label,
-            answer.clean(target.path())
+            RemoteText::new(target.path())
         );
         (message, format!("check the path of {key}"))
     } else {
         let message = format!("{who} redirects to {place}, and no credential is ever sent there");
         (message, format!("if that is its right address, set {key} to it"))
     };
-    Error::new(side, kind, answer.label.clone(), remote_text(&message, REMOTE_TEXT)).with_hint(hint)
+    Error::new(side, ErrorKind::Redirect, answer.label.clone(), message).with_hint(hint)
 }
 
 /// The answer is no JSON, or none of the shape that was due.
@@ -371,13 +356,13 @@ pub(super) fn shape(answer: &Response, error: &serde_path_to_error::Error<serde_
     if inner.is_syntax() || inner.is_eof() {
         return no_json(answer, inner);
     }
-    let field = answer.clean(&remote_text(&error.path().to_string(), 100));
-    let place = if field == "." {
+    let field = RemoteText::within(&error.path().to_string(), 100);
+    let place = if field.as_str() == "." {
         String::new()
     } else {
         format!(" at `{field}`")
     };
-    let reason = answer.clean(&inner.to_string());
+    let reason = RemoteText::new(&inner.to_string());
     let message = format!(
         "{} answered {} with JSON of another shape than documented{place}: {reason}",
         capital(answer.context.side),

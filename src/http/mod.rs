@@ -14,7 +14,6 @@ mod markup;
 mod request;
 mod response;
 mod retry;
-mod text;
 
 pub use address::{is_loopback, join, origin, same_origin};
 pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Timeouts};
@@ -26,4 +25,3 @@ pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use response::Response;
 pub use retry::{RetryPolicy, Sleep, parse_date};
-pub use text::remote_text;

@@ -6,7 +6,6 @@ use serde::Serialize;
 use url::Url;
 
 use super::{Error, ErrorKind, Result, Side};
-use crate::secrets::Secret;
 
 /// A request. Built by [`super::Client::get`] and its like, or from a whole URL by [`Request::new`].
 ///
@@ -24,7 +23,6 @@ pub struct Request {
     pub(super) anonymous: bool,
     pub(super) limit: Option<usize>,
     pub(super) hidden: bool,
-    pub(super) secrets: Vec<Secret>,
 }
 
 impl Request {
@@ -41,7 +39,6 @@ impl Request {
             anonymous: false,
             limit: None,
             hidden: false,
-            secrets: Vec::new(),
         }
     }
 
@@ -63,13 +60,19 @@ impl Request {
     }
 
     /// Sends JSON. Fails only for values that are no JSON, such as maps with keys that are no strings.
-    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self> {
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(|error| {
             let message = format!("the request could not be written as JSON: {error}");
             Error::new(Side::Other, ErrorKind::Refused, self.label(), message)
         })?;
+        Ok(self.json_text(body))
+    }
+
+    /// Sends what is JSON already.
+    #[must_use]
+    pub fn json_text(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body);
-        Ok(self.header(CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        self.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
     /// Sends a form, as browsers do.
@@ -142,13 +145,6 @@ impl Request {
     #[must_use]
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = Some(bytes);
-        self
-    }
-
-    /// A secret that the request carries: it is taken out of whatever the server says from then on.
-    #[must_use]
-    pub fn carries(mut self, secret: &Secret) -> Self {
-        self.secrets.push(secret.clone());
         self
     }
 

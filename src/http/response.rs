@@ -9,6 +9,7 @@ use url::Url;
 
 use super::client::Context;
 use super::{Error, ErrorKind, Result, failure};
+use crate::secrets::RemoteText;
 
 /// An answer, redirects included: none is followed.
 #[derive(Clone)]
@@ -147,24 +148,13 @@ impl Response {
         self.attempts
     }
 
-    /// Text of this answer made fit for a message: secrets that this client ever carried are taken out, it is one line,
-    /// and bounded.
-    pub fn clean(&self, text: &str) -> String {
-        super::text::redacted(text, &self.context.secrets())
-    }
-
-    /// Text of this answer without the secrets that this client ever carried, and otherwise as it is.
-    pub fn without_secrets(&self, text: &str) -> String {
-        super::text::hidden(text, &self.context.secrets())
-    }
-
     /// OAuth's error code in the body, such as `invalid_client`.
-    pub fn code(&self) -> Option<String> {
+    pub fn code(&self) -> Option<RemoteText> {
         super::answer::Answer::of(self).code
     }
 
-    /// What the server says went wrong, as one clean line, where its body has words for it.
-    pub fn reason(&self) -> Option<String> {
+    /// What the server says went wrong, where its body has words for it.
+    pub fn reason(&self) -> Option<RemoteText> {
         super::answer::Answer::of(self).text
     }
 }

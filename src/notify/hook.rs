@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Serialize;
 use url::Url;
 
-use crate::http::{Client, ClientOptions, Error, Method, Request, RetryPolicy, Timeouts, origin};
-use crate::secrets::{Secret, SecretRef};
+use crate::http::{Client, ClientOptions, Method, Request, RetryPolicy, Timeouts, origin};
+use crate::secrets::{Secret, SecretRef, learn, to_json};
 
 /// What a webhook answers is a word or two.
 const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -93,6 +93,7 @@ impl Hook {
                 ));
             }
         }
+        keys(&url).iter().for_each(|key| learn(key));
         Ok(Self {
             origin: origin(&url),
             address: Secret::new(url.as_str()),
@@ -112,8 +113,9 @@ impl Hook {
 
     /// Posts a message. The limits are tighter than those of GitLab and Factory, for nothing waits for the answer but
     /// the run. A message whose answer was lost is not repeated here; the next run tells it again.
-    pub async fn post(&self, options: ClientOptions, message: &Value) -> Result<(), HookError> {
-        let unusable = |error: Error| HookError::new(error.message, "check what --notify names");
+    pub async fn post<T: Serialize>(&self, options: ClientOptions, message: &T) -> Result<(), HookError> {
+        let unusable = |message: String| HookError::new(message, "check what --notify names");
+        let message = to_json(message, false).map_err(|error| unusable(error.to_string()))?;
         let url = Url::parse(self.address.expose()).map_err(|_| {
             HookError::new(
                 "the address of the webhook is not a whole URL",
@@ -135,12 +137,10 @@ impl Hook {
             base_url: bare(&url),
             ..options
         })
-        .map_err(unusable)?;
-        let request = secrets(&url)
-            .iter()
-            .fold(Request::new(Method::POST, url).hidden(), Request::carries);
+        .map_err(|error| unusable(error.message))?;
+        let request = Request::new(Method::POST, url).hidden().json_text(message);
         let answer = client
-            .send(request.json(message).map_err(unusable)?)
+            .send(request)
             .await
             .map_err(|error| HookError::new(error.message, "check that it is reachable from this machine"))?;
         let status = answer.status();
@@ -170,30 +170,41 @@ fn bare(url: &Url) -> Url {
     bare
 }
 
-/// Every part of the address that a server could repeat in its answer, the longest first.
-fn secrets(url: &Url) -> Vec<Secret> {
+/// Less than that is no key.
+const KEY: usize = 8;
+/// From there on, words are keys, too.
+const LONG_KEY: usize = 16;
+
+/// The parts of the address that make it a key, as a server could repeat them. Words such as `services` are in most of
+/// them, and in other texts.
+fn keys(url: &Url) -> Vec<String> {
     let decoded = |text: &str| {
         url::form_urlencoded::parse(text.as_bytes())
             .flat_map(|(key, value)| [key.into_owned(), value.into_owned()])
             .collect::<Vec<_>>()
     };
     let query = url.query().unwrap_or_default();
-    let mut parts = vec![url.as_str().to_owned(), url.path().to_owned(), query.to_owned()];
-    parts.extend(decoded(query));
+    let whole = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let mut keys = vec![whole.to_owned(), url.path().to_owned(), query.to_owned()];
+    keys.extend(decoded(query));
+    let mut segments: Vec<String> = Vec::new();
     for segment in url.path_segments().into_iter().flatten() {
-        parts.push(segment.to_owned());
-        parts.extend(decoded(segment));
+        segments.push(segment.to_owned());
+        segments.extend(decoded(segment));
     }
-    // Less than that is no key, and would tear words apart.
-    parts.retain(|part| part.chars().count() >= 4);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts.dedup();
-    parts.into_iter().map(Secret::new).collect()
+    let is_word = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte))
+    };
+    segments.retain(|segment| !is_word(segment) || segment.len() >= LONG_KEY);
+    keys.extend(segments);
+    keys.retain(|key| key.len() >= KEY);
+    keys
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Hook, secrets};
+    use super::{Hook, keys};
 
     async fn error(text: &str) -> String {
         let error = Hook::find(text).await.unwrap_err();
@@ -232,19 +243,21 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_the_address_is_hidden_in_answers() {
-        let url = "https://h.example.com/a/T0canary/b%2Fsecond?key=third%20one"
+    fn each_part_of_the_address_that_is_a_key_is_hidden() {
+        let url = "https://h.example.com/services/T0canary/b%2Fsecond?key=third%20one"
             .parse()
             .unwrap();
-        let all: Vec<_> = secrets(&url).iter().map(|secret| secret.expose().to_owned()).collect();
+        let all = keys(&url);
         for part in [
             "T0canary",
             "b/second",
             "b%2Fsecond",
             "third one",
-            "/a/T0canary/b%2Fsecond",
+            "/services/T0canary/b%2Fsecond",
+            "/services/T0canary/b%2Fsecond?key=third%20one",
         ] {
             assert!(all.iter().any(|known| known == part), "{part}: {all:?}");
         }
+        assert!(!all.iter().any(|part| part == "services" || part == "key"), "{all:?}");
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Finding;
+use crate::secrets::to_json;
 
 /// The version of the file. A file whose number before the dot is another is not read.
 const VERSION: &str = "1.0";
@@ -77,9 +78,9 @@ impl Memory {
     /// The file's content.
     pub fn to_text(&self) -> String {
         // Texts, numbers and times: none of it can fail to be JSON, and an empty file would only mean that all is told.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        let mut text = to_json(self, true).unwrap_or_default();
+        text.push(b'\n');
+        String::from_utf8(text).unwrap_or_default()
     }
 
     /// Whether a finding was told.

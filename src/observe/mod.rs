@@ -65,7 +65,7 @@ pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &Record
         ErrorKind::Unauthorized
             | ErrorKind::Forbidden
             | ErrorKind::NotFound
-            | ErrorKind::Redirect(_)
+            | ErrorKind::Redirect
             | ErrorKind::Status(_)
             | ErrorKind::Unexpected
     );

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::glyphs;
 use crate::model::{ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning};
+use crate::secrets;
 
 /// The version of all JSON forms. The number before the dot goes up when a key changes its meaning or goes away.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -112,10 +113,11 @@ pub fn gitlab_report(plan: &Plan) -> String {
     })
 }
 
-/// A value as indented JSON with a line feed at its end. Characters that would act on a terminal instead of being
+/// A value as indented JSON with a line feed at its end, without any secret of the run. Characters that would act on a terminal instead of being
 /// shown come as escapes, which mean the same to whoever reads the JSON.
 pub fn to_json<T: Serialize>(value: &T) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    let text = secrets::to_json(value, true).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
+    let text = String::from_utf8_lossy(&text);
     let mut safe = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         // Outside of strings there are line feeds and nothing else of the kind; inside of them there are none.

@@ -14,6 +14,7 @@ use super::text::{count, quote, sanitize};
 use super::words;
 use crate::model::{Actions, Address, AttributeChange, Change, Origin, Reason, Status};
 use crate::notify::Finding;
+use crate::secrets::redact;
 
 /// How large all findings of a JSON document may be, in bytes: receivers commonly take a megabyte.
 const FINDINGS_BYTES: usize = 256 * 1024;
@@ -209,7 +210,8 @@ fn value(value: &Value) -> String {
 
 /// A code span. What it holds cannot end it, and is one line.
 fn code(text: &str, limit: usize) -> String {
-    let safe = sanitize(text).replace('`', "'");
+    // Before it is cut.
+    let safe = sanitize(&redact(text)).replace('`', "'");
     let mut cut: String = safe.chars().take(limit).collect();
     if safe.chars().count() > limit {
         cut.push('…');

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
 use crate::render::{Environment, PlanDocument};
+use crate::secrets::to_json;
 
 pub use moved::Moved;
 
@@ -144,7 +145,7 @@ pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Resul
         execution: &execution,
     };
     let encode = |error: serde_json::Error| SavedPlanError::Encode(error.to_string());
-    let mut value = serde_json::to_value(&file).map_err(encode)?;
+    let mut value: Value = serde_json::from_slice(&to_json(&file, false).map_err(encode)?).map_err(encode)?;
     let digest = digest(&value);
     value["digest"] = Value::String(digest);
     let mut text = serde_json::to_string_pretty(&value).map_err(encode)?;

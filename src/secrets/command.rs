@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::redact::redact_beginning;
 use super::{Secret, SecretError};
 use crate::glyphs;
 
@@ -20,6 +21,8 @@ pub(super) const MAX_BYTES: u64 = 64 * 1024;
 /// How much of a failing command's standard error is shown.
 const MAX_ERROR_LINES: usize = 5;
 const MAX_ERROR_COLUMNS: usize = 200;
+/// How much of it is looked at, in bytes.
+const SHOWN_OF: usize = 16 * 1024;
 /// Said in place of what may hold the secret: a command that printed something before it failed may have printed it on
 /// either stream.
 const WITHHELD: &str = "; what it said is withheld, because it may hold the secret";
@@ -177,6 +180,7 @@ async fn read_bounded<R: tokio::io::AsyncRead + Unpin>(stream: Option<R>) -> std
 
 /// The first lines of what a failing command said on standard error, each on a line of its own and indented.
 fn lines(text: &str) -> Option<String> {
+    let text = redact_beginning(text, SHOWN_OF);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut said = String::new();
     for line in lines.iter().take(MAX_ERROR_LINES) {

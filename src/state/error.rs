@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::LockInfo;
+use crate::secrets::RemoteText;
 
 /// The record could not be read, written or locked.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,7 @@ pub enum StateError {
         /// The record.
         place: String,
         /// What was found.
-        why: String,
+        why: RemoteText,
     },
     /// The record is of the sandbox and real sides were meant, or the reverse.
     #[error("{place} describes {} and not {}", world(*record_is_sandbox), world(!*record_is_sandbox))]

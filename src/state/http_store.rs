@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{
-    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, salvaged_serial, successor,
+    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, render, salvaged_serial,
+    successor,
 };
 use crate::http::{self, Client, Method, Request, Response, StatusCode};
 use crate::model::RecordedState;
@@ -128,8 +129,7 @@ impl HttpStore {
         let id = self.held().as_ref().map(|held| held.id.clone());
         let request = Request::new(Method::POST, self.backend.url.clone())
             .query(id.map(|id| ("ID", id)))
-            .json(record)
-            .map_err(StateError::Backend)?;
+            .json_text(render(record)?);
         let answer = self.client.send(request).await.map_err(StateError::Backend)?;
         match answer.status() {
             status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
@@ -139,7 +139,7 @@ impl HttpStore {
                     Some(holder) => format!("it is held by {holder}"),
                     None => answer
                         .reason()
-                        .unwrap_or_else(|| format!("the backend answered {}", answer.status())),
+                        .map_or_else(|| format!("the backend answered {}", answer.status()), String::from),
                 };
                 Err(StateError::LockLost {
                     place: self.place(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, StateError, file};
 use crate::model::{Actions, Address, ChangeOutcome, Outcome, OutcomeSummary};
+use crate::secrets::to_json;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +123,7 @@ impl Journal {
     pub fn append(&self, entry: &JournalEntry) -> Result<(), StateError> {
         let fail = || file::io_error("write", &self.path);
         let mut journal = file::open_private(&self.path, true)?;
-        let mut line = serde_json::to_vec(entry).map_err(|error| StateError::Encode(error.to_string()))?;
+        let mut line = to_json(entry, false).map_err(|error| StateError::Encode(error.to_string()))?;
         line.push(b'\n');
         if ends_within_a_line(&mut journal).map_err(fail())? {
             line.insert(0, b'\n');

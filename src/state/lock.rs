@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, StateError, random_id};
+use crate::secrets::RemoteText;
 
 /// The holder of a lock. Serialized with the field names of Terraform's lock information, so that its tools and
 /// GitLab's pages show our locks as they show their own (OpenTofu: `internal/states/statemgr/locker.go`).
@@ -98,6 +99,8 @@ struct Wire {
 
 const PROCESS: &str = "setpoint process ";
 const ON: &str = " on ";
+/// The longest name of a holder, in characters.
+const LENGTH: usize = 200;
 
 impl From<LockInfo> for Wire {
     fn from(info: LockInfo) -> Self {
@@ -118,21 +121,26 @@ impl From<LockInfo> for Wire {
 }
 
 impl From<Wire> for LockInfo {
+    /// Whatever the backend or the file says is shown to whoever finds the lock taken.
     fn from(wire: Wire) -> Self {
         let process = wire.info.strip_prefix(PROCESS);
         let (pid, host) = match process.map(|process| process.split_once(ON).unwrap_or((process, ""))) {
-            Some((pid, host)) => (pid.parse().ok(), (!host.is_empty()).then(|| host.to_owned())),
+            Some((pid, host)) => (pid.parse().ok(), (!host.is_empty()).then(|| clean(host))),
             None => (None, None),
         };
         Self {
-            id: wire.id,
-            who: wire.who,
+            id: clean(&wire.id),
+            who: clean(&wire.who),
             pid,
             host,
-            command: wire.operation,
-            created: wire.created,
+            command: clean(&wire.operation),
+            created: clean(&wire.created),
         }
     }
+}
+
+fn clean(text: &str) -> String {
+    RemoteText::within(text, LENGTH).into()
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
 pub use lock::{Holder, LockInfo};
 
-use crate::http::remote_text;
 use crate::model::{RecordedState, STATE_VERSION};
+use crate::secrets::{RemoteText, to_json};
 
 /// How much is said about a damaged record, in characters.
 const QUOTE: usize = 500;
@@ -111,14 +111,14 @@ pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<RecordedState, StateErr
         version: u32,
     }
     // A parser quotes what it stumbles over, which may be anybody's and of any length.
-    let damaged = |why: String| StateError::Damaged {
+    let damaged = |why: &str| StateError::Damaged {
         place: place.to_owned(),
-        why: remote_text(&why, QUOTE),
+        why: RemoteText::within(why, QUOTE),
     };
     if bytes.trim_ascii().is_empty() {
-        return Err(damaged("it is empty".to_owned()));
+        return Err(damaged("it is empty"));
     }
-    let Version { version } = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+    let Version { version } = serde_json::from_slice(bytes).map_err(|error| damaged(&error.to_string()))?;
     if version > STATE_VERSION {
         return Err(StateError::Newer {
             place: place.to_owned(),
@@ -126,18 +126,18 @@ pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<RecordedState, StateErr
         });
     }
     if version != STATE_VERSION {
-        return Err(damaged(format!("version {version} was never written by Setpoint")));
+        return Err(damaged(&format!("version {version} was never written by Setpoint")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let place = remote_text(&error.path().to_string(), QUOTED_PATH);
-        damaged(format!("{place}: {}", error.inner()))
+        let place = RemoteText::within(&error.path().to_string(), QUOTED_PATH);
+        damaged(&format!("{place}: {}", error.inner()))
     })
 }
 
 /// The record's JSON text, with a final newline.
 pub(crate) fn render(record: &RecordedState) -> Result<Vec<u8>, StateError> {
-    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| StateError::Encode(error.to_string()))?;
+    let mut bytes = to_json(record, true).map_err(|error| StateError::Encode(error.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
 }

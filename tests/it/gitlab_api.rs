@@ -163,10 +163,8 @@ async fn a_scope_that_gitlab_does_not_know_is_named() {
     let mut desired = application();
     desired.scopes.insert("write_everything".to_owned());
     let error = bench.api.create_application(&desired).await.unwrap_err();
-    let ErrorKind::Invalid(fields) = error.kind else {
-        panic!("{error:?}")
-    };
-    assert_eq!(fields[0].0, "scopes");
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error:?}");
+    assert!(error.message.contains(": scopes "), "{error:?}");
 }
 
 #[tokio::test]
@@ -251,7 +249,7 @@ async fn a_password_that_gitlab_refuses_is_not_in_the_error() {
     let bench = Bench::new().await;
     let password = Secret::new("short");
     let error = bench.api.create_user(&droid(), Some(&password)).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Invalid(_)), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::Invalid), "{error:?}");
     assert!(error.message.contains("password is too ***"), "{error}");
 }
 

@@ -260,7 +260,7 @@ async fn what_unpacks_to_too_much_is_cut_off() {
 }
 
 #[tokio::test]
-async fn what_was_carried_once_is_taken_out_of_every_later_answer() {
+async fn what_is_known_once_is_taken_out_of_every_answer() {
     let said = r#"{"message": "hunter2-hunter2 c2Vzc2lvbi1jb29raWUtdmFsdWU= and so on"}"#;
     let server = Server::start(vec![
         ok().header("Set-Cookie", "_session=session-cookie-value; path=/; HttpOnly"),
@@ -268,8 +268,8 @@ async fn what_was_carried_once_is_taken_out_of_every_later_answer() {
     ])
     .await;
     let patient = Patient::with(&server, |options| options.cookies = true);
-    let request = patient.post().carries(&Secret::new("hunter2-hunter2"));
-    patient.client.call(request).await.unwrap();
+    let _ = Secret::new("hunter2-hunter2");
+    patient.client.call(patient.post()).await.unwrap();
     let error = patient.client.call(patient.get()).await.unwrap_err();
     assert!(error.message.ends_with("*** *** and so on"), "{error}");
 }
@@ -284,8 +284,7 @@ async fn redirects_are_not_followed_and_the_token_stays() {
     .await;
     let patient = Patient::new(&server);
     let error = patient.client.call(patient.get()).await.unwrap_err();
-    let without_query = elsewhere.url().join("/api/v4/user").unwrap();
-    assert_eq!(error.kind, ErrorKind::Redirect(without_query.to_string()));
+    assert_eq!(error.kind, ErrorKind::Redirect);
     assert!(error.message.contains(&elsewhere.url().port().unwrap().to_string()));
     assert!(elsewhere.requests().is_empty());
 }
@@ -399,8 +398,8 @@ async fn refusals_say_what_to_do() {
     assert!(text(0).contains("gitlab.token"), "{}", text(0));
     assert!(text(1).contains("api read_api"), "{}", text(1));
     assert!(text(2).contains("admin_mode"), "{}", text(2));
-    let fields = vec![("redirect_uri".to_owned(), "must be a valid URI.".to_owned())];
-    assert_eq!(errors[3].kind, ErrorKind::Invalid(fields));
+    assert_eq!(errors[3].kind, ErrorKind::Invalid);
+    assert!(text(3).contains(": redirect_uri must be a valid URI."), "{}", text(3));
 }
 
 #[tokio::test]
@@ -409,8 +408,8 @@ async fn what_a_server_says_cannot_act_on_the_terminal_nor_repeat_a_secret() {
     let body = serde_json::json!({ "message": said }).to_string();
     let server = Server::start(vec![Answer::json(400, &body)]).await;
     let patient = Patient::new(&server);
-    let request = patient.post().carries(&Secret::new("hunter2"));
-    let error = patient.client.call(request).await.unwrap_err();
+    let _ = Secret::new("hunter2");
+    let error = patient.client.call(patient.post()).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains("hunter2"), "{shown}");
     assert!(!error.message.chars().any(char::is_control), "{shown}");

@@ -35,7 +35,7 @@ async fn show(context: &Context) -> Result<Exit> {
     let diagnosis = Diagnosis::new(render::FORMAT_VERSION, checks);
     match context.globals.format {
         Format::Human | Format::Markdown => term::out(&render::doctor(&diagnosis))?,
-        Format::Json => term::out(&render::to_json(&diagnosis))?,
+        Format::Json => term::out_json(&diagnosis)?,
     }
     Ok(match diagnosis.summary.failure {
         0 => Exit::Done,

@@ -16,6 +16,7 @@ use crate::cli::term;
 use crate::files::{self, Readers};
 use crate::model::{Change, Command, Origin, Plan};
 use crate::render::{self, DriftRun, Expiry, Requests};
+use crate::secrets::redact;
 
 /// Tell what changed outside of Setpoint
 ///
@@ -163,6 +164,7 @@ impl Args {
             gitlab_token,
             notified,
         });
-        files::replace(file, text.as_bytes(), Readers::Collector).map_err(|error| Failure::unwritten(file, &error))
+        files::replace(file, redact(&text).as_bytes(), Readers::Collector)
+            .map_err(|error| Failure::unwritten(file, &error))
     }
 }

@@ -70,7 +70,7 @@ impl Args {
         })?;
         match globals.format {
             Format::Human | Format::Markdown => term::out(&for_people(&sandbox, world_file.as_deref()))?,
-            Format::Json => term::out(&render::to_json(&for_programs(&sandbox)))?,
+            Format::Json => term::out_json(&for_programs(&sandbox))?,
         }
         interrupts.first().await;
         sandbox

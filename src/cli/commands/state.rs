@@ -141,13 +141,13 @@ async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
                 Holder::Held(holder) => ("held", Some(holder)),
                 Holder::Unknown => ("unknown", None),
             };
-            term::out(&render::to_json(&json!({
+            term::out_json(&json!({
                 "format_version": render::FORMAT_VERSION,
                 "place": store.place(),
                 "record": record,
                 "lock_state": state,
                 "lock": lock,
-            })))?;
+            }))?;
         }
     }
     Ok(Exit::Done)
@@ -158,10 +158,10 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
     let contents = journal.read()?;
     match globals.format {
         Format::Human | Format::Markdown => term::out(&journal_text::journal(&contents.entries))?,
-        Format::Json => term::out(&render::to_json(&json!({
+        Format::Json => term::out_json(&json!({
             "format_version": render::FORMAT_VERSION,
             "entries": contents.entries,
-        })))?,
+        }))?,
     }
     if !contents.unreadable.is_empty() {
         let lines: Vec<String> = contents.unreadable.iter().map(ToString::to_string).collect();

@@ -46,7 +46,7 @@ impl Args {
                     }
                 };
                 document["file"] = json!(globals.config);
-                term::out(&render::to_json(&document))?;
+                term::out_json(&document)?;
                 Ok(exit)
             }
         }

@@ -17,6 +17,7 @@ use super::sign_in::{Account, SignIn};
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known, ObservedApplication};
+use crate::secrets::RemoteText;
 
 /// Sign-ins that one session object tries in its life: GitLab locks an account after ten wrong passwords.
 pub(crate) const MAX_SIGN_INS: u32 = 3;
@@ -116,12 +117,11 @@ impl AdminSession {
         let password = &self.account.password;
         let mut fields = form.hidden();
         fields.push(("user[password]".to_owned(), password.expose().to_owned()));
-        let landed = session
-            .submit(visited.url(), form, &fields, &[password], Effect::Session)
-            .await?;
+        let landed = session.submit(visited.url(), form, &fields, Effect::Session).await?;
         let landed = self.sign_in().with_code(session, landed).await?.success()?;
         if landed.page.forms.iter().any(|form| form.goes_to("/admin/session")) {
-            let said = landed.page.said().unwrap_or_else(|| "no reason is given".to_owned());
+            let said = landed.page.said();
+            let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
             let message = format!("GitLab does not let {} enter Admin Mode: {said}", self.account.username);
             return Err(
                 Error::new(Side::Gitlab, ErrorKind::Unauthorized, "POST /admin/session", message).with_hint(
@@ -203,23 +203,15 @@ impl AdminWrite for AdminSession {
             return Ok(());
         }
         let fields = form.submission(edit)?;
-        let sent = session
-            .submit(visited.url(), &form.form, &fields, &[], Effect::Write)
-            .await;
+        let sent = session.submit(visited.url(), &form.form, &fields, Effect::Write).await;
         match sent {
             Ok(landed) if landed.redirected && landed.is_at(&format!("/admin/applications/{id}")) => return Ok(()),
             Ok(landed) if !landed.page.faults.is_empty() => {
-                let said = landed.page.faults.join("; ");
-                let faults = landed
-                    .page
-                    .faults
-                    .iter()
-                    .map(|fault| (String::new(), fault.clone()))
-                    .collect();
+                let said = RemoteText::joined(&landed.page.faults, "; ");
                 let message = format!("GitLab does not take the changed application: {said}");
                 return Err(Error::new(
                     Side::Gitlab,
-                    ErrorKind::Invalid(faults),
+                    ErrorKind::Invalid,
                     landed.response.label(),
                     message,
                 ));

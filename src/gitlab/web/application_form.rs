@@ -130,9 +130,8 @@ impl ApplicationForm {
 
     fn unknown_scopes(&self, missing: &[&str]) -> Error {
         let list = missing.join(", ");
-        let kind = ErrorKind::Invalid(vec![("scopes".to_owned(), format!("not offered: {list}"))]);
         let message = format!("GitLab's form for applications does not offer these scopes: {list}");
-        Error::new(Side::Gitlab, kind, &self.request, message)
+        Error::new(Side::Gitlab, ErrorKind::Invalid, &self.request, message)
             .with_hint("Take them out of application.scopes, or upgrade GitLab.")
     }
 

@@ -161,9 +161,7 @@ async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest
             AuthorizePage::Consent(form) if may_consent => {
                 let fields = form.hidden();
                 let url = visited.url();
-                arrival = session
-                    .submit_until(url, &form, &fields, &[], Effect::Write, &stop)
-                    .await?;
+                arrival = session.submit_until(url, &form, &fields, Effect::Write, &stop).await?;
             }
             AuthorizePage::Consent(_) => break,
         }

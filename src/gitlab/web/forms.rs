@@ -6,12 +6,13 @@
 
 use scraper::{ElementRef, Html, Selector};
 
-use crate::http::{Error, ErrorKind, HTML_LIMIT, Response, Result, Side, parse_html, remote_text};
+use crate::http::{Error, ErrorKind, HTML_LIMIT, Response, Result, Side, parse_html};
+use crate::secrets::{RemoteText, learn};
 
-/// The longest message that is quoted from a page, in characters.
-const MAX_QUOTE: usize = 300;
-/// How much text of an element is looked at for a quote, in characters: white space makes most of it.
-const LOOKED_AT: usize = 16 * 1024;
+/// The field that proves that a form comes from GitLab's own page.
+pub(super) const TOKEN: &str = "authenticity_token";
+/// How much text of an element is looked at, in characters: white space makes most of it.
+const LOOKED_AT: usize = 128 * 1024;
 /// The most messages that are taken from a page.
 const MAX_MESSAGES: usize = 20;
 
@@ -20,8 +21,8 @@ const MAX_MESSAGES: usize = 20;
 pub(crate) struct Page {
     /// `GET /path` that brought it, for messages.
     pub(crate) request: String,
-    /// Its title, on one line; empty where it has none.
-    pub(crate) title: String,
+    /// Its title; empty where it has none.
+    pub(crate) title: RemoteText,
     /// The token of the `csrf-token` meta tag, for what GitLab's scripts send without a form.
     csrf: Option<String>,
     /// Its forms, in order.
@@ -29,15 +30,15 @@ pub(crate) struct Page {
     /// Its links, and the buttons that its scripts turn into forms, in order.
     pub(crate) links: Vec<Link>,
     /// Messages in flashes and alerts, without repetition.
-    pub(crate) alerts: Vec<String>,
+    pub(crate) alerts: Vec<RemoteText>,
     /// What is wrong with the form that was sent, an entry for each fault.
-    pub(crate) faults: Vec<String>,
+    pub(crate) faults: Vec<RemoteText>,
     /// Text of preformatted blocks: `Doorkeeper`'s error page has its description there.
-    pub(crate) preformatted: Vec<String>,
+    pub(crate) preformatted: Vec<RemoteText>,
     /// The main heading, or the first one of another level.
-    pub(crate) heading: String,
+    pub(crate) heading: RemoteText,
     /// Text of the main part.
-    pub(crate) main: String,
+    pub(crate) main: RemoteText,
     /// Whether a reCAPTCHA stands on it.
     pub(crate) captcha: bool,
     /// Whether GitLab asks for a code that it sent by e-mail.
@@ -94,10 +95,17 @@ impl Page {
             return Err(Error::new(Side::Gitlab, ErrorKind::TooLarge, request, message));
         }
         let document = read(request, html)?;
+        let csrf = attribute(&document, "meta[name='csrf-token']", "content");
+        let forms = select(&document, "form", |form| Some(Form::read(form)));
+        // Good for as long as the session is, and not to be quoted from anything, this page first.
+        let tokens = forms.iter().flat_map(|form| &form.fields);
+        let tokens = tokens.filter(|field| field.name == TOKEN).map(|field| &field.value);
+        tokens.chain(&csrf).for_each(|token| learn(token));
         let mut page = Self {
             request: request.to_owned(),
             title: first_text(&document, "title"),
-            csrf: attribute(&document, "meta[name='csrf-token']", "content"),
+            csrf,
+            forms,
             heading: first_text(&document, "h1, h2, h3"),
             main: first_text(&document, "main"),
             preformatted: texts(&document, "pre"),
@@ -110,21 +118,13 @@ impl Page {
             ..Self::default()
         };
         page.alerts = alerts(&document);
-        page.forms = select(&document, "form", |form| Some(Form::read(form)));
         page.links = select(&document, "a[href], button[data-method]", Link::read);
         Ok(page)
     }
 
-    /// The page that an answer is. What it says is without the secrets of its session, for it may be quoted; its forms
-    /// are as they are.
+    /// The page that an answer is. Its words may be quoted; its forms are as they are.
     pub(crate) fn of(response: &Response) -> Result<Self> {
-        let mut page = Self::parse(response.label(), &response.text())?;
-        let lists = [&mut page.alerts, &mut page.faults, &mut page.preformatted];
-        let texts = [&mut page.title, &mut page.heading, &mut page.main];
-        for text in lists.into_iter().flatten().chain(texts) {
-            *text = response.without_secrets(text);
-        }
-        Ok(page)
+        Self::parse(response.label(), &response.text())
     }
 
     /// An error about this page: what was looked for and is not there.
@@ -163,7 +163,7 @@ impl Page {
         if method != "post" {
             fields.push(hidden("_method", method));
         }
-        fields.push(hidden("authenticity_token", self.csrf()?));
+        fields.push(hidden(TOKEN, self.csrf()?));
         Ok(Form {
             action: action.to_owned(),
             method: method.to_owned(),
@@ -184,13 +184,13 @@ impl Page {
     }
 
     /// The page's messages in one line, where it has any.
-    pub(crate) fn said(&self) -> Option<String> {
+    pub(crate) fn said(&self) -> Option<RemoteText> {
         let messages = if self.faults.is_empty() {
             &self.alerts
         } else {
             &self.faults
         };
-        (!messages.is_empty()).then(|| quote(&messages.join("; ")))
+        RemoteText::joined(messages, "; ").said()
     }
 }
 
@@ -304,12 +304,12 @@ fn chosen(select: ElementRef<'_>) -> Option<String> {
     first
 }
 
-fn alerts(document: &Html) -> Vec<String> {
+fn alerts(document: &Html) -> Vec<RemoteText> {
     const ALERTS: &str = ".flash-alert, .flash-warning, .flash-container .gl-alert-body, .flash, \
         .gl-alert-danger .gl-alert-body, [data-testid='alert-danger'], .devise-errors li";
-    let mut alerts: Vec<String> = Vec::new();
+    let mut alerts: Vec<RemoteText> = Vec::new();
     for text in texts(document, ALERTS) {
-        if !alerts.iter().any(|known| known.contains(&text)) {
+        if !alerts.iter().any(|known| known.as_str().contains(text.as_str())) {
             alerts.push(text);
         }
     }
@@ -331,15 +331,15 @@ pub(super) fn select<T>(document: &Html, selector: &str, read: impl Fn(ElementRe
         .unwrap_or_default()
 }
 
-pub(super) fn texts(document: &Html, selector: &str) -> Vec<String> {
+pub(super) fn texts(document: &Html, selector: &str) -> Vec<RemoteText> {
     let Ok(selector) = Selector::parse(selector) else {
         return Vec::new();
     };
-    let texts = document.select(&selector).map(text_of).filter(|text| !text.is_empty());
+    let texts = document.select(&selector).filter_map(|element| text_of(element).said());
     texts.take(MAX_MESSAGES).collect()
 }
 
-pub(super) fn first_text(document: &Html, selector: &str) -> String {
+pub(super) fn first_text(document: &Html, selector: &str) -> RemoteText {
     let selector = Selector::parse(selector).ok();
     selector
         .and_then(|selector| document.select(&selector).next().map(text_of))
@@ -356,13 +356,8 @@ pub(super) fn any(document: &Html, selector: &str) -> bool {
     !select(document, selector, |_| Some(())).is_empty()
 }
 
-pub(super) fn text_of(element: ElementRef<'_>) -> String {
-    quote(&element.text().flat_map(str::chars).take(LOOKED_AT).collect::<String>())
-}
-
-/// Text on one line without characters that act instead of being shown, and not longer than a message should be.
-pub(crate) fn quote(text: &str) -> String {
-    remote_text(text, MAX_QUOTE)
+pub(super) fn text_of(element: ElementRef<'_>) -> RemoteText {
+    RemoteText::new(&element.text().flat_map(str::chars).take(LOOKED_AT).collect::<String>())
 }
 
 #[cfg(test)]
@@ -389,8 +384,8 @@ mod tests {
     #[test]
     fn forms_are_found_by_field_and_read_as_a_browser_would_send_them() {
         let page = Page::parse("GET /users/sign_in", PAGE).unwrap();
-        assert_eq!(page.title, "Sign in · GitLab");
-        assert_eq!(page.alerts, ["Invalid login or password."]);
+        assert_eq!(page.title.as_str(), "Sign in · GitLab");
+        assert_eq!(page.alerts[0].as_str(), "Invalid login or password.");
         let form = page.form_with("user[login]").unwrap();
         assert_eq!(form.method, "post");
         assert!(form.goes_to("/users/sign_in"));

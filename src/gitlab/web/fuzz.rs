@@ -26,7 +26,7 @@ pub(crate) fn fuzz_pages(html: &str) {
         }
     }
     if let Some(tooltip) = impersonation_tooltip(html) {
-        expect_clean(&tooltip);
+        expect_clean(tooltip.as_str());
     }
     let page = match Page::parse(REQUEST, html) {
         Ok(page) => page,

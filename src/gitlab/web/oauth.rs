@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::forms::{Form, Page, quote};
+use super::forms::{Form, Page};
 use crate::gitlab::Approval;
 use crate::http::{Error, ErrorKind, Result, Side};
+use crate::secrets::{RemoteText, learn};
 
 /// The path below GitLab's relative URL root.
 const AUTHORIZE: &str = "/oauth/authorize";
@@ -64,6 +65,9 @@ impl AuthorizeRequest {
     /// Checks an authorize URL, which came from elsewhere, against what is configured and what is to be approved.
     pub(crate) fn check(text: &str, url: &Url, external_url: &Url, approval: &Approval<'_>) -> Result<Self> {
         let given = Url::parse(text).map_err(|error| refused(format!("the authorize URL is no URL: {error}")))?;
+        // Who has it can end the attempt in the droid's place.
+        let states = given.query_pairs().filter(|(key, _)| key == "state");
+        states.for_each(|(_, state)| learn(&state));
         let shown = shown(&given);
         let ours = [url, external_url].into_iter().any(|base| {
             given.origin() == base.origin()
@@ -103,8 +107,8 @@ impl AuthorizeRequest {
             return Err(refused(format!(
                 "the authorize URL asks for access for the application {}, not for the one that Setpoint manages ({}); nothing \
                  was sent",
-                quote(&client_id),
-                quote(&approval.application.0)
+                RemoteText::new(&client_id),
+                RemoteText::new(&approval.application.0)
             ))
             .with_hint("Factory uses another application than was saved: see who changed its GitLab integration."));
         }
@@ -119,7 +123,7 @@ impl AuthorizeRequest {
         if !beyond.is_empty() {
             return Err(refused(format!(
                 "the authorize URL asks for more than the declared scopes: {}; nothing was sent",
-                quote(&beyond.join(" "))
+                RemoteText::new(&beyond.join(" "))
             ))
             .with_hint("If Factory needs them, add them to application.scopes."));
         }
@@ -127,7 +131,7 @@ impl AuthorizeRequest {
         if !approval.redirect_uris.contains(&redirect_uri) {
             return Err(refused(format!(
                 "the authorize URL would send the browser to {}, which is no redirect URI of the application; nothing was sent",
-                quote(&redirect_uri)
+                RemoteText::new(&redirect_uri)
             ))
             .with_hint("Check application.redirect_uri: organizations of different age have different ones."));
         }
@@ -177,8 +181,8 @@ impl AuthorizeRequest {
         if let Some(target) = answers.clone().find_map(|link| Url::parse(&link.href).ok()) {
             return Err(self.wrong_target(&target));
         }
-        if page.heading == "Forbidden" || page.main.contains("disable_admin_oauth_scopes") {
-            let message = format!("GitLab forbids the authorization: {}", quote(&page.main));
+        if page.heading.as_str() == "Forbidden" || page.main.as_str().contains("disable_admin_oauth_scopes") {
+            let message = format!("GitLab forbids the authorization: {}", page.main);
             return Err(Error::new(Side::Gitlab, ErrorKind::Forbidden, &page.request, message).with_hint(
                 "The droid is an administrator and the setting disable_admin_oauth_scopes is on: take its administrator \
                  rights away, or make the application trusted.",
@@ -203,8 +207,8 @@ impl AuthorizeRequest {
         }
     }
 
-    fn error_page(page: &Page, description: &str) -> Error {
-        let lower = description.to_lowercase();
+    fn error_page(page: &Page, description: &RemoteText) -> Error {
+        let lower = description.as_str().to_lowercase();
         let hint = if lower.contains("redirect ur") {
             "The application in GitLab does not have the redirect URI that Factory uses."
         } else if lower.contains("scope") {
@@ -216,7 +220,7 @@ impl AuthorizeRequest {
         } else {
             "Compare the application in GitLab with the values saved in Factory."
         };
-        let message = format!("GitLab refuses the authorization: {}", quote(description));
+        let message = format!("GitLab refuses the authorization: {description}");
         Error::new(Side::Gitlab, ErrorKind::Forbidden, &page.request, message).with_hint(hint)
     }
 
@@ -224,7 +228,7 @@ impl AuthorizeRequest {
         refused(format!(
             "GitLab would send the browser to {}, not to {}; the code was not used",
             shown(target),
-            quote(&self.redirect_uri)
+            RemoteText::new(&self.redirect_uri)
         ))
     }
 
@@ -248,6 +252,8 @@ impl AuthorizeRequest {
                 "GitLab would send the browser to an address that is no URL: {error}"
             ))
         })?;
+        let codes = target.query_pairs().filter(|(key, _)| key == "code");
+        codes.for_each(|(_, code)| learn(&code));
         if !self.is_redirect_uri(address) {
             return Err(self.wrong_target(&target));
         }
@@ -262,7 +268,7 @@ impl AuthorizeRequest {
                 .unwrap_or_default();
             let message = format!(
                 "GitLab refuses the authorization: {}",
-                quote(&format!("{error}{description}"))
+                RemoteText::new(&format!("{error}{description}"))
             );
             return Err(Error::new(Side::Gitlab, ErrorKind::Forbidden, REQUEST, message));
         }
@@ -283,13 +289,13 @@ fn carries_answer(address: &str) -> bool {
 }
 
 /// An address for messages: without query, which may hold a code, and without user information.
-fn shown(url: &Url) -> String {
+fn shown(url: &Url) -> RemoteText {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    quote(url.as_str())
+    RemoteText::new(url.as_str())
 }
 
 #[cfg(test)]

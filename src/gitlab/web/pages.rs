@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use scraper::{ElementRef, Selector};
 
-use super::forms::{Page, any, attribute, first_text, quote, read, text_of};
+use super::forms::{Page, any, attribute, first_text, read, text_of};
 use crate::http::Result;
 use crate::model::ApplicationId;
+use crate::secrets::RemoteText;
 
 /// Disabled buttons that are looked at.
 const MOST_BUTTONS: usize = 100;
@@ -40,7 +41,7 @@ pub(crate) fn authorized_applications(request: &str, html: &str) -> Result<BTree
             continue;
         };
         // The label of the column is translated, so the cell is told by what is in it.
-        let at = row.select(&cells).skip(1).find_map(|cell| time(&text_of(cell)));
+        let at = row.select(&cells).skip(1).find_map(|cell| time(text_of(cell).as_str()));
         let newest = authorized.entry(ApplicationId(id)).or_insert(at);
         *newest = (*newest).max(at);
     }
@@ -62,7 +63,8 @@ pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
     let page = Page::parse(request, html)?;
     let document = read(request, html)?;
     let field = attribute(&document, "#application_id[value]", "value");
-    let uid = field.unwrap_or_else(|| first_text(&document, "#application_id, [data-testid='application-id-field']"));
+    let uid =
+        field.unwrap_or_else(|| first_text(&document, "#application_id, [data-testid='application-id-field']").into());
     if uid.is_empty() {
         Err(page.lacks("application id (#application_id)"))
     } else {
@@ -73,7 +75,7 @@ pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
 /// Why the button on a user's admin page is disabled, where it is: the tooltip of the element around it.
 ///
 /// GitLab: `app/views/admin/users/_head.html.haml`, `users_helper.rb#impersonation_error_text`.
-pub(crate) fn impersonation_tooltip(html: &str) -> Option<String> {
+pub(crate) fn impersonation_tooltip(html: &str) -> Option<RemoteText> {
     let document = read("GET", html).ok()?;
     let disabled = Selector::parse("[disabled]").ok()?;
     // Outwards from each such button, because pages have many titles and few of these.
@@ -81,7 +83,8 @@ pub(crate) fn impersonation_tooltip(html: &str) -> Option<String> {
         let own = button.attr("data-testid") == Some("impersonate-user-link");
         let around = button.ancestors().filter_map(ElementRef::wrap);
         around.filter_map(move |element| {
-            Some(quote(element.attr("title")?)).filter(|title| own || title.contains("impersonate"))
+            let title = RemoteText::new(element.attr("title")?);
+            (own || title.as_str().contains("impersonate")).then_some(title)
         })
     });
     tooltips.next()
@@ -117,7 +120,7 @@ mod tests {
         assert!(application_uid("GET /", "<p>").is_err());
         let user = r#"<span class="has-tooltip" title="You cannot impersonate a blocked user"><button disabled data-testid="impersonate-user-link">I</button></span>"#;
         assert_eq!(
-            impersonation_tooltip(user).as_deref(),
+            impersonation_tooltip(user).as_ref().map(RemoteText::as_str),
             Some("You cannot impersonate a blocked user")
         );
         assert_eq!(

@@ -15,10 +15,7 @@ use crate::http::{
     Client, ClientOptions, Credential, Error, ErrorKind, HTML_LIMIT, HeaderName, HeaderValue, Method, Request,
     Response, Result, Side, StatusCode,
 };
-use crate::secrets::Secret;
-
-/// The field that proves that a form comes from GitLab's own page.
-const TOKEN: &str = "authenticity_token";
+use crate::secrets::RemoteText;
 
 /// The longest chain of redirects that is followed.
 const MAX_REDIRECTS: usize = 10;
@@ -119,12 +116,9 @@ impl WebSession {
         page_url: &Url,
         form: &Form,
         fields: &[(String, String)],
-        secrets: &[&Secret],
         effect: Effect,
     ) -> Result<Visited> {
-        let arrival = self
-            .submit_until(page_url, form, fields, secrets, effect, NOWHERE)
-            .await?;
+        let arrival = self.submit_until(page_url, form, fields, effect, NOWHERE).await?;
         arrival.page()
     }
 
@@ -134,7 +128,6 @@ impl WebSession {
         page_url: &Url,
         form: &Form,
         fields: &[(String, String)],
-        secrets: &[&Secret],
         effect: Effect,
         stop: StopAt<'_>,
     ) -> Result<Arrival> {
@@ -150,13 +143,6 @@ impl WebSession {
             browser(Request::new(Method::POST, target)).form(fields.iter().map(|(name, value)| (name, value)));
         if effect == Effect::Session {
             request = request.session_only();
-        }
-        for secret in secrets {
-            request = request.carries(secret);
-        }
-        // The token of the page is good for as long as the session is.
-        for (_, token) in fields.iter().filter(|(name, _)| name == TOKEN) {
-            request = request.carries(&Secret::new(token.as_str()));
         }
         let response = self.client.send(request).await?;
         self.follow(response, stop).await
@@ -229,7 +215,8 @@ impl WebSession {
         match response.status() {
             StatusCode::UNAUTHORIZED => Ok(None),
             StatusCode::FORBIDDEN => {
-                let said = response.reason().unwrap_or_else(|| "403 Forbidden".to_owned());
+                let said = response.reason();
+                let said = said.as_ref().map_or("403 Forbidden", RemoteText::as_str);
                 let message = format!("GitLab lets this account sign in, but not act: {said}");
                 Err(Error::new(
                     Side::Gitlab,
@@ -254,7 +241,7 @@ impl WebSession {
         // Where it leads is not looked at: it may be a page of the company's choice, and each visit of the sign-in page
         // brings the reCAPTCHA nearer.
         let fields = form.hidden();
-        let sent = self.submit_until(&home, &form, &fields, &[], Effect::Session, &|_| true);
+        let sent = self.submit_until(&home, &form, &fields, Effect::Session, &|_| true);
         match sent.await? {
             Arrival::Page(visited) => visited.success().map(drop),
             Arrival::Leaves(_) => Ok(()),

@@ -9,7 +9,7 @@ use super::forms::Page;
 use super::session::{Effect, Visited, WebSession};
 use super::totp::{Clock, Totp};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
-use crate::secrets::Secret;
+use crate::secrets::{RemoteText, Secret};
 
 const SIGN_IN: &str = "/users/sign_in";
 const OTP: &str = "user[otp_attempt]";
@@ -63,9 +63,7 @@ impl SignIn<'_> {
         let mut fields = form.hidden();
         fields.push(("user[login]".to_owned(), self.account.username.clone()));
         fields.push(("user[password]".to_owned(), self.account.password.expose().to_owned()));
-        let sent = session
-            .submit(visited.url(), form, &fields, &[&self.account.password], Effect::Session)
-            .await;
+        let sent = session.submit(visited.url(), form, &fields, Effect::Session).await;
         let landed = self.with_code(session, sent.map_err(rate_limit)?).await?;
         let verified = self.verify(session, &landed).await;
         let signed_out = landed.page.form_with("user[login]").is_some();
@@ -99,9 +97,7 @@ impl SignIn<'_> {
             let code = totp.code(self.clock).await;
             let mut fields = form.hidden();
             fields.push((OTP.to_owned(), code.expose().to_owned()));
-            let sent = session
-                .submit(landed.url(), &form, &fields, &[&code], Effect::Session)
-                .await;
+            let sent = session.submit(landed.url(), &form, &fields, Effect::Session).await;
             landed = sent.map_err(rate_limit)?;
         }
         if landed.page.form_with(OTP).is_none() {
@@ -158,7 +154,8 @@ impl SignIn<'_> {
     /// Why the sign-in page is back.
     fn refusal(&self, page: &Page) -> Error {
         let who = &self.account.username;
-        let said = page.said().unwrap_or_else(|| "no reason is given".to_owned());
+        let said = page.said();
+        let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
         let lower = said.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         if page.captcha || says(&["recaptcha"]) {
@@ -195,7 +192,7 @@ impl SignIn<'_> {
     }
 
     fn second_factor_or_unknown(&self, page: &Page) -> Error {
-        let title = page.title.to_lowercase();
+        let title = page.title.as_str().to_lowercase();
         if title.contains("two-factor") || title.contains("two factor") {
             let message = format!(
                 "GitLab asks {} for a second factor that is no code, such as a security key",

@@ -13,7 +13,7 @@ use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::{Fixture, Ran};
 
 pub(super) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
-pub(super) const ADMIN_PASSWORD: &str = "canary two&ADMIN=password";
+pub(super) const ADMIN_PASSWORD: &str = "canary  two&ADMIN=password";
 pub(super) const ADMIN_TOTP: &str = "CANARYTHREEADMINTOTP2345672345AA";
 pub(super) const DROID_PASSWORD: &str = "canary/four\"DROID<password>";
 pub(super) const DROID_TOTP: &str = "CANARYFOURDROIDTOTP23456723456AA";
@@ -97,6 +97,10 @@ fn forms(canary: &str) -> BTreeSet<String> {
         .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let mut forms = vec![
         canary.to_owned(),
+        // As a cut or a slip leaves it.
+        canary[..canary.len() - 1].to_owned(),
+        canary[1..].to_owned(),
+        canary.split_whitespace().collect::<Vec<_>>().join(" "),
         // As in a text without its spaces.
         canary.replace(' ', ""),
         json.trim_matches('"').to_owned(),
@@ -355,9 +359,11 @@ fn each_is_found_in_any_usual_form() {
     for text in [
         "a token of glpat-canary/one+GITLAB-TOKEN.",
         "glpat-canary/one+\nGITLAB-TOKEN",
+        "canary  two&ADMIN=password",
         "canary two&ADMIN=password",
-        "canary+two%26ADMIN%3Dpassword",
-        "canary%20two%26admin%3dpassword",
+        "canary  two&ADMIN=passwor",
+        "canary++two%26ADMIN%3Dpassword",
+        "canary%20%20two%26admin%3dpassword",
         "\"canary/four\\\"DROID<password>\"",
         "canary/four&quot;DROID&lt;password>",
         "666b2d63616e6172792d666976657e464143544f52592f6b6579",

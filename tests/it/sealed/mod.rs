@@ -10,4 +10,5 @@ mod files;
 mod hostile;
 mod origins;
 mod outputs;
+mod repeated;
 mod rights;

@@ -13,6 +13,7 @@ use super::super::pages::impersonation_tooltip;
 use super::super::session::{Effect, Visited, WebSession};
 use super::{AdminSession, State};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::secrets::RemoteText;
 
 /// A running impersonation. It has to be stopped; if it is dropped instead, [`crate::gitlab::EndSession::end`] stops it.
 pub(crate) struct Impersonation<'a> {
@@ -31,7 +32,7 @@ impl AdminSession {
         state.impersonating = true;
         session.forget_page();
         let sent = session
-            .submit(visited.url(), &form, &form.hidden(), &[], Effect::Session)
+            .submit(visited.url(), &form, &form.hidden(), Effect::Session)
             .await;
         let started = self.started(&session, sent, username).await;
         let mut running = Impersonation {
@@ -77,7 +78,7 @@ impl AdminSession {
             Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
             Some(name) if self.sign_in().is_account(&name) => {
                 let said = landed.page.said();
-                Err(Started::Refused(refused_impersonation(username, said.as_deref())))
+                Err(Started::Refused(refused_impersonation(username, said.as_ref())))
             }
             other => {
                 let who = other.unwrap_or_else(|| "nobody".to_owned());
@@ -151,7 +152,7 @@ async fn send_stop(session: &WebSession) -> Result<()> {
     };
     let home = session.url("");
     session
-        .submit(&home, &form, &form.hidden(), &[], Effect::Session)
+        .submit(&home, &form, &form.hidden(), Effect::Session)
         .await
         .map(drop)
 }
@@ -188,8 +189,8 @@ fn switched_off(username: &str) -> Error {
 }
 
 /// GitLab's own reasons (GitLab: `app/helpers/users_helper.rb`, `impersonation_error_text`).
-fn refused_impersonation(username: &str, said: Option<&str>) -> Error {
-    let said = said.unwrap_or("no reason is given");
+fn refused_impersonation(username: &str, said: Option<&RemoteText>) -> Error {
+    let said = said.map_or("no reason is given", RemoteText::as_str);
     let lower = said.to_lowercase();
     let hint = if lower.contains("blocked") {
         "Unblock the user first."
