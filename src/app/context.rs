@@ -196,7 +196,7 @@ impl Context {
             sign_in: self.config.droid.sign_in,
             can_load_secret: self.config.secret.load.is_some(),
             saves_secret: self.config.secret.save.is_some(),
-            allow_replace: self.config.replace_application,
+            replace_application: self.config.replace_application,
             guards: self.config.guards,
             ..Policy::new(command)
         }

@@ -20,7 +20,7 @@ use crate::model::{
     OutcomeSummary, Plan, Policy, RecordedState,
 };
 use crate::render::Expiry;
-use crate::saved::{Basis, Moved, SavedPlan};
+use crate::saved::{Basis, Deviation, Moved, SavedPlan};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
 
@@ -177,7 +177,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
 }
 
 /// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
-/// something has moved that the plan rests on.
+/// something has moved that the plan rests on, or where a plan made now would not do the same.
 pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Exit> {
     if saved.is_of_sandbox() != context::is_sandbox(&context.globals) {
         let (made_for, hint) = if saved.is_of_sandbox() {
@@ -215,16 +215,16 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
     if !moved.is_empty() {
         return Err(stale(&moved));
     }
-    let SavedPlan { mut plan, digest, .. } = saved;
-    plan.command = policy.command;
+    let adopted = planner::refresh(desired, &observed, &record, &fresh);
+    let mut plan = saved.restrict(fresh).map_err(|deviations| beyond_fresh(&deviations))?;
     planner::guard(&mut plan, desired, &observed, &record, policy);
     let gate = prepare(context, &plan, run).await?;
     Ok(Ready {
         // What is as declared follows from what is there now; the saved plan may be silent about some of it.
-        adopted: planner::refresh(desired, &observed, &record, &fresh),
+        adopted,
         record,
         plan,
-        digest,
+        digest: saved.digest,
         gate,
     })
 }
@@ -236,6 +236,15 @@ fn stale(moved: &[Moved]) -> Failure {
         lines.join("\n")
     ))
     .hint("make a new one with `setpoint plan --out FILE`")
+}
+
+fn beyond_fresh(deviations: &[Deviation]) -> Failure {
+    let lines: Vec<String> = deviations.iter().map(|deviation| format!("  {deviation}")).collect();
+    Failure::refused(format!(
+        "the saved plan is not what a plan made now is, so nothing was changed:\n{}",
+        lines.join("\n")
+    ))
+    .hint("make a new one with `setpoint plan --out FILE`, and find out who wrote this one")
 }
 
 async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Exit> {

@@ -8,7 +8,7 @@ use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
-use crate::model::{Actions, Address, Attested, Change, Command, Origin, Plan};
+use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan};
 
 const WIDTH: usize = 80;
 
@@ -35,6 +35,9 @@ pub fn plan(plan: &Plan) -> String {
     warnings(&mut out, plan);
     if plan.command == Command::Plan {
         refusals(&mut out, plan);
+    }
+    if let Some(allowed) = allowances(plan) {
+        let _ = writeln!(out, "\n{}", wrap(&allowed, WIDTH, "", "    "));
     }
     if !plan.changes.is_empty() {
         let _ = write!(out, "\n{}\n", totals(plan));
@@ -81,6 +84,22 @@ pub fn drift(plan: &Plan) -> String {
         plan.summary.unchanged
     );
     out
+}
+
+/// What was allowed for this plan beyond the configuration.
+pub(super) fn allowances(plan: &Plan) -> Option<String> {
+    let Allowances {
+        replace_application,
+        removals,
+    } = plan.allowances;
+    let parts: Vec<String> = [
+        replace_application.then(|| "replacing the application".to_owned()),
+        removals.map(|number| format!("up to {}", count(number, "removal", "removals"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| format!("Allowed for this plan: {}.", parts.join("; ")))
 }
 
 /// `Plan: 3 to create, 1 to update.` and so on: zeros are left out, unless all are.

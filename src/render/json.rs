@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::glyphs;
-use crate::model::{ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning};
+use crate::model::{
+    Allowances, ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning,
+};
 use crate::secrets;
 
 /// The version of all JSON forms. The number before the dot goes up when a key changes its meaning or goes away.
@@ -55,6 +57,9 @@ pub struct PlanDocument<'a> {
     /// What is unchanged only because a person said so.
     #[serde(skip_serializing_if = "<[Attested]>::is_empty")]
     pub attested: &'a [Attested],
+    /// What was allowed for this plan beyond the configuration.
+    #[serde(skip_serializing_if = "Allowances::is_empty")]
+    pub allowances: Allowances,
 }
 
 impl<'a> PlanDocument<'a> {
@@ -67,6 +72,7 @@ impl<'a> PlanDocument<'a> {
             warnings,
             summary,
             attested,
+            allowances,
             refusals: _,
         } = plan;
         Self {
@@ -82,6 +88,7 @@ impl<'a> PlanDocument<'a> {
             warnings,
             summary: *summary,
             attested,
+            allowances: *allowances,
         }
     }
 }

@@ -107,6 +107,9 @@ fn head(plan: &Plan) -> String {
         plain(&human::totals(plan)).replacen("Plan:", "**Plan:**", 1)
     };
     let _ = writeln!(out, "{summary}");
+    if let Some(allowed) = human::allowances(plan) {
+        let _ = writeln!(out, "\n{allowed}");
+    }
     for refusal in &plan.refusals {
         // Both are Setpoint's own words and numbers.
         let _ = writeln!(out, "\n> **Refused:** {}; {}", refusal.message, refusal.hint);

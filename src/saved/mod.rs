@@ -2,10 +2,14 @@
 //!
 //! The file is the plan as `--format json` prints it, with an `execution` part that scripts leave alone: the writes
 //! and steps of each change, what was seen of each object that a change touches, and the record that the plan was made
-//! from. A digest over all of it shows that the file is as it was written. It holds no secret, for a plan holds none.
+//! from. A digest over all of it shows that the file was neither damaged nor edited by mistake; against intent it is no
+//! protection, so nothing in the file is done that a plan made now would not do. It holds no secret, for a plan holds none.
 
 mod moved;
+mod restrict;
 mod seen;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +20,7 @@ use crate::render::{Environment, PlanDocument};
 use crate::secrets::to_json;
 
 pub use moved::Moved;
+pub use restrict::Deviation;
 
 /// The version of the `execution` part that this program writes and carries out.
 const EXECUTION_VERSION: u64 = 1;
@@ -212,9 +217,41 @@ fn complete(value: Value, digest: String) -> Option<SavedPlan> {
     })
 }
 
-/// Over the value, so that layout does not count; the keys of an object are sorted.
+/// Over the value, so that neither layout nor the order of keys counts.
 fn digest(value: &Value) -> String {
-    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(value.to_string())))
+    let mut text = String::new();
+    canonical(value, &mut text);
+    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text)))
+}
+
+/// JSON without white space and with sorted keys, whatever order the map keeps them in.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            text.push('{');
+            for (at, (key, value)) in sorted.into_iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(list) => {
+            text.push('[');
+            for (at, value) in list.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                canonical(value, text);
+            }
+            text.push(']');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
 }
 
 /// The text of a saved plan that was edited, with a digest that fits again.
@@ -228,11 +265,13 @@ pub(crate) fn with_digest(mut file: Map<String, Value>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Basis, SavedPlanError, read, write};
+    use serde_json::json;
+
+    use super::{Basis, SavedPlanError, canonical, read, write};
     use crate::planner::fixture::{Case, converged};
     use crate::render::Environment;
 
-    fn saved(case: &Case) -> String {
+    pub(super) fn saved(case: &Case) -> String {
         let environment = Environment {
             created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             config_digest: "sha256:00".to_owned(),
@@ -263,6 +302,27 @@ mod tests {
         let back = read(saved(&case).as_bytes()).unwrap();
         assert_eq!(back.plan, case.plan());
         assert!(!back.plan.changes[0].operations.is_empty());
+    }
+
+    #[test]
+    fn the_digest_is_over_sorted_keys_in_the_form_that_files_have_had() {
+        let value = json!({"b": [1, {"y": null, "x": "\u{e9}\n\""}], "a": -2.5, "ä": {}, "B": []});
+        let mut text = String::new();
+        canonical(&value, &mut text);
+        assert_eq!(text, r#"{"B":[],"a":-2.5,"b":[1,{"x":"é\n\"","y":null}],"ä":{}}"#);
+    }
+
+    #[test]
+    fn what_was_allowed_is_kept_with_the_plan() {
+        let mut case = drifted();
+        case.policy.allowances.removals = Some(12);
+        let text = saved(&case);
+        assert_eq!(read(text.as_bytes()).unwrap().plan.allowances, case.policy.allowances);
+        let without = saved(&drifted());
+        assert!(
+            !without.contains("allowances"),
+            "files of before stay as they were: {without}"
+        );
     }
 
     #[test]

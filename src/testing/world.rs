@@ -217,8 +217,8 @@ impl World {
         let sides = self.get();
         let mut policy = Policy::new(command);
         policy.sign_in = Some(SignIn::Password);
-        policy.allow_replace = true;
-        policy.allow_removals = Some(100);
+        policy.replace_application = true;
+        policy.allowances.removals = Some(100);
         policy.admin_session = sides.admin_session;
         policy.can_load_secret = sides.loads;
         policy.saves_secret = sides.saves;

@@ -1,5 +1,8 @@
 //! Saved plans through the real binary: carried out as they were made, or refused with what moved.
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
 use crate::common::Fixture;
 
 async fn planned() -> Fixture {
@@ -183,4 +186,109 @@ async fn guards_hold_for_a_saved_plan_too() {
         .run(&["apply", "plan.json", "--allow-removals", "30"])
         .await
         .expect(0);
+}
+
+/// Edits the saved plan as somebody would who knows how its digest is made.
+fn forge(fixture: &Fixture, edit: impl FnOnce(&mut Value)) {
+    let mut file: Value = serde_json::from_slice(&std::fs::read(fixture.path("plan.json")).unwrap()).unwrap();
+    edit(&mut file);
+    file.as_object_mut().unwrap().remove("digest");
+    let digest = Sha256::digest(file.to_string());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    file["digest"] = json!(format!("sha256:{digits}"));
+    std::fs::write(fixture.path("plan.json"), file.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_edited_by_hand_does_nothing_that_a_plan_made_now_would_not() {
+    let fixture = renamed().await;
+    let original = std::fs::read(fixture.path("plan.json")).unwrap();
+    let (somebody, foreign) = fixture.sandbox.with_world(|world| {
+        let somebody = world
+            .users
+            .iter()
+            .find(|user| user.username != "factory-droid" && user.username != "root");
+        let mut foreign = world.applications[0].clone();
+        foreign.id += 100;
+        foreign.uid = "0123456789abcdef".repeat(4);
+        foreign.name = "Somebody else's".to_owned();
+        world.applications.push(foreign.clone());
+        (somebody.expect("there is another user").id, foreign)
+    });
+    let writes = fixture.api_writes();
+    for (operation, name) in [
+        (json!({"do": "delete_user", "id": somebody}), "delete_user"),
+        (
+            json!({"do": "delete_application", "id": foreign.id, "uid": foreign.uid}),
+            "delete_application",
+        ),
+        (
+            json!({"do": "edit_user", "id": somebody, "edit": {"email": "mallory@example.com"}}),
+            "edit_user",
+        ),
+    ] {
+        std::fs::write(fixture.path("plan.json"), &original).unwrap();
+        forge(&fixture, |file| {
+            let operations = file["execution"]["changes"][0]["operations"].as_array_mut().unwrap();
+            operations.push(operation);
+        });
+        let ran = fixture.run(&["apply", "plan.json"]).await.expect(4);
+        assert!(
+            ran.stderr
+                .replace("\n       ", " ")
+                .contains(&format!("gitlab.user: a plan made now does not `{name}` like this")),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(fixture.api_writes(), writes);
+    // The digest of the test is the program's: without an edit the file is taken.
+    std::fs::write(fixture.path("plan.json"), &original).unwrap();
+    forge(&fixture, |_| {});
+    fixture.run(&["apply", "plan.json"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn removals_under_another_name_do_not_pass_the_guards() {
+    let fixture = Fixture::complete().await;
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    fixture.edit_config(
+        "[repositories]\nenable = [\"platform/**\", \"web/storefront\"]",
+        "[repositories]\nunlisted = \"disable\"\nenable = [\"web/storefront\"]",
+    );
+    fixture.edit_config("[repositories]\n", "[guards]\nmax_removals = 0\n\n[repositories]\n");
+    fixture.run(&["plan", "--out", "plan.json"]).await.expect(0);
+    let writes = fixture.api_writes();
+    forge(&fixture, |file| {
+        for change in file["changes"].as_array_mut().unwrap() {
+            change["actions"] = json!(["update"]);
+        }
+    });
+    fixture.run(&["apply", "plan.json"]).await.expect(4);
+    assert_eq!(fixture.api_writes(), writes);
+}
+
+#[tokio::test]
+async fn what_was_allowed_for_the_plan_is_shown_and_kept_to() {
+    let fixture = Fixture::complete().await;
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    fixture.edit_config(
+        "[repositories]\nenable = [\"platform/**\", \"web/storefront\"]",
+        "[repositories]\nunlisted = \"disable\"\nenable = [\"web/storefront\"]",
+    );
+    fixture.edit_config("[repositories]\n", "[guards]\nmax_removals = 0\n\n[repositories]\n");
+    let save = ["plan", "--out", "plan.json", "--allow-removals", "30"];
+    let shown = fixture.run(&save).await.expect(0).stdout;
+    assert!(shown.contains("Allowed for this plan: up to 30 removals."), "{shown}");
+    let ran = fixture.run(&["apply", "plan.json"]).await.expect(0).stdout;
+    assert!(ran.contains("Allowed for this plan: up to 30 removals."), "{ran}");
+    let fewer = fixture
+        .run(&["plan", "--detailed-exitcode", "--allow-replace"])
+        .await
+        .expect(0)
+        .stdout;
+    assert!(
+        fewer.contains("Allowed for this plan: replacing the application."),
+        "{fewer}"
+    );
 }

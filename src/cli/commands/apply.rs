@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::operations::{self, Run};
-use crate::cli::commands::{Targets, Windows};
+use crate::cli::commands::{Allow, Targets, Windows};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::model::Command;
@@ -25,13 +25,8 @@ pub(crate) struct Args {
     #[arg(long)]
     auto_approve: bool,
 
-    /// Allow up to N removals in this run, whatever the guards say
-    #[arg(long, value_name = "N")]
-    allow_removals: Option<u64>,
-
-    /// Allow replacing the application, which drops every token of the old one
-    #[arg(long)]
-    allow_replace: bool,
+    #[command(flatten)]
+    allow: Allow,
 
     #[command(flatten)]
     windows: Windows,
@@ -49,8 +44,9 @@ impl Args {
         let saved = self.plan.as_deref().map(read).transpose()?;
         let context = Context::open(globals).await?;
         let mut policy = context.policy(Command::Apply);
-        policy.allow_removals = self.allow_removals;
-        policy.allow_replace |= self.allow_replace;
+        policy.allowances = self
+            .allow
+            .beyond(saved.as_ref().map(|saved| saved.plan.allowances).unwrap_or_default());
         policy.targets = self.targets.addresses();
         let run = Run {
             // A saved plan was looked at when it was made: giving it is the consent.

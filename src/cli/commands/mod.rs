@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::error::Failure;
 use crate::cli::globals::{Format, Globals};
-use crate::model::Address;
+use crate::model::{Address, Allowances};
 use crate::render::LEAST_CHARS;
 
 pub(crate) mod apply;
@@ -65,6 +65,28 @@ fn reason(text: &str) -> Result<String, &'static str> {
         return Err("say why, for the journal");
     }
     Ok(text.to_owned())
+}
+
+/// Flags that allow more for one run than the configuration does.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Allow {
+    /// Allow up to N removals, whatever the guards say
+    #[arg(long, value_name = "N")]
+    allow_removals: Option<u64>,
+
+    /// Allow replacing the application, which drops every token of the old one
+    #[arg(long)]
+    allow_replace: bool,
+}
+
+impl Allow {
+    /// What is allowed, beyond what a saved plan was allowed already.
+    pub(crate) fn beyond(self, saved: Allowances) -> Allowances {
+        Allowances {
+            replace_application: self.allow_replace || saved.replace_application,
+            removals: self.allow_removals.or(saved.removals),
+        }
+    }
 }
 
 /// Flags of commands that can be held to some addresses.

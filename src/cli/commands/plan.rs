@@ -6,12 +6,12 @@ use crate::app::context;
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::operations::{self, View};
-use crate::cli::commands::{Note, Targets};
+use crate::cli::commands::{Allow, Note, Targets};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::files::{self, Readers};
-use crate::model::Command;
+use crate::model::{Allowances, Command};
 use crate::{render, saved};
 
 /// Show what differs from the configuration
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     gitlab_report: Option<PathBuf>,
 
     #[command(flatten)]
+    allow: Allow,
+
+    #[command(flatten)]
     note: Note,
 
     #[command(flatten)]
@@ -48,6 +51,7 @@ impl Args {
 
     async fn show(self, context: &Context, max_chars: Option<usize>) -> Result<Exit> {
         let mut policy = context.policy(Command::Plan);
+        policy.allowances = self.allow.beyond(Allowances::default());
         policy.targets = self.targets.addresses();
         let view = operations::refresh_and_plan(context, &policy).await?;
         if let Some(file) = &self.out {

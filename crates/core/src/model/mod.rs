@@ -38,8 +38,8 @@ pub use operation::{
 pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::FullPath;
 pub use plan::{
-    Actions, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary, Policy,
-    Reason, Refusal, Status, Warning, WarningCode,
+    Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary,
+    Policy, Reason, Refusal, Status, Warning, WarningCode,
 };
 pub use recorded::{
     Intent, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository,

@@ -28,9 +28,30 @@ pub struct Plan {
     /// What is unchanged only because a person said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attested: Vec<Attested>,
+    /// What was allowed for this plan beyond the configuration. A saved plan keeps it, and its apply keeps to it.
+    #[serde(default, skip_serializing_if = "Allowances::is_empty")]
+    pub allowances: Allowances,
     /// Why an apply would be refused as a whole before its first write.
     #[serde(skip)]
     pub refusals: Vec<Refusal>,
+}
+
+/// What the operator allows for one run beyond what the configuration allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Allowances {
+    /// Whether the application may be replaced (`--allow-replace`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace_application: bool,
+    /// How many removals there may be, in place of the guards (`--allow-removals`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removals: Option<u64>,
+}
+
+impl Allowances {
+    /// Whether nothing is allowed beyond the configuration.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A resource that is unchanged as far as a person attested.
@@ -413,12 +434,12 @@ pub struct Policy {
     pub can_load_secret: bool,
     /// Whether `application.secret.save` is configured, so that a person finds the newest secret there.
     pub saves_secret: bool,
-    /// Whether replacing the application is allowed (`guards.replace_application`, `--allow-replace`).
-    pub allow_replace: bool,
+    /// Whether the configuration allows replacing the application (`guards.replace_application`).
+    pub replace_application: bool,
     /// The guards.
     pub guards: Guards,
-    /// How many removals the operator allowed for this run (`--allow-removals`), in place of the guards.
-    pub allow_removals: Option<u64>,
+    /// What the operator allows for this run.
+    pub allowances: Allowances,
     /// Only these and what they depend on; empty means all.
     pub targets: BTreeSet<Address>,
     /// `destroy --block-user`.
@@ -436,12 +457,17 @@ impl Policy {
             sign_in: None,
             can_load_secret: false,
             saves_secret: false,
-            allow_replace: false,
+            replace_application: false,
             guards: Guards::default(),
-            allow_removals: None,
+            allowances: Allowances::default(),
             targets: BTreeSet::new(),
             block_user: false,
             delete_user: false,
         }
+    }
+
+    /// Whether the application may be replaced.
+    pub fn may_replace(&self) -> bool {
+        self.replace_application || self.allowances.replace_application
     }
 }

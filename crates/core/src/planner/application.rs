@@ -320,7 +320,7 @@ fn way(world: &World<'_>, differences: &Differences) -> Way {
         Way::Edit
     } else if tick {
         Way::Tick
-    } else if world.policy.allow_replace {
+    } else if world.policy.may_replace() {
         Way::Replace
     } else {
         Way::Blocked(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    Actions, Address, Attestation, Attested, AttributeChange, Change, Command, Corroboration, Origin, Plan,
+    Actions, Address, Allowances, Attestation, Attested, AttributeChange, Change, Command, Corroboration, Origin, Plan,
     PlanSummary, Reason, Status, Warning, WarningCode,
 };
 
@@ -74,6 +74,7 @@ impl Draft {
             warnings: self.warnings.into_iter().collect(),
             summary: PlanSummary::default(),
             attested: self.attested.into_values().collect(),
+            allowances: Allowances::default(),
             refusals: Vec::new(),
         };
         plan.summary = summary::of(&plan);

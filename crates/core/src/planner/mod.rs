@@ -42,6 +42,7 @@ use world::World;
 pub use invariants::check_invariants;
 pub use rebuild::{Presumed, presume, rebuild};
 pub use refresh::refresh;
+pub use targets::{belonging, keep_only};
 
 /// Compares what is desired with what is observed and recorded, and decides everything that the execution needs.
 pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) -> Plan {
@@ -57,6 +58,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
         Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&world, &mut draft),
     }
     let mut plan = draft.finish(policy.command);
+    plan.allowances = policy.allowances;
     for change in &mut plan.changes {
         change.depends_on.sort();
         change.depends_on.dedup();
@@ -69,12 +71,12 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
     }
     if policy.command != Command::Destroy {
         let enabled = repository::enabled(&world).len() as u64;
-        guards::check(&mut plan, policy.guards, policy.allow_removals, enabled);
+        guards::check(&mut plan, policy.guards, policy.allowances.removals, enabled);
     }
     plan
 }
 
-/// Holds a plan that was made earlier to the guards again, with what is allowed now.
+/// Holds a plan of which a part was left out to the guards again.
 pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) {
     let world = World {
         desired,
@@ -86,7 +88,7 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
     plan.warnings
         .retain(|warning| warning.code != WarningCode::GuardExceeded);
     let enabled = repository::enabled(&world).len() as u64;
-    guards::check(plan, policy.guards, policy.allow_removals, enabled);
+    guards::check(plan, policy.guards, policy.allowances.removals, enabled);
 }
 
 /// The resources in the order in which they depend on each other.

@@ -8,20 +8,17 @@ use super::summary;
 
 /// Keeps the targets and what belongs to them. Says so, unless the command itself chose the targets.
 pub(super) fn apply(plan: &mut Plan, targets: &BTreeSet<Address>, tell: bool) {
-    let kept = closure(plan, targets);
+    let kept = belonging(plan, targets);
     let left_out = plan
         .changes
         .iter()
         .filter(|change| !kept.contains(&change.address))
         .count();
-    plan.changes.retain(|change| kept.contains(&change.address));
+    keep_only(plan, &kept);
     plan.unchanged.retain(|address| kept.contains(address));
     plan.attested.retain(|attested| kept.contains(&attested.address));
     plan.warnings
         .retain(|warning| warning.address.as_ref().is_none_or(|address| kept.contains(address)));
-    for change in &mut plan.changes {
-        change.depends_on.retain(|address| kept.contains(address));
-    }
     if tell {
         let unknown: Vec<_> = targets
             .iter()
@@ -46,7 +43,17 @@ pub(super) fn apply(plan: &mut Plan, targets: &BTreeSet<Address>, tell: bool) {
     plan.summary = summary::of(plan);
 }
 
-fn closure(plan: &Plan, targets: &BTreeSet<Address>) -> BTreeSet<Address> {
+/// Takes all other changes out.
+pub fn keep_only(plan: &mut Plan, kept: &BTreeSet<Address>) {
+    plan.changes.retain(|change| kept.contains(&change.address));
+    for change in &mut plan.changes {
+        change.depends_on.retain(|address| kept.contains(address));
+    }
+    plan.summary = summary::of(plan);
+}
+
+/// These, with what they depend on, and what must not be left behind half done.
+pub fn belonging(plan: &Plan, targets: &BTreeSet<Address>) -> BTreeSet<Address> {
     let mut kept = targets.clone();
     loop {
         let before = kept.len();

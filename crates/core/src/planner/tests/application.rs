@@ -73,7 +73,7 @@ fn without_a_session_a_difference_is_a_replacement_and_refused_unless_allowed() 
     let plan = case.plan();
     assert_snapshot!(outline(&plan), @r#"-/+ gitlab.application Blocked replace_refused Pending"#);
     assert!(plan.changes[0].notes[0].contains("--allow-replace"));
-    case.policy.allow_replace = true;
+    case.policy.replace_application = true;
     let plan = case.plan();
     assert_snapshot!(outline(&plan), @r#"
     -/+ gitlab.application Ready recreate_required Pending
@@ -164,7 +164,7 @@ fn scopes_that_the_instance_does_not_know_are_named() {
 #[test]
 fn a_creation_whose_answer_was_lost_is_found_and_the_old_one_superseded() {
     let mut case = converged();
-    case.policy.allow_replace = true;
+    case.policy.replace_application = true;
     case.desired.application.redirect_uris = strings(["https://new.example.com/"]);
     second(&mut case, 5);
     let application = case.desired.application.clone();

@@ -34,7 +34,7 @@ fn exactly_what_is_bound_to_a_change_is_due_again() {
     // Another application.
     let mut case = attested();
     case.desired.application.confidential = false;
-    case.policy.allow_replace = true;
+    case.policy.replace_application = true;
     assert_snapshot!(outline(&case.plan()), @r#"
     -/+ gitlab.application Ready recreate_required Pending
     ~ factory.connection Operator attestation_due Pending <- gitlab.application

@@ -55,7 +55,7 @@ fn targets_keep_what_they_depend_on() {
 fn a_target_entails_what_must_not_stay_half_done() {
     let mut case = converged();
     case.desired.application.confidential = false;
-    case.policy.allow_replace = true;
+    case.policy.replace_application = true;
     case.policy.targets = [Address::Application].into();
     assert_snapshot!(outline(&case.plan()), @r#"
     -/+ gitlab.application Ready recreate_required Pending
@@ -73,9 +73,9 @@ fn removals_beyond_the_guard_refuse_the_whole() {
     assert_eq!(plan.summary.delete, 2);
     assert_eq!(plan.refusals.len(), 1, "{plan:#?}");
     assert_eq!(plan.warnings[0].code, WarningCode::GuardExceeded);
-    case.policy.allow_removals = Some(2);
+    case.policy.allowances.removals = Some(2);
     assert_eq!(case.plan().refusals, []);
-    case.policy.allow_removals = None;
+    case.policy.allowances.removals = None;
     case.policy.guards = Guards {
         max_removals: 10,
         max_removal_percent: 100,
