@@ -18,7 +18,7 @@ use crate::http::{Client, ClientOptions, Counter, Credential, Side};
 use crate::model::{Command, Policy, RecordedState};
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
-use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, StateStore};
+use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, StateError, StateStore};
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
@@ -210,8 +210,30 @@ impl Context {
                 state::check_world(&record, sandbox, &self.store.place())?;
                 Ok(record)
             }
-            None => Ok(state::new_record(sandbox)?),
+            None => {
+                self.was_never_there(sandbox)?;
+                Ok(state::new_record(sandbox)?)
+            }
         }
+    }
+
+    /// Refuses to begin a record where the journal says that there was one.
+    fn was_never_there(&self, sandbox: bool) -> Result<()> {
+        let journal = journal(&self.config);
+        let contents = journal.read()?;
+        let Some(last) = contents.last_done(sandbox) else {
+            return Ok(());
+        };
+        let evidence = format!(
+            "the journal {} has what a run changed at {}",
+            journal.path().display(),
+            last.at.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        Err(StateError::Missing {
+            place: self.store.place(),
+            evidence,
+        }
+        .into())
     }
 
     /// GitLab as a person's browser reaches it: the external URL, but the sandbox itself where that stands in.

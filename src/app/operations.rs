@@ -52,7 +52,11 @@ pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Pol
     };
     let (observed, expiry) = tokio::join!(observe(context, &record, &readers), expiry(context, &readers));
     readers.end().await;
-    (observed.map(|observed| view(context, record, observed, policy)), expiry)
+    let view = observed.and_then(|observed| {
+        let view = view(context, record, observed, policy);
+        not_lost(context, &view).map(|()| view)
+    });
+    (view, expiry)
 }
 
 async fn expiry(context: &Context, readers: &Readers) -> Expiry {
@@ -78,7 +82,31 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
 /// As [`refresh_and_plan`], and leaves web sessions open for what follows.
 pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let record = context.interrupts.guard(context.record()).await?;
-    refresh_and_plan_from(context, policy, record).await
+    let (view, readers) = refresh_and_plan_from(context, policy, record).await?;
+    match not_lost(context, &view) {
+        Ok(()) => Ok((view, readers)),
+        Err(failure) => {
+            readers.end().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Stops where there is no record, an integration is in use, and something would be changed: what a record would say of
+/// it is not guessed. Where all is as declared, nothing is guessed, for the new record says what is live.
+fn not_lost(context: &Context, view: &View) -> Result<()> {
+    let View { record, observed, plan } = view;
+    let is_lost = record.serial == 0 && !plan.changes.is_empty();
+    let evidence = is_lost
+        .then(|| planner::inhabited(&context.config.desired, observed, record))
+        .flatten();
+    evidence.map_or(Ok(()), |evidence| {
+        Err(StateError::Missing {
+            place: context.store.place(),
+            evidence,
+        }
+        .into())
+    })
 }
 
 /// As [`refresh_and_plan_connected`], with a record that is not the stored one.

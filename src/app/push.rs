@@ -52,6 +52,7 @@ async fn may_be_replaced(context: &Context, record: &RecordedState, replace: boo
         Ok(None) => return Ok(format!("There is no record at {place}.")),
         Err(error @ StateError::Damaged { .. }) => return Ok(format!("{error}.")),
         Err(error @ StateError::Newer { .. }) => (error.to_string(), Some("is of a newer Setpoint")),
+        Err(error @ StateError::Unanswered { .. }) => (error.to_string(), Some("may be there all the same")),
         Err(error) => return Err(error.into()),
         Ok(Some(stored)) => {
             state::check_world(&stored, context::is_sandbox(&context.globals), &place)?;

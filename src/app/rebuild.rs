@@ -50,7 +50,7 @@ async fn must_be_lost(context: &Context, replace: bool) -> Result<String> {
     let there = match context.store.read().await {
         Ok(None) => return Ok(format!("There is no record at {place}.")),
         Err(error @ StateError::Damaged { .. }) => return Ok(format!("{error}.")),
-        Err(error @ StateError::Newer { .. }) => error.to_string(),
+        Err(error @ (StateError::Newer { .. } | StateError::Unanswered { .. })) => error.to_string(),
         Err(error) => return Err(error.into()),
         Ok(Some(record)) => {
             state::check_world(&record, context::is_sandbox(&context.globals), &place)?;

@@ -35,6 +35,7 @@ impl RunJournal {
         journal.journal.append(&journal.entry(JournalEvent::Started {
             who: context.actor.clone(),
             command: command.name().to_owned(),
+            sandbox: context::is_sandbox(&context.globals),
             plan_digest: digest,
             window: gate.window.clone(),
             reason: gate.reason.clone(),

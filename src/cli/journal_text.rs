@@ -21,6 +21,7 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
             JournalEvent::Started {
                 who,
                 command,
+                sandbox: _,
                 plan_digest: _,
                 window,
                 reason,

@@ -88,6 +88,22 @@ pub enum StateError {
         /// The lineage to be written.
         ours: String,
     },
+    /// An answer that may be of something in between, so that nobody knows whether a record is stored.
+    #[error("whether a record is stored at {place} is not known: {answer}")]
+    Unanswered {
+        /// The record.
+        place: String,
+        /// What was answered.
+        answer: String,
+    },
+    /// There is no record, although Setpoint was here before.
+    #[error("there is no record at {place}, although {evidence}")]
+    Missing {
+        /// Where it should be.
+        place: String,
+        /// What shows that there was one.
+        evidence: String,
+    },
     /// Somebody else wrote meanwhile.
     #[error("{place} was written by another run meanwhile: its serial is {stored}, expected {ours}")]
     Conflict {
@@ -181,6 +197,12 @@ impl StateError {
             Self::OtherLineage { .. } => {
                 "check state.path or state.url: another configuration may be using this place".to_owned()
             }
+            Self::Unanswered { .. } => "check state.url, its credential, and what stands before the backend; if it is certain that \
+                 nothing was ever stored there, `setpoint state rebuild --replace` begins the record"
+                .to_owned(),
+            Self::Missing { .. } => "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` \
+                 makes a new record from what is live, and writes to neither side"
+                .to_owned(),
             Self::Conflict { .. } => "run the command again".to_owned(),
             Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file".to_owned(),
             Self::Backend(error) => return error.hint.clone(),

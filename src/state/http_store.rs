@@ -102,15 +102,54 @@ impl HttpStore {
         !patience.is_zero()
     }
 
+    /// The stored text; none only where the backend itself says that there is none. What something in between answers
+    /// must never begin a record anew where there is one.
     async fn fetch(&self) -> Result<Option<Vec<u8>>, StateError> {
         let request = Request::new(Method::GET, self.backend.url.clone()).limit(MAX_BYTES);
         let answer = self.client.send(request).await.map_err(StateError::Backend)?;
         match answer.status() {
-            StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
-            status if status.is_success() && answer.body().trim_ascii().is_empty() => Ok(None),
-            status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
+            status if answer.is_html() && (status.is_success() || status == StatusCode::NOT_FOUND) => {
+                Err(self.web_page(&answer))
+            }
+            StatusCode::NOT_FOUND if self.says_that_nothing_is_stored(&answer) => Ok(None),
+            StatusCode::NOT_FOUND => Err(self.unanswered(&answer)),
+            // Of a state that was locked and never written, GitLab has an entry without a version.
+            StatusCode::NO_CONTENT if self.is_gitlabs() => Ok(None),
+            status if status.is_success() && answer.body().trim_ascii().is_empty() => Err(self.unanswered(&answer)),
             status if status.is_success() => Ok(Some(answer.body().to_vec())),
             _ => Err(StateError::Backend(answer.error())),
+        }
+    }
+
+    /// Whether it is GitLab-managed Terraform state, whose answers are known word by word.
+    fn is_gitlabs(&self) -> bool {
+        self.backend.url.path().contains("/terraform/state/")
+    }
+
+    /// Whether a 404 is the backend's own. GitLab says so of the state, and in other words of a project that the
+    /// credential may not see (GitLab: `lib/api/helpers.rb`); to take a lock is to make an entry, so that a 404 under
+    /// one's own lock is of a replica that is behind. Others answer nothing or JSON; a plain text is a proxy's.
+    fn says_that_nothing_is_stored(&self, answer: &Response) -> bool {
+        let body: Option<serde_json::Value> = serde_json::from_slice(answer.body()).ok();
+        if self.is_gitlabs() {
+            let message = body.as_ref().and_then(|body| body["message"].as_str());
+            return self.held().is_none()
+                && message.is_some_and(|message| message.eq_ignore_ascii_case("404 Not found"));
+        }
+        answer.body().is_empty() || body.is_some_and(|body| body.is_object())
+    }
+
+    fn unanswered(&self, answer: &Response) -> StateError {
+        let said = answer
+            .reason()
+            .map_or_else(String::new, |reason| format!(" ({reason})"));
+        StateError::Unanswered {
+            place: self.place(),
+            answer: format!(
+                "{} was answered {}{said}, by something in between perhaps",
+                answer.label(),
+                answer.status()
+            ),
         }
     }
 
@@ -385,7 +424,11 @@ impl StateStore for HttpStore {
     /// and does not delete what is locked; so where the damage hides the serial, higher ones are tried until the new
     /// record is the one that is served (GitLab: `app/models/terraform/state.rb`, `lib/api/terraform/state.rb`).
     async fn replace(&self, record: &mut RecordedState) -> Result<Option<PathBuf>, StateError> {
-        let stored = self.fetch().await?;
+        let stored = match self.fetch().await {
+            // Whoever replaces it has been told, and the backend takes no serial twice.
+            Err(StateError::Unanswered { .. }) => None,
+            fetched => fetched?,
+        };
         let kept = match &stored {
             Some(bytes) => {
                 let kept = file::free_name(&self.backend.aside, condition(bytes));

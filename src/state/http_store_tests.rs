@@ -32,7 +32,8 @@ struct Inner {
     lock: Option<LockInfo>,
     faults: VecDeque<Option<Fault>>,
     silent_about_holder: bool,
-    empty_as_204: bool,
+    /// What is answered in place of the record: status, type, body.
+    instead: Option<(StatusCode, &'static str, &'static str)>,
     broken_writes: bool,
     log: Vec<String>,
     writes: usize,
@@ -101,10 +102,14 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
         }
         _ => StatusCode::CONFLICT.into_response(),
     };
-    match (method.as_str(), uri.path()) {
+    let path = uri.path().replace(GITLABS, "/state");
+    match (method.as_str(), path.as_str()) {
+        ("GET", "/state") if inner.instead.is_some() => {
+            let (status, kind, body) = inner.instead.unwrap();
+            (status, [("content-type", kind)], body).into_response()
+        }
         ("GET", "/state") => match &inner.record {
             Some(record) => record.clone().into_response(),
-            None if inner.empty_as_204 => StatusCode::NO_CONTENT.into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         },
         ("POST", "/state") if inner.broken_writes => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -140,6 +145,11 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
 }
 
 fn store(port: u16, aside: &str) -> HttpStore {
+    store_at(port, "/state", aside)
+}
+
+fn store_at(port: u16, path: &str, aside: &str) -> HttpStore {
+    let lock = format!("{path}/lock");
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}").parse().unwrap();
     let mut options = ClientOptions::new(Side::Other, url("/"));
     options.credential = Credential::Basic {
@@ -147,15 +157,18 @@ fn store(port: u16, aside: &str) -> HttpStore {
         password: Secret::new("token-fake"),
     };
     let backend = HttpBackend {
-        url: url("/state"),
-        lock_url: url("/state/lock"),
-        unlock_url: url("/state/lock"),
+        url: url(path),
+        lock_url: url(&lock),
+        unlock_url: url(&lock),
         lock_method: "LOCK".into(),
         unlock_method: "UNLOCK".into(),
         aside: aside.into(),
     };
     HttpStore::new(Client::new(options).unwrap(), backend).unwrap()
 }
+
+/// Where GitLab keeps Terraform state.
+const GITLABS: &str = "/api/v4/projects/1/terraform/state/setpoint";
 
 fn info(id: &str) -> LockInfo {
     LockInfo {
@@ -170,8 +183,6 @@ async fn a_record_is_locked_written_read_and_let_go() {
     let (backend, port) = Backend::start().await;
     let store = store(port, "x");
     assert_eq!(store.read().await.unwrap(), None);
-    backend.get().empty_as_204 = true;
-    assert_eq!(store.read().await.unwrap(), None);
     store.lock(&info("one"), Duration::ZERO).await.unwrap();
     let mut record = new_record(false).unwrap();
     store.write(&mut record).await.unwrap();
@@ -182,7 +193,7 @@ async fn a_record_is_locked_written_read_and_let_go() {
     assert!(backend.get().lock.is_none());
     let log = backend.get().log.clone();
     assert!(log.contains(&"POST /state?ID=one".to_owned()), "{log:?}");
-    assert_eq!(log.iter().filter(|line| line.starts_with("GET")).count(), 4, "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.starts_with("GET")).count(), 3, "{log:?}");
 }
 
 #[tokio::test]
@@ -314,6 +325,54 @@ async fn a_lock_is_not_gone_because_a_proxy_says_so() {
     let error = store.unlock("one").await.unwrap_err();
     assert!(matches!(error, StateError::Backend(_)), "{error}");
     store.unlock("one").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_is_begun_only_where_the_backend_says_that_there_is_none() {
+    const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+    const JSON: &str = "application/json";
+    let (backend, port) = Backend::start().await;
+    for (path, status, kind, body, is_none) in [
+        (GITLABS, NOT_FOUND, JSON, r#"{"message":"404 Not found"}"#, true),
+        (
+            GITLABS,
+            NOT_FOUND,
+            JSON,
+            r#"{"message":"404 Project Not Found"}"#,
+            false,
+        ),
+        (GITLABS, NOT_FOUND, JSON, r#"{"error":"404 Not Found"}"#, false),
+        (GITLABS, NOT_FOUND, JSON, "", false),
+        (GITLABS, NOT_FOUND, "text/plain", "404 page not found", false),
+        (GITLABS, NOT_FOUND, "text/html", "<h1>Not Found</h1>", false),
+        (GITLABS, StatusCode::NO_CONTENT, JSON, "", true),
+        (GITLABS, StatusCode::OK, JSON, "", false),
+        ("/state", NOT_FOUND, JSON, r#"{"error":"no such state"}"#, true),
+        ("/state", NOT_FOUND, "text/plain", "", true),
+        ("/state", NOT_FOUND, "text/plain", "default backend - 404", false),
+        ("/state", NOT_FOUND, "text/html", "<h1>Not Found</h1>", false),
+        ("/state", StatusCode::NO_CONTENT, JSON, "", false),
+        ("/state", StatusCode::OK, JSON, " \n", false),
+    ] {
+        let store = store_at(port, path, "x");
+        backend.get().instead = Some((status, kind, body));
+        let read = store.read().await;
+        assert_eq!(matches!(read, Ok(None)), is_none, "{path} {status} {body}: {read:?}");
+        assert!(is_none || read.is_err(), "{path} {status} {body}: {read:?}");
+        let written = store.write(&mut new_record(false).unwrap()).await;
+        assert_eq!(written.is_ok(), is_none, "{path} {status} {body}: {written:?}");
+    }
+    // To lock is to make an entry in GitLab: that there is none is of a replica that is behind.
+    let store = store_at(port, GITLABS, "x");
+    backend.get().instead = Some((NOT_FOUND, JSON, r#"{"message":"404 Not found"}"#));
+    store.lock(&info("one"), Duration::ZERO).await.unwrap();
+    let error = store.read().await.unwrap_err();
+    assert!(matches!(error, StateError::Unanswered { .. }), "{error}");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("state rebuild --replace"))
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The journal: what was done, when, by whom and with what result, one line of JSON each, appended and synced. It
 //! holds no secret, and no answer of a server beyond what the reports show.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ pub enum JournalEvent {
         who: Actor,
         /// `apply`, `rotate`, `destroy`, `confirm`.
         command: String,
+        /// Whether it was in the embedded sandbox.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sandbox: bool,
         /// `sha256:` of the plan that was carried out.
         plan_digest: String,
         /// The change window it ran in, in words, where there are windows.
@@ -102,6 +106,32 @@ pub struct JournalContents {
     pub unreadable: Vec<usize>,
 }
 
+impl JournalContents {
+    /// The last change that a run carried out, in the sandbox or on real sides: where there is one, there was a record.
+    /// What was done before everything was taken down shows nothing any more.
+    pub fn last_done(&self, in_sandbox: bool) -> Option<&JournalEntry> {
+        let mut runs: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut last = None;
+        for entry in &self.entries {
+            let run_id = entry.run_id.as_str();
+            match &entry.event {
+                JournalEvent::Started { command, sandbox, .. } if *sandbox == in_sandbox => {
+                    runs.insert(run_id, command);
+                }
+                JournalEvent::Outcome { outcome, .. } if runs.contains_key(run_id) && *outcome == Outcome::Done => {
+                    last = Some(entry);
+                }
+                JournalEvent::Finished { exit_code: 0, .. } if runs.get(run_id) == Some(&"destroy") => last = None,
+                JournalEvent::Started { .. }
+                | JournalEvent::RecordReplaced { .. }
+                | JournalEvent::Outcome { .. }
+                | JournalEvent::Finished { .. } => {}
+            }
+        }
+        last
+    }
+}
+
 impl Journal {
     /// The journal at this path. Nothing is created before the first entry.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -166,7 +196,7 @@ fn ends_within_a_line(journal: &mut std::fs::File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Journal, JournalEntry, JournalEvent};
+    use super::{Journal, JournalContents, JournalEntry, JournalEvent};
     use crate::model::{Actions, Address, FullPath, Outcome, OutcomeSummary};
     use crate::state::Actor;
 
@@ -198,6 +228,7 @@ mod tests {
                     job_url: None,
                 },
                 command: "apply".into(),
+                sandbox: false,
                 plan_digest: "sha256:0".into(),
                 window: None,
                 reason: Some("incident 7".into()),
@@ -234,6 +265,56 @@ mod tests {
         let contents = journal.read().unwrap();
         assert_eq!(contents.entries, [finished()]);
         assert_eq!(contents.unreadable, [1]);
+    }
+
+    #[test]
+    fn what_was_done_shows_that_there_was_a_record() {
+        let started = |run: &str, command: &str, sandbox: bool| JournalEntry {
+            run_id: run.to_owned(),
+            ..entry(JournalEvent::Started {
+                who: Actor {
+                    user: "ada".into(),
+                    host: "host.example.com".into(),
+                    job_url: None,
+                },
+                command: command.into(),
+                sandbox,
+                plan_digest: "sha256:0".into(),
+                window: None,
+                reason: None,
+            })
+        };
+        let ended = |run: &str, outcome: Outcome| JournalEntry {
+            run_id: run.to_owned(),
+            ..entry(JournalEvent::Outcome {
+                address: Address::User,
+                actions: Actions::Create,
+                outcome,
+                error: None,
+            })
+        };
+        let finished = |run: &str| JournalEntry {
+            run_id: run.to_owned(),
+            ..finished()
+        };
+        let contents = |entries: Vec<JournalEntry>| JournalContents {
+            entries,
+            unreadable: vec![],
+        };
+        let failed = contents(vec![started("1", "apply", false), ended("1", Outcome::Failed)]);
+        assert_eq!(failed.last_done(false), None);
+        let mut done = contents(vec![started("1", "apply", false), ended("1", Outcome::Done)]);
+        assert_eq!(done.last_done(false), Some(&ended("1", Outcome::Done)));
+        assert_eq!(
+            done.last_done(true),
+            None,
+            "what was done in the sandbox is another matter"
+        );
+        done.entries
+            .extend([started("2", "destroy", false), ended("2", Outcome::Done)]);
+        assert!(done.last_done(false).is_some(), "it was cut off");
+        done.entries.push(finished("2"));
+        assert_eq!(done.last_done(false), None);
     }
 
     #[cfg(unix)]

@@ -137,9 +137,36 @@ async fn it_is_rebuilt_from_what_is_live_and_a_plan_is_empty() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_gone_altogether_is_rebuilt_too() {
+async fn a_record_that_is_gone_altogether_is_not_begun_anew_but_rebuilt() {
     let fixture = converged().await;
     std::fs::remove_file(fixture.path(RECORD)).unwrap();
+    let (writes, requests) = (fixture.api_writes(), fixture.request_count());
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let ran = fixture.run(command).await.expect(1);
+        let said = unwrapped(&ran.stderr);
+        assert!(
+            said.contains("the journal .setpoint/journal.jsonl has what a run changed at"),
+            "{said}"
+        );
+        assert!(said.contains("setpoint state rebuild"), "{said}");
+    }
+    assert_eq!(fixture.request_count(), requests, "nobody is asked before");
+    // In a job there is no journal from the run before. What is live shows it as well.
+    std::fs::remove_file(fixture.path(".setpoint/journal.jsonl")).unwrap();
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    fixture.change_user("factory-droid", |user| "Mallory".clone_into(&mut user.name));
+    for command in [&["drift"][..], &["destroy", "--auto-approve"], &["confirm", "--all"]] {
+        let ran = fixture.run(command).await.expect(1);
+        let said = unwrapped(&ran.stderr);
+        assert!(
+            said.contains("and the user `factory-droid`, and Factory uses the application"),
+            "{said}"
+        );
+        assert!(said.contains("setpoint state rebuild"), "{said}");
+    }
+    assert_eq!(fixture.api_writes(), writes);
+    assert!(!fixture.path(RECORD).exists());
+    fixture.change_user("factory-droid", |user| "Factory Droid".clone_into(&mut user.name));
     let ran = rebuild(&fixture).await.expect(0);
     assert!(ran.stdout.contains("There is no record at"), "{}", ran.stdout);
     fixture.expect_nothing_to_do("after the rebuild").await;

@@ -105,6 +105,7 @@ impl Run {
             Some(Arc::clone(&faults) as Arc<dyn Intercept>)
         });
         stage.configure_as(|gitlab, factory| self.declared.render(gitlab, factory));
+        self.rebuild_a_lost_record(&stage)?;
         let before = self.before(&stage);
         self.refused_by_the_guard(&stage, &before)?;
         let parallelism = *self.dice.pick(&["1", "8"]);
@@ -165,6 +166,24 @@ impl Run {
             *found.left.entry(why).or_default() += 1;
         }
         Ok(attempts)
+    }
+
+    /// Where an integration is in use and its record is gone, the program stops until the record is made anew.
+    fn rebuild_a_lost_record(&mut self, stage: &Stage) -> Result<(), String> {
+        if stage.record().is_some() {
+            return Ok(());
+        }
+        let looked = stage.run(&["plan"]);
+        if !(looked.code == Some(1) && looked.stderr.contains("there is no record at")) {
+            return Ok(());
+        }
+        self.story.push("record rebuilt".to_owned());
+        let rebuilt = stage.run(&["state", "rebuild", "--auto-approve"]);
+        if rebuilt.code == Some(0) {
+            Ok(())
+        } else {
+            Err(format!("the record is not rebuilt: {}", rebuilt.all()))
+        }
     }
 
     /// A world with a past: what was applied before, what others did since, and the record of it, an older one, or none.

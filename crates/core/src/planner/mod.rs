@@ -40,7 +40,7 @@ use draft::Draft;
 use world::World;
 
 pub use invariants::check_invariants;
-pub use rebuild::{Presumed, presume, rebuild};
+pub use rebuild::{Presumed, inhabited, presume, rebuild};
 pub use refresh::refresh;
 pub use targets::{belonging, keep_only};
 

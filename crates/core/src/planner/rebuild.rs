@@ -27,6 +27,25 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
     next
 }
 
+/// What shows, without a record, that an integration is in use: the application and the droid are there, and Factory uses
+/// the application, as far as it can be asked. A record that is begun anew over it would know nothing of its secret, and
+/// plan to renew it.
+pub fn inhabited(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Option<String> {
+    let user = observed.gitlab.user.as_ref()?;
+    let used = observed.factory.integration.as_ref().map(|live| &live.application);
+    let found = identify_application(&desired.application.name, &observed.gitlab.applications, recorded, used);
+    let application = found.found()?;
+    let uses = match observed.factory.source {
+        FactorySource::Live if used != Some(&application.uid) => return None,
+        FactorySource::Live => ", and Factory uses the application",
+        FactorySource::Attested => "",
+    };
+    Some(format!(
+        "GitLab has the application {:?} (id {}) and the user `{}`{uses}",
+        application.name, application.id, user.username
+    ))
+}
+
 /// What is taken for granted of a Factory that cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presumed {
@@ -101,8 +120,8 @@ pub fn presume(
 
 #[cfg(test)]
 mod tests {
-    use super::{Presumed, presume, rebuild};
-    use crate::model::{Origin, SecretCheck};
+    use super::{Presumed, inhabited, presume, rebuild};
+    use crate::model::{FactorySource, Origin, SecretCheck};
     use crate::planner::fixture::{Case, FINGERPRINT, at, converged};
 
     /// The case with the record that a rebuild makes of it.
@@ -157,6 +176,28 @@ mod tests {
             plan.changes, empty.changes,
             "the record adds nothing and takes nothing away"
         );
+    }
+
+    #[test]
+    fn an_integration_in_use_shows_that_there_was_a_record() {
+        let said = |case: &Case| inhabited(&case.desired, &case.observed, &case.recorded);
+        let whole = converged().forget();
+        assert_eq!(
+            said(&whole).unwrap(),
+            "GitLab has the application \"Factory Integration\" (id 1) and the user `factory-droid`, and Factory uses the \
+             application"
+        );
+        let mut unused = whole.clone();
+        unused.observed.factory.integration = None;
+        assert_eq!(said(&unused), None, "nobody uses its secret");
+        unused.observed.factory.source = FactorySource::Attested;
+        assert!(said(&unused).is_some(), "nobody can tell whether its secret is used");
+        let mut without_user = whole.clone();
+        without_user.observed.gitlab.user = None;
+        assert_eq!(said(&without_user), None);
+        let mut without_application = whole;
+        without_application.observed.gitlab.applications.clear();
+        assert_eq!(said(&without_application), None);
     }
 
     #[test]
