@@ -11,17 +11,17 @@ use crate::model::{
     identify_application,
 };
 
-use super::draft::{Draft, attribute, block, change, list, secret_attribute};
+use super::builder::{PlanBuilder, attribute, block, change, list, secret_attribute};
 use super::origin::Origins;
 use super::secret::Renewal;
-use super::world::World;
+use super::inputs::Inputs;
 
 /// What the other resources need to know of the application.
 #[derive(Debug)]
 pub(super) struct ApplicationPlan<'a> {
     /// The one that GitLab has, if it is known which one is ours.
     pub(super) live: Option<&'a ObservedApplication>,
-    /// The change, if any; put into the draft once the secret's life is decided.
+    /// The change, if any; put into the plan once the secret's life is decided.
     pub(super) change: Option<Change>,
     /// The one that Factory shall use.
     pub(super) target: ApplicationRef,
@@ -99,35 +99,35 @@ impl ApplicationPlan<'_> {
         }
     }
 
-    /// Puts the change, or its absence, into the draft.
-    pub(super) fn settle(&self, draft: &mut Draft) {
+    /// Puts the change, or its absence, into the plan.
+    pub(super) fn settle(&self, builder: &mut PlanBuilder) {
         match &self.change {
-            Some(change) => draft.push(change.clone()),
-            None => draft.keep_attested(Address::Application, self.attested.as_ref()),
+            Some(change) => builder.push(change.clone()),
+            None => builder.keep_attested(Address::Application, self.attested.as_ref()),
         }
     }
 }
 
-/// The application of this world.
-pub(super) fn identify<'a>(world: &World<'a>) -> ApplicationMatch<'a> {
+/// The application that is meant.
+pub(super) fn identify<'a>(inputs: &Inputs<'a>) -> ApplicationMatch<'a> {
     identify_application(
-        &world.desired.application.name,
-        &world.observed.gitlab.applications,
-        world.recorded,
-        world.integration().map(|integration| &integration.application),
+        &inputs.desired.application.name,
+        &inputs.observed.gitlab.applications,
+        inputs.recorded,
+        inputs.integration().map(|integration| &integration.application),
     )
 }
 
 /// Plans the application, its secret aside.
-pub(super) fn plan<'a>(world: &World<'a>, draft: &mut Draft) -> ApplicationPlan<'a> {
-    match identify(world) {
-        ApplicationMatch::Found(live) => existing(world, draft, live),
-        ApplicationMatch::None => absent(world),
-        ApplicationMatch::Ambiguous(candidates) => ambiguous(world, &candidates),
+pub(super) fn plan<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder) -> ApplicationPlan<'a> {
+    match identify(inputs) {
+        ApplicationMatch::Found(live) => existing(inputs, builder, live),
+        ApplicationMatch::None => absent(inputs),
+        ApplicationMatch::Ambiguous(candidates) => ambiguous(inputs, &candidates),
     }
 }
 
-fn ambiguous<'a>(world: &World<'a>, candidates: &[&ObservedApplication]) -> ApplicationPlan<'a> {
+fn ambiguous<'a>(inputs: &Inputs<'a>, candidates: &[&ObservedApplication]) -> ApplicationPlan<'a> {
     let mut candidates = candidates.to_vec();
     candidates.sort_by_key(|candidate| candidate.id);
     let mut blocked = block(
@@ -142,7 +142,7 @@ fn ambiguous<'a>(world: &World<'a>, candidates: &[&ObservedApplication]) -> Appl
             "{} applications are named `{}`, and neither the state record nor Factory tells which one is meant; delete \
              or rename the others in GitLab's admin area",
             candidates.len(),
-            world.desired.application.name
+            inputs.desired.application.name
         ),
     );
     blocked.notes.extend(
@@ -155,23 +155,23 @@ fn ambiguous<'a>(world: &World<'a>, candidates: &[&ObservedApplication]) -> Appl
         change: Some(blocked),
         target: ApplicationRef::Planned,
         fresh: false,
-        redirect_uris: world.desired.application.redirect_uris.clone(),
+        redirect_uris: inputs.desired.application.redirect_uris.clone(),
         grant_edited: false,
         attested: None,
     }
 }
 
-fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
-    let desired = &world.desired.application;
-    let superseded = superseded(world, None);
+fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
+    let desired = &inputs.desired.application;
+    let superseded = superseded(inputs, None);
     let actions = if superseded.is_empty() {
         Actions::Create
     } else {
         Actions::Replace
     };
     let mut origins = Origins::default();
-    origins.compare(Some(&()), None, world.recorded.application.as_ref().map(|_| &()));
-    if let Some(recorded) = &world.recorded.application
+    origins.compare(Some(&()), None, inputs.recorded.application.as_ref().map(|_| &()));
+    if let Some(recorded) = &inputs.recorded.application
         && file_moved(desired, recorded)
     {
         origins.add(Origin::Pending);
@@ -180,7 +180,7 @@ fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
         Address::Application,
         actions,
         Reason::Absent,
-        origins.resolve(world.interrupted(&Address::Application)),
+        origins.resolve(inputs.interrupted(&Address::Application)),
     );
     let DesiredApplication {
         name,
@@ -196,9 +196,9 @@ fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
         attribute("confidential", (), *confidential),
         attribute("scopes", (), list(scopes)),
     ];
-    create_operations(world, &mut created);
+    create_operations(inputs, &mut created);
     created.operations.extend(deletions(&superseded));
-    if let Some(note) = unsupported(world) {
+    if let Some(note) = unsupported(inputs) {
         created = block(created, Reason::UnsupportedScope, note);
     }
     ApplicationPlan {
@@ -213,8 +213,8 @@ fn absent<'a>(world: &World<'a>) -> ApplicationPlan<'a> {
 }
 
 /// Creation over the API, and `trusted` by whoever can tick it.
-fn create_operations(world: &World<'_>, change: &mut Change) {
-    let application = &world.desired.application;
+fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
+    let application = &inputs.desired.application;
     change
         .operations
         .push(Operation::Application(ApplicationOperation::Create {
@@ -223,7 +223,7 @@ fn create_operations(world: &World<'_>, change: &mut Change) {
     if !application.trusted {
         return;
     }
-    if world.policy.admin_session {
+    if inputs.policy.admin_session {
         change
             .operations
             .push(Operation::Application(ApplicationOperation::Edit {
@@ -246,7 +246,7 @@ fn create_operations(world: &World<'_>, change: &mut Change) {
     }
 }
 
-fn existing<'a>(world: &World<'a>, draft: &mut Draft, live: &'a ObservedApplication) -> ApplicationPlan<'a> {
+fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a ObservedApplication) -> ApplicationPlan<'a> {
     let target = ApplicationRef::Existing {
         id: live.id,
         uid: live.uid.clone(),
@@ -256,21 +256,21 @@ fn existing<'a>(world: &World<'a>, draft: &mut Draft, live: &'a ObservedApplicat
         change: None,
         target: target.clone(),
         fresh: false,
-        redirect_uris: world.desired.application.redirect_uris.clone(),
+        redirect_uris: inputs.desired.application.redirect_uris.clone(),
         grant_edited: false,
         attested: None,
     };
-    if world.policy.command == Command::Rotate {
+    if inputs.policy.command == Command::Rotate {
         // Only the secret is renewed; the rest is left to an apply.
         planned.redirect_uris.clone_from(&live.redirect_uris);
         return planned;
     }
-    let remembered = Remembered::of(world.recorded, live);
-    let differences = compare(&world.desired.application, live, &remembered);
-    warn_unobservable(draft, &differences, world);
-    let leftovers = superseded(world, Some(live));
+    let remembered = Remembered::of(inputs.recorded, live);
+    let differences = compare(&inputs.desired.application, live, &remembered);
+    warn_unobservable(builder, &differences, inputs);
+    let leftovers = superseded(inputs, Some(live));
     planned.change = if differences.any {
-        let way = way(world, &differences);
+        let way = way(inputs, &differences);
         planned.grant_edited = differences.touches_grant();
         match way {
             Way::Edit => {}
@@ -284,7 +284,7 @@ fn existing<'a>(world: &World<'a>, draft: &mut Draft, live: &'a ObservedApplicat
                 planned.redirect_uris.clone_from(&live.redirect_uris);
             }
         }
-        Some(changed(world, live, &target, differences, way, &leftovers))
+        Some(changed(inputs, live, &target, differences, way, &leftovers))
     } else {
         if live.trusted.is_unknown() {
             planned.attested = remembered.trusted_attested;
@@ -306,21 +306,21 @@ enum Way {
     Blocked(Reason, String),
 }
 
-fn way(world: &World<'_>, differences: &Differences) -> Way {
+fn way(inputs: &Inputs<'_>, differences: &Differences) -> Way {
     let only_trusted = ApplicationEdit {
         trusted: differences.edit.trusted,
         ..ApplicationEdit::default()
     };
-    let tick = !world.policy.admin_session && differences.edit == only_trusted;
-    let sets_scopes = !tick && (differences.edit.scopes.is_some() || !world.policy.admin_session);
-    if let (true, Some(note)) = (sets_scopes, unsupported(world)) {
+    let tick = !inputs.policy.admin_session && differences.edit == only_trusted;
+    let sets_scopes = !tick && (differences.edit.scopes.is_some() || !inputs.policy.admin_session);
+    if let (true, Some(note)) = (sets_scopes, unsupported(inputs)) {
         return Way::Blocked(Reason::UnsupportedScope, note);
     }
-    if world.policy.admin_session {
+    if inputs.policy.admin_session {
         Way::Edit
     } else if tick {
         Way::Tick
-    } else if world.policy.may_replace() {
+    } else if inputs.policy.may_replace() {
         Way::Replace
     } else {
         Way::Blocked(
@@ -334,7 +334,7 @@ fn way(world: &World<'_>, differences: &Differences) -> Way {
 }
 
 fn changed(
-    world: &World<'_>,
+    inputs: &Inputs<'_>,
     live: &ObservedApplication,
     target: &ApplicationRef,
     differences: Differences,
@@ -354,7 +354,7 @@ fn changed(
         Address::Application,
         Actions::Update,
         Reason::Differs,
-        origins.resolve(world.interrupted(&Address::Application)),
+        origins.resolve(inputs.interrupted(&Address::Application)),
     );
     change.attributes = attributes;
     match way {
@@ -384,7 +384,7 @@ fn changed(
             change.steps.push(OperatorStep::SetTrusted {
                 application: target.clone(),
                 name: live.name.clone(),
-                trusted: world.desired.application.trusted,
+                trusted: inputs.desired.application.trusted,
             });
             change.notes.push(
                 "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured"
@@ -397,7 +397,7 @@ fn changed(
             change.notes.push(
                 "every token of the old application is dropped when it is deleted, after Factory has moved".to_owned(),
             );
-            create_operations(world, &mut change);
+            create_operations(inputs, &mut change);
             change
                 .operations
                 .push(Operation::Application(ApplicationOperation::Delete {
@@ -457,15 +457,15 @@ fn deletions(applications: &[(ApplicationId, ApplicationUid)]) -> Vec<Operation>
 /// The applications of ours that were replaced and still exist: those that the record names, and the recorded one
 /// itself where an interrupted run has created its successor already.
 pub(super) fn superseded(
-    world: &World<'_>,
+    inputs: &Inputs<'_>,
     current: Option<&ObservedApplication>,
 ) -> Vec<(ApplicationId, ApplicationUid)> {
-    let recorded = world.recorded;
+    let recorded = inputs.recorded;
     let replaced = recorded
         .application
         .as_ref()
         .map(|application| (application.id, &application.uid));
-    let mut found: Vec<_> = world
+    let mut found: Vec<_> = inputs
         .observed
         .gitlab
         .applications
@@ -483,11 +483,11 @@ pub(super) fn superseded(
 }
 
 /// Names the scopes that GitLab would refuse, where it says which it knows.
-fn unsupported(world: &World<'_>) -> Option<String> {
-    let Known::Known(supported) = &world.observed.gitlab.supported_scopes else {
+fn unsupported(inputs: &Inputs<'_>) -> Option<String> {
+    let Known::Known(supported) = &inputs.observed.gitlab.supported_scopes else {
         return None;
     };
-    let unknown: Vec<_> = world
+    let unknown: Vec<_> = inputs
         .desired
         .application
         .scopes
@@ -497,23 +497,23 @@ fn unsupported(world: &World<'_>) -> Option<String> {
     (!unknown.is_empty()).then(|| {
         format!(
             "GitLab {} does not know {}; take {} out of application.scopes or upgrade GitLab",
-            world.observed.gitlab.version.text,
+            inputs.observed.gitlab.version.text,
             unknown.join(", "),
             if unknown.len() == 1 { "it" } else { "them" },
         )
     })
 }
 
-fn warn_unobservable(draft: &mut Draft, differences: &Differences, world: &World<'_>) {
+fn warn_unobservable(builder: &mut PlanBuilder, differences: &Differences, inputs: &Inputs<'_>) {
     if differences.unobservable.is_empty() {
         return;
     }
-    let hint = if world.policy.admin_session {
+    let hint = if inputs.policy.admin_session {
         ""
     } else {
         "; configure gitlab.admin_session to have them read"
     };
-    draft.warn(
+    builder.warn(
         WarningCode::Unobservable,
         Some(Address::Application),
         format!(

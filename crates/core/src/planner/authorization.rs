@@ -6,50 +6,50 @@ use crate::model::{
 };
 
 use super::application::ApplicationPlan;
-use super::draft::{Draft, attribute, block, change};
+use super::builder::{PlanBuilder, attribute, block, change};
+use super::inputs::Inputs;
 use super::origin::Origins;
 use super::user::UserPlan;
-use super::world::World;
 
-/// Plans the authorization; the connection's change is in the draft already.
-pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &ApplicationPlan<'_>, user: &UserPlan) {
-    let connection = draft.change(&Address::Connection);
-    let contradicted = contradicted(world, application);
-    let Some(mut planned) = needed(world, connection, contradicted) else {
-        let attestation = recorded(world)
+/// Plans the authorization; the connection's change is in the plan already.
+pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>, user: &UserPlan) {
+    let connection = builder.change(&Address::Connection);
+    let contradicted = contradicted(inputs, application);
+    let Some(mut planned) = needed(inputs, connection, contradicted) else {
+        let attestation = recorded(inputs)
             .and_then(|authorization| authorization.attested.as_ref())
-            .filter(|_| world.attested());
-        draft.keep_attested(Address::Authorization, attestation);
-        if let Some(evidence) = corroboration(world, application) {
-            draft.corroborate(&Address::Authorization, evidence);
+            .filter(|_| inputs.attested());
+        builder.keep_attested(Address::Authorization, attestation);
+        if let Some(evidence) = corroboration(inputs, application) {
+            builder.corroborate(&Address::Authorization, evidence);
         }
         return;
     };
     let depends_on_connection = connection.is_some();
-    let username = world.desired.user.username.clone();
-    if user.beyond_help {
-        draft.push(block(
+    let username = inputs.desired.user.username.clone();
+    if user.unrecoverable {
+        builder.push(block(
             planned,
             Reason::UserBlocked,
             format!("nobody can sign in as `{username}` while its account is as it is"),
         ));
         return;
     }
-    if world.attested() {
+    if inputs.attested() {
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::Authorize { username });
-    } else if let Some(sign_in) = world.policy.sign_in {
+    } else if let Some(sign_in) = inputs.policy.sign_in {
         planned
             .operations
             .push(Operation::Authorization(AuthorizationOperation::Authorize {
                 username,
                 sign_in,
                 application: application.target.clone(),
-                scopes: world.desired.application.scopes.clone(),
+                scopes: inputs.desired.application.scopes.clone(),
                 redirect_uris: application.redirect_uris.clone(),
             }));
     } else {
-        draft.push(block(
+        builder.push(block(
             planned,
             Reason::NoSignIn,
             format!(
@@ -59,21 +59,21 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, application: &Applicati
         ));
         return;
     }
-    add_notes(world, &mut planned);
+    add_notes(inputs, &mut planned);
     if application.grant_edited || (application.is_blocked() && application.live.is_none()) {
         planned.depends_on.push(Address::Application);
     }
-    if user.gates_authorization && draft.change(&Address::User).is_some() {
+    if user.gates_authorization && builder.change(&Address::User).is_some() {
         planned.depends_on.push(Address::User);
     }
     if depends_on_connection {
         planned.depends_on.push(Address::Connection);
     }
-    draft.push(planned);
+    builder.push(planned);
 }
 
-fn add_notes(world: &World<'_>, planned: &mut Change) {
-    let Some(droid) = world.droid() else {
+fn add_notes(inputs: &Inputs<'_>, planned: &mut Change) {
+    let Some(droid) = inputs.droid() else {
         return;
     };
     if !droid.confirmed {
@@ -90,9 +90,9 @@ fn add_notes(world: &World<'_>, planned: &mut Change) {
 }
 
 /// The record of the authorization, unless a later handover of ours has ended it already.
-fn recorded<'a>(world: &World<'a>) -> Option<&'a RecordedAuthorization> {
-    let authorization = world.recorded_authorization()?;
-    match world.recorded_connection() {
+fn recorded<'a>(inputs: &Inputs<'a>) -> Option<&'a RecordedAuthorization> {
+    let authorization = inputs.recorded_authorization()?;
+    match inputs.recorded_connection() {
         Some(connection)
             if connection.application != authorization.application
                 || connection.secret_fingerprint != authorization.secret_fingerprint =>
@@ -104,19 +104,19 @@ fn recorded<'a>(world: &World<'a>) -> Option<&'a RecordedAuthorization> {
 }
 
 /// Whether the droid's own page of authorized applications denies what was attested.
-fn contradicted(world: &World<'_>, application: &ApplicationPlan<'_>) -> bool {
-    world.attested()
+fn contradicted(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> bool {
+    inputs.attested()
         && matches!(
-            testimony(world, application),
+            testimony(inputs, application),
             Some(Testimony::Absent | Testimony::Outdated(_))
         )
 }
 
 /// What the page says of the application, by its row id and since its present secret was given out.
-fn testimony(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Testimony> {
-    let evidence = world.observed.gitlab.evidence.as_ref().known()?;
+fn testimony(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<Testimony> {
+    let evidence = inputs.observed.gitlab.evidence.as_ref().known()?;
     let live = application.live?;
-    let recorded = world.recorded.application.as_ref();
+    let recorded = inputs.recorded.application.as_ref();
     let secret_at = recorded
         .filter(|recorded| recorded.id == live.id)
         .and_then(|recorded| recorded.secret_at);
@@ -124,28 +124,28 @@ fn testimony(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Tes
 }
 
 /// What the page says in favour of what was attested.
-fn corroboration(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Corroboration> {
-    let Some(Testimony::Authorized(authorized_at)) = testimony(world, application) else {
+fn corroboration(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<Corroboration> {
+    let Some(Testimony::Authorized(authorized_at)) = testimony(inputs, application) else {
         return None;
     };
     Some(Corroboration {
         authorized_application: application.live?.name.clone(),
         authorized_at,
-        last_activity_on: world.droid().and_then(|droid| droid.last_activity_on.clone()),
+        last_activity_on: inputs.droid().and_then(|droid| droid.last_activity_on.clone()),
     })
 }
 
 /// The change, if the authorization is not as it has to be, or will not stay so.
-fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) -> Option<Change> {
-    let username = world.desired.user.username.as_str();
-    let Some(live) = world.integration() else {
+fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) -> Option<Change> {
+    let username = inputs.desired.user.username.as_str();
+    let Some(live) = inputs.integration() else {
         let mut origins = Origins::default();
-        origins.compare(Some(&()), None, recorded(world).map(|_| &()));
+        origins.compare(Some(&()), None, recorded(inputs).map(|_| &()));
         let mut absent = change(
             Address::Authorization,
             Actions::Create,
             Reason::NotConnected,
-            resolve(world, origins),
+            resolve(inputs, origins),
         );
         absent.attributes.push(attribute("user", (), username));
         return Some(absent);
@@ -156,12 +156,12 @@ fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) ->
         .as_ref()
         .filter(|_| connected)
         .map(|user| user.username.as_str());
-    let was_attested = world.attested() && world.recorded_authorization().is_some();
-    let ended_by_us = world.recorded_authorization().is_some() && recorded(world).is_none();
+    let was_attested = inputs.attested() && inputs.recorded_authorization().is_some();
+    let ended_by_us = inputs.recorded_authorization().is_some() && recorded(inputs).is_none();
     let mut origins = Origins::default();
     let (actions, reason) = match live.status {
         IntegrationStatus::Configured => {
-            origins.compare(Some(&()), None, recorded(world).map(|_| &()));
+            origins.compare(Some(&()), None, recorded(inputs).map(|_| &()));
             if was_attested {
                 (Actions::Update, Reason::AttestationDue)
             } else {
@@ -169,11 +169,11 @@ fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) ->
             }
         }
         IntegrationStatus::Error => {
-            origins.compare(Some(&true), Some(&false), recorded(world).map(|_| &true));
+            origins.compare(Some(&true), Some(&false), recorded(inputs).map(|_| &true));
             (Actions::Update, Reason::AuthorizationFailed)
         }
-        IntegrationStatus::Connected if !world.connected_as_droid() => {
-            let recorded_name = recorded(world).map(|recorded| recorded.user.username.to_ascii_lowercase());
+        IntegrationStatus::Connected if !inputs.connected_as_droid() => {
+            let recorded_name = recorded(inputs).map(|recorded| recorded.user.username.to_ascii_lowercase());
             origins.compare(
                 Some(&username.to_ascii_lowercase()),
                 acts_as.map(str::to_ascii_lowercase).as_ref(),
@@ -209,25 +209,25 @@ fn needed(world: &World<'_>, connection: Option<&Change>, contradicted: bool) ->
         origins = Origins::default();
         origins.add(Origin::Pending);
     }
-    let mut planned = change(Address::Authorization, actions, reason, resolve(world, origins));
-    describe(world, &mut planned, connection, acts_as, contradicted);
+    let mut planned = change(Address::Authorization, actions, reason, resolve(inputs, origins));
+    describe(inputs, &mut planned, connection, acts_as, contradicted);
     Some(planned)
 }
 
 fn describe(
-    world: &World<'_>,
+    inputs: &Inputs<'_>,
     planned: &mut Change,
     connection: Option<&Change>,
     acts_as: Option<&str>,
     contradicted: bool,
 ) {
-    let username = world.desired.user.username.as_str();
+    let username = inputs.desired.user.username.as_str();
     let same_name = acts_as.is_some_and(|acts_as| acts_as.eq_ignore_ascii_case(username));
-    let live_id = world
+    let live_id = inputs
         .integration()
         .and_then(|live| live.user.as_ref())
         .map(|user| user.id);
-    let droid_id = world.droid().map(|droid| droid.id);
+    let droid_id = inputs.droid().map(|droid| droid.id);
     if same_name && !contradicted && live_id != droid_id {
         // Another account has the name now.
         let number = |id: Option<UserId>| id.map(|id| id.0);
@@ -250,10 +250,10 @@ fn describe(
         planned.notes.push(format!(
             "GitLab's page of authorized applications of `{username}` does not list `{}` as authorized with its present \
              secret, although it was attested",
-            world.desired.application.name
+            inputs.desired.application.name
         ));
     }
-    if let Some(detail) = world
+    if let Some(detail) = inputs
         .integration()
         .and_then(|integration| integration.detail.as_deref())
     {
@@ -261,6 +261,6 @@ fn describe(
     }
 }
 
-fn resolve(world: &World<'_>, origins: Origins) -> Origin {
-    origins.resolve(world.interrupted(&Address::Authorization) || world.interrupted(&Address::Connection))
+fn resolve(inputs: &Inputs<'_>, origins: Origins) -> Origin {
+    origins.resolve(inputs.interrupted(&Address::Authorization) || inputs.interrupted(&Address::Connection))
 }

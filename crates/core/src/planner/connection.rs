@@ -7,30 +7,30 @@ use crate::model::{
 };
 
 use super::application::ApplicationPlan;
-use super::draft::{Draft, attribute, change, secret_attribute};
+use super::builder::{PlanBuilder, attribute, change, secret_attribute};
+use super::inputs::{Inputs, normal_domain};
 use super::origin::Origins;
-use super::secret::Handover;
-use super::world::{World, normal_domain};
+use super::secret::ConnectionSecret;
 
 /// Plans the connection, once it is decided what secret it needs.
 pub(super) fn plan(
-    world: &World<'_>,
-    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
     application: &ApplicationPlan<'_>,
-    handover: Option<&Handover>,
+    needed: Option<&ConnectionSecret>,
 ) {
-    let Some(handover) = handover else {
-        let attestation = world
+    let Some(needed) = needed else {
+        let attestation = inputs
             .recorded_connection()
             .and_then(|connection| connection.attested.as_ref())
-            .filter(|_| world.attested());
-        draft.keep_attested(Address::Connection, attestation);
+            .filter(|_| inputs.attested());
+        builder.keep_attested(Address::Connection, attestation);
         return;
     };
-    let mut planned = compared(world, application, handover);
-    let DesiredConnection { domain } = &world.desired.connection;
-    let (domain, target, secret) = (domain.clone(), application.target.clone(), handover.source);
-    if world.attested() {
+    let mut planned = compared(inputs, application, needed);
+    let DesiredConnection { domain } = &inputs.desired.connection;
+    let (domain, target, secret) = (domain.clone(), application.target.clone(), needed.source);
+    if inputs.attested() {
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::SaveConnection {
             domain,
@@ -46,18 +46,18 @@ pub(super) fn plan(
                 secret,
             }));
     }
-    if application.fresh || handover.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
+    if application.fresh || needed.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
         planned.depends_on.push(Address::Application);
     }
-    draft.push(planned);
+    builder.push(planned);
 }
 
-fn compared(world: &World<'_>, application: &ApplicationPlan<'_>, handover: &Handover) -> Change {
-    let recorded = world.recorded_connection();
-    let desired_domain = normal_domain(&world.desired.connection.domain);
+fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &ConnectionSecret) -> Change {
+    let recorded = inputs.recorded_connection();
+    let desired_domain = normal_domain(&inputs.desired.connection.domain);
     let uid = application.uid().map(|uid| uid.0.as_str());
     let mut origins = Origins::default();
-    let Some(live) = world.integration() else {
+    let Some(live) = inputs.integration() else {
         origins.compare(Some(&()), None, recorded.map(|_| &()));
         if recorded.is_some_and(|recorded| normal_domain(&recorded.domain) != desired_domain) {
             origins.add(Origin::Pending);
@@ -66,10 +66,10 @@ fn compared(world: &World<'_>, application: &ApplicationPlan<'_>, handover: &Han
             Address::Connection,
             Actions::Create,
             Reason::Absent,
-            origins.resolve(world.interrupted(&Address::Connection)),
+            origins.resolve(inputs.interrupted(&Address::Connection)),
         );
         absent.attributes = vec![
-            attribute("domain", (), world.desired.connection.domain.as_str()),
+            attribute("domain", (), inputs.desired.connection.domain.as_str()),
             attribute("application_id", (), uid),
             secret_attribute(),
         ];
@@ -83,7 +83,7 @@ fn compared(world: &World<'_>, application: &ApplicationPlan<'_>, handover: &Han
         attributes.push(attribute(
             "domain",
             live.domain.as_str(),
-            world.desired.connection.domain.as_str(),
+            inputs.desired.connection.domain.as_str(),
         ));
     }
     let recorded_uid = recorded.map(|recorded| recorded.application.0.as_str());
@@ -105,26 +105,26 @@ fn compared(world: &World<'_>, application: &ApplicationPlan<'_>, handover: &Han
         attributes.push(attribute("application_id", live_uid, uid));
     }
     let mut reason = Reason::Differs;
-    if let Some((why, origin)) = handover.secret_moves {
+    if let Some((why, origin)) = needed.moves {
         if !domain_differs && !uid_differs {
             reason = why;
         }
-        if handover.renewal.is_none() || !domain_differs && !uid_differs {
+        if needed.renewal.is_none() || !domain_differs && !uid_differs {
             origins.add(origin);
         }
     }
-    if handover.secret_moves.is_some() || uid_differs {
+    if needed.moves.is_some() || uid_differs {
         attributes.push(secret_attribute());
     }
     let was_attested = recorded.is_some_and(|recorded| recorded.attested.is_some());
-    if world.attested() && was_attested && (uid_differs || handover.secret_moves.is_some()) {
+    if inputs.attested() && was_attested && (uid_differs || needed.moves.is_some()) {
         reason = Reason::AttestationDue;
     }
     let mut differing = change(
         Address::Connection,
         Actions::Update,
         reason,
-        origins.resolve(world.interrupted(&Address::Connection)),
+        origins.resolve(inputs.interrupted(&Address::Connection)),
     );
     differing.attributes = attributes;
     differing

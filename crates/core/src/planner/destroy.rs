@@ -6,47 +6,47 @@ use crate::model::{
     Known, Operation, OperatorStep, Origin, Reason, Status, UserOperation,
 };
 
-use super::draft::{Draft, attribute, block, change};
-use super::world::{World, same_domain};
+use super::builder::{PlanBuilder, attribute, block, change};
+use super::inputs::{Inputs, same_domain};
 use super::{application, repository, user};
 
 /// Plans the removal of everything that is ours. What is gone already is no change, so the second time there is none.
-pub(super) fn plan(world: &World<'_>, draft: &mut Draft) {
-    repositories(world, draft);
-    connection(world, draft);
-    applications(world, draft);
-    droid(world, draft);
+pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    repositories(inputs, builder);
+    connection(inputs, builder);
+    applications(inputs, builder);
+    droid(inputs, builder);
 }
 
 /// Only what is recorded or declared; the rest of Factory's selection is forgotten together with the connection.
 /// A person disconnects with one click, and is not asked to disable one by one before that.
-fn repositories(world: &World<'_>, draft: &mut Draft) {
-    let Known::Known(list) = &world.observed.factory.repositories else {
+fn repositories(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Known::Known(list) = &inputs.observed.factory.repositories else {
         return;
     };
-    if world.attested() && world.integration().is_some() {
+    if inputs.attested() && inputs.integration().is_some() {
         return;
     }
     for (id, listed) in list.iter().filter(|(_, listed)| listed.enabled) {
-        let ours = world.recorded.repositories.contains_key(id) || world.desired.repositories.selects(&listed.path);
+        let ours = inputs.recorded.repositories.contains_key(id) || inputs.desired.repositories.selects(&listed.path);
         if ours {
-            let mut disable = repository::disable(world, draft, *id, &listed.path);
+            let mut disable = repository::disable(inputs, builder, *id, &listed.path);
             disable.origin = Origin::Pending;
-            draft.push(disable);
+            builder.push(disable);
         }
     }
 }
 
-fn connection(world: &World<'_>, draft: &mut Draft) {
-    let Some(live) = world.integration() else {
+fn connection(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Some(live) = inputs.integration() else {
         return;
     };
-    let our_application = application::identify(world)
+    let our_application = application::identify(inputs)
         .found()
         .is_some_and(|application| application.uid == live.application);
     let ours = our_application
-        || world.recorded.connection.is_some()
-        || same_domain(&live.domain, &world.desired.connection.domain);
+        || inputs.recorded.connection.is_some()
+        || same_domain(&live.domain, &inputs.desired.connection.domain);
     if !ours {
         return;
     }
@@ -58,7 +58,7 @@ fn connection(world: &World<'_>, draft: &mut Draft) {
     delete
         .notes
         .push("Factory forgets its authorization and its selection of repositories with it".to_owned());
-    if world.attested() {
+    if inputs.attested() {
         delete.status = Status::Operator;
         delete.steps.push(OperatorStep::DeleteConnection);
     } else {
@@ -66,12 +66,12 @@ fn connection(world: &World<'_>, draft: &mut Draft) {
             .operations
             .push(Operation::Connection(ConnectionOperation::Delete));
     }
-    delete.depends_on = draft.changes.keys().cloned().collect();
-    draft.push(delete);
+    delete.depends_on = builder.changes.keys().cloned().collect();
+    builder.push(delete);
 }
 
-fn applications(world: &World<'_>, draft: &mut Draft) {
-    let found = application::identify(world);
+fn applications(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let found = application::identify(inputs);
     if let ApplicationMatch::Ambiguous(mut candidates) = found {
         candidates.sort_by_key(|candidate| candidate.id);
         let mut blocked = block(
@@ -86,7 +86,7 @@ fn applications(world: &World<'_>, draft: &mut Draft) {
                 "{} applications are named `{}`, and neither the state record nor Factory tells which one is ours; delete it in \
                  GitLab's admin area",
                 candidates.len(),
-                world.desired.application.name
+                inputs.desired.application.name
             ),
         );
         blocked.notes.extend(
@@ -94,11 +94,11 @@ fn applications(world: &World<'_>, draft: &mut Draft) {
                 .iter()
                 .map(|candidate| format!("candidate: id {}, application id {}", candidate.id, candidate.uid)),
         );
-        draft.push(blocked);
+        builder.push(blocked);
         return;
     }
     let current = found.found();
-    let mut ours: Vec<(ApplicationId, ApplicationUid)> = application::superseded(world, current);
+    let mut ours: Vec<(ApplicationId, ApplicationUid)> = application::superseded(inputs, current);
     ours.extend(current.map(|current| (current.id, current.uid.clone())));
     if ours.is_empty() {
         return;
@@ -118,18 +118,18 @@ fn applications(world: &World<'_>, draft: &mut Draft) {
         .map(|(id, uid)| Operation::Application(ApplicationOperation::Delete { id, uid }))
         .collect();
     // What a person disconnects later does not keep GitLab's half from being taken down now.
-    if !world.attested() && draft.changes.contains_key(&Address::Connection) {
+    if !inputs.attested() && builder.changes.contains_key(&Address::Connection) {
         delete.depends_on.push(Address::Connection);
     }
-    draft.push(delete);
+    builder.push(delete);
 }
 
-fn droid(world: &World<'_>, draft: &mut Draft) {
-    let Some(live) = world.droid() else {
+fn droid(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Some(live) = inputs.droid() else {
         return;
     };
     let state = user::state_word(&live.state);
-    let mut planned = if world.policy.delete_user {
+    let mut planned = if inputs.policy.delete_user {
         let mut delete = change(Address::User, Actions::Delete, Reason::Unlisted, Origin::Pending);
         delete
             .attributes
@@ -138,7 +138,7 @@ fn droid(world: &World<'_>, draft: &mut Draft) {
             .operations
             .push(Operation::User(UserOperation::Delete { id: live.id }));
         delete
-    } else if world.policy.block_user && live.state.can_sign_in() {
+    } else if inputs.policy.block_user && live.state.can_sign_in() {
         let mut blocking = change(Address::User, Actions::Update, Reason::Differs, Origin::Pending);
         blocking.attributes.push(attribute("state", state, "blocked"));
         blocking
@@ -148,7 +148,7 @@ fn droid(world: &World<'_>, draft: &mut Draft) {
     } else {
         return;
     };
-    if live.id == world.observed.gitlab.own_user {
+    if live.id == inputs.observed.gitlab.own_user {
         planned = block(
             planned,
             Reason::PathTaken,
@@ -157,11 +157,11 @@ fn droid(world: &World<'_>, draft: &mut Draft) {
                 live.username
             ),
         );
-    } else if !world.attested() {
+    } else if !inputs.attested() {
         planned.depends_on = [Address::Application, Address::Connection]
             .into_iter()
-            .filter(|address| draft.changes.contains_key(address))
+            .filter(|address| builder.changes.contains_key(address))
             .collect();
     }
-    draft.push(planned);
+    builder.push(planned);
 }

@@ -9,10 +9,10 @@ use crate::model::{
     Reason, Resolution, Role, SourceKind, Status, WarningCode,
 };
 
-use super::draft::{Draft, attribute, block, change};
+use super::builder::{PlanBuilder, attribute, block, change};
+use super::inputs::Inputs;
 use super::origin::Origins;
 use super::user::UserPlan;
-use super::world::World;
 
 /// What the droid's memberships let it see once the plan is carried out.
 #[derive(Debug, Default)]
@@ -68,23 +68,23 @@ impl Coverage {
 }
 
 /// Plans the memberships.
-pub(super) fn plan(world: &World<'_>, draft: &mut Draft, user: &UserPlan) -> Coverage {
-    let live = live_memberships(world);
+pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPlan) -> Coverage {
+    let live = live_memberships(inputs);
     let mut coverage = Coverage::default();
-    for (path, role) in &world.desired.memberships {
-        declared(world, draft, user, &live, path, *role);
+    for (path, role) in &inputs.desired.memberships {
+        declared(inputs, builder, user, &live, path, *role);
         let address = Address::Membership(path.clone());
-        if let Some(Resolution::Found(source)) = world.observed.gitlab.namespaces.get(path) {
-            match draft.change(&address) {
+        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path) {
+            match builder.change(&address) {
                 Some(change) if change.status == Status::Blocked => {}
                 Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address)),
                 Some(_) | None => coverage.add(*source, path, None),
             }
         }
     }
-    undeclared(world, draft, user, &live);
-    let removed = removed_sources(draft);
-    for (path, resolution) in &world.observed.gitlab.namespaces {
+    undeclared(inputs, builder, user, &live);
+    let removed = removed_sources(builder);
+    for (path, resolution) in &inputs.observed.gitlab.namespaces {
         if let Resolution::Found(source) = resolution
             && live.contains_key(source)
             && !removed.contains_key(source)
@@ -101,9 +101,9 @@ pub(super) fn plan(world: &World<'_>, draft: &mut Draft, user: &UserPlan) -> Cov
     coverage
 }
 
-fn live_memberships(world: &World<'_>) -> BTreeMap<SourceKind, ObservedMembership> {
-    match world.droid() {
-        Some(_) => world
+fn live_memberships(inputs: &Inputs<'_>) -> BTreeMap<SourceKind, ObservedMembership> {
+    match inputs.droid() {
+        Some(_) => inputs
             .observed
             .gitlab
             .memberships
@@ -114,8 +114,8 @@ fn live_memberships(world: &World<'_>) -> BTreeMap<SourceKind, ObservedMembershi
     }
 }
 
-fn removed_sources(draft: &Draft) -> BTreeMap<SourceKind, FullPath> {
-    draft
+fn removed_sources(builder: &PlanBuilder) -> BTreeMap<SourceKind, FullPath> {
+    builder
         .changes
         .values()
         .flat_map(|change| &change.operations)
@@ -132,37 +132,37 @@ fn removed_sources(draft: &Draft) -> BTreeMap<SourceKind, FullPath> {
 }
 
 fn declared(
-    world: &World<'_>,
-    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
     user: &UserPlan,
     live: &BTreeMap<SourceKind, ObservedMembership>,
     path: &FullPath,
     role: Role,
 ) {
     let address = Address::Membership(path.clone());
-    let recorded = world.recorded.memberships.get(path);
-    let source = match world.observed.gitlab.namespaces.get(path) {
+    let recorded = inputs.recorded.memberships.get(path);
+    let source = match inputs.observed.gitlab.namespaces.get(path) {
         Some(Resolution::Found(source)) => *source,
         Some(Resolution::Moved { id: _, to }) => {
             let note = format!("`{path}` is `{to}` now; declare that path in user.memberships");
-            draft.push(unreachable(world, &address, role, Reason::Moved, note));
+            builder.push(unreachable(inputs, &address, role, Reason::Moved, note));
             return;
         }
         Some(Resolution::NotFound) | None => {
             let note = format!("no group or project has the path `{path}`, or gitlab.token cannot see it");
-            draft.push(unreachable(world, &address, role, Reason::NotFound, note));
+            builder.push(unreachable(inputs, &address, role, Reason::NotFound, note));
             return;
         }
     };
     let direct = live.get(&source);
-    let inherited = inherited_level(world, live, path);
+    let inherited = inherited_level(inputs, live, path);
     let level = direct.map(|membership| membership.access_level);
     // GitLab refuses a direct role below an inherited one, so an inherited one takes the place of a lower wish.
     let wanted = match inherited {
         Some(inherited) if inherited >= role.access_level() => {
             if level.is_none_or(|level| level <= inherited) {
                 if level != Some(role.access_level()) {
-                    draft.warn(
+                    builder.warn(
                         WarningCode::MembershipInherited,
                         Some(address.clone()),
                         format!(
@@ -171,7 +171,7 @@ fn declared(
                         ),
                     );
                 }
-                draft.keep(address);
+                builder.keep(address);
                 return;
             }
             Role::from_access_level(inherited).unwrap_or(role)
@@ -179,7 +179,7 @@ fn declared(
         _ => role,
     };
     if level == Some(wanted.access_level()) {
-        draft.keep(address);
+        builder.keep(address);
         return;
     }
     let mut origins = Origins::default();
@@ -195,7 +195,7 @@ fn declared(
         address.clone(),
         actions,
         reason,
-        origins.resolve(world.interrupted(&address)),
+        origins.resolve(inputs.interrupted(&address)),
     );
     planned.attributes.push(attribute(
         "role",
@@ -219,34 +219,38 @@ fn declared(
     if user.gates_memberships {
         planned.depends_on.push(Address::User);
     }
-    draft.push(planned);
+    builder.push(planned);
 }
 
-fn unreachable(world: &World<'_>, address: &Address, role: Role, reason: Reason, note: String) -> Change {
-    let recorded = address.path().and_then(|path| world.recorded.memberships.get(path));
+fn unreachable(inputs: &Inputs<'_>, address: &Address, role: Role, reason: Reason, note: String) -> Change {
+    let recorded = address.path().and_then(|path| inputs.recorded.memberships.get(path));
     let mut origins = Origins::default();
     origins.compare(Some(&role), None, recorded.map(|recorded| &recorded.role));
     let mut blocked = change(
         address.clone(),
         Actions::Create,
         reason,
-        origins.resolve(world.interrupted(address)),
+        origins.resolve(inputs.interrupted(address)),
     );
     blocked.attributes.push(attribute("role", (), role.as_str()));
     block(blocked, reason, note)
 }
 
 /// The highest level that a group above gives, live or as this plan leaves it.
-fn inherited_level(world: &World<'_>, live: &BTreeMap<SourceKind, ObservedMembership>, path: &FullPath) -> Option<u64> {
+fn inherited_level(
+    inputs: &Inputs<'_>,
+    live: &BTreeMap<SourceKind, ObservedMembership>,
+    path: &FullPath,
+) -> Option<u64> {
     std::iter::successors(path.parent(), FullPath::parent)
         .filter_map(|group| {
-            let Some(Resolution::Found(source @ SourceKind::Group(_))) = world.observed.gitlab.namespaces.get(&group)
+            let Some(Resolution::Found(source @ SourceKind::Group(_))) = inputs.observed.gitlab.namespaces.get(&group)
             else {
                 return None;
             };
-            match world.desired.memberships.get(&group) {
+            match inputs.desired.memberships.get(&group) {
                 Some(role) => Some(role.access_level()),
-                None if world.recorded.memberships.contains_key(&group) => None,
+                None if inputs.recorded.memberships.contains_key(&group) => None,
                 None => live.get(source).map(|membership| membership.access_level),
             }
         })
@@ -254,28 +258,33 @@ fn inherited_level(world: &World<'_>, live: &BTreeMap<SourceKind, ObservedMember
 }
 
 /// What was recorded as ours and is declared no longer is taken away; what somebody else gave stays.
-fn undeclared(world: &World<'_>, draft: &mut Draft, user: &UserPlan, live: &BTreeMap<SourceKind, ObservedMembership>) {
-    let declared: BTreeSet<SourceKind> = world
+fn undeclared(
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
+    user: &UserPlan,
+    live: &BTreeMap<SourceKind, ObservedMembership>,
+) {
+    let declared: BTreeSet<SourceKind> = inputs
         .desired
         .memberships
         .keys()
-        .filter_map(|path| match world.observed.gitlab.namespaces.get(path) {
+        .filter_map(|path| match inputs.observed.gitlab.namespaces.get(path) {
             Some(Resolution::Found(source)) => Some(*source),
             Some(Resolution::Moved { .. } | Resolution::NotFound) | None => None,
         })
         .collect();
-    let moved: BTreeSet<SourceKind> = world
+    let moved: BTreeSet<SourceKind> = inputs
         .desired
         .memberships
         .keys()
-        .filter_map(|path| match world.observed.gitlab.namespaces.get(path) {
+        .filter_map(|path| match inputs.observed.gitlab.namespaces.get(path) {
             Some(Resolution::Moved { id, to: _ }) => Some(SourceKind::Project(*id)),
             Some(Resolution::Found(_) | Resolution::NotFound) | None => None,
         })
         .collect();
-    for (path, recorded) in &world.recorded.memberships {
+    for (path, recorded) in &inputs.recorded.memberships {
         let source = recorded.source;
-        if world.desired.memberships.contains_key(path) || declared.contains(&source) || moved.contains(&source) {
+        if inputs.desired.memberships.contains_key(path) || declared.contains(&source) || moved.contains(&source) {
             continue;
         }
         let Some(membership) = live.get(&source) else {
@@ -292,7 +301,7 @@ fn undeclared(world: &World<'_>, draft: &mut Draft, user: &UserPlan, live: &BTre
             address.clone(),
             Actions::Delete,
             Reason::Unlisted,
-            origins.resolve(world.interrupted(&address)),
+            origins.resolve(inputs.interrupted(&address)),
         );
         removal
             .attributes
@@ -306,7 +315,7 @@ fn undeclared(world: &World<'_>, draft: &mut Draft, user: &UserPlan, live: &BTre
                     user: user.reference,
                 },
             }));
-        draft.push(removal);
+        builder.push(removal);
     }
 }
 

@@ -1,13 +1,13 @@
 //! What is desired, what is observed and what was recorded, compared into a plan.
 //!
 //! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
-//! are. One file for each resource; each puts its changes into a draft, and asks the draft what it has to wait for.
+//! are. One file for each resource; each puts its changes into the plan that is being built, and asks it what it has to wait for.
 
 mod application;
 mod authorization;
 mod connection;
 mod destroy;
-mod draft;
+mod builder;
 #[cfg(any(test, fuzzing, feature = "fixture"))]
 #[doc(hidden)]
 #[allow(
@@ -32,12 +32,12 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod user;
-mod world;
+mod inputs;
 
 use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, RecordedState, Status, WarningCode};
 
-use draft::Draft;
-use world::World;
+use builder::PlanBuilder;
+use inputs::Inputs;
 
 pub use invariants::check_invariants;
 pub use rebuild::{Presumed, inhabited, presume, rebuild};
@@ -46,18 +46,18 @@ pub use targets::{belonging, keep_only};
 
 /// Compares what is desired with what is observed and recorded, and decides everything that the execution needs.
 pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) -> Plan {
-    let world = World {
+    let inputs = Inputs {
         desired,
         observed,
         recorded,
         policy,
     };
-    let mut draft = Draft::default();
+    let mut builder = PlanBuilder::default();
     match policy.command {
-        Command::Destroy => destroy::plan(&world, &mut draft),
-        Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&world, &mut draft),
+        Command::Destroy => destroy::plan(&inputs, &mut builder),
+        Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&inputs, &mut builder),
     }
-    let mut plan = draft.finish(policy.command);
+    let mut plan = builder.finish(policy.command);
     plan.allowances = policy.allowances;
     for change in &mut plan.changes {
         change.depends_on.sort();
@@ -70,7 +70,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
         targets::apply(&mut plan, &targets, false);
     }
     if policy.command != Command::Destroy {
-        let enabled = repository::enabled(&world).len() as u64;
+        let enabled = repository::enabled(&inputs).len() as u64;
         guards::check(&mut plan, policy.guards, policy.allowances.removals, enabled);
     }
     plan
@@ -78,7 +78,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
 
 /// Holds a plan of which a part was left out to the guards again.
 pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) {
-    let world = World {
+    let inputs = Inputs {
         desired,
         observed,
         recorded,
@@ -87,36 +87,36 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
     plan.refusals.clear();
     plan.warnings
         .retain(|warning| warning.code != WarningCode::GuardExceeded);
-    let enabled = repository::enabled(&world).len() as u64;
+    let enabled = repository::enabled(&inputs).len() as u64;
     guards::check(plan, policy.guards, policy.allowances.removals, enabled);
 }
 
 /// The resources in the order in which they depend on each other.
-fn converge(world: &World<'_>, draft: &mut Draft) {
-    let mut application = application::plan(world, draft);
-    let handover = secret::decide(world, &application);
-    if let Some(renewal) = handover.as_ref().and_then(|handover| handover.renewal.as_ref()) {
+fn converge(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let mut application = application::plan(inputs, builder);
+    let secret = secret::decide(inputs, &application);
+    if let Some(renewal) = secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
         application.renew(renewal);
     }
-    application.settle(draft);
-    let user = user::plan(world, draft);
-    let coverage = membership::plan(world, draft, &user);
-    connection::plan(world, draft, &application, handover.as_ref());
-    authorization::plan(world, draft, &application, &user);
-    repository::plan(world, draft, &coverage);
-    wait_with_removal(draft);
-    warn_unattested(world, draft);
+    application.settle(builder);
+    let user = user::plan(inputs, builder);
+    let coverage = membership::plan(inputs, builder, &user);
+    connection::plan(inputs, builder, &application, secret.as_ref());
+    authorization::plan(inputs, builder, &application, &user);
+    repository::plan(inputs, builder, &coverage);
+    wait_with_removal(builder);
+    warn_unattested(inputs, builder);
 }
 
 /// Under the assisted driver, what nobody attested is what Setpoint saw or wrote while the driver was `api`.
-fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
-    let number = draft
+fn warn_unattested(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let number = builder
         .unchanged
         .iter()
-        .filter(|address| address.is_factory() && !draft.attested.contains_key(*address))
+        .filter(|address| address.is_factory() && !builder.attested.contains_key(*address))
         .count();
-    if world.attested() && number > 0 {
-        draft.warn(
+    if inputs.attested() && number > 0 {
+        builder.warn(
             WarningCode::Unobservable,
             None,
             format!(
@@ -129,12 +129,12 @@ fn warn_unattested(world: &World<'_>, draft: &mut Draft) {
 
 /// An old application goes only after Factory has moved away from it. In a replacement the execution keeps it for the
 /// end; a removal that is all that is left of one waits for whatever else moves Factory.
-fn wait_with_removal(draft: &mut Draft) {
+fn wait_with_removal(builder: &mut PlanBuilder) {
     let waits_for: Vec<Address> = [Address::Connection, Address::Authorization]
         .into_iter()
-        .filter(|address| draft.changes.contains_key(address))
+        .filter(|address| builder.changes.contains_key(address))
         .collect();
-    if let Some(removal) = draft.changes.get_mut(&Address::Application)
+    if let Some(removal) = builder.changes.get_mut(&Address::Application)
         && is_only_removal(removal)
     {
         removal.depends_on.extend(waits_for);

@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 use super::application::{self, Remembered};
-use super::world::World;
+use super::inputs::Inputs;
 
 /// The record as it should be before the plan is carried out.
 ///
@@ -18,7 +18,7 @@ use super::world::World;
 /// so that the execution has a record to continue.
 pub fn refresh(desired: &Desired, observed: &Observed, recorded: &RecordedState, plan: &Plan) -> RecordedState {
     let policy = Policy::new(plan.command);
-    let world = World {
+    let inputs = Inputs {
         desired,
         observed,
         recorded,
@@ -26,17 +26,17 @@ pub fn refresh(desired: &Desired, observed: &Observed, recorded: &RecordedState,
     };
     let settled = Settled::of(plan);
     let mut next = recorded.clone();
-    application(&world, &settled, &mut next);
-    user(&world, &settled, &mut next);
-    memberships(&world, &settled, &mut next);
+    application(&inputs, &settled, &mut next);
+    user(&inputs, &settled, &mut next);
+    memberships(&inputs, &settled, &mut next);
     if observed.factory.source == FactorySource::Live {
-        if let Some(live) = world.integration() {
+        if let Some(live) = inputs.integration() {
             factory(&settled, live, &mut next);
         } else if settled.is_gone(&Address::Connection) {
             next.connection = None;
             next.authorization = None;
         }
-        repositories(&world, &settled, &mut next);
+        repositories(&inputs, &settled, &mut next);
     }
     next.intents
         .retain(|intent| is_open(intent, observed, &settled, next.application.as_ref()));
@@ -129,10 +129,10 @@ impl<'a> Settled<'a> {
     }
 }
 
-fn application(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
-    let recorded = world.recorded;
+fn application(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let recorded = inputs.recorded;
     let exists = |id, uid: &_| {
-        world
+        inputs
             .observed
             .gitlab
             .applications
@@ -140,27 +140,27 @@ fn application(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedStat
             .any(|application| application.id == id && application.uid == *uid)
     };
     next.superseded.retain(|id, uid| exists(*id, uid));
-    let Some(live) = application::identify(world).found() else {
+    let Some(live) = application::identify(inputs).found() else {
         if settled.is_gone(&Address::Application) {
             next.application = None;
         }
         return;
     };
-    next.superseded.extend(application::superseded(world, Some(live)));
-    next.application = Some(adopted(world, live, recorded.application.as_ref()));
+    next.superseded.extend(application::superseded(inputs, Some(live)));
+    next.application = Some(adopted(inputs, live, recorded.application.as_ref()));
 }
 
 fn adopted(
-    world: &World<'_>,
+    inputs: &Inputs<'_>,
     live: &ObservedApplication,
     recorded: Option<&RecordedApplication>,
 ) -> RecordedApplication {
     let recorded = recorded.filter(|recorded| recorded.id == live.id && recorded.uid == live.uid);
-    let remembered = Remembered::of(world.recorded, live);
-    let declared = &world.desired.application;
+    let remembered = Remembered::of(inputs.recorded, live);
+    let declared = &inputs.desired.application;
     let trusted = live.trusted.known().or(remembered.trusted);
     let scopes = live.scopes.as_ref().known().or(remembered.scopes).cloned();
-    let accepted = match &world.observed.gitlab.secret {
+    let accepted = match &inputs.observed.gitlab.secret {
         SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
         _ => None,
     };
@@ -204,8 +204,8 @@ fn adopted(
     next
 }
 
-fn user(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
-    let Some(live) = world.droid() else {
+fn user(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let Some(live) = inputs.droid() else {
         if settled.is_gone(&Address::User) || settled.plan.command == Command::Destroy {
             next.user = None;
         }
@@ -218,7 +218,7 @@ fn user(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
         email,
         ..
     } = live;
-    let declared = &world.desired.user;
+    let declared = &inputs.desired.user;
     let next = next.user.get_or_insert_with(|| RecordedUser {
         id: *id,
         username: username.clone(),
@@ -237,17 +237,17 @@ fn user(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
     }
 }
 
-fn memberships(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+fn memberships(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
     if settled.plan.command == Command::Destroy {
         return;
     }
     next.memberships
         .retain(|path, _| !settled.is_gone(&Address::Membership(path.clone())));
-    for (path, role) in &world.desired.memberships {
-        let Some(Resolution::Found(source)) = world.observed.gitlab.namespaces.get(path) else {
+    for (path, role) in &inputs.desired.memberships {
+        let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path) else {
             continue;
         };
-        let held = world
+        let held = inputs
             .observed
             .gitlab
             .memberships
@@ -302,9 +302,9 @@ fn factory(settled: &Settled<'_>, live: &ObservedIntegration, next: &mut Recorde
     }
 }
 
-fn repositories(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
-    let Some(list) = world.observed.factory.repositories.as_ref().known() else {
-        if settled.complete && world.integration().is_none() && settled.plan.command == Command::Destroy {
+fn repositories(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let Some(list) = inputs.observed.factory.repositories.as_ref().known() else {
+        if settled.complete && inputs.integration().is_none() && settled.plan.command == Command::Destroy {
             next.repositories.clear();
         }
         return;
@@ -316,11 +316,11 @@ fn repositories(world: &World<'_>, settled: &Settled<'_>, next: &mut RecordedSta
         };
         next.repositories.retain(|id, recorded| match list.get(id) {
             Some(listed) => listed.enabled || still_there(&listed.path) || still_there(&recorded.path),
-            None => still_there(&recorded.path) || world.desired.repositories.selects(&recorded.path),
+            None => still_there(&recorded.path) || inputs.desired.repositories.selects(&recorded.path),
         });
     }
     for (id, listed) in list.iter().filter(|(_, listed)| listed.enabled) {
-        let path = world
+        let path = inputs
             .observed
             .gitlab
             .projects

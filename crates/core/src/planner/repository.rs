@@ -6,63 +6,63 @@ use crate::model::{
     Unlisted,
 };
 
-use super::draft::{Draft, attribute, block, change};
+use super::builder::{PlanBuilder, attribute, block, change};
+use super::inputs::Inputs;
 use super::membership::Coverage;
 use super::origin::Origins;
 use super::selection::{Selected, Selection, Unselectable, list_is_the_droids, select};
-use super::world::World;
 
-/// Plans the repositories; everything they depend on is in the draft already.
-pub(super) fn plan(world: &World<'_>, draft: &mut Draft, coverage: &Coverage) {
-    let selection = select(world, draft, coverage);
+/// Plans the repositories; everything they depend on is in the plan already.
+pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Coverage) {
+    let selection = select(inputs, builder, coverage);
     for (id, selected) in &selection.selected {
-        if is_enabled(world, *id) {
+        if is_enabled(inputs, *id) {
             let address = Address::Repository(selected.path.clone());
-            let attestation = world
+            let attestation = inputs
                 .recorded_repository(*id)
                 .and_then(|repository| repository.attested.as_ref())
-                .filter(|_| world.attested());
-            draft.keep_attested(address, attestation);
+                .filter(|_| inputs.attested());
+            builder.keep_attested(address, attestation);
         } else {
-            let enable = enable(world, draft, *id, selected);
-            draft.push(enable);
+            let enable = enable(inputs, builder, *id, selected);
+            builder.push(enable);
         }
     }
     for (path, why) in &selection.unselectable {
-        let blocked = unselectable(world, path, why);
-        if !draft.changes.contains_key(&blocked.address) {
-            draft.push(blocked);
+        let blocked = unselectable(inputs, path, why);
+        if !builder.changes.contains_key(&blocked.address) {
+            builder.push(blocked);
         }
     }
-    match world.desired.repositories.unlisted {
+    match inputs.desired.repositories.unlisted {
         Unlisted::Keep => {}
-        Unlisted::Disable => disable_unlisted(world, draft, &selection),
+        Unlisted::Disable => disable_unlisted(inputs, builder, &selection),
     }
 }
 
 /// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
 /// Factory keeps its selection while it is not connected, and forgets it together with the integration.
-pub(super) fn is_enabled(world: &World<'_>, id: ProjectId) -> bool {
-    let recorded = || world.recorded_repository(id).is_some();
-    match &world.observed.factory.repositories {
+pub(super) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
+    let recorded = || inputs.recorded_repository(id).is_some();
+    match &inputs.observed.factory.repositories {
         Known::Known(list) => match list.get(&id) {
             Some(repository) => repository.enabled,
-            None => !world.attested() && !list_is_the_droids(world) && recorded(),
+            None => !inputs.attested() && !list_is_the_droids(inputs) && recorded(),
         },
-        Known::Unknown => (world.attested() || world.integration().is_some()) && recorded(),
+        Known::Unknown => (inputs.attested() || inputs.integration().is_some()) && recorded(),
     }
 }
 
 /// Everything that is enabled now, as far as anybody can tell, with its path.
-pub(super) fn enabled<'a>(world: &World<'a>) -> Vec<(ProjectId, &'a FullPath)> {
-    let mut enabled: std::collections::BTreeMap<ProjectId, &FullPath> = world
+pub(super) fn enabled<'a>(inputs: &Inputs<'a>) -> Vec<(ProjectId, &'a FullPath)> {
+    let mut enabled: std::collections::BTreeMap<ProjectId, &FullPath> = inputs
         .recorded
         .repositories
         .iter()
-        .filter(|(id, _)| is_enabled(world, **id))
+        .filter(|(id, _)| is_enabled(inputs, **id))
         .map(|(id, repository)| (*id, &repository.path))
         .collect();
-    if let Known::Known(list) = &world.observed.factory.repositories {
+    if let Known::Known(list) = &inputs.observed.factory.repositories {
         enabled.extend(
             list.iter()
                 .filter(|(_, repository)| repository.enabled)
@@ -72,27 +72,27 @@ pub(super) fn enabled<'a>(world: &World<'a>) -> Vec<(ProjectId, &'a FullPath)> {
     enabled.into_iter().collect()
 }
 
-fn enable(world: &World<'_>, draft: &Draft, id: ProjectId, selected: &Selected) -> Change {
+fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &Selected) -> Change {
     let address = Address::Repository(selected.path.clone());
-    let recorded = world.recorded_repository(id);
+    let recorded = inputs.recorded_repository(id);
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
     let mut enable = change(
         address.clone(),
         Actions::Create,
         Reason::Absent,
-        origins.resolve(world.interrupted(&address)),
+        origins.resolve(inputs.interrupted(&address)),
     );
     enable.attributes.push(attribute("enabled", (), true));
     if let Some(membership) = &selected.waits_for {
         enable.depends_on.push(membership.clone());
     }
-    carry_out(world, draft, &mut enable, id, &selected.path, true);
+    carry_out(inputs, builder, &mut enable, id, &selected.path, true);
     enable
 }
 
-fn disable_unlisted(world: &World<'_>, draft: &mut Draft, selection: &Selection<'_>) {
-    for (id, listed_path) in enabled(world) {
+fn disable_unlisted(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &Selection<'_>) {
+    for (id, listed_path) in enabled(inputs) {
         if selection.selected.contains_key(&id) || selection.meant.contains(&id) {
             continue;
         }
@@ -101,33 +101,40 @@ fn disable_unlisted(world: &World<'_>, draft: &mut Draft, selection: &Selection<
             .get(&id)
             .map_or(listed_path, |candidate| candidate.path);
         // Out of sight is not out of the file.
-        if !selection.candidates.contains_key(&id) && world.desired.repositories.selects(path) {
+        if !selection.candidates.contains_key(&id) && inputs.desired.repositories.selects(path) {
             continue;
         }
-        let disable = disable(world, draft, id, path);
-        draft.push(disable);
+        let disable = disable(inputs, builder, id, path);
+        builder.push(disable);
     }
 }
 
 /// Disables a repository.
-pub(super) fn disable(world: &World<'_>, draft: &Draft, id: ProjectId, path: &FullPath) -> Change {
+pub(super) fn disable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, path: &FullPath) -> Change {
     let address = Address::Repository(path.clone());
     let mut origins = Origins::default();
-    origins.compare(None, Some(&()), world.recorded_repository(id).map(|_| &()));
+    origins.compare(None, Some(&()), inputs.recorded_repository(id).map(|_| &()));
     let mut disable = change(
         address.clone(),
         Actions::Delete,
         Reason::Unlisted,
-        origins.resolve(world.interrupted(&address)),
+        origins.resolve(inputs.interrupted(&address)),
     );
     disable.attributes.push(attribute("enabled", true, ()));
-    carry_out(world, draft, &mut disable, id, path, false);
+    carry_out(inputs, builder, &mut disable, id, path, false);
     disable
 }
 
 /// Adds the write, or the step, and what has to be done before it.
-fn carry_out(world: &World<'_>, draft: &Draft, change: &mut Change, id: ProjectId, path: &FullPath, enable: bool) {
-    if world.attested() {
+fn carry_out(
+    inputs: &Inputs<'_>,
+    builder: &PlanBuilder,
+    change: &mut Change,
+    id: ProjectId,
+    path: &FullPath,
+    enable: bool,
+) {
+    if inputs.attested() {
         let path = path.clone();
         change.status = Status::Operator;
         change.steps.push(if enable {
@@ -142,14 +149,14 @@ fn carry_out(world: &World<'_>, draft: &Draft, change: &mut Change, id: ProjectI
             Operation::Repository(RepositoryOperation::Disable { id })
         });
     }
-    if draft.change(&Address::Authorization).is_some() {
+    if builder.change(&Address::Authorization).is_some() {
         change.depends_on.push(Address::Authorization);
     }
 }
 
-fn unselectable(world: &World<'_>, path: &FullPath, why: &Unselectable) -> Change {
+fn unselectable(inputs: &Inputs<'_>, path: &FullPath, why: &Unselectable) -> Change {
     let address = Address::Repository(path.clone());
-    let recorded = world
+    let recorded = inputs
         .recorded
         .repositories
         .values()
@@ -169,21 +176,21 @@ fn unselectable(world: &World<'_>, path: &FullPath, why: &Unselectable) -> Chang
             Reason::Moved,
             format!("`{path}` is `{to}` now; list that path in repositories.enable"),
         ),
-        Unselectable::NotVisible => (Reason::NotVisible, help_to_see(world, path)),
+        Unselectable::NotVisible => (Reason::NotVisible, help_to_see(inputs, path)),
     };
     let mut blocked = change(
         address.clone(),
         Actions::Create,
         reason,
-        origins.resolve(world.interrupted(&address)),
+        origins.resolve(inputs.interrupted(&address)),
     );
     blocked.attributes.push(attribute("enabled", (), true));
     block(blocked, reason, note)
 }
 
 /// Names the membership that would make a project visible: a declared one that cannot be had, or a new one.
-fn help_to_see(world: &World<'_>, path: &FullPath) -> String {
-    if let Some(group) = world.desired.memberships.keys().find(|group| group.contains(path)) {
+fn help_to_see(inputs: &Inputs<'_>, path: &FullPath) -> String {
+    if let Some(group) = inputs.desired.memberships.keys().find(|group| group.contains(path)) {
         return format!(
             "it exists, but the droid does not see it; the declared membership in `{group}` would help, and cannot be had as it \
              is declared"

@@ -8,15 +8,15 @@ use crate::model::{
 };
 
 use super::application::ApplicationPlan;
-use super::world::{World, same_domain};
+use super::inputs::{Inputs, same_domain};
 
 /// What the connection needs.
 #[derive(Debug)]
-pub(super) struct Handover {
+pub(super) struct ConnectionSecret {
     /// Where Factory's secret comes from.
     pub(super) source: SecretSource,
     /// Whether the secret itself changes, and not only what it is saved together with.
-    pub(super) secret_moves: Option<(Reason, Origin)>,
+    pub(super) moves: Option<(Reason, Origin)>,
     /// The renewal that has to come first.
     pub(super) renewal: Option<Renewal>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Renewal {
 
 /// What is known of the secret that is in force, and of the one that Factory holds.
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate fact of the record")]
-struct Knowledge<'a> {
+struct SecretState<'a> {
     /// Fingerprint of the newest secret that we got for the application.
     newest: Option<&'a str>,
     /// Fingerprint of the secret that Factory was given for the application.
@@ -48,14 +48,14 @@ struct Knowledge<'a> {
     unanswered_save: bool,
 }
 
-impl<'a> Knowledge<'a> {
-    fn of(world: &World<'a>, application: &ApplicationPlan<'_>) -> Self {
+impl<'a> SecretState<'a> {
+    fn of(inputs: &Inputs<'a>, application: &ApplicationPlan<'_>) -> Self {
         let uid = application.uid();
-        let recorded = world.recorded;
-        let connection = world
+        let recorded = inputs.recorded;
+        let connection = inputs
             .recorded_connection()
             .filter(|connection| Some(&connection.application) == uid);
-        let attested = world
+        let attested = inputs
             .integration()
             .filter(|integration| Some(&integration.application) == uid)
             .and_then(|integration| integration.secret_fingerprint.as_ref().known());
@@ -108,84 +108,84 @@ fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
 }
 
 /// Decides whether Factory has to be given a secret, and which.
-pub(super) fn decide(world: &World<'_>, application: &ApplicationPlan<'_>) -> Option<Handover> {
-    let knowledge = Knowledge::of(world, application);
+pub(super) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<ConnectionSecret> {
+    let state = SecretState::of(inputs, application);
     if application.fresh {
-        return Some(Handover {
+        return Some(ConnectionSecret {
             source: SecretSource::Fresh,
-            secret_moves: None,
+            moves: None,
             renewal: None,
         });
     }
-    let moves = moved(world, &knowledge);
-    let fits = world.integration().is_some_and(|integration| {
+    let moves = moved(inputs, &state);
+    let fits = inputs.integration().is_some_and(|integration| {
         Some(&integration.application) == application.uid()
-            && same_domain(&integration.domain, &world.desired.connection.domain)
+            && same_domain(&integration.domain, &inputs.desired.connection.domain)
     });
     if moves.is_none() && fits {
         return None;
     }
-    let rotating = world.policy.command == Command::Rotate;
-    if !rotating && is_at_hand(world, &knowledge) {
-        return Some(Handover {
+    let rotating = inputs.policy.command == Command::Rotate;
+    if !rotating && is_at_hand(inputs, &state) {
+        return Some(ConnectionSecret {
             source: SecretSource::Loaded,
-            secret_moves: moves,
+            moves,
             renewal: None,
         });
     }
-    Some(Handover {
+    Some(ConnectionSecret {
         source: SecretSource::Fresh,
-        secret_moves: moves.or(Some((Reason::SecretUnknown, Origin::Pending))),
-        renewal: Some(renewal(world, &knowledge, moves, rotating)),
+        moves: moves.or(Some((Reason::SecretUnknown, Origin::Pending))),
+        renewal: Some(renewal(inputs, &state, moves, rotating)),
     })
 }
 
 /// Whether the secret that is in force can be handed over without renewing it: loaded and accepted by GitLab, or, where
 /// a person hands it over, kept where that person finds it.
-fn is_at_hand(world: &World<'_>, knowledge: &Knowledge<'_>) -> bool {
-    match &world.observed.gitlab.secret {
+fn is_at_hand(inputs: &Inputs<'_>, state: &SecretState<'_>) -> bool {
+    match &inputs.observed.gitlab.secret {
         SecretCheck::Accepted { fingerprint: _ } => true,
         SecretCheck::Rejected { fingerprint: _ } => false,
         SecretCheck::NoneStored | SecretCheck::NotChecked => {
-            world.attested() && world.policy.saves_secret && knowledge.newest.is_some() && !knowledge.unanswered_secret
+            inputs.attested() && inputs.policy.saves_secret && state.newest.is_some() && !state.unanswered_secret
         }
     }
 }
 
 /// Why Factory cannot go on with the secret it has, and which side moved.
-fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin)> {
-    if world.policy.command == Command::Rotate {
+fn moved(inputs: &Inputs<'_>, state: &SecretState<'_>) -> Option<(Reason, Origin)> {
+    if inputs.policy.command == Command::Rotate {
         return Some((Reason::Differs, Origin::Pending));
     }
-    let status = world.integration().map(|integration| integration.status);
-    let never_worked = !knowledge.handover_recorded
-        && matches!(status, Some(IntegrationStatus::Configured | IntegrationStatus::Error));
-    let remembered = knowledge.handed.or(knowledge.newest).is_some();
-    match &world.observed.gitlab.secret {
+    let status = inputs.integration().map(|integration| integration.status);
+    let never_worked =
+        !state.handover_recorded && matches!(status, Some(IntegrationStatus::Configured | IntegrationStatus::Error));
+    let remembered = state.handed.or(state.newest).is_some();
+    match &inputs.observed.gitlab.secret {
         SecretCheck::Rejected { fingerprint: _ } => {
-            let origin = match (knowledge.unanswered_secret, remembered) {
+            let origin = match (state.unanswered_secret, remembered) {
                 (true, _) => Origin::Pending,
                 (false, true) => Origin::Drift,
                 (false, false) => Origin::Unrecorded,
             };
             Some((Reason::SecretRejected, origin))
         }
-        SecretCheck::Accepted { fingerprint } => match knowledge.handed {
-            Some(handed) if handed == fingerprint => knowledge.refused.then_some((Reason::Differs, Origin::Drift)),
-            Some(_) if knowledge.newest == Some(fingerprint) || knowledge.unanswered() => {
+        SecretCheck::Accepted { fingerprint } => match state.handed {
+            Some(handed) if handed == fingerprint => state.refused.then_some((Reason::Differs, Origin::Drift)),
+            Some(_) if state.newest == Some(fingerprint) || state.unanswered() => {
                 Some((Reason::Differs, Origin::Pending))
             }
             Some(_) => Some((Reason::Differs, Origin::Drift)),
-            None if knowledge.newest.is_some() || knowledge.unanswered() => Some((Reason::Differs, Origin::Pending)),
+            None if state.newest.is_some() || state.unanswered() => Some((Reason::Differs, Origin::Pending)),
             None if never_worked => Some((Reason::Differs, Origin::Unrecorded)),
-            None if knowledge.refused => Some((Reason::Differs, Origin::Drift)),
+            None if state.refused => Some((Reason::Differs, Origin::Drift)),
             None => None,
         },
         check @ (SecretCheck::NoneStored | SecretCheck::NotChecked) => {
             let lost = *check == SecretCheck::NoneStored;
-            if knowledge.unanswered() || (knowledge.recorded && knowledge.newest != knowledge.handed) {
+            if state.unanswered() || (state.recorded && state.newest != state.handed) {
                 Some((Reason::SecretUnknown, Origin::Pending))
-            } else if knowledge.refused {
+            } else if state.refused {
                 Some((Reason::SecretRejected, Origin::Drift))
             } else if never_worked {
                 Some((Reason::SecretUnknown, Origin::Unrecorded))
@@ -199,8 +199,8 @@ fn moved(world: &World<'_>, knowledge: &Knowledge<'_>) -> Option<(Reason, Origin
     }
 }
 
-fn renewal(world: &World<'_>, knowledge: &Knowledge<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
-    let rejected = matches!(world.observed.gitlab.secret, SecretCheck::Rejected { .. });
+fn renewal(inputs: &Inputs<'_>, state: &SecretState<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
+    let rejected = matches!(inputs.observed.gitlab.secret, SecretCheck::Rejected { .. });
     let (reason, note) = if rotating {
         (
             Reason::Differs,
@@ -211,7 +211,7 @@ fn renewal(world: &World<'_>, knowledge: &Knowledge<'_>, moves: Option<(Reason, 
             Reason::SecretRejected,
             "GitLab refuses the secret that application.secret.load gives, so it is renewed",
         )
-    } else if knowledge.refused {
+    } else if state.refused {
         (
             Reason::SecretRejected,
             "GitLab refused the secret that Factory has, and nobody knows the right one; so it is renewed",
@@ -222,10 +222,10 @@ fn renewal(world: &World<'_>, knowledge: &Knowledge<'_>, moves: Option<(Reason, 
             "Factory has to be given the secret, which GitLab shows only when it is made, and nobody knows it; so it is renewed",
         )
     };
-    let origin = match (moves, world.integration(), world.recorded_connection()) {
+    let origin = match (moves, inputs.integration(), inputs.recorded_connection()) {
         (Some((_, origin)), _, _) => origin,
         (None, None, Some(_)) => Origin::Drift,
-        (None, Some(_), None) if !world.interrupted(&Address::Connection) => Origin::Unrecorded,
+        (None, Some(_), None) if !inputs.interrupted(&Address::Connection) => Origin::Unrecorded,
         (None, _, _) => Origin::Pending,
     };
     Renewal {

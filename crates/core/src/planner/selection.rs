@@ -8,10 +8,10 @@ use crate::model::{
     WarningCode,
 };
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
+use super::inputs::Inputs;
 use super::membership::{Coverage, Covered};
 use super::repository::is_enabled;
-use super::world::World;
 
 /// A project that may be selected, as both sides show it.
 #[derive(Debug, Clone)]
@@ -54,34 +54,34 @@ pub(super) struct Selection<'a> {
 }
 
 /// Whether Factory's list is what the droid sees, so that what is not on it is out of its sight.
-pub(super) fn list_is_the_droids(world: &World<'_>) -> bool {
-    !world.attested() && !world.observed.factory.repositories.is_unknown() && world.connected_as_droid() && {
-        world
+pub(super) fn list_is_the_droids(inputs: &Inputs<'_>) -> bool {
+    !inputs.attested() && !inputs.observed.factory.repositories.is_unknown() && inputs.connected_as_droid() && {
+        inputs
             .integration()
             .is_some_and(|integration| integration.status == IntegrationStatus::Connected)
     }
 }
 
 /// Selects.
-pub(super) fn select<'a>(world: &World<'a>, draft: &mut Draft, coverage: &Coverage) -> Selection<'a> {
+pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverage: &Coverage) -> Selection<'a> {
     let mut selection = Selection {
-        candidates: candidates(world),
+        candidates: candidates(inputs),
         ..Selection::default()
     };
     let sight = Sight {
-        world,
-        list_is_complete: list_is_the_droids(world),
+        inputs,
+        list_is_complete: list_is_the_droids(inputs),
         coverage,
     };
-    explicit(world, draft, &sight, &mut selection);
-    globs(world, draft, &sight, &mut selection);
+    explicit(inputs, builder, &sight, &mut selection);
+    globs(inputs, builder, &sight, &mut selection);
     selection
 }
 
-fn candidates<'a>(world: &World<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
-    let of_the_droid = world.attested() || list_is_the_droids(world);
+fn candidates<'a>(inputs: &Inputs<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
+    let of_the_droid = inputs.attested() || list_is_the_droids(inputs);
     let mut candidates = BTreeMap::new();
-    if let Known::Known(list) = &world.observed.factory.repositories {
+    if let Known::Known(list) = &inputs.observed.factory.repositories {
         candidates.extend(list.iter().map(|(id, repository)| {
             let candidate = Candidate {
                 path: &repository.path,
@@ -93,7 +93,7 @@ fn candidates<'a>(world: &World<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
             (*id, candidate)
         }));
     }
-    for project in world.observed.gitlab.projects.values() {
+    for project in inputs.observed.gitlab.projects.values() {
         let ObservedProject {
             id,
             path,
@@ -118,7 +118,7 @@ fn candidates<'a>(world: &World<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
 
 /// How to tell what the droid will see.
 struct Sight<'a> {
-    world: &'a World<'a>,
+    inputs: &'a Inputs<'a>,
     list_is_complete: bool,
     coverage: &'a Coverage,
 }
@@ -127,7 +127,7 @@ impl Sight<'_> {
     fn of(&self, id: ProjectId, path: &FullPath, candidate: Option<&Candidate<'_>>) -> Option<Covered> {
         let listed = candidate.is_some_and(|candidate| candidate.listed);
         let withdrawn = self.coverage.is_withdrawn(id, path);
-        if listed && (!withdrawn || is_enabled(self.world, id)) {
+        if listed && (!withdrawn || is_enabled(self.inputs, id)) {
             return Some(Covered { by: None });
         }
         let open = candidate
@@ -139,14 +139,14 @@ impl Sight<'_> {
     }
 }
 
-fn explicit(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: &mut Selection<'_>) {
+fn explicit(inputs: &Inputs<'_>, builder: &mut PlanBuilder, sight: &Sight<'_>, selection: &mut Selection<'_>) {
     let by_path: BTreeMap<&FullPath, ProjectId> = selection
         .candidates
         .iter()
         .map(|(id, candidate)| (candidate.path, *id))
         .collect();
-    for path in world.desired.repositories.explicit() {
-        let resolution = world.observed.gitlab.paths.get(&path);
+    for path in inputs.desired.repositories.explicit() {
+        let resolution = inputs.observed.gitlab.paths.get(&path);
         let id = match (resolution, by_path.get(&path)) {
             (Some(Resolution::Found(SourceKind::Project(id))), _) | (Some(Resolution::NotFound) | None, Some(id)) => {
                 *id
@@ -175,7 +175,7 @@ fn explicit(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: 
         };
         let path = candidate.map_or_else(|| path.clone(), |candidate| candidate.path.clone());
         if let Some(candidate) = candidate {
-            warn_of_state(draft, &path, candidate);
+            warn_of_state(builder, &path, candidate);
         }
         selection.selected.insert(
             id,
@@ -187,16 +187,16 @@ fn explicit(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: 
     }
 }
 
-fn warn_of_state(draft: &mut Draft, path: &FullPath, candidate: &Candidate<'_>) {
+fn warn_of_state(builder: &mut PlanBuilder, path: &FullPath, candidate: &Candidate<'_>) {
     let address = Some(Address::Repository(path.clone()));
     if candidate.pending_deletion {
-        draft.warn(
+        builder.warn(
             WarningCode::RepositoryPendingDeletion,
             address,
             format!("`{path}` is listed and waits to be deleted in GitLab"),
         );
     } else if candidate.archived {
-        draft.warn(
+        builder.warn(
             WarningCode::RepositoryArchived,
             address,
             format!("`{path}` is listed and archived in GitLab, so nobody can push to it"),
@@ -204,8 +204,8 @@ fn warn_of_state(draft: &mut Draft, path: &FullPath, candidate: &Candidate<'_>) 
     }
 }
 
-fn globs(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: &mut Selection<'_>) {
-    let globs: Vec<_> = world.desired.repositories.globs().collect();
+fn globs(inputs: &Inputs<'_>, builder: &mut PlanBuilder, sight: &Sight<'_>, selection: &mut Selection<'_>) {
+    let globs: Vec<_> = inputs.desired.repositories.globs().collect();
     let mut matched = vec![false; globs.len()];
     for (id, candidate) in &selection.candidates {
         let matching: Vec<usize> = (0..globs.len())
@@ -214,7 +214,7 @@ fn globs(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: &mu
         if matching.is_empty() {
             continue;
         }
-        let excepted = world.desired.repositories.is_excepted(candidate.path);
+        let excepted = inputs.desired.repositories.is_excepted(candidate.path);
         if candidate.archived || candidate.pending_deletion {
             if !excepted {
                 selection.meant.insert(*id);
@@ -238,7 +238,7 @@ fn globs(world: &World<'_>, draft: &mut Draft, sight: &Sight<'_>, selection: &mu
         }
     }
     for (glob, _) in globs.iter().zip(&matched).filter(|(_, matched)| !**matched) {
-        draft.warn(
+        builder.warn(
             WarningCode::PatternMatchesNothing,
             None,
             format!(

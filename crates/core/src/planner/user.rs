@@ -8,9 +8,9 @@ use crate::model::{
     UserOperation, UserRef, UserState, WarningCode,
 };
 
-use super::draft::{Draft, attribute, block, change};
+use super::builder::{PlanBuilder, attribute, block, change};
+use super::inputs::Inputs;
 use super::origin::Origins;
-use super::world::World;
 
 /// What the other resources need to know of the droid.
 #[derive(Debug, Clone, Copy)]
@@ -22,25 +22,25 @@ pub(super) struct UserPlan {
     /// Whether the authorization has to wait for its change.
     pub(super) gates_authorization: bool,
     /// It is blocked in a way that Setpoint cannot lift.
-    pub(super) beyond_help: bool,
+    pub(super) unrecoverable: bool,
 }
 
 /// Plans the droid.
-pub(super) fn plan(world: &World<'_>, draft: &mut Draft) -> UserPlan {
-    match world.droid() {
-        None => absent(world, draft),
-        Some(live) => existing(world, draft, live),
+pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
+    match inputs.droid() {
+        None => absent(inputs, builder),
+        Some(live) => existing(inputs, builder, live),
     }
 }
 
-fn absent(world: &World<'_>, draft: &mut Draft) -> UserPlan {
+fn absent(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
     let DesiredUser {
         name,
         username,
         email,
         previously: _,
-    } = &world.desired.user;
-    let recorded = world.recorded.user.as_ref();
+    } = &inputs.desired.user;
+    let recorded = inputs.recorded.user.as_ref();
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
     if recorded.is_some_and(|recorded| {
@@ -54,7 +54,7 @@ fn absent(world: &World<'_>, draft: &mut Draft) -> UserPlan {
         Address::User,
         Actions::Create,
         Reason::Absent,
-        origins.resolve(world.interrupted(&Address::User)),
+        origins.resolve(inputs.interrupted(&Address::User)),
     );
     created.attributes = vec![
         attribute("name", (), name.as_str()),
@@ -66,19 +66,19 @@ fn absent(world: &World<'_>, draft: &mut Draft) -> UserPlan {
         name: name.clone(),
         email: email.clone(),
     }));
-    draft.push(taken(world, created, true, true));
+    builder.push(taken(inputs, created, true, true));
     UserPlan {
         reference: UserRef::Planned,
         gates_memberships: true,
         gates_authorization: true,
-        beyond_help: false,
+        unrecoverable: false,
     }
 }
 
 /// Blocks the change where somebody else holds the username or the e-mail address that it would set.
-fn taken(world: &World<'_>, change: Change, sets_username: bool, sets_email: bool) -> Change {
-    let DesiredUser { username, email, .. } = &world.desired.user;
-    if let (true, Some(holder)) = (sets_username, world.observed.gitlab.username_holder) {
+fn taken(inputs: &Inputs<'_>, change: Change, sets_username: bool, sets_email: bool) -> Change {
+    let DesiredUser { username, email, .. } = &inputs.desired.user;
+    if let (true, Some(holder)) = (sets_username, inputs.observed.gitlab.username_holder) {
         let holder = match holder {
             NamespaceKind::Group => "a group",
             NamespaceKind::User => "another account",
@@ -89,7 +89,7 @@ fn taken(world: &World<'_>, change: Change, sets_username: bool, sets_email: boo
             format!("{holder} holds the name `{username}`; choose another user.username"),
         );
     }
-    if let (true, Some(holder)) = (sets_email, &world.observed.gitlab.email_holder) {
+    if let (true, Some(holder)) = (sets_email, &inputs.observed.gitlab.email_holder) {
         return block(
             change,
             Reason::EmailTaken,
@@ -99,9 +99,9 @@ fn taken(world: &World<'_>, change: Change, sets_username: bool, sets_email: boo
     change
 }
 
-fn existing(world: &World<'_>, draft: &mut Draft, live: &ObservedUser) -> UserPlan {
+fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser) -> UserPlan {
     if live.is_admin {
-        draft.warn(
+        builder.warn(
             WarningCode::UserIsAdmin,
             Some(Address::User),
             format!(
@@ -110,19 +110,19 @@ fn existing(world: &World<'_>, draft: &mut Draft, live: &ObservedUser) -> UserPl
             ),
         );
     }
-    let heal = Heal::of(live);
-    let (mut planned, edit) = compared(world, live, &heal);
+    let remediation = Remediation::of(live);
+    let (mut planned, edit) = compared(inputs, live, &remediation);
     let mut plan = UserPlan {
         reference: UserRef::Existing(live.id),
         gates_memberships: false,
-        gates_authorization: !matches!(heal, Heal::Nothing) || edit.username.is_some(),
-        beyond_help: matches!(heal, Heal::Impossible(_)),
+        gates_authorization: !matches!(remediation, Remediation::Nothing) || edit.username.is_some(),
+        unrecoverable: matches!(remediation, Remediation::Impossible(_)),
     };
     if planned.attributes.is_empty() {
-        draft.keep(Address::User);
+        builder.keep(Address::User);
         return plan;
     }
-    if live.id == world.observed.gitlab.own_user {
+    if live.id == inputs.observed.gitlab.own_user {
         planned = block(
             planned,
             Reason::PathTaken,
@@ -132,24 +132,24 @@ fn existing(world: &World<'_>, draft: &mut Draft, live: &ObservedUser) -> UserPl
                 live.username
             ),
         );
-        plan.beyond_help = false;
-    } else if let Heal::Impossible(how) = heal {
+        plan.unrecoverable = false;
+    } else if let Remediation::Impossible(how) = remediation {
         planned = block(planned, Reason::UserBlocked, how);
     } else {
-        planned = taken(world, planned, edit.username.is_some(), edit.email.is_some());
+        planned = taken(inputs, planned, edit.username.is_some(), edit.email.is_some());
     }
-    plan.gates_authorization |= planned.status == Status::Blocked && plan.beyond_help;
-    draft.push(planned);
+    plan.gates_authorization |= planned.status == Status::Blocked && plan.unrecoverable;
+    builder.push(planned);
     plan
 }
 
-fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, UserEdit) {
+fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation) -> (Change, UserEdit) {
     let DesiredUser {
         name,
         username,
         email,
         previously: _,
-    } = &world.desired.user;
+    } = &inputs.desired.user;
     let ObservedUser {
         id,
         username: live_username,
@@ -162,7 +162,7 @@ fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, Use
         locked: _,
         last_activity_on: _,
     } = live;
-    let recorded = world.recorded.user.as_ref();
+    let recorded = inputs.recorded.user.as_ref();
     let fold = str::to_ascii_lowercase;
     let mut origins = Origins::default();
     let mut attributes = Vec::new();
@@ -191,7 +191,7 @@ fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, Use
         attributes.push(attribute("email", live_email.as_str(), email.as_str()));
         edit.email = Some(email.clone());
     }
-    if !matches!(heal, Heal::Nothing) {
+    if !matches!(remediation, Remediation::Nothing) {
         let active = UserState::Active;
         origins.compare(Some(&active), Some(state), recorded.map(|_| &active));
         attributes.push(attribute("state", state_word(state), state_word(&active)));
@@ -200,17 +200,17 @@ fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, Use
         Address::User,
         Actions::Update,
         Reason::Differs,
-        origins.resolve(world.interrupted(&Address::User)),
+        origins.resolve(inputs.interrupted(&Address::User)),
     );
     planned.attributes = attributes;
-    match heal {
-        Heal::Unblock => planned
+    match remediation {
+        Remediation::Unblock => planned
             .operations
             .push(Operation::User(UserOperation::Unblock { id: *id })),
-        Heal::Activate => planned
+        Remediation::Activate => planned
             .operations
             .push(Operation::User(UserOperation::Activate { id: *id })),
-        Heal::Nothing | Heal::Impossible(_) => {}
+        Remediation::Nothing | Remediation::Impossible(_) => {}
     }
     if edit != UserEdit::default() {
         planned.operations.push(Operation::User(UserOperation::Edit {
@@ -222,14 +222,14 @@ fn compared(world: &World<'_>, live: &ObservedUser, heal: &Heal) -> (Change, Use
 }
 
 /// What makes the account able to sign in again.
-enum Heal {
+enum Remediation {
     Nothing,
     Unblock,
     Activate,
     Impossible(String),
 }
 
-impl Heal {
+impl Remediation {
     fn of(user: &ObservedUser) -> Self {
         let username = &user.username;
         match &user.state {

@@ -7,14 +7,14 @@ use crate::model::{
 
 /// What a plan follows from.
 #[derive(Clone, Copy)]
-pub(super) struct World<'a> {
+pub(super) struct Inputs<'a> {
     pub(super) desired: &'a Desired,
     pub(super) observed: &'a Observed,
     pub(super) recorded: &'a RecordedState,
     pub(super) policy: &'a Policy,
 }
 
-impl<'a> World<'a> {
+impl<'a> Inputs<'a> {
     /// Whether Factory's side is known from attestations only, and changed by a person.
     pub(super) fn attested(&self) -> bool {
         match self.observed.factory.source {

@@ -13,14 +13,14 @@ use super::summary;
 
 /// A plan in the making.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct PlanBuilder {
     pub(super) changes: BTreeMap<Address, Change>,
     pub(super) unchanged: BTreeSet<Address>,
     pub(super) warnings: BTreeSet<Warning>,
     pub(super) attested: BTreeMap<Address, Attested>,
 }
 
-impl Draft {
+impl PlanBuilder {
     /// Puts a change in.
     pub(super) fn push(&mut self, change: Change) {
         self.unchanged.remove(&change.address);
