@@ -26,6 +26,6 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 
-pub use setpoint_core::{model, planner};
+pub use setpoint_core::{diff, kinds, model, planner};
 #[cfg(feature = "sandbox")]
 pub use setpoint_sandbox as sandbox;

@@ -152,7 +152,7 @@ async fn evidence(
             None => Ok(format!(
                 "{}.\n",
                 render::corroboration(&Corroboration {
-                    authorized_application: application.name.clone(),
+                    authorized_application: application.fields.name.clone(),
                     authorized_at: evidence.authorized.get(&application.id).copied().flatten(),
                     last_activity_on: view
                         .observed

@@ -100,7 +100,7 @@ async fn look(context: &Context) -> Result<Seen> {
 async fn evidence(readers: &Readers, observed: &Observed) -> Option<Evidence> {
     let droid = readers.sources().droid?;
     let user = observed.gitlab.user.as_ref().filter(|user| user.state.can_sign_in())?;
-    droid.evidence(&user.username).await.ok()
+    droid.evidence(&user.fields.username).await.ok()
 }
 
 /// Which application is ours cannot be guessed.
@@ -167,14 +167,14 @@ fn namesakes(observed: &Observed, rebuilt: &RecordedState) -> Option<String> {
         .gitlab
         .applications
         .iter()
-        .filter(|application| application.name == ours.name && application.id != ours.id)
+        .filter(|application| application.fields.name == ours.fields.name && application.id != ours.id)
         .map(|application| application.id.to_string())
         .collect();
     (!others.is_empty()).then(|| {
         format!(
             "GitLab has other applications named {:?} (id {}). If a replacement left them, delete them in GitLab's admin \
              area: the new record does not know them.",
-            ours.name,
+            ours.fields.name,
             others.join(", ")
         )
     })

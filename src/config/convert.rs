@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::model::{
-    self, ChangeWindow, Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FullPath,
-    Guards, PathPattern, SignIn,
+    self, ApplicationFields, ChangeWindow, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FullPath,
+    Guards, Known, MembershipFields, PathPattern, SignIn, UserFields,
 };
 use crate::secrets::{SecretCommand, SecretRef};
 
@@ -63,7 +63,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
             user: desired_user(user)?,
             memberships: memberships(user),
             connection: DesiredConnection {
-                domain: gitlab.external_url.as_str().trim_end_matches('/').to_owned(),
+                domain: gitlab.external_url.as_str().trim_end_matches('/').into(),
             },
             repositories: repositories(raw.repositories.as_ref()?)?,
         },
@@ -148,33 +148,35 @@ fn factory(raw: Option<&RawFactory>, beside: &Beside<'_>) -> Option<FactoryConfi
     })
 }
 
-fn desired_application(raw: &RawApplication) -> Option<DesiredApplication> {
-    Some(DesiredApplication {
+fn desired_application(raw: &RawApplication) -> Option<ApplicationFields> {
+    Some(ApplicationFields {
         name: text(&raw.name).unwrap_or_else(|| DEFAULT_APPLICATION_NAME.to_owned()),
         redirect_uris: texts(raw.redirect_uri.as_ref()?).into_iter().collect(),
-        trusted: copied(&raw.trusted).unwrap_or(true),
+        trusted: Known::Known(copied(&raw.trusted).unwrap_or(true)),
         confidential: copied(&raw.confidential).unwrap_or(true),
-        scopes: raw.scopes.as_ref().map_or_else(
+        scopes: Known::Known(raw.scopes.as_ref().map_or_else(
             || DEFAULT_SCOPES.into_iter().map(str::to_owned).collect(),
             |scopes| texts(scopes).into_iter().collect(),
-        ),
+        )),
     })
 }
 
 fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
     Some(DesiredUser {
-        name: text(&raw.name).unwrap_or_else(|| DEFAULT_USER_NAME.to_owned()),
-        username: text(&raw.username)?,
-        email: text(&raw.email)?,
+        fields: UserFields {
+            username: text(&raw.username)?.into(),
+            name: text(&raw.name).unwrap_or_else(|| DEFAULT_USER_NAME.to_owned()),
+            email: text(&raw.email)?.into(),
+        },
         previously: raw.previously.as_ref().map(|names| texts(names)).unwrap_or_default(),
     })
 }
 
-fn memberships(raw: &RawUser) -> BTreeMap<FullPath, crate::model::Role> {
+fn memberships(raw: &RawUser) -> BTreeMap<FullPath, MembershipFields> {
     raw.memberships
         .iter()
         .flatten()
-        .map(|(path, role)| (FullPath::new(path.get()), **role))
+        .map(|(path, role)| (FullPath::new(path.get()), MembershipFields { role: **role }))
         .collect()
 }
 

@@ -170,13 +170,17 @@ mod tests {
         let config = example("quickstart.toml");
         assert_eq!(config.factory.driver, Driver::Api);
         assert_eq!(config.factory.api_url.as_str(), "https://api.factory.ai/");
-        assert_eq!(config.desired.connection.domain, "https://gitlab.example.com");
-        assert_eq!(config.desired.application.scopes.len(), 7);
-        assert!(config.desired.application.trusted && config.desired.application.confidential);
+        assert_eq!(config.desired.connection.domain.as_str(), "https://gitlab.example.com");
+        let application = &config.desired.application;
+        assert_eq!(
+            application.scopes.as_ref().known().map(std::collections::BTreeSet::len),
+            Some(7)
+        );
+        assert!(application.trusted == crate::model::Known::Known(true) && application.confidential);
         assert_eq!(config.droid.sign_in, Some(SignIn::Password));
         assert_eq!(
             config.desired.memberships[&crate::model::FullPath::new("platform")],
-            Role::Developer
+            Role::Developer.into()
         );
         let StateConfig::File(path) = config.state else {
             panic!("the state is a file by default");

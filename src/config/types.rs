@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use url::Url;
 
+use crate::diff::declared_values;
 use crate::model::{ChangeWindow, Desired, Guards, SignIn};
 use crate::secrets::{SecretCommand, SecretRef};
 
@@ -69,14 +71,18 @@ impl Config {
             connection,
             repositories,
         } = &self.desired;
-        let mut words = vec![
-            application.name.clone(),
-            user.name.clone(),
-            user.username.clone(),
-            user.email.clone(),
-            connection.domain.clone(),
-        ];
-        words.extend(application.redirect_uris.iter().chain(&application.scopes).cloned());
+        let values = declared_values(application)
+            .into_iter()
+            .chain(declared_values(&user.fields));
+        let mut words = vec![connection.domain.to_string()];
+        words.extend(values.flat_map(|(_, value)| {
+            match value {
+                Value::Array(list) => list,
+                one => vec![one],
+            }
+            .into_iter()
+            .filter_map(|value| value.as_str().map(str::to_owned))
+        }));
         words.extend(user.previously.iter().cloned());
         words.extend(memberships.keys().map(|path| path.as_str().to_owned()));
         let patterns = repositories.enable.iter().chain(&repositories.except);

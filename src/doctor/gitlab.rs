@@ -151,7 +151,8 @@ impl GitlabSide<'_> {
 
     async fn droid_account(&self) -> Result<Option<ObservedUser>> {
         let desired = &self.config.desired.user;
-        for username in std::iter::once(&desired.username).chain(&desired.previously) {
+        let previously = desired.previously.iter().map(String::as_str);
+        for username in std::iter::once(&*desired.fields.username).chain(previously) {
             if let Some(user) = self.read.user(username).await? {
                 return Ok(Some(user));
             }

@@ -138,7 +138,9 @@ fn scopes(config: &Config, answers: &Answers) -> Check {
         Ok(Known::Unknown) => return Check::skipped(ID, "GitLab does not tell which OAuth scopes it knows"),
         Err(error) => return Check::failed(ID, error),
     };
-    let declared = &config.desired.application.scopes;
+    let Known::Known(declared) = &config.desired.application.scopes else {
+        return Check::skipped(ID, "No scopes are declared");
+    };
     let unknown: Vec<&str> = declared.difference(known).map(String::as_str).collect();
     if unknown.is_empty() {
         return Check::ok(ID, "GitLab knows all scopes of the application");

@@ -4,7 +4,7 @@
 use super::Check;
 use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
-use crate::model::{ObservedUser, SignIn, UserState};
+use crate::model::{Known, ObservedUser, SignIn, UserState};
 
 /// Sessions and the droid's account.
 pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
@@ -14,8 +14,11 @@ pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check
     if let (Some(session), Some(account)) = (side.droid, account)
         && can_be_tried(account)
     {
-        checks.push(match session.evidence(&account.username).await {
-            Ok(_) => Check::ok("gitlab.droid_sign_in", format!("{} can sign in", account.username)),
+        checks.push(match session.evidence(&account.fields.username).await {
+            Ok(_) => Check::ok(
+                "gitlab.droid_sign_in",
+                format!("{} can sign in", account.fields.username),
+            ),
             Err(error) => Check::failed("gitlab.droid_sign_in", &error),
         });
     }
@@ -39,7 +42,7 @@ async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) ->
         "The administrator can sign in and enter the admin area",
     )];
     if let Some(account) = account {
-        checks.push(match admin.offers_impersonation(&account.username).await {
+        checks.push(match admin.offers_impersonation(&account.fields.username).await {
             Ok(()) => Check::ok("gitlab.impersonation", "GitLab offers impersonation of the droid"),
             Err(error) if side.config.droid.sign_in == Some(SignIn::Impersonate) => {
                 Check::failed("gitlab.impersonation", &error)
@@ -61,7 +64,7 @@ fn without_admin_session(config: &Config) -> Option<Check> {
             "The administrator's sign-in was not tried: its password is missing",
         ));
     }
-    config.desired.application.trusted.then(|| {
+    (config.desired.application.trusted == Known::Known(true)).then(|| {
         Check::skipped(
             ID,
             "There is no gitlab.admin_session: `trusted` can neither be read nor set, and becomes a step for a person",
@@ -75,12 +78,15 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
     let account = match &answers.droid {
         Ok(Some(account)) => account,
         Ok(None) => {
-            let message = format!("{} does not exist yet; apply creates it", config.desired.user.username);
+            let message = format!(
+                "{} does not exist yet; apply creates it",
+                config.desired.user.fields.username
+            );
             return vec![Check::ok(ID, message)];
         }
         Err(error) => return vec![Check::failed(ID, error)],
     };
-    let name = &account.username;
+    let name = &account.fields.username;
     let mut checks = vec![match obstacle(account) {
         Some((message, fix, true)) => Check::failure(ID, format!("{name} {message}"), fix),
         Some((message, fix, false)) => Check::warning(ID, format!("{name} {message}"), fix),

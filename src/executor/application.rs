@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::run::{Failure, Fresh, Run, Step, Write, describe, unrecorded};
 use crate::http;
 use crate::model::{
-    ApplicationEdit, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, DesiredApplication,
+    ApplicationEdit, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, Known,
     ObservedApplication, Operation, RecordedApplication, RecordedState,
 };
 use crate::secrets::Secret;
@@ -31,7 +31,7 @@ impl Run<'_> {
 
     /// Which applications are there is recorded before the creation, so that one whose answer was lost can be told
     /// from all others.
-    async fn create_application(&self, write: Write<'_>, desired: &DesiredApplication) -> Step {
+    async fn create_application(&self, write: Write<'_>, desired: &ApplicationFields) -> Step {
         let before = self
             .effects
             .gitlab_read
@@ -64,12 +64,16 @@ impl Run<'_> {
     /// The one application that was not there before and is as it was to be created.
     async fn find_created(
         &self,
-        desired: &DesiredApplication,
+        desired: &ApplicationFields,
         was_there: impl Fn(ApplicationId) -> bool,
     ) -> Option<ObservedApplication> {
         let mut found: Vec<_> = self.effects.gitlab_read.applications().await.ok()?;
-        found
-            .retain(|app| !was_there(app.id) && app.name == desired.name && app.redirect_uris == desired.redirect_uris);
+        found.retain(|app| {
+            let ApplicationFields {
+                name, redirect_uris, ..
+            } = &app.fields;
+            !was_there(app.id) && *name == desired.name && *redirect_uris == desired.redirect_uris
+        });
         if found.len() == 1 { found.pop() } else { None }
     }
 
@@ -77,7 +81,7 @@ impl Run<'_> {
     async fn settle_lost_creation(
         &self,
         write: Write<'_>,
-        desired: &DesiredApplication,
+        desired: &ApplicationFields,
         error: &http::Error,
         new: Option<ObservedApplication>,
     ) -> Step {
@@ -96,7 +100,7 @@ impl Run<'_> {
     async fn adopt(
         &self,
         write: Write<'_>,
-        desired: &DesiredApplication,
+        desired: &ApplicationFields,
         created: &ObservedApplication,
         secret_fingerprint: Option<String>,
     ) -> Step {
@@ -112,12 +116,11 @@ impl Run<'_> {
                 record.application = Some(RecordedApplication {
                     id: created.id,
                     uid: created.uid.clone(),
-                    name: desired.name.clone(),
-                    redirect_uris: desired.redirect_uris.clone(),
-                    confidential: desired.confidential,
-                    scopes: Some(desired.scopes.clone()),
                     // GitLab's API makes an application untrusted, whatever it is sent.
-                    trusted: Some(false),
+                    fields: ApplicationFields {
+                        trusted: Known::Known(false),
+                        ..desired.clone()
+                    },
                     trusted_attested: None,
                     secret_at: secret_fingerprint.as_ref().map(|_| now),
                     secret_fingerprint,
@@ -137,8 +140,9 @@ impl Run<'_> {
         let base = self.recorded_or_read(id, &uid).await?;
         let request = admin.edit_application(id, edit);
         self.announced(write, request, |record, ()| {
-            if let Some(application) = base {
-                record.application = Some(edited(application, edit));
+            if let Some(mut application) = base {
+                application.edit(edit);
+                record.application = Some(application);
             }
         })
         .await
@@ -162,11 +166,7 @@ impl Run<'_> {
             .map(|app| RecordedApplication {
                 id,
                 uid: app.uid,
-                name: app.name,
-                redirect_uris: app.redirect_uris,
-                confidential: app.confidential,
-                scopes: app.scopes.known(),
-                trusted: app.trusted.known(),
+                fields: app.fields,
                 trusted_attested: None,
                 secret_fingerprint: None,
                 secret_at: None,
@@ -247,31 +247,4 @@ fn set_secret(record: &mut RecordedState, secret: Option<(String, Option<Timesta
         application.secret_fingerprint = fingerprint;
         application.secret_at = at.flatten();
     }
-}
-
-fn edited(mut application: RecordedApplication, edit: &ApplicationEdit) -> RecordedApplication {
-    let ApplicationEdit {
-        name,
-        redirect_uris,
-        trusted,
-        confidential,
-        scopes,
-    } = edit;
-    if let Some(name) = name {
-        application.name.clone_from(name);
-    }
-    if let Some(redirect_uris) = redirect_uris {
-        application.redirect_uris.clone_from(redirect_uris);
-    }
-    if let Some(confidential) = confidential {
-        application.confidential = *confidential;
-    }
-    if scopes.is_some() {
-        application.scopes.clone_from(scopes);
-    }
-    if trusted.is_some() {
-        application.trusted = *trusted;
-        application.trusted_attested = None;
-    }
-    application
 }

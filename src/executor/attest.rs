@@ -3,14 +3,14 @@
 
 use super::factory::forget_connection;
 use crate::model::{
-    ApplicationUid, Attestation, AuthorizedUser, Evidence, OperatorStep, RecordedApplication, RecordedAuthorization,
-    RecordedConnection, RecordedRepository, RecordedState, Testimony, UserId,
+    ApplicationUid, Attestation, AuthorizedUser, Evidence, Known, OperatorStep, RecordedApplication,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, Testimony, UserId,
 };
 
 /// What the droid's own page of authorized applications has against an approval, in words; nothing where it lists the
 /// application, authorized with the present secret.
 pub fn denial(evidence: &Evidence, application: &RecordedApplication, droid: &str) -> Option<String> {
-    let name = &application.name;
+    let name = &application.fields.name;
     match evidence.of(application.id, application.secret_at) {
         Testimony::Authorized(_) => None,
         Testimony::Absent => Some(format!(
@@ -49,7 +49,7 @@ pub fn attest(
                 .as_mut()
                 .filter(|recorded| &recorded.uid == application)
                 .ok_or_else(|| "the application is not in the record; run `setpoint apply` first".to_owned())?;
-            recorded.trusted = Some(*trusted);
+            recorded.fields.trusted = Known::Known(*trusted);
             recorded.trusted_attested = attested;
         }
         OperatorStep::SaveConnection { domain, .. } => {

@@ -8,9 +8,9 @@ use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;
 use crate::model::{
-    Address, ApplicationRef, AuthorizationOperation, ConnectionOperation, IntegrationStatus, ObservedIntegration,
-    ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, RepositoryOperation,
-    SecretSource,
+    Address, ApplicationRef, AuthorizationOperation, ConnectionOperation, Domain, IntegrationStatus,
+    ObservedIntegration, ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState,
+    RepositoryOperation, SecretSource,
 };
 use crate::secrets::Secret;
 
@@ -77,7 +77,7 @@ impl Run<'_> {
     async fn save_connection(
         &self,
         write: Write<'_>,
-        domain: &str,
+        domain: &Domain,
         application: &ApplicationRef,
         source: SecretSource,
     ) -> Step {
@@ -85,10 +85,10 @@ impl Run<'_> {
         let (_, uid) = self.application(application)?;
         let secret = self.secret(source).await?;
         let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
-        let request = factory.save_connection(domain, &uid, &secret);
+        let request = factory.save_connection(domain.as_str(), &uid, &secret);
         self.announced(write, request, |record, integration| {
             record.connection = Some(RecordedConnection {
-                domain: domain.to_owned(),
+                domain: domain.clone(),
                 application: uid.clone(),
                 secret_fingerprint: Some(fingerprint),
                 secret_refused: false,

@@ -5,7 +5,8 @@
 use crate::executor::{Answer, Executed, StopReason};
 use crate::http::ErrorKind;
 use crate::model::{
-    Address, ChangeOutcome, Command, Desired, FullPath, GroupId, Outcome, OutcomeSummary, ProjectId, Role, Visibility,
+    Address, ChangeOutcome, Command, Desired, FullPath, GroupId, Known, Outcome, OutcomeSummary, ProjectId, Role,
+    Visibility,
 };
 use crate::planner::fixture::{desired, patterns, project, strings};
 use crate::secrets::Secret;
@@ -32,7 +33,7 @@ fn estate(groups: u64, repositories: u64) -> (World, Desired) {
     for number in 0..groups {
         let group = path(&format!("g{number:03}"));
         sides.groups.insert(group.clone(), GroupId(501 + number));
-        declared.memberships.insert(group, Role::Developer);
+        declared.memberships.insert(group, Role::Developer.into());
     }
     for number in 0..repositories {
         let id = ProjectId(5000 + number);
@@ -112,7 +113,7 @@ fn a_first_apply_goes_in_order_and_leaves_no_intent() {
     let secret = sides.integration.as_ref().unwrap().secret.clone();
     let fingerprint = Some(Secret::new(secret).fingerprint("lineage"));
     let application = record.application.as_ref().unwrap();
-    assert_eq!(application.trusted, Some(true));
+    assert_eq!(application.fields.trusted, Known::Known(true));
     assert_eq!(application.secret_fingerprint, fingerprint);
     assert_eq!(record.connection.as_ref().unwrap().secret_fingerprint, fingerprint);
     assert_eq!(record.authorization.as_ref().unwrap().secret_fingerprint, fingerprint);
@@ -228,7 +229,7 @@ fn a_blocked_change_does_not_stop_the_rest() {
 #[test]
 fn a_replacement_deletes_the_old_one_after_all_else() {
     let (world, mut declared) = to_replace();
-    declared.memberships.insert(path("platform"), Role::Developer);
+    declared.memberships.insert(path("platform"), Role::Developer.into());
     let executed = apply(&world, &declared, How::default());
     assert!(is_complete(&executed), "{executed:#?}");
     let sides = world.get();
@@ -458,7 +459,10 @@ fn a_tick_by_hand_does_not_hold_up_what_follows() {
     assert_eq!(outcome_of(&executed, &Address::Application).outcome, Outcome::Operator);
     let done = executed.outcomes.iter().filter(|one| one.outcome == Outcome::Done);
     assert_eq!(done.count(), executed.outcomes.len() - 1, "{executed:#?}");
-    assert_eq!(world.get().record.application.as_ref().unwrap().trusted, Some(false));
+    assert_eq!(
+        world.get().record.application.as_ref().unwrap().fields.trusted,
+        Known::Known(false)
+    );
 }
 
 #[test]

@@ -1,22 +1,17 @@
 //! The droid and its memberships.
 
 use super::run::{Run, Step, Write};
-use crate::gitlab::NewUser;
 use crate::model::{
-    MemberRef, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedUser, Role, UserOperation,
+    MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedUser,
+    UserOperation,
 };
 
 impl Run<'_> {
     pub(super) async fn perform_on_user(&self, write: Write<'_>, operation: &UserOperation) -> Step {
         let gitlab = self.effects.gitlab;
         match operation {
-            UserOperation::Create { username, name, email } => {
-                let user = NewUser {
-                    username: username.clone(),
-                    name: name.clone(),
-                    email: email.clone(),
-                };
-                let request = gitlab.create_user(&user, self.effects.droid_password.as_ref());
+            UserOperation::Create { user } => {
+                let request = gitlab.create_user(user, self.effects.droid_password.as_ref());
                 self.announced(write, request, |record, user| {
                     self.set_created_user(user.id);
                     set_user(record, user);
@@ -42,14 +37,14 @@ impl Run<'_> {
         let member = operation.member();
         let (source, user) = (member.source, self.user(member.user)?);
         match operation {
-            MembershipOperation::Add { role, .. } => {
-                let request = gitlab.add_member(source, user, *role);
-                self.announced(write, request, |record, ()| set_role(record, member, *role))
+            MembershipOperation::Add { fields, .. } => {
+                let request = gitlab.add_member(source, user, *fields);
+                self.announced(write, request, |record, ()| set_member(record, member, *fields))
                     .await
             }
-            MembershipOperation::Edit { role, .. } => {
-                let request = gitlab.edit_member(source, user, *role);
-                self.announced(write, request, |record, ()| set_role(record, member, *role))
+            MembershipOperation::Edit { fields, .. } => {
+                let request = gitlab.edit_member(source, user, *fields);
+                self.announced(write, request, |record, ()| set_member(record, member, *fields))
                     .await
             }
             MembershipOperation::Remove { .. } => {
@@ -63,17 +58,13 @@ impl Run<'_> {
 }
 
 fn set_user(record: &mut RecordedState, user: ObservedUser) {
-    record.user = Some(RecordedUser {
-        id: user.id,
-        username: user.username,
-        name: user.name,
-        email: user.email,
-    });
+    let ObservedUser { id, fields, .. } = user;
+    record.user = Some(RecordedUser { id, fields });
 }
 
-fn set_role(record: &mut RecordedState, member: &MemberRef, role: Role) {
+fn set_member(record: &mut RecordedState, member: &MemberRef, fields: MembershipFields) {
     let source = member.source;
     record
         .memberships
-        .insert(member.path.clone(), RecordedMembership { source, role });
+        .insert(member.path.clone(), RecordedMembership { source, fields });
 }

@@ -92,7 +92,7 @@ mod tests {
     fn record() -> RecordedState {
         let mut record = RecordedState::empty("lineage", "0.1.0");
         record.connection = Some(RecordedConnection {
-            domain: "https://gitlab.example.com".to_owned(),
+            domain: "https://gitlab.example.com".into(),
             application: ApplicationUid("abc".to_owned()),
             secret_fingerprint: Some("sha256:1".to_owned()),
             secret_refused: false,

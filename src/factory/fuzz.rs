@@ -15,7 +15,7 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
             wrapped
                 .map(|wrapped| {
                     let observed = wrapped.integration.observed();
-                    assert!(!observed.domain.ends_with('/'), "{observed:?}");
+                    assert!(!observed.domain.as_str().ends_with('/'), "{observed:?}");
                     expect_clean(&observed.detail.unwrap_or_default());
                 })
                 .err()

@@ -46,7 +46,7 @@ impl Integration {
             })
         });
         ObservedIntegration {
-            domain: self.domain.trim_end_matches('/').to_owned(),
+            domain: self.domain.trim_end_matches('/').into(),
             application: ApplicationUid(self.application_id),
             redirect_uri: self.redirect_uri,
             status: self.status,

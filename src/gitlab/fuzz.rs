@@ -53,6 +53,6 @@ fn applications(all: Vec<wire::Application>) {
     for application in all {
         let observed = application.observed();
         let whole = |uri: &String| !uri.is_empty() && !uri.contains(char::is_whitespace);
-        assert!(observed.redirect_uris.iter().all(whole), "{observed:?}");
+        assert!(observed.fields.redirect_uris.iter().all(whole), "{observed:?}");
     }
 }

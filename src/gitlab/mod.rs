@@ -20,9 +20,9 @@ use async_trait::async_trait;
 
 use crate::http::Result;
 use crate::model::{
-    ApplicationEdit, ApplicationId, ApplicationUid, DesiredApplication, Evidence, FullPath, GitlabVersion, Known,
-    NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, Resolution, Role,
-    SourceKind, UserEdit, UserId,
+    ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Known,
+    MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
+    Resolution, SourceKind, UserEdit, UserFields, UserId,
 };
 use crate::secrets::Secret;
 
@@ -85,13 +85,13 @@ pub struct ResolvedPaths {
 #[async_trait]
 pub trait GitlabWrite: Send + Sync {
     /// `POST /applications`: the only moment, but renewal, at which GitLab shows the secret. `trusted` is not sent.
-    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)>;
+    async fn create_application(&self, application: &ApplicationFields) -> Result<(ObservedApplication, Secret)>;
     /// `POST /applications/:id/renew-secret`
     async fn renew_secret(&self, id: ApplicationId) -> Result<Secret>;
     /// `DELETE /applications/:id`, after the uid was verified; absent already counts as done.
     async fn delete_application(&self, id: ApplicationId, uid: &ApplicationUid) -> Result<()>;
     /// `POST /users` with `skip_confirmation`; without a password GitLab makes a random one.
-    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser>;
+    async fn create_user(&self, user: &UserFields, password: Option<&Secret>) -> Result<ObservedUser>;
     /// `PUT /users/:id` with `skip_reconfirmation`, never with a password.
     async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser>;
     /// `POST /users/:id/unblock`
@@ -103,22 +103,11 @@ pub trait GitlabWrite: Send + Sync {
     /// `DELETE /users/:id`
     async fn delete_user(&self, id: UserId) -> Result<()>;
     /// `POST …/members`
-    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()>;
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()>;
     /// `PUT …/members/:user_id`
-    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()>;
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()>;
     /// `DELETE …/members/:user_id`; absent already counts as done.
     async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()>;
-}
-
-/// A user to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewUser {
-    /// Username.
-    pub username: String,
-    /// Display name.
-    pub name: String,
-    /// E-mail address, taken as confirmed.
-    pub email: String,
 }
 
 /// What only an administrator's web session shows. The session is opened at the first use, and not at all if there is none.

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer};
 
 use crate::model::{
-    ApplicationId, ApplicationUid, FullPath, GroupId, Known, NamespaceKind, ObservedApplication, ObservedMembership,
-    ObservedProject, ObservedUser, ProjectId, SourceKind, UserId, UserState, Visibility,
+    ApplicationFields, ApplicationId, ApplicationUid, FullPath, GroupId, Known, MembershipFields, NamespaceKind,
+    ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId, Role, SourceKind, UserFields,
+    UserId, UserState, Visibility,
 };
 
 /// `GET /metadata` (GitLab: lib/api/metadata.rb).
@@ -41,17 +42,19 @@ impl Application {
         ObservedApplication {
             id: ApplicationId(self.id),
             uid: ApplicationUid(self.uid),
-            name: self.name,
-            // One URI a line; forms leave carriage returns.
-            redirect_uris: self
-                .callback_url
-                .unwrap_or_default()
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            confidential: self.confidential.unwrap_or(true),
-            scopes: self.scopes.map(BTreeSet::from_iter).into(),
-            trusted: Known::Unknown,
+            fields: ApplicationFields {
+                name: self.name,
+                // One URI a line; forms leave carriage returns.
+                redirect_uris: self
+                    .callback_url
+                    .unwrap_or_default()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+                confidential: self.confidential.unwrap_or(true),
+                scopes: self.scopes.map(BTreeSet::from_iter).into(),
+                trusted: Known::Unknown,
+            },
         }
     }
 }
@@ -87,9 +90,11 @@ impl User {
     pub(super) fn observed(self) -> Option<ObservedUser> {
         Some(ObservedUser {
             id: UserId(self.id),
-            username: self.username,
-            name: self.name,
-            email: self.email?,
+            fields: UserFields {
+                username: self.username.into(),
+                name: self.name,
+                email: self.email?.into(),
+            },
             state: self.state.unwrap_or(UserState::Active),
             is_admin: self.is_admin.unwrap_or(false),
             confirmed: self.confirmed,
@@ -147,7 +152,9 @@ impl Membership {
                 SourceType::Project => SourceKind::Project(ProjectId(self.source_id)),
                 SourceType::Namespace => SourceKind::Group(GroupId(self.source_id)),
             },
-            access_level: self.access_level,
+            fields: MembershipFields {
+                role: Role::from_access_level(self.access_level),
+            },
         }
     }
 }
@@ -248,9 +255,9 @@ mod tests {
         .unwrap();
         let app = app.observed();
         assert_eq!(app.id.0, 7);
-        assert_eq!(app.scopes, Known::Unknown);
-        assert_eq!(app.trusted, Known::Unknown);
-        let uris: Vec<_> = app.redirect_uris.iter().map(String::as_str).collect();
+        assert_eq!(app.fields.scopes, Known::Unknown);
+        assert_eq!(app.fields.trusted, Known::Unknown);
+        let uris: Vec<_> = app.fields.redirect_uris.iter().map(String::as_str).collect();
         assert_eq!(uris, ["https://a.example.com/x", "https://b.example.com/x"]);
     }
 

@@ -1,29 +1,37 @@
 //! GitLab's API written: [`GitlabWrite`]. A write whose repetition would do harm is sent once; what became of it, when
 //! its answer is lost, is for the caller to look up.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::api::{GitlabApi, borrowed, members};
-use super::{GitlabRead as _, GitlabWrite, NewUser, wire};
+use super::{GitlabRead as _, GitlabWrite, wire};
+use crate::diff::recorded_values;
 use crate::http::{ErrorKind, Request, Response, Result, StatusCode};
 use crate::model::{
-    ApplicationId, ApplicationUid, DesiredApplication, ObservedApplication, ObservedUser, Role, SourceKind, UserEdit,
-    UserId,
+    ApplicationFields, ApplicationId, ApplicationUid, MembershipFields, ObservedApplication, ObservedUser, SourceKind,
+    UserAttribute, UserEdit, UserFields, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
 #[async_trait]
 impl GitlabWrite for GitlabApi {
-    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)> {
-        let join = |set: &std::collections::BTreeSet<String>, with: &str| {
-            set.iter().map(String::as_str).collect::<Vec<_>>().join(with)
-        };
+    async fn create_application(&self, application: &ApplicationFields) -> Result<(ObservedApplication, Secret)> {
+        let ApplicationFields {
+            name,
+            redirect_uris,
+            confidential,
+            scopes,
+            trusted: _,
+        } = application;
+        let join = |set: &BTreeSet<String>, with: &str| set.iter().map(String::as_str).collect::<Vec<_>>().join(with);
         let body = json!({
-            "name": application.name,
-            "redirect_uri": join(&application.redirect_uris, "\n"),
-            "scopes": join(&application.scopes, " "),
-            "confidential": application.confidential,
+            "name": name,
+            "redirect_uri": join(redirect_uris, "\n"),
+            "scopes": scopes.as_ref().known().map(|scopes| join(scopes, " ")),
+            "confidential": confidential,
         });
         let answer = self.client.call(self.post(&["applications"]).json(&body)?).await?;
         let mut created: wire::Application = answer.json()?;
@@ -57,23 +65,19 @@ impl GitlabWrite for GitlabApi {
         gone(&self.client.send(request.repeatable()).await?)
     }
 
-    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser> {
-        let mut body = json!({
-            "username": user.username,
-            "name": user.name,
-            "email": user.email,
-            "skip_confirmation": true,
-        });
+    async fn create_user(&self, user: &UserFields, password: Option<&Secret>) -> Result<ObservedUser> {
+        let mut body = recorded_values(user);
+        body.insert("skip_confirmation".to_owned(), Value::from(true));
         match password {
-            Some(password) => body["password"] = Value::from(password.expose()),
-            None => body["force_random_password"] = Value::from(true),
-        }
+            Some(password) => body.insert("password".to_owned(), Value::from(password.expose())),
+            None => body.insert("force_random_password".to_owned(), Value::from(true)),
+        };
         let answer = self.client.send(self.post(&["users"]).json(&body)?).await?;
         // A proxy that limits rates may have let an earlier attempt through after all.
         if answer.status() == StatusCode::CONFLICT
             && answer.attempts() > 1
             && let Some(there) = self.user(&user.username).await?
-            && there.email.eq_ignore_ascii_case(&user.email)
+            && there.fields.email == user.email
         {
             return Ok(there);
         }
@@ -81,14 +85,8 @@ impl GitlabWrite for GitlabApi {
     }
 
     async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser> {
-        let UserEdit { username, name, email } = edit;
-        let mut body = serde_json::Map::new();
-        for (field, value) in [("username", username), ("name", name), ("email", email)] {
-            if let Some(value) = value {
-                body.insert(field.to_owned(), Value::from(value.as_str()));
-            }
-        }
-        if email.is_some() {
+        let mut body = edit.values();
+        if edit.has(|attribute| matches!(attribute, UserAttribute::Email(_))) {
             body.insert("skip_reconfirmation".to_owned(), Value::from(true));
         }
         let request = self.put(&["users", &id.to_string()]).json(&body)?.repeatable();
@@ -112,7 +110,8 @@ impl GitlabWrite for GitlabApi {
         gone(&self.client.send(request).await?)
     }
 
-    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+        let MembershipFields { role } = fields;
         let body = json!({ "user_id": user.0, "access_level": role.access_level() });
         let request = self.post(&borrowed(&members(source, None))).json(&body)?;
         let answer = self.client.send(request).await?;
@@ -132,7 +131,8 @@ impl GitlabWrite for GitlabApi {
         added(&answer)
     }
 
-    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+        let MembershipFields { role } = fields;
         let request = self
             .put(&borrowed(&members(source, Some(user))))
             .json(&json!({ "access_level": role.access_level() }))?

@@ -75,14 +75,14 @@ mod tests {
     #[test]
     fn the_same_difference_is_the_same_finding_and_another_is_not() {
         let mut case = converged();
-        "Mallory".clone_into(&mut case.user().name);
+        "Mallory".clone_into(&mut case.user().fields.name);
         let change = case.only_change();
         let first = Finding::of(&change).id;
         let mut blocked = change.clone();
         blocked.status = Status::Blocked;
         blocked.notes.push("a remark".to_owned());
         assert_eq!(Finding::of(&blocked).id, first);
-        "Eve".clone_into(&mut case.user().name);
+        "Eve".clone_into(&mut case.user().fields.name);
         assert_ne!(Finding::of(&case.only_change()).id, first);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::gitlab::GitlabRead;
 use crate::http::Result;
-use crate::model::{Desired, DesiredUser, NamespaceKind, ObservedMembership, ObservedUser};
+use crate::model::{Desired, DesiredUser, NamespaceKind, ObservedMembership, ObservedUser, UserFields};
 
 /// The droid's account.
 #[derive(Debug, Clone, Default)]
@@ -15,17 +15,14 @@ pub(super) struct Account {
 
 /// Reads it. Holders of its name and address are looked for only where these would have to be set.
 pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<Account> {
-    let DesiredUser {
-        name: _,
+    let UserFields {
         username,
+        name: _,
         email,
-        previously: _,
-    } = &desired.user;
+    } = &desired.user.fields;
     let user = find(gitlab, &desired.user).await?;
-    let sets_username = user
-        .as_ref()
-        .is_none_or(|user| !user.username.eq_ignore_ascii_case(username));
-    let sets_email = user.as_ref().is_none_or(|user| !user.email.eq_ignore_ascii_case(email));
+    let sets_username = user.as_ref().is_none_or(|user| user.fields.username != *username);
+    let sets_email = user.as_ref().is_none_or(|user| user.fields.email != *email);
     let (memberships, username_holder, email_holder) = tokio::try_join!(
         async {
             match &user {
@@ -48,7 +45,7 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
             }
         },
     )?;
-    let own_name = user.as_ref().map(|user| user.username.as_str());
+    let own_name = user.as_ref().map(|user| &user.fields.username);
     let email_holder = email_holder.filter(|holder| own_name.is_none_or(|own| !own.eq_ignore_ascii_case(holder)));
     Ok(Account {
         user,
@@ -60,7 +57,8 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
 
 /// The account of the declared username, else of the first previous one that has an account.
 async fn find(gitlab: &dyn GitlabRead, desired: &DesiredUser) -> Result<Option<ObservedUser>> {
-    for username in std::iter::once(&desired.username).chain(&desired.previously) {
+    let previously = desired.previously.iter().map(String::as_str);
+    for username in std::iter::once(&*desired.fields.username).chain(previously) {
         if let Some(user) = gitlab.user(username).await? {
             return Ok(Some(user));
         }

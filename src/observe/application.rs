@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::http::Result;
 use crate::model::{
-    ApplicationId, Desired, DesiredApplication, Known, ObservedApplication, ObservedIntegration, RecordedState,
-    SecretCheck, identify_application,
+    ApplicationId, Desired, Known, ObservedApplication, ObservedIntegration, RecordedState, SecretCheck,
+    identify_application, may_set_scopes,
 };
 
 use super::{LoadedSecret, Sources};
@@ -43,7 +43,7 @@ pub(super) async fn read(
         }
         (_, ours) => ours,
     };
-    let supported_scopes = if sets_scopes(sources, &desired.application, ours.as_ref(), recorded) {
+    let supported_scopes = if may_set_scopes(&desired.application, ours.as_ref(), recorded, sources.admin.is_some()) {
         sources.gitlab.supported_scopes().await?
     } else {
         Known::Unknown
@@ -81,33 +81,4 @@ async fn check_secret(
     } else {
         SecretCheck::Rejected { fingerprint }
     })
-}
-
-/// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
-/// new application can have.
-fn sets_scopes(
-    sources: &Sources<'_>,
-    desired: &DesiredApplication,
-    ours: Option<&ObservedApplication>,
-    recorded: &RecordedState,
-) -> bool {
-    let Some(live) = ours else {
-        return true;
-    };
-    let DesiredApplication {
-        name,
-        redirect_uris,
-        trusted: _,
-        confidential,
-        scopes,
-    } = desired;
-    let remembered = recorded
-        .application
-        .as_ref()
-        .filter(|recorded| recorded.id == live.id && recorded.uid == live.uid)
-        .and_then(|recorded| recorded.scopes.as_ref());
-    let seen = live.scopes.as_ref().known().or(remembered);
-    let replaced = sources.admin.is_none()
-        && (*name != live.name || *redirect_uris != live.redirect_uris || *confidential != live.confidential);
-    replaced || seen.is_some_and(|seen| seen != scopes)
 }

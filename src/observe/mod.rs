@@ -176,10 +176,9 @@ async fn list_repositories(
         Ok(list) => return Ok(list),
         Err(error) => error,
     };
-    let address = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
     let looks_elsewhere = integration
         .await?
-        .is_some_and(|integration| address(&integration.domain) != address(&desired.connection.domain));
+        .is_some_and(|integration| integration.domain != desired.connection.domain);
     match error.kind {
         ErrorKind::Server(_) if looks_elsewhere => Ok(Known::Unknown),
         _ => Err(error),
@@ -214,7 +213,7 @@ async fn evidence(
         && integration.is_some_and(|integration| integration.status == IntegrationStatus::Connected);
     match (sources.droid, &account.user) {
         (Some(droid), Some(user)) if attested && user.state.can_sign_in() => {
-            droid.evidence(&user.username).await.ok().into()
+            droid.evidence(&user.fields.username).await.ok().into()
         }
         _ => Known::Unknown,
     }

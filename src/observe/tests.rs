@@ -121,7 +121,7 @@ fn candidates_are_read_only_where_a_membership_is_new() {
     let mut desired = desired();
     let world = converged(&desired, |_| {});
     desired.repositories.enable = patterns(["platform/**", "web/**"]);
-    desired.memberships.insert(FullPath::new("web"), Role::Developer);
+    desired.memberships.insert(FullPath::new("web"), Role::Developer.into());
     assert_eq!(asked(&world, &desired), always_and(&["projects 1", "repositories 1"]));
     let observed = world.observe(&desired);
     let read: Vec<_> = observed
@@ -144,9 +144,9 @@ fn candidates_are_read_only_where_a_membership_is_new() {
 fn holders_are_looked_for_only_where_something_would_be_set() {
     let mut desired = desired();
     let world = converged(&desired, |_| {});
-    desired.user.email = "other@example.com".to_owned();
+    desired.user.fields.email = "other@example.com".into();
     assert!(asked(&world, &desired).contains(&"user_with_email 1".to_owned()));
-    desired.user.previously = vec![std::mem::replace(&mut desired.user.username, "new".to_owned())];
+    desired.user.previously = vec![std::mem::replace(&mut desired.user.fields.username, "new".into()).to_string()];
     let asked = asked(&world, &desired);
     assert!(asked.contains(&"namespace_holder 1".to_owned()), "{asked:?}");
     assert!(asked.contains(&"user 2".to_owned()), "{asked:?}");
@@ -162,7 +162,7 @@ fn a_loaded_secret_is_checked_once_and_scopes_only_where_they_would_be_set() {
         always_and(&["accepts_secret 1", "repositories 1"])
     );
     world.get().loads = false;
-    desired.application.scopes.insert("read_api".to_owned());
+    desired.application.scopes = Known::Known(["api", "read_api"].map(str::to_owned).into());
     assert_eq!(
         asked(&world, &desired),
         always_and(&["repositories 1", "supported_scopes 1"])
@@ -181,7 +181,9 @@ fn a_membership_that_is_not_declared_counts_for_what_the_droid_sees() {
         assert!(sides.enabled.is_empty());
         let droid = sides.record.user.as_ref().unwrap().id;
         let platform = sides.groups[&FullPath::new("platform")];
-        sides.members.insert((droid, SourceKind::Group(platform)), 20);
+        sides
+            .members
+            .insert((droid, SourceKind::Group(platform)), Role::Reporter.into());
         sides.integration = None;
     }
     assert_eq!(world.observe(&desired).factory.repositories, Known::Unknown);

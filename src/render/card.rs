@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn prose_keeps_within_the_width_and_values_stay_whole() {
         let step = OperatorStep::SaveConnection {
-            domain: "https://gitlab.example.com".to_owned(),
+            domain: "https://gitlab.example.com".into(),
             application: crate::model::ApplicationRef::Existing {
                 id: crate::model::ApplicationId(7),
                 uid: crate::model::ApplicationUid("a".repeat(64)),

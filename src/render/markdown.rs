@@ -215,7 +215,7 @@ mod tests {
 
     fn hostile() -> Case {
         let mut case = converged();
-        "```\n</details>\n/close\n@all <script> `````` [x](javascript:1)".clone_into(&mut case.user().name);
+        "```\n</details>\n/close\n@all <script> `````` [x](javascript:1)".clone_into(&mut case.user().fields.name);
         case
     }
 

@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_finding_is_one_line_of_a_chat() {
         let mut case = converged();
-        "Mallory".clone_into(&mut case.user().name);
+        "Mallory".clone_into(&mut case.user().fields.name);
         assert_eq!(
             chat(&case.plan(), 2),
             "Setpoint: 1 new finding at https://gitlab.example.com, 2 known already\n\
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn what_others_wrote_stays_inside_of_its_code_span() {
         let mut case = converged();
-        "`@all` <!channel> <https://evil.example.com|x> & *b*\n> \u{202e}".clone_into(&mut case.user().name);
+        "`@all` <!channel> <https://evil.example.com|x> & *b*\n> \u{202e}".clone_into(&mut case.user().fields.name);
         let text = chat(&case.plan(), 0);
         let outside: String = text.split('`').step_by(2).collect();
         assert!(!text.contains(['<', '>', '\u{202e}']), "{text}");

@@ -97,7 +97,7 @@ pub(super) fn sheet(
             domain,
             application: of,
             secret: _,
-        } => connection_lines(meant(of, application), domain, settings, facts),
+        } => connection_lines(meant(of, application), domain.as_str(), settings, facts),
         OperatorStep::DeleteConnection => vec![
             Line::Value("where", settings),
             Line::Prose("as", MANAGER.to_owned()),

@@ -7,7 +7,6 @@
 
 mod moved;
 mod restrict;
-mod seen;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::kinds::preconditions;
 use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
 use crate::render::{Environment, PlanDocument};
 use crate::secrets::to_json;
@@ -69,7 +69,7 @@ struct ChangeExecution {
     address: Address,
     operations: Vec<Operation>,
     steps: Vec<OperatorStep>,
-    seen: seen::Seen,
+    seen: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +136,7 @@ pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Resul
             address: change.address.clone(),
             operations: change.operations.clone(),
             steps: change.steps.clone(),
-            seen: seen::of(change, basis.desired, basis.observed, basis.recorded),
+            seen: preconditions(change, basis.desired, basis.observed, basis.recorded),
         })
         .collect();
     let execution = Execution {
@@ -292,7 +292,7 @@ mod tests {
 
     fn drifted() -> Case {
         let mut case = converged();
-        "Somebody".clone_into(&mut case.user().name);
+        "Somebody".clone_into(&mut case.user().fields.name);
         case
     }
 
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(back.moved("sha256:00", &basis(&case)), []);
 
         let mut elsewhere = case.clone();
-        "Elsewhere".clone_into(&mut elsewhere.application().name);
+        "Elsewhere".clone_into(&mut elsewhere.application().fields.name);
         assert_eq!(
             back.moved("sha256:00", &basis(&elsewhere)),
             [],
@@ -380,7 +380,7 @@ mod tests {
         );
 
         let mut renamed = case.clone();
-        "Somebody else".clone_into(&mut renamed.user().name);
+        "Somebody else".clone_into(&mut renamed.user().fields.name);
         renamed.recorded.serial += 2;
         let moved = |digest: &str| -> Vec<String> {
             let moved = back.moved(digest, &basis(&renamed));

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Basis, SavedPlan, StateRef, seen};
+use super::{Basis, SavedPlan, StateRef};
+use crate::kinds::preconditions;
 
 /// Something that is not as it was when the plan was made.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +87,7 @@ impl SavedPlan {
             if change.operations.is_empty() && change.steps.is_empty() {
                 continue;
             }
-            let now = seen::of(change, basis.desired, basis.observed, basis.recorded);
+            let now = preconditions(change, basis.desired, basis.observed, basis.recorded);
             for (attribute, before) in &execution.seen {
                 // What one of the two runs was not shown is not known to have moved.
                 if let Some(now) = now.get(attribute).filter(|now| *now != before) {

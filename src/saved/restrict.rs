@@ -159,8 +159,8 @@ mod tests {
     fn drifted() -> Case {
         let mut case = converged();
         case.policy.admin_session = true;
-        "Somebody".clone_into(&mut case.user().name);
-        "Another".clone_into(&mut case.application().name);
+        "Somebody".clone_into(&mut case.user().fields.name);
+        "Another".clone_into(&mut case.application().fields.name);
         case.list().values_mut().next().unwrap().enabled = false;
         case
     }
@@ -242,7 +242,7 @@ mod tests {
             ["gitlab.user: the file shows other attributes than a plan made now"]
         );
         let mut repaired = case.clone();
-        repaired.user().name.clone_from(&case.desired.user.name);
+        repaired.user().fields.name.clone_from(&case.desired.user.fields.name);
         assert_eq!(
             said(&edited(&case, |_| {}), &repaired),
             ["gitlab.user: a plan made now changes nothing here"]

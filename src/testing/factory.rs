@@ -63,7 +63,7 @@ fn shown(sides: &Sides) -> Option<ObservedIntegration> {
             username: sides
                 .users
                 .get(&id)
-                .map_or_else(String::new, |user| user.username.clone()),
+                .map_or_else(String::new, |user| user.fields.username.to_string()),
         }),
         secret_fingerprint: Known::Unknown,
     })
@@ -84,7 +84,7 @@ impl FactoryWrite for World {
         self.write_to("save connection", Kind::Connection, |sides| {
             let kept = !sides.saves || sides.saved.iter().any(|saved| saved == secret.expose());
             assert!(kept, "Factory is given what the secret store has not");
-            sides.save_connection(domain, uid, secret.expose());
+            sides.save_connection(&domain.into(), uid, secret.expose());
             sides.made.connection = true;
             Ok(shown(sides).expect("it was saved just now"))
         })
@@ -184,7 +184,7 @@ impl Sides {
         match step {
             OperatorStep::SetTrusted { trusted, .. } => {
                 let app = self.apps.iter_mut().find(|app| app.id == meant().0);
-                app.expect("the application of the card").declared.trusted = *trusted;
+                app.expect("the application of the card").declared.trusted = Known::Known(*trusted);
             }
             OperatorStep::SaveConnection { domain, .. } => {
                 let (_, uid) = meant();

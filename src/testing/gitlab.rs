@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::world::{ADMIN, Sides, World};
-use crate::gitlab::{
-    AdminRead, AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite, NewUser, OwnUser, ResolvedPaths,
-};
+use crate::gitlab::{AdminRead, AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite, OwnUser, ResolvedPaths};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
-    ApplicationEdit, ApplicationId, ApplicationUid, DesiredApplication, Evidence, FullPath, GitlabVersion, Kind, Known,
-    NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, Resolution, Role,
-    SourceKind, UserEdit, UserId, UserState,
+    ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Kind, Known,
+    MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
+    Resolution, SourceKind, UserEdit, UserFields, UserId, UserState,
 };
 use crate::secrets::Secret;
 
@@ -58,8 +56,8 @@ impl GitlabRead for World {
 
     async fn user_with_email(&self, email: &str) -> Result<Option<String>> {
         self.read_from("user_with_email", |sides| {
-            let holder = sides.users.values().find(|user| user.email.eq_ignore_ascii_case(email));
-            Ok(holder.map(|user| user.username.clone()))
+            let holder = sides.users.values().find(|user| user.fields.email == email.into());
+            Ok(holder.map(|user| user.fields.username.to_string()))
         })
         .await
     }
@@ -73,9 +71,9 @@ impl GitlabRead for World {
         self.read_from("memberships", |sides| {
             let of_user = sides.members.iter().filter(|((member, _), _)| *member == user);
             Ok(of_user
-                .map(|((_, source), access_level)| ObservedMembership {
+                .map(|((_, source), fields)| ObservedMembership {
                     source: *source,
-                    access_level: *access_level,
+                    fields: *fields,
                 })
                 .collect())
         })
@@ -166,19 +164,7 @@ impl AdminWrite for World {
             let Some(app) = sides.apps.iter_mut().find(|app| app.id == id) else {
                 return gone();
             };
-            let ApplicationEdit {
-                name,
-                redirect_uris,
-                trusted,
-                confidential,
-                scopes,
-            } = edit.clone();
-            let declared = &mut app.declared;
-            declared.name = name.unwrap_or(declared.name.clone());
-            declared.redirect_uris = redirect_uris.unwrap_or(declared.redirect_uris.clone());
-            declared.trusted = trusted.unwrap_or(declared.trusted);
-            declared.confidential = confidential.unwrap_or(declared.confidential);
-            declared.scopes = scopes.unwrap_or(declared.scopes.clone());
+            edit.apply(&mut app.declared);
             Ok(())
         })
         .await
@@ -187,7 +173,7 @@ impl AdminWrite for World {
 
 #[async_trait]
 impl GitlabWrite for World {
-    async fn create_application(&self, application: &DesiredApplication) -> Result<(ObservedApplication, Secret)> {
+    async fn create_application(&self, application: &ApplicationFields) -> Result<(ObservedApplication, Secret)> {
         self.write_to("create application", Kind::Application, |sides| {
             let app = sides.create_app(application);
             sides.made.applications.insert(app.id);
@@ -224,18 +210,16 @@ impl GitlabWrite for World {
         .await
     }
 
-    async fn create_user(&self, user: &NewUser, password: Option<&Secret>) -> Result<ObservedUser> {
+    async fn create_user(&self, user: &UserFields, password: Option<&Secret>) -> Result<ObservedUser> {
         assert!(password.is_some(), "a password is configured");
         self.write_to("create user", Kind::User, |sides| {
-            let taken = |other: &ObservedUser| other.email.eq_ignore_ascii_case(&user.email);
+            let taken = |other: &ObservedUser| other.fields.email == user.email;
             if holder(sides, &user.username).is_some() || sides.users.values().any(taken) {
                 return refuse(ErrorKind::Conflict, "has already been taken");
             }
             let created = ObservedUser {
                 id: UserId(sides.fresh_id()),
-                username: user.username.clone(),
-                name: user.name.clone(),
-                email: user.email.clone(),
+                fields: user.clone(),
                 is_admin: false,
                 ..sides.users[&ADMIN].clone()
             };
@@ -247,13 +231,7 @@ impl GitlabWrite for World {
     }
 
     async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser> {
-        self.on_user("edit user", id, |user| {
-            let UserEdit { username, name, email } = edit.clone();
-            user.username = username.unwrap_or(user.username.clone());
-            user.name = name.unwrap_or(user.name.clone());
-            user.email = email.unwrap_or(user.email.clone());
-        })
-        .await
+        self.on_user("edit user", id, |user| edit.apply(&mut user.fields)).await
     }
 
     async fn unblock_user(&self, id: UserId) -> Result<()> {
@@ -283,7 +261,7 @@ impl GitlabWrite for World {
         .await
     }
 
-    async fn add_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
         self.write_to("add member", Kind::Membership, |sides| {
             if !sides.users.contains_key(&user) {
                 return gone();
@@ -291,19 +269,19 @@ impl GitlabWrite for World {
             if sides.members.contains_key(&(user, source)) {
                 return refuse(ErrorKind::Conflict, "Member already exists");
             }
-            sides.members.insert((user, source), role.access_level());
+            sides.members.insert((user, source), fields);
             sides.made.members.insert((user, source));
             Ok(())
         })
         .await
     }
 
-    async fn edit_member(&self, source: SourceKind, user: UserId, role: Role) -> Result<()> {
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
         self.write_to("edit member", Kind::Membership, |sides| {
-            let Some(access_level) = sides.members.get_mut(&(user, source)) else {
+            let Some(member) = sides.members.get_mut(&(user, source)) else {
                 return gone();
             };
-            *access_level = role.access_level();
+            *member = fields;
             sides.made.members.insert((user, source));
             Ok(())
         })

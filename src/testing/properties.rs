@@ -101,7 +101,7 @@ impl Run {
     fn happen(&mut self, event: &Event) {
         let sides = &mut *self.world.get();
         let droid = sides
-            .user_named(&self.desired.user.username)
+            .user_named(&self.desired.user.fields.username)
             .map(|user| user.id)
             .filter(|id| *id != ADMIN);
         sides.meddled();
@@ -129,7 +129,7 @@ impl Run {
                         0 => app.declared.name.push('x'),
                         1 => app.declared.redirect_uris = strings(["https://x.example.com/"]),
                         2 => app.declared.confidential = !app.declared.confidential,
-                        _ => app.declared.trusted = !app.declared.trusted,
+                        _ => app.declared.trusted = flipped(app.declared.trusted),
                     }
                 }
             }
@@ -150,12 +150,13 @@ impl Run {
             }
             Event::DroidName => {
                 if let Some(id) = droid {
-                    sides.users.get_mut(&id).unwrap().name.push('x');
+                    sides.users.get_mut(&id).unwrap().fields.name.push('x');
                 }
             }
             Event::DroidEmail => {
                 if let Some(id) = droid {
-                    sides.users.get_mut(&id).unwrap().email.push('x');
+                    let email = &mut sides.users.get_mut(&id).unwrap().fields.email;
+                    *email = format!("{email}x").into();
                 }
             }
             Event::TakenEmail => {
@@ -164,17 +165,18 @@ impl Run {
                     .users
                     .get_mut(&other)
                     .unwrap()
+                    .fields
                     .email
-                    .clone_from(&self.desired.user.email);
+                    .clone_from(&self.desired.user.fields.email);
                 if let Some(id) = droid {
-                    sides.users.get_mut(&id).unwrap().email = "free@example.com".to_owned();
+                    sides.users.get_mut(&id).unwrap().fields.email = "free@example.com".into();
                 }
             }
             Event::TakenName(by_group) => {
                 if droid.is_none() && *by_group {
                     sides
                         .groups
-                        .insert(FullPath::new(&self.desired.user.username), GroupId(99));
+                        .insert(FullPath::new(&*self.desired.user.fields.username), GroupId(99));
                 }
             }
             Event::Member(place, level) => {
@@ -184,7 +186,9 @@ impl Run {
                     if level == 0 {
                         sides.members.remove(&(id, source));
                     } else {
-                        sides.members.insert((id, source), level);
+                        sides
+                            .members
+                            .insert((id, source), Role::from_access_level(level).into());
                     }
                 }
             }
@@ -202,7 +206,7 @@ impl Run {
             }
             Event::OtherDomain => {
                 if let Some(integration) = &mut sides.integration {
-                    integration.domain = "https://other.example.com".to_owned();
+                    integration.domain = "https://other.example.com".into();
                 }
             }
             Event::Toggle(project) => {
@@ -330,14 +334,18 @@ impl Run {
     }
 }
 
+fn flipped(trusted: Known<bool>) -> Known<bool> {
+    Known::Known(trusted != Known::Known(true))
+}
+
 fn declare(desired: &mut Desired, event: &Event) {
     match event {
         Event::Declare(which) => match which {
             0 => desired.application.name = "Renamed".to_owned(),
-            1 => desired.application.scopes = strings(["api"]),
-            2 => desired.application.trusted = !desired.application.trusted,
+            1 => desired.application.scopes = Known::Known(strings(["api"])),
+            2 => desired.application.trusted = flipped(desired.application.trusted),
             3 => desired.application.redirect_uris = strings(["https://new.example.com/"]),
-            4 => desired.connection.domain = "https://git.example.com".to_owned(),
+            4 => desired.connection.domain = "https://git.example.com".into(),
             _ => desired.repositories.unlisted = Unlisted::Disable,
         },
         Event::DeclareRepositories(which) => {
@@ -359,29 +367,37 @@ fn declare(desired: &mut Desired, event: &Event) {
             let path = FullPath::new;
             desired.memberships = match which {
                 0 => [].into(),
-                1 => [(path("platform"), Role::Reporter), (path("web"), Role::Maintainer)].into(),
+                1 => [
+                    (path("platform"), Role::Reporter.into()),
+                    (path("web"), Role::Maintainer.into()),
+                ]
+                .into(),
                 2 => [
-                    (path("platform"), Role::Maintainer),
-                    (path("platform/services"), Role::Developer),
+                    (path("platform"), Role::Maintainer.into()),
+                    (path("platform/services"), Role::Developer.into()),
                 ]
                 .into(),
                 3 => [
-                    (path("web/storefront"), Role::Developer),
-                    (path("nowhere"), Role::Guest),
+                    (path("web/storefront"), Role::Developer.into()),
+                    (path("nowhere"), Role::Guest.into()),
                 ]
                 .into(),
-                4 => [(path("web/journal"), Role::Developer), (path("hidden"), Role::Owner)].into(),
-                _ => [(path("platform/services/checkout"), Role::Planner)].into(),
+                4 => [
+                    (path("web/journal"), Role::Developer.into()),
+                    (path("hidden"), Role::Owner.into()),
+                ]
+                .into(),
+                _ => [(path("platform/services/checkout"), Role::Planner.into())].into(),
             };
         }
         Event::DeclareUser(which) => match which {
-            0 => desired.user.name = "Droid".to_owned(),
-            1 => desired.user.email = "other@example.com".to_owned(),
+            0 => desired.user.fields.name = "Droid".to_owned(),
+            1 => desired.user.fields.email = "other@example.com".into(),
             2 => {
-                let old = std::mem::replace(&mut desired.user.username, "new-droid".to_owned());
-                desired.user.previously = vec![old];
+                let old = std::mem::replace(&mut desired.user.fields.username, "new-droid".into());
+                desired.user.previously = vec![old.to_string()];
             }
-            _ => "root".clone_into(&mut desired.user.username),
+            _ => desired.user.fields.username = "root".into(),
         },
         _ => unreachable!(),
     }
@@ -400,8 +416,8 @@ fn other_user(sides: &mut Sides) -> UserId {
     if !sides.users.contains_key(&id) {
         let mut other = sides.users[&ADMIN].clone();
         other.id = id;
-        other.username = "somebody".to_owned();
-        other.email = "somebody@example.com".to_owned();
+        other.fields.username = "somebody".into();
+        other.fields.email = "somebody@example.com".into();
         sides.users.insert(id, other);
     }
     id

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard};
 use super::execution::Cut;
 use crate::executor::{Answer, Event, Stop, StopReason};
 use crate::model::{
-    ApplicationId, ApplicationUid, Command, Desired, DesiredApplication, FullPath, GroupId, Known, Observed,
-    ObservedApplication, ObservedProject, ObservedUser, Plan, Policy, ProjectId, RecordedState, SignIn, SourceKind,
-    UserId, UserState, Visibility,
+    ApplicationFields, ApplicationId, ApplicationUid, Command, Desired, Domain, FullPath, GroupId, Known,
+    MembershipFields, Observed, ObservedApplication, ObservedProject, ObservedUser, Plan, Policy, ProjectId,
+    RecordedState, SignIn, SourceKind, UserFields, UserId, UserState, Visibility,
 };
 use crate::planner::fixture::project;
 use crate::planner::{check_invariants, plan};
@@ -21,14 +21,14 @@ pub(crate) const ADMIN: UserId = UserId(1);
 pub(crate) struct App {
     pub(crate) id: ApplicationId,
     pub(crate) uid: ApplicationUid,
-    pub(crate) declared: DesiredApplication,
+    pub(crate) declared: ApplicationFields,
     pub(crate) secret: String,
 }
 
 /// Factory's integration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Integration {
-    pub(crate) domain: String,
+    pub(crate) domain: Domain,
     pub(crate) uid: ApplicationUid,
     pub(crate) secret: String,
     pub(crate) authorized: Option<UserId>,
@@ -53,7 +53,7 @@ pub(crate) struct Sides {
     pub(crate) moved: BTreeMap<FullPath, ProjectId>,
     pub(crate) apps: Vec<App>,
     pub(crate) users: BTreeMap<UserId, ObservedUser>,
-    pub(crate) members: BTreeMap<(UserId, SourceKind), u64>,
+    pub(crate) members: BTreeMap<(UserId, SourceKind), MembershipFields>,
     /// Who authorized which application.
     pub(crate) grants: BTreeSet<(UserId, ApplicationUid)>,
     pub(crate) shows_scopes: bool,
@@ -129,9 +129,11 @@ impl World {
         ];
         let admin = ObservedUser {
             id: ADMIN,
-            username: "root".to_owned(),
-            name: "Administrator".to_owned(),
-            email: "root@example.com".to_owned(),
+            fields: UserFields {
+                username: "root".into(),
+                name: "Administrator".to_owned(),
+                email: "root@example.com".into(),
+            },
             state: UserState::Active,
             is_admin: true,
             confirmed: true,
@@ -243,14 +245,14 @@ impl Sides {
     }
 
     /// Somebody else creates an application, or Setpoint does.
-    pub(crate) fn create_app(&mut self, declared: &DesiredApplication) -> App {
+    pub(crate) fn create_app(&mut self, declared: &ApplicationFields) -> App {
         let secret = self.fresh_secret();
         let id = self.fresh_id();
         let app = App {
             id: ApplicationId(id),
             uid: ApplicationUid(format!("uid-{id}")),
-            declared: DesiredApplication {
-                trusted: false,
+            declared: ApplicationFields {
+                trusted: Known::Known(false),
                 ..declared.clone()
             },
             secret,
@@ -271,9 +273,7 @@ impl Sides {
 
     /// The account of this name.
     pub(crate) fn user_named(&self, username: &str) -> Option<&ObservedUser> {
-        self.users
-            .values()
-            .find(|user| user.username.eq_ignore_ascii_case(username))
+        self.users.values().find(|user| user.fields.username == username.into())
     }
 
     /// The application as the API shows it, or as its page in the admin area does.
@@ -281,11 +281,15 @@ impl Sides {
         ObservedApplication {
             id: app.id,
             uid: app.uid.clone(),
-            name: app.declared.name.clone(),
-            redirect_uris: app.declared.redirect_uris.clone(),
-            confidential: app.declared.confidential,
-            scopes: (page || self.shows_scopes).then(|| app.declared.scopes.clone()).into(),
-            trusted: page.then_some(app.declared.trusted).into(),
+            fields: ApplicationFields {
+                scopes: if page || self.shows_scopes {
+                    app.declared.scopes.clone()
+                } else {
+                    Known::Unknown
+                },
+                trusted: if page { app.declared.trusted } else { Known::Unknown },
+                ..app.declared.clone()
+            },
         }
     }
 
@@ -328,13 +332,13 @@ impl Sides {
     }
 
     /// Factory forgets the authorization, unless it is given what it has.
-    pub(super) fn save_connection(&mut self, domain: &str, uid: &ApplicationUid, secret: &str) {
+    pub(super) fn save_connection(&mut self, domain: &Domain, uid: &ApplicationUid, secret: &str) {
         let same = self.integration.as_ref().is_some_and(|integration| {
-            integration.domain == domain && integration.uid == *uid && integration.secret == secret
+            integration.domain == *domain && integration.uid == *uid && integration.secret == secret
         });
         if !same {
             self.integration = Some(Integration {
-                domain: domain.to_owned(),
+                domain: domain.clone(),
                 uid: uid.clone(),
                 secret: secret.to_owned(),
                 authorized: None,

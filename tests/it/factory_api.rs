@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use setpoint::factory::{FactoryApi, FactoryRead as _, FactoryWrite as _};
-use setpoint::gitlab::{GitlabApi, GitlabWrite as _, NewUser};
+use setpoint::gitlab::{GitlabApi, GitlabWrite as _};
 use setpoint::http::{Client, ClientOptions, Counter, Credential, ErrorKind, RetryPolicy, Side};
 use setpoint::model::{
-    ApplicationUid, DesiredApplication, GroupId, IntegrationStatus, Known, ProjectId, Role, SourceKind, UserId,
+    ApplicationFields, ApplicationUid, GroupId, IntegrationStatus, Known, ProjectId, Role, SourceKind, UserFields,
+    UserId,
 };
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
 use setpoint::sandbox::world::{OauthGrant, Visibility, digest};
@@ -92,15 +93,15 @@ impl Bench {
 
     /// Application and connection; gives the application's public id.
     async fn connect(&self) -> ApplicationUid {
-        let desired = DesiredApplication {
+        let desired = ApplicationFields {
             name: "Factory Integration".to_owned(),
             redirect_uris: BTreeSet::from([
                 format!("https://api.factory.ai{CALLBACK}"),
                 format!("https://app.factory.ai{LEGACY}"),
             ]),
-            trusted: true,
+            trusted: Known::Known(true),
             confidential: true,
-            scopes: BTreeSet::from(["api".to_owned()]),
+            scopes: Known::Known(BTreeSet::from(["api".to_owned()])),
         };
         let (application, secret) = self.gitlab.create_application(&desired).await.unwrap();
         let domain = self.sandbox.gitlab_url();
@@ -113,15 +114,18 @@ impl Bench {
 
     /// The droid, a developer in `platform`.
     async fn droid(&self) -> UserId {
-        let user = NewUser {
-            username: "factory-droid".to_owned(),
+        let user = UserFields {
+            username: "factory-droid".into(),
             name: "Factory Droid".to_owned(),
-            email: "factory-droid@example.com".to_owned(),
+            email: "factory-droid@example.com".into(),
         };
         let id = self.gitlab.create_user(&user, None).await.unwrap().id;
         let group = self.sandbox.with_world(|world| world.group_at("platform").unwrap().id);
         let source = SourceKind::Group(GroupId(group));
-        self.gitlab.add_member(source, id, Role::Developer).await.unwrap();
+        self.gitlab
+            .add_member(source, id, Role::Developer.into())
+            .await
+            .unwrap();
         id
     }
 
@@ -176,7 +180,7 @@ async fn nothing_is_configured_and_then_something_is() {
     let integration = bench.factory.integration().await.unwrap().unwrap();
     assert_eq!(integration.application, uid);
     assert_eq!(integration.status, IntegrationStatus::Configured);
-    assert_eq!(integration.domain, bench.sandbox.gitlab_url());
+    assert_eq!(integration.domain.as_str(), bench.sandbox.gitlab_url());
     bench.factory.delete_connection().await.unwrap();
     assert_eq!(bench.factory.integration().await.unwrap(), None);
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use setpoint::gitlab::{GitlabApi, GitlabRead as _, GitlabWrite as _, NewUser};
+use setpoint::gitlab::{GitlabApi, GitlabRead as _, GitlabWrite as _};
 use setpoint::http::{Client, ClientOptions, Counter, Credential, ErrorKind, RetryPolicy, Side};
 use setpoint::model::{
-    ApplicationUid, DesiredApplication, FullPath, GroupId, Known, NamespaceKind, ProjectId, Resolution, Role,
-    SourceKind, UserEdit, UserState,
+    ApplicationFields, ApplicationUid, FullPath, GroupId, Known, NamespaceKind, ProjectId, Resolution, Role,
+    SourceKind, UserAttribute, UserEdit, UserFields, UserState,
 };
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
 use setpoint::sandbox::world::Visibility;
@@ -79,23 +79,23 @@ impl Bench {
     }
 }
 
-fn application() -> DesiredApplication {
-    DesiredApplication {
+fn application() -> ApplicationFields {
+    ApplicationFields {
         name: "Factory Integration".to_owned(),
         redirect_uris: ["https://b.example.com/x", "https://a.example.com/x"]
             .map(str::to_owned)
             .into(),
-        trusted: true,
+        trusted: Known::Known(true),
         confidential: true,
-        scopes: ["api", "read_user"].map(str::to_owned).into(),
+        scopes: Known::Known(["api", "read_user"].map(str::to_owned).into()),
     }
 }
 
-fn droid() -> NewUser {
-    NewUser {
-        username: "factory-droid".to_owned(),
+fn droid() -> UserFields {
+    UserFields {
+        username: "factory-droid".into(),
         name: "Factory Droid".to_owned(),
-        email: "factory-droid@example.com".to_owned(),
+        email: "factory-droid@example.com".into(),
     }
 }
 
@@ -133,8 +133,8 @@ async fn an_application_lives_and_its_secret_is_checked_without_a_write() {
     let mut spent = (0, 0);
     let (created, secret) = bench.api.create_application(&application()).await.unwrap();
     assert_eq!(bench.spent(&mut spent), (0, 1));
-    assert_eq!(created.redirect_uris, application().redirect_uris);
-    assert_eq!(created.trusted, Known::Unknown);
+    assert_eq!(created.fields.redirect_uris, application().redirect_uris);
+    assert_eq!(created.fields.trusted, Known::Unknown);
 
     let listed = bench.api.applications().await.unwrap();
     assert!(listed.iter().any(|app| app.uid == created.uid && app.id == created.id));
@@ -161,7 +161,7 @@ async fn an_application_lives_and_its_secret_is_checked_without_a_write() {
 async fn a_scope_that_gitlab_does_not_know_is_named() {
     let bench = Bench::new().await;
     let mut desired = application();
-    desired.scopes.insert("write_everything".to_owned());
+    desired.scopes = Known::Known(["write_everything".to_owned()].into());
     let error = bench.api.create_application(&desired).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid, "{error:?}");
     assert!(error.message.contains(": scopes "), "{error:?}");
@@ -173,8 +173,11 @@ async fn the_scopes_show_from_19_on() {
         let bench = Bench::with(&[&format!("gitlab_version={version}")], Options::default()).await;
         bench.api.create_application(&application()).await.unwrap();
         let listed = bench.api.applications().await.unwrap();
-        let ours = listed.iter().find(|app| app.name == "Factory Integration").unwrap();
-        assert_eq!(ours.scopes == Known::Known(application().scopes), shown, "{version}");
+        let ours = listed
+            .iter()
+            .find(|app| app.fields.name == "Factory Integration")
+            .unwrap();
+        assert_eq!(ours.fields.scopes == application().scopes, shown, "{version}");
     }
 }
 
@@ -192,7 +195,13 @@ async fn a_creation_whose_answer_is_lost_is_made_once() {
     assert_eq!(error.kind, ErrorKind::AnswerLost);
     assert!(error.may_have_been_processed());
     let listed = bench.api.applications().await.unwrap();
-    assert_eq!(listed.iter().filter(|app| app.name == "Factory Integration").count(), 1);
+    assert_eq!(
+        listed
+            .iter()
+            .filter(|app| app.fields.name == "Factory Integration")
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -210,17 +219,16 @@ async fn the_droid_is_made_found_edited_and_removed() {
     assert_eq!(holder.as_deref(), Some("factory-droid"));
     assert_eq!(bench.api.user_with_email("nobody@example.com").await.unwrap(), None);
 
-    let edit = UserEdit {
-        username: Some("droid".to_owned()),
-        email: Some("droid@example.com".to_owned()),
-        ..UserEdit::default()
-    };
+    let edit = UserEdit::from_iter([
+        UserAttribute::Username("droid".into()),
+        UserAttribute::Email("droid@example.com".into()),
+    ]);
     let edited = bench.api.edit_user(made.id, &edit).await.unwrap();
     assert_eq!(
-        (edited.username.as_str(), edited.email.as_str()),
+        (&*edited.fields.username, &*edited.fields.email),
         ("droid", "droid@example.com")
     );
-    assert_eq!(edited.name, "Factory Droid");
+    assert_eq!(edited.fields.name, "Factory Droid");
 
     bench.api.block_user(made.id).await.unwrap();
     assert_eq!(
@@ -268,12 +276,24 @@ async fn memberships_are_added_once_changed_listed_and_removed() {
     let user = bench.api.create_user(&droid(), None).await.unwrap().id;
     let (group, project) = (bench.group("platform/services"), bench.project("web/storefront"));
     for source in [group, project] {
-        bench.api.add_member(source, user, Role::Developer).await.unwrap();
-        bench.api.add_member(source, user, Role::Developer).await.unwrap();
+        bench
+            .api
+            .add_member(source, user, Role::Developer.into())
+            .await
+            .unwrap();
+        bench
+            .api
+            .add_member(source, user, Role::Developer.into())
+            .await
+            .unwrap();
     }
-    let error = bench.api.add_member(group, user, Role::Owner).await.unwrap_err();
+    let error = bench.api.add_member(group, user, Role::Owner.into()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
-    bench.api.edit_member(project, user, Role::Maintainer).await.unwrap();
+    bench
+        .api
+        .edit_member(project, user, Role::Maintainer.into())
+        .await
+        .unwrap();
 
     let mut spent = (0, 0);
     bench.spent(&mut spent);
@@ -283,13 +303,10 @@ async fn memberships_are_added_once_changed_listed_and_removed() {
         .await
         .unwrap()
         .into_iter()
-        .map(|membership| (membership.source, membership.role()))
+        .map(|membership| (membership.source, membership.fields.role))
         .collect();
     listed.sort();
-    assert_eq!(
-        listed,
-        [(group, Some(Role::Developer)), (project, Some(Role::Maintainer))]
-    );
+    assert_eq!(listed, [(group, Role::Developer), (project, Role::Maintainer)]);
     assert_eq!(bench.spent(&mut spent), (1, 0));
 
     bench.api.remove_member(group, user).await.unwrap();

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
 use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
 use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy, Side};
-use setpoint::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known};
+use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid, Known};
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
 use setpoint::sandbox::world::{Application, OauthToken, User, UserState, World, digest};
 use setpoint::sandbox::{self, Options, Sandbox};
@@ -262,17 +262,19 @@ async fn applications_are_read_and_edited_in_place() {
         });
         let read = admin.application(id).await.unwrap();
         assert_eq!(read.uid.0, UID, "{version}");
-        assert_eq!(read.name, "Factory <Integration>");
-        assert_eq!(read.redirect_uris, set(&["https://old.example.com/callback", REDIRECT]));
-        assert_eq!(read.trusted, Known::Known(false));
-        assert_eq!(read.scopes, Known::Known(set(&["api", "read_user"])));
+        assert_eq!(read.fields.name, "Factory <Integration>");
+        assert_eq!(
+            read.fields.redirect_uris,
+            set(&["https://old.example.com/callback", REDIRECT])
+        );
+        assert_eq!(read.fields.trusted, Known::Known(false));
+        assert_eq!(read.fields.scopes, Known::Known(set(&["api", "read_user"])));
 
-        let edit = ApplicationEdit {
-            trusted: Some(true),
-            redirect_uris: Some(redirect_uris()),
-            scopes: Some(set(&["api", "read_api"])),
-            ..ApplicationEdit::default()
-        };
+        let edit = ApplicationEdit::from_iter([
+            ApplicationAttribute::Trusted(true),
+            ApplicationAttribute::RedirectUris(redirect_uris()),
+            ApplicationAttribute::Scopes(set(&["api", "read_api"])),
+        ]);
         admin.edit_application(id, &edit).await.unwrap();
         bench.look(|world| {
             let now = world.application_by_uid(UID).unwrap();
@@ -312,15 +314,12 @@ async fn admin_mode_takes_the_password_and_the_next_code() {
         admin.application(bench.application()),
         admin.application(bench.application())
     );
-    assert_eq!(one.unwrap().trusted, Known::Known(false));
-    assert_eq!(two.unwrap().trusted, Known::Known(false));
+    assert_eq!(one.unwrap().fields.trusted, Known::Known(false));
+    assert_eq!(two.unwrap().fields.trusted, Known::Known(false));
     // Password and code, each once, at both doors.
     assert_eq!(bench.count("POST", "/users/sign_in"), 2);
     assert_eq!(bench.count("POST", "/admin/session"), 2);
-    let edit = ApplicationEdit {
-        trusted: Some(true),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::Trusted(true)]);
     admin.edit_application(bench.application(), &edit).await.unwrap();
     assert!(bench.look(|world| world.application_by_uid(UID).unwrap().trusted));
     // Admin Mode ends by itself; the session goes on through its door.
@@ -350,18 +349,12 @@ async fn a_session_that_ended_is_opened_again() {
 async fn what_gitlab_has_against_an_edit_is_quoted() {
     let bench = Bench::new(&["no_observability_scopes=true"]).await;
     let (admin, id) = (bench.admin(), bench.application());
-    let edit = ApplicationEdit {
-        redirect_uris: Some(set(&["javascript:alert(1)"])),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::RedirectUris(set(&["javascript:alert(1)"]))]);
     let error = admin.edit_application(id, &edit).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Invalid), "{error:?}");
     assert!(error.message.to_lowercase().contains("redirect"), "{error}");
     let posts = bench.count("POST", "/admin/applications/1");
-    let edit = ApplicationEdit {
-        scopes: Some(set(&["api", "read_observability"])),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::Scopes(set(&["api", "read_observability"]))]);
     let error = admin.edit_application(id, &edit).await.unwrap_err();
     assert!(error.message.contains("read_observability"), "{error}");
     assert_eq!(bench.count("POST", "/admin/applications/1"), posts);
@@ -379,10 +372,7 @@ async fn an_edit_whose_answer_is_lost_is_looked_up() {
         if edit && after { Action::Drop } else { Action::Pass }
     })
     .await;
-    let edit = ApplicationEdit {
-        trusted: Some(true),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::Trusted(true)]);
     bench
         .admin()
         .edit_application(bench.application(), &edit)
@@ -412,10 +402,7 @@ async fn a_page_that_is_not_understood_is_never_answered() {
         }
     })
     .await;
-    let edit = ApplicationEdit {
-        trusted: Some(true),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::Trusted(true)]);
     let error = bench
         .admin()
         .edit_application(bench.application(), &edit)
@@ -497,10 +484,7 @@ async fn external_addresses_are_opened_at_url() {
             .starts_with("https://gitlab.example.com/git/oauth/authorize?")
     );
     assert_callback(&bench.authorize(&droid).await.unwrap());
-    let edit = ApplicationEdit {
-        trusted: Some(true),
-        ..ApplicationEdit::default()
-    };
+    let edit = ApplicationEdit::from_iter([ApplicationAttribute::Trusted(true)]);
     admin.edit_application(bench.application(), &edit).await.unwrap();
     assert!(
         bench

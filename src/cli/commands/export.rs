@@ -11,8 +11,11 @@ use crate::app::operations::{self, View};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
+use crate::diff::declared_values;
 use crate::gitlab::GitlabRead;
-use crate::model::{Command, Known, Observed, ObservedMembership, RecordedState, identify_application};
+use crate::model::{
+    Command, Fields, Known, MembershipFields, Observed, ObservedMembership, RecordedState, identify_application,
+};
 use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
@@ -97,21 +100,26 @@ fn application(table: &mut Table, context: &Context, observed: &Observed, record
         return;
     };
     edit(table, "application", |section| {
-        section.insert("name".to_owned(), live.name.clone().into());
-        let uris: Vec<&String> = live.redirect_uris.iter().collect();
-        let uris = match uris.as_slice() {
-            [one] => Value::from(one.as_str()),
-            several => texts(several),
-        };
-        section.insert("redirect_uri".to_owned(), uris);
-        section.insert("confidential".to_owned(), live.confidential.into());
-        if let Known::Known(trusted) = live.trusted {
-            section.insert("trusted".to_owned(), trusted.into());
-        }
-        if let Known::Known(scopes) = &live.scopes {
-            section.insert("scopes".to_owned(), texts(scopes));
+        declare(section, &live.fields);
+        // One URI is written without brackets.
+        if let Some(Value::Array(uris)) = section.get_mut("redirect_uri")
+            && let [uri] = uris.as_mut_slice()
+        {
+            let uri = std::mem::replace(uri, Value::Boolean(false));
+            section.insert("redirect_uri".to_owned(), uri);
         }
     });
+}
+
+/// Writes what is known of a resource as a configuration has it.
+fn declare<F: Fields>(section: &mut Table, fields: &F) {
+    for (name, value) in declared_values(fields) {
+        // TOML has no null: what is none is left out.
+        match Value::try_from(value) {
+            Ok(value) => drop(section.insert(name, value)),
+            Err(_) => drop(section.remove(&name)),
+        }
+    }
 }
 
 fn user(table: &mut Table, observed: &Observed, memberships: Table) {
@@ -119,9 +127,7 @@ fn user(table: &mut Table, observed: &Observed, memberships: Table) {
         return;
     };
     edit(table, "user", |section| {
-        section.insert("name".to_owned(), live.name.clone().into());
-        section.insert("username".to_owned(), live.username.clone().into());
-        section.insert("email".to_owned(), live.email.clone().into());
+        declare(section, &live.fields);
         section.remove("previously");
         section.insert("memberships".to_owned(), memberships.into());
     });
@@ -133,16 +139,18 @@ async fn memberships(gitlab: &dyn GitlabRead, live: &[ObservedMembership]) -> cr
     let paths = try_join_all(live.iter().map(|membership| gitlab.path_of(membership.source))).await?;
     let mut named = BTreeMap::new();
     for (membership, path) in live.iter().zip(paths) {
-        match (path, membership.role()) {
-            (Some(path), Some(role)) => drop(named.insert(path.to_string(), Value::from(role.as_str()))),
-            (Some(path), None) => {
-                let (path, level) = (sanitize(path.as_str()), membership.access_level);
-                term::err(&warning(
-                    &format!("{path} is left out: GitLab's access level {level} is no role of a configuration"),
-                    "the membership stays as it is, for only what is declared is touched",
-                ));
-            }
-            (None, _) => {}
+        let Some(path) = path else {
+            continue;
+        };
+        let MembershipFields { role } = &membership.fields;
+        if let Some(role) = role.name() {
+            named.insert(path.to_string(), Value::from(role));
+        } else {
+            let path = sanitize(path.as_str());
+            term::err(&warning(
+                &format!("{path} is left out: GitLab's access level {role} is no role of a configuration"),
+                "the membership stays as it is, for only what is declared is touched",
+            ));
         }
     }
     Ok(named.into_iter().collect())

@@ -16,7 +16,7 @@ use super::session::{Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
-use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, Known, ObservedApplication};
+use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, ObservedApplication};
 use crate::secrets::RemoteText;
 
 /// Sign-ins that one session object tries in its life: GitLab locks an account after ten wrong passwords.
@@ -171,11 +171,7 @@ impl AdminRead for AdminSession {
         Ok(ObservedApplication {
             id,
             uid: ApplicationUid(uid),
-            name: fields.name,
-            redirect_uris: fields.redirect_uris,
-            confidential: fields.confidential,
-            scopes: Known::Known(fields.scopes),
-            trusted: Known::Known(fields.trusted),
+            fields,
         })
     }
 }
@@ -199,7 +195,7 @@ impl AdminWrite for AdminSession {
     async fn edit_application(&self, id: ApplicationId, edit: &ApplicationEdit) -> Result<()> {
         let mut state = self.state.lock().await;
         let (session, visited, form) = self.edit_page(&mut state, id).await?;
-        if form.read().satisfies(edit) {
+        if edit.is_done(&form.read()) {
             return Ok(());
         }
         let fields = form.submission(edit)?;
@@ -223,7 +219,7 @@ impl AdminWrite for AdminSession {
         }
         // Neither the application's page nor a fault: what it looks like now decides.
         let (_, visited, form) = self.edit_page(&mut state, id).await?;
-        if form.read().satisfies(edit) {
+        if edit.is_done(&form.read()) {
             return Ok(());
         }
         let message = format!("GitLab took the form of application {id}, but the application has not changed");

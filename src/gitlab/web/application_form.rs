@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::forms::{FieldKind, Form, Page};
 use crate::http::{Error, ErrorKind, Result, Side};
-use crate::model::ApplicationEdit;
+use crate::model::{ApplicationAttribute, ApplicationEdit, ApplicationFields, Known};
 
 /// The form with its prefix.
 #[derive(Debug, Clone)]
@@ -16,21 +16,6 @@ pub(crate) struct ApplicationForm {
     pub(crate) form: Form,
     prefix: String,
     request: String,
-}
-
-/// What the form shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ApplicationFields {
-    /// Name.
-    pub(crate) name: String,
-    /// Redirect URIs, a line each.
-    pub(crate) redirect_uris: BTreeSet<String>,
-    /// Whether GitLab skips the consent page.
-    pub(crate) trusted: bool,
-    /// Whether it is confidential.
-    pub(crate) confidential: bool,
-    /// The ticked scopes.
-    pub(crate) scopes: BTreeSet<String>,
 }
 
 impl ApplicationForm {
@@ -66,63 +51,48 @@ impl ApplicationForm {
         let value = |field: &str| self.form.value(&self.field(field)).unwrap_or_default();
         let scopes_field = self.scopes_field();
         let ticked = |kind: FieldKind| kind == FieldKind::Tick(true);
+        let fields = self.form.fields.iter();
+        let scopes = fields.filter(|field| field.name == scopes_field && ticked(field.kind));
         ApplicationFields {
             name: value("name").to_owned(),
             redirect_uris: value("redirect_uri")
                 .split_whitespace()
                 .map(ToOwned::to_owned)
                 .collect(),
-            trusted: value("trusted") == "1",
+            trusted: Known::Known(value("trusted") == "1"),
             confidential: value("confidential") == "1",
-            scopes: self
-                .form
-                .fields
-                .iter()
-                .filter(|field| field.name == scopes_field && ticked(field.kind))
-                .map(|field| field.value.clone())
-                .collect(),
+            scopes: Known::Known(scopes.map(|field| field.value.clone()).collect()),
         }
     }
 
     /// The fields that an edit sends: the hidden ones of the page, and those that change. A scope that the form does
     /// not offer is refused here, because GitLab would answer with a page of errors.
     pub(crate) fn submission(&self, edit: &ApplicationEdit) -> Result<Vec<(String, String)>> {
-        // Exhaustive, so that a field added to an edit does not compile until it is sent.
-        let ApplicationEdit {
-            name,
-            redirect_uris,
-            trusted,
-            confidential,
-            scopes,
-        } = edit;
         let mut fields = self.form.hidden();
         let mut send = |name: String, value: String| fields.push((name, value));
         let flag = |flag: bool| if flag { "1" } else { "0" }.to_owned();
-        if let Some(name) = name {
-            send(self.field("name"), name.clone());
-        }
-        if let Some(uris) = redirect_uris {
-            let lines: Vec<&str> = uris.iter().map(String::as_str).collect();
-            send(self.field("redirect_uri"), lines.join("\n"));
-        }
-        if let Some(trusted) = trusted {
-            send(self.field("trusted"), flag(*trusted));
-        }
-        if let Some(confidential) = confidential {
-            send(self.field("confidential"), flag(*confidential));
-        }
-        if let Some(scopes) = scopes {
-            let offered = self.offered_scopes();
-            let missing: Vec<&str> = scopes
-                .iter()
-                .map(String::as_str)
-                .filter(|scope| !offered.contains(scope))
-                .collect();
-            if !missing.is_empty() {
-                return Err(self.unknown_scopes(&missing));
-            }
-            for scope in scopes {
-                send(self.scopes_field(), scope.clone());
+        for attribute in edit.iter() {
+            match attribute {
+                ApplicationAttribute::Name(name) => send(self.field("name"), name.clone()),
+                ApplicationAttribute::RedirectUris(uris) => {
+                    let lines: Vec<&str> = uris.iter().map(String::as_str).collect();
+                    send(self.field("redirect_uri"), lines.join("\n"));
+                }
+                ApplicationAttribute::Trusted(trusted) => send(self.field("trusted"), flag(*trusted)),
+                ApplicationAttribute::Confidential(confidential) => {
+                    send(self.field("confidential"), flag(*confidential));
+                }
+                ApplicationAttribute::Scopes(scopes) => {
+                    let offered = self.offered_scopes();
+                    let all = scopes.iter().map(String::as_str);
+                    let missing: Vec<&str> = all.filter(|scope| !offered.contains(scope)).collect();
+                    if !missing.is_empty() {
+                        return Err(self.unknown_scopes(&missing));
+                    }
+                    for scope in scopes {
+                        send(self.scopes_field(), scope.clone());
+                    }
+                }
             }
         }
         Ok(fields)
@@ -155,24 +125,6 @@ impl ApplicationForm {
     }
 }
 
-impl ApplicationFields {
-    /// Whether an edit would change nothing of this any more.
-    pub(crate) fn satisfies(&self, edit: &ApplicationEdit) -> bool {
-        let ApplicationEdit {
-            name,
-            redirect_uris,
-            trusted,
-            confidential,
-            scopes,
-        } = edit;
-        name.as_ref().is_none_or(|name| *name == self.name)
-            && redirect_uris.as_ref().is_none_or(|uris| *uris == self.redirect_uris)
-            && trusted.is_none_or(|trusted| trusted == self.trusted)
-            && confidential.is_none_or(|confidential| confidential == self.confidential)
-            && scopes.as_ref().is_none_or(|scopes| *scopes == self.scopes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,26 +154,23 @@ https://b.example.com/y</textarea>
             let fields = form.read();
             assert_eq!(fields.name, "Factory & Co");
             assert_eq!(fields.redirect_uris.len(), 2);
-            assert!(!fields.trusted && fields.confidential);
-            assert_eq!(fields.scopes, BTreeSet::from(["api".to_owned()]));
-            let edit = ApplicationEdit {
-                trusted: Some(true),
-                ..ApplicationEdit::default()
-            };
+            assert!(fields.trusted == Known::Known(false) && fields.confidential);
+            assert_eq!(fields.scopes, Known::Known(BTreeSet::from(["api".to_owned()])));
+            let edit = ApplicationEdit::from_iter([ApplicationAttribute::Trusted(true)]);
             let sent = form.submission(&edit).unwrap();
             let names: Vec<&str> = sent.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, ["_method", "authenticity_token", &format!("{prefix}[trusted]")]);
-            assert!(!fields.satisfies(&edit));
+            assert!(!edit.is_done(&fields));
         }
     }
 
     #[test]
     fn scopes_are_sent_whole_and_unknown_ones_are_refused() {
         let form = ApplicationForm::find(&page("p")).unwrap();
-        let edit = |scopes: &[&str]| ApplicationEdit {
-            scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
-            confidential: Some(false),
-            ..ApplicationEdit::default()
+        let edit = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let confidential = ApplicationAttribute::Confidential(false);
+            ApplicationEdit::from_iter([ApplicationAttribute::Scopes(scopes), confidential])
         };
         let sent = form.submission(&edit(&["api", "read_user"])).unwrap();
         assert_eq!(sent.iter().filter(|(name, _)| name == "p[scopes][]").count(), 2);

@@ -8,7 +8,7 @@ use serde_json::json;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
 use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
 use setpoint::http::{ClientOptions, Side};
-use setpoint::model::{ApplicationEdit, ApplicationId, ApplicationUid};
+use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid};
 use setpoint::sandbox::Sandbox;
 use setpoint::secrets::Secret;
 use url::Url;
@@ -130,12 +130,11 @@ async fn the_administrator_edits_in_place() {
             .sandbox
             .with_world(|world| world.application_by_uid("droid-application").unwrap().id);
         let seen = admin.application(ApplicationId(id)).await.unwrap();
-        assert_eq!(seen.name, "Factory <Integration>");
-        let edit = ApplicationEdit {
-            trusted: Some(false),
-            name: Some("New".to_owned()),
-            ..ApplicationEdit::default()
-        };
+        assert_eq!(seen.fields.name, "Factory <Integration>");
+        let edit = ApplicationEdit::from_iter([
+            ApplicationAttribute::Trusted(false),
+            ApplicationAttribute::Name("New".to_owned()),
+        ]);
         admin.edit_application(ApplicationId(id), &edit).await.unwrap();
         let kept = scene.sandbox.with_world(|world| world.application(id).unwrap().clone());
         assert_eq!(

@@ -2,9 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A value that was seen, or one that this side does not show to us. Unknown is never a difference.
+/// A value that was seen, or one that this side does not show to us. Unknown is never a difference; in JSON it is not
+/// there, or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(
+    from = "Option<T>",
+    into = "Option<T>",
+    bound(serialize = "T: Clone + Serialize", deserialize = "T: Deserialize<'de>")
+)]
 pub enum Known<T> {
     /// Not shown to this reader.
     #[default]
@@ -39,5 +44,11 @@ impl<T> Known<T> {
 impl<T> From<Option<T>> for Known<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Unknown, Self::Known)
+    }
+}
+
+impl<T> From<Known<T>> for Option<T> {
+    fn from(value: Known<T>) -> Self {
+        value.known()
     }
 }

@@ -2,48 +2,56 @@
 //! the plan that follows. No I/O, no async, no clock: every value here can be built by hand in a test.
 
 mod address;
-mod desired;
+mod caseless;
+mod domain;
 mod glob;
-mod identity;
 mod ids;
 mod known;
-mod observed;
 mod operation;
 mod outcome;
 mod path;
+mod pattern;
 mod plan;
-mod recorded;
 mod role;
+mod sides;
 mod window;
 
-pub use address::{Address, Kind, ParseAddressError};
-pub use desired::{
-    Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, PathPattern, PatternError,
-    Unlisted,
+pub use crate::diff::{Edit, Fields};
+pub use crate::kinds::Operation;
+pub use crate::kinds::application::{
+    ApplicationAttribute, ApplicationEdit, ApplicationFields, ApplicationMatch, ApplicationOperation,
+    ObservedApplication, RecordedApplication, identify_application, may_set_scopes,
 };
-pub use identity::{ApplicationMatch, identify_application};
+pub use crate::kinds::authorization::{
+    AuthorizationOperation, AuthorizedUser, IntegrationStatus, RecordedAuthorization,
+};
+pub use crate::kinds::connection::{ConnectionOperation, DesiredConnection, ObservedIntegration, RecordedConnection};
+pub use crate::kinds::membership::{
+    MembershipAttribute, MembershipFields, MembershipOperation, ObservedMembership, RecordedMembership,
+};
+pub use crate::kinds::repository::{
+    DesiredRepositories, FactoryRepository, RecordedRepository, RepositoryOperation, Unlisted,
+};
+pub use crate::kinds::user::{
+    DesiredUser, ObservedUser, RecordedUser, UserAttribute, UserEdit, UserFields, UserOperation, UserState,
+};
+pub use address::{Address, Kind, ParseAddressError};
+pub use caseless::Caseless;
+pub use domain::Domain;
 pub use ids::{ApplicationId, ApplicationUid, GroupId, ProjectId, UserId};
 pub use known::Known;
-pub use observed::{
-    Attestation, AuthorizedUser, Evidence, FactoryRepository, FactorySource, GitlabVersion, IntegrationStatus,
-    NamespaceKind, Observed, ObservedApplication, ObservedFactory, ObservedGitlab, ObservedIntegration,
-    ObservedMembership, ObservedProject, ObservedUser, Resolution, SecretCheck, SourceKind, Testimony, UserState,
-    Visibility,
-};
-pub use operation::{
-    ApplicationEdit, ApplicationOperation, ApplicationRef, AuthorizationOperation, ConnectionOperation, MemberRef,
-    MembershipOperation, Operation, OperatorStep, RepositoryOperation, SecretSource, SignIn, UserEdit, UserOperation,
-    UserRef,
-};
+pub use operation::{ApplicationRef, MemberRef, OperatorStep, SecretSource, SignIn, UserRef};
 pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::FullPath;
+pub use pattern::{PathPattern, PatternError};
 pub use plan::{
     Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary,
     Policy, Reason, Refusal, Status, Warning, WarningCode,
 };
-pub use recorded::{
-    Intent, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership, RecordedRepository,
-    RecordedState, RecordedUser, STATE_VERSION,
-};
 pub use role::{ParseRoleError, Role};
+pub use sides::{
+    Attestation, Desired, Evidence, FactorySource, GitlabVersion, Intent, NamespaceKind, Observed, ObservedFactory,
+    ObservedGitlab, ObservedProject, RecordedState, Resolution, STATE_VERSION, SecretCheck, SourceKind, Testimony,
+    Visibility,
+};
 pub use window::{ChangeWindow, Day, WindowStatus};

@@ -1,9 +1,10 @@
 //! Roles in a group or project.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// 10
@@ -18,10 +19,13 @@ pub enum Role {
     Maintainer,
     /// 50
     Owner,
+    /// A level that the configuration has no word for: 0 is none, 5 is minimal access.
+    #[serde(untagged)]
+    Other(u64),
 }
 
 impl Role {
-    /// All roles, lowest first.
+    /// All roles that have a word, lowest first.
     pub const ALL: [Self; 6] = [
         Self::Guest,
         Self::Planner,
@@ -40,30 +44,89 @@ impl Role {
             Self::Developer => 30,
             Self::Maintainer => 40,
             Self::Owner => 50,
+            Self::Other(level) => level,
         }
     }
 
-    /// The role of a number; none for levels that are no role of the configuration (0 none, 5 minimal access).
-    pub fn from_access_level(level: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.access_level() == level)
+    /// The role of a number.
+    pub fn from_access_level(level: u64) -> Self {
+        let named = Self::ALL.into_iter().find(|role| role.access_level() == level);
+        named.unwrap_or(Self::Other(level))
     }
 
-    /// The name in the configuration.
-    pub fn as_str(self) -> &'static str {
+    /// The name in the configuration, if it has one.
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Guest => "guest",
-            Self::Planner => "planner",
-            Self::Reporter => "reporter",
-            Self::Developer => "developer",
-            Self::Maintainer => "maintainer",
-            Self::Owner => "owner",
+            Self::Guest => Some("guest"),
+            Self::Planner => Some("planner"),
+            Self::Reporter => Some("reporter"),
+            Self::Developer => Some("developer"),
+            Self::Maintainer => Some("maintainer"),
+            Self::Owner => Some("owner"),
+            Self::Other(_) => None,
         }
+    }
+}
+
+/// By name, or by number where there is none.
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Level;
+        impl Visitor<'_> for Level {
+            type Value = Role;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a role")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Role, E> {
+                name.parse().map_err(E::custom)
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, level: u64) -> Result<Role, E> {
+                Ok(Role::from_access_level(level))
+            }
+        }
+        deserializer.deserialize_any(Level)
+    }
+}
+
+/// What the configuration takes: the roles with a name.
+impl schemars::JsonSchema for Role {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Role".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let named = Self::ALL.map(|role| {
+            let level = role.access_level().to_string();
+            serde_json::json!({ "const": role.name(), "description": level, "type": "string" })
+        });
+        schemars::json_schema!({
+            "description": "A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7.",
+            "oneOf": named,
+        })
+    }
+}
+
+impl PartialOrd for Role {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Role {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.access_level().cmp(&other.access_level())
     }
 }
 
 impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.access_level()),
+        }
     }
 }
 
@@ -78,7 +141,7 @@ impl std::str::FromStr for Role {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL
             .into_iter()
-            .find(|role| role.as_str() == text)
+            .find(|role| role.name() == Some(text))
             .ok_or_else(|| ParseRoleError(text.to_owned()))
     }
 }

@@ -13,30 +13,30 @@ use super::summary;
 
 /// A plan in the making.
 #[derive(Debug, Default)]
-pub(super) struct PlanBuilder {
-    pub(super) changes: BTreeMap<Address, Change>,
-    pub(super) unchanged: BTreeSet<Address>,
-    pub(super) warnings: BTreeSet<Warning>,
-    pub(super) attested: BTreeMap<Address, Attested>,
+pub(crate) struct PlanBuilder {
+    pub(crate) changes: BTreeMap<Address, Change>,
+    pub(crate) unchanged: BTreeSet<Address>,
+    pub(crate) warnings: BTreeSet<Warning>,
+    pub(crate) attested: BTreeMap<Address, Attested>,
 }
 
 impl PlanBuilder {
     /// Puts a change in.
-    pub(super) fn push(&mut self, change: Change) {
+    pub(crate) fn push(&mut self, change: Change) {
         self.unchanged.remove(&change.address);
         self.attested.remove(&change.address);
         self.changes.insert(change.address.clone(), change);
     }
 
     /// Notes that a resource is as declared.
-    pub(super) fn keep(&mut self, address: Address) {
+    pub(crate) fn keep(&mut self, address: Address) {
         if !self.changes.contains_key(&address) {
             self.unchanged.insert(address);
         }
     }
 
     /// Notes that a resource is as declared because somebody said so.
-    pub(super) fn keep_attested(&mut self, address: Address, attestation: Option<&Attestation>) {
+    pub(crate) fn keep_attested(&mut self, address: Address, attestation: Option<&Attestation>) {
         if let (Some(attestation), false) = (attestation, self.changes.contains_key(&address)) {
             self.attested
                 .insert(address.clone(), Attested::new(address.clone(), attestation));
@@ -45,14 +45,14 @@ impl PlanBuilder {
     }
 
     /// Adds what GitLab says in favour of an attestation.
-    pub(super) fn corroborate(&mut self, address: &Address, evidence: Corroboration) {
+    pub(crate) fn corroborate(&mut self, address: &Address, evidence: Corroboration) {
         if let Some(attested) = self.attested.get_mut(address) {
             attested.evidence = Some(evidence);
         }
     }
 
     /// Tells the reader something.
-    pub(super) fn warn(&mut self, code: WarningCode, address: Option<Address>, message: impl Into<String>) {
+    pub(crate) fn warn(&mut self, code: WarningCode, address: Option<Address>, message: impl Into<String>) {
         self.warnings.insert(Warning {
             code,
             message: message.into(),
@@ -61,12 +61,12 @@ impl PlanBuilder {
     }
 
     /// The change of an address, if one is planned.
-    pub(super) fn change(&self, address: &Address) -> Option<&Change> {
+    pub(crate) fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.get(address)
     }
 
     /// The plan.
-    pub(super) fn finish(self, command: Command) -> Plan {
+    pub(crate) fn finish(self, command: Command) -> Plan {
         let mut plan = Plan {
             command,
             changes: self.changes.into_values().collect(),
@@ -83,7 +83,7 @@ impl PlanBuilder {
 }
 
 /// A change without anything to do yet.
-pub(super) fn change(address: Address, actions: Actions, reason: Reason, origin: Origin) -> Change {
+pub(crate) fn change(address: Address, actions: Actions, reason: Reason, origin: Origin) -> Change {
     Change {
         address,
         actions,
@@ -99,7 +99,7 @@ pub(super) fn change(address: Address, actions: Actions, reason: Reason, origin:
 }
 
 /// Turns a change into one that cannot be done: nothing of it is carried out.
-pub(super) fn block(mut change: Change, reason: Reason, note: impl Into<String>) -> Change {
+pub(crate) fn block(mut change: Change, reason: Reason, note: impl Into<String>) -> Change {
     change.status = Status::Blocked;
     change.reason = reason;
     change.operations.clear();
@@ -110,7 +110,7 @@ pub(super) fn block(mut change: Change, reason: Reason, note: impl Into<String>)
 }
 
 /// An attribute that may be shown.
-pub(super) fn attribute(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> AttributeChange {
+pub(crate) fn attribute(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> AttributeChange {
     AttributeChange {
         path: path.to_owned(),
         before: before.into(),
@@ -120,16 +120,11 @@ pub(super) fn attribute(path: &str, before: impl Into<Value>, after: impl Into<V
 }
 
 /// A secret: only that it changes is shown.
-pub(super) fn secret_attribute() -> AttributeChange {
+pub(crate) fn secret_attribute() -> AttributeChange {
     AttributeChange {
         path: "secret".to_owned(),
         before: Value::Null,
         after: Value::Null,
         sensitive: true,
     }
-}
-
-/// A set as a JSON list, in its order.
-pub(super) fn list(set: &BTreeSet<String>) -> Value {
-    set.iter().cloned().collect::<Vec<_>>().into()
 }

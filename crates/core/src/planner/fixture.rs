@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Address, ApplicationId, ApplicationOperation, ApplicationUid, Attestation, AuthorizedUser, Change, Command,
-    Desired, DesiredApplication, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource,
+    Address, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationUid, Attestation, AuthorizedUser,
+    Change, Command, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource,
     FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication, ObservedFactory,
     ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation, PathPattern,
     Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
     RecordedRepository, RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn, SourceKind, Unlisted,
-    UserId, UserState, Visibility,
+    UserFields, UserId, UserState, Visibility,
 };
 
 use super::{check_invariants, plan};
@@ -134,22 +134,24 @@ pub fn attestation() -> Attestation {
 
 pub fn desired() -> Desired {
     Desired {
-        application: DesiredApplication {
+        application: ApplicationFields {
             name: "Factory Integration".to_owned(),
             redirect_uris: strings(["https://app.example.com/redirect"]),
-            trusted: true,
             confidential: true,
-            scopes: strings(["api", "read_user"]),
+            scopes: Known::Known(strings(["api", "read_user"])),
+            trusted: Known::Known(true),
         },
         user: DesiredUser {
-            name: "Factory Droid".to_owned(),
-            username: "factory-droid".to_owned(),
-            email: "droid@example.com".to_owned(),
+            fields: UserFields {
+                username: "factory-droid".into(),
+                name: "Factory Droid".to_owned(),
+                email: "droid@example.com".into(),
+            },
             previously: Vec::new(),
         },
-        memberships: [(FullPath::new("platform"), Role::Developer)].into(),
+        memberships: [(FullPath::new("platform"), Role::Developer.into())].into(),
         connection: DesiredConnection {
-            domain: "https://gitlab.example.com".to_owned(),
+            domain: "https://gitlab.example.com".into(),
         },
         repositories: DesiredRepositories {
             enable: patterns(["platform/**"]),
@@ -177,7 +179,7 @@ pub fn converged() -> Case {
     let application = &desired.application;
     let acts_as = AuthorizedUser {
         id: DROID,
-        username: desired.user.username.clone(),
+        username: desired.user.fields.username.to_string(),
     };
     let listed = |path: &str, enabled| FactoryRepository {
         path: FullPath::new(path),
@@ -200,17 +202,15 @@ pub fn converged() -> Case {
             applications: vec![ObservedApplication {
                 id: ApplicationId(1),
                 uid: uid.clone(),
-                name: application.name.clone(),
-                redirect_uris: application.redirect_uris.clone(),
-                confidential: true,
-                scopes: Known::Unknown,
-                trusted: Known::Unknown,
+                fields: ApplicationFields {
+                    scopes: Known::Unknown,
+                    trusted: Known::Unknown,
+                    ..application.clone()
+                },
             }],
             user: Some(ObservedUser {
                 id: DROID,
-                username: desired.user.username.clone(),
-                name: desired.user.name.clone(),
-                email: desired.user.email.clone(),
+                fields: desired.user.fields.clone(),
                 state: UserState::Active,
                 is_admin: false,
                 confirmed: true,
@@ -223,7 +223,7 @@ pub fn converged() -> Case {
             namespaces: [(FullPath::new("platform"), Resolution::Found(PLATFORM))].into(),
             memberships: vec![ObservedMembership {
                 source: PLATFORM,
-                access_level: 30,
+                fields: Role::Developer.into(),
             }],
             paths: BTreeMap::new(),
             projects: BTreeMap::new(),
@@ -254,26 +254,20 @@ pub fn converged() -> Case {
     recorded.application = Some(RecordedApplication {
         id: ApplicationId(1),
         uid: uid.clone(),
-        name: application.name.clone(),
-        redirect_uris: application.redirect_uris.clone(),
-        confidential: true,
-        scopes: Some(application.scopes.clone()),
-        trusted: Some(true),
+        fields: application.clone(),
         trusted_attested: None,
         secret_fingerprint: Some(FINGERPRINT.to_owned()),
         secret_at: None,
     });
     recorded.user = Some(RecordedUser {
         id: DROID,
-        username: desired.user.username.clone(),
-        name: desired.user.name.clone(),
-        email: desired.user.email.clone(),
+        fields: desired.user.fields.clone(),
     });
     recorded.memberships.insert(
         FullPath::new("platform"),
         RecordedMembership {
             source: PLATFORM,
-            role: Role::Developer,
+            fields: Role::Developer.into(),
         },
     );
     recorded.connection = Some(RecordedConnection {

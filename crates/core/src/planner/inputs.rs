@@ -7,16 +7,16 @@ use crate::model::{
 
 /// What a plan follows from.
 #[derive(Clone, Copy)]
-pub(super) struct Inputs<'a> {
-    pub(super) desired: &'a Desired,
-    pub(super) observed: &'a Observed,
-    pub(super) recorded: &'a RecordedState,
-    pub(super) policy: &'a Policy,
+pub(crate) struct Inputs<'a> {
+    pub(crate) desired: &'a Desired,
+    pub(crate) observed: &'a Observed,
+    pub(crate) recorded: &'a RecordedState,
+    pub(crate) policy: &'a Policy,
 }
 
 impl<'a> Inputs<'a> {
     /// Whether Factory's side is known from attestations only, and changed by a person.
-    pub(super) fn attested(&self) -> bool {
+    pub(crate) fn attested(&self) -> bool {
         match self.observed.factory.source {
             FactorySource::Attested => true,
             FactorySource::Live => false,
@@ -24,60 +24,47 @@ impl<'a> Inputs<'a> {
     }
 
     /// The integration, live or attested.
-    pub(super) fn integration(&self) -> Option<&'a ObservedIntegration> {
+    pub(crate) fn integration(&self) -> Option<&'a ObservedIntegration> {
         self.observed.factory.integration.as_ref()
     }
 
     /// The droid's account, if there is one.
-    pub(super) fn droid(&self) -> Option<&'a ObservedUser> {
+    pub(crate) fn droid(&self) -> Option<&'a ObservedUser> {
         self.observed.gitlab.user.as_ref()
     }
 
     /// The record of the connection: attested, or written under the other driver, whose word stands until something
     /// that it is bound to changes.
-    pub(super) fn recorded_connection(&self) -> Option<&'a RecordedConnection> {
+    pub(crate) fn recorded_connection(&self) -> Option<&'a RecordedConnection> {
         self.recorded.connection.as_ref()
     }
 
     /// The record of the authorization, likewise.
-    pub(super) fn recorded_authorization(&self) -> Option<&'a RecordedAuthorization> {
+    pub(crate) fn recorded_authorization(&self) -> Option<&'a RecordedAuthorization> {
         self.recorded.authorization.as_ref()
     }
 
     /// The record of a repository, likewise.
-    pub(super) fn recorded_repository(&self, id: ProjectId) -> Option<&'a RecordedRepository> {
+    pub(crate) fn recorded_repository(&self, id: ProjectId) -> Option<&'a RecordedRepository> {
         self.recorded.repositories.get(&id)
     }
 
     /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.
-    pub(super) fn interrupted(&self, address: &Address) -> bool {
+    pub(crate) fn interrupted(&self, address: &Address) -> bool {
         self.recorded.intents_of(address).next().is_some()
     }
 
     /// Whether Factory acts as the droid now: as the very account, for one that is made anew is another. What a person
     /// attested holds for the username, too, so that a rename makes it due again.
-    pub(super) fn connected_as_droid(&self) -> bool {
+    pub(crate) fn connected_as_droid(&self) -> bool {
         let Some((integration, droid)) = self.integration().zip(self.droid()) else {
             return false;
         };
-        let same_name = |username: &str| username.eq_ignore_ascii_case(&self.desired.user.username);
+        let same_name = |username: &str| username.eq_ignore_ascii_case(&self.desired.user.fields.username);
         integration.status == IntegrationStatus::Connected
             && integration
                 .user
                 .as_ref()
                 .is_some_and(|user| user.id == droid.id && (!self.attested() || same_name(&user.username)))
     }
-}
-
-/// Whether two domains are the same to Factory, which normalizes them: case of scheme and host, final slashes.
-pub(super) fn same_domain(one: &str, other: &str) -> bool {
-    normal_domain(one) == normal_domain(other)
-}
-
-/// A domain without the spelling that means nothing.
-pub(super) fn normal_domain(domain: &str) -> String {
-    url::Url::parse(domain)
-        .map_or_else(|_| domain.to_owned(), |url| url.to_string())
-        .trim_end_matches('/')
-        .to_owned()
 }

@@ -3,11 +3,7 @@
 //! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
 //! are. One file for each resource; each puts its changes into the plan that is being built, and asks it what it has to wait for.
 
-mod application;
-mod authorization;
-mod connection;
-mod destroy;
-mod builder;
+pub(crate) mod builder;
 #[cfg(any(test, fuzzing, feature = "fixture"))]
 #[doc(hidden)]
 #[allow(
@@ -19,21 +15,16 @@ mod builder;
 )]
 pub mod fixture;
 mod guards;
+pub(crate) mod inputs;
 mod invariants;
-mod membership;
-mod origin;
 mod rebuild;
-mod refresh;
-mod repository;
-mod secret;
-mod selection;
+pub(crate) mod refresh;
 mod summary;
 mod targets;
 #[cfg(test)]
 mod tests;
-mod user;
-mod inputs;
 
+use crate::kinds::{self, repository};
 use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, RecordedState, Status, WarningCode};
 
 use builder::PlanBuilder;
@@ -54,7 +45,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
     };
     let mut builder = PlanBuilder::default();
     match policy.command {
-        Command::Destroy => destroy::plan(&inputs, &mut builder),
+        Command::Destroy => kinds::destroy(&inputs, &mut builder),
         Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&inputs, &mut builder),
     }
     let mut plan = builder.finish(policy.command);
@@ -93,17 +84,7 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
 
 /// The resources in the order in which they depend on each other.
 fn converge(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
-    let mut application = application::plan(inputs, builder);
-    let secret = secret::decide(inputs, &application);
-    if let Some(renewal) = secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
-        application.renew(renewal);
-    }
-    application.settle(builder);
-    let user = user::plan(inputs, builder);
-    let coverage = membership::plan(inputs, builder, &user);
-    connection::plan(inputs, builder, &application, secret.as_ref());
-    authorization::plan(inputs, builder, &application, &user);
-    repository::plan(inputs, builder, &coverage);
+    kinds::plan(inputs, builder);
     wait_with_removal(builder);
     warn_unattested(inputs, builder);
 }

@@ -3,11 +3,12 @@
 //! change of ours.
 
 use crate::model::{
-    Address, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, RecordedAuthorization,
+    AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, RecordedAuthorization,
     RecordedConnection, RecordedState, SecretCheck, identify_application,
 };
 
-use super::refresh;
+use super::refresh::refresh;
+use crate::kinds;
 
 /// The record of what is live and as declared.
 ///
@@ -15,14 +16,7 @@ use super::refresh;
 pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState, plan: &Plan) -> RecordedState {
     let mut next = refresh(desired, observed, recorded, plan);
     for Change { address, .. } in &plan.changes {
-        match address {
-            Address::Application => next.application = None,
-            Address::User => next.user = None,
-            Address::Membership(path) => drop(next.memberships.remove(path)),
-            Address::Connection => next.connection = None,
-            Address::Authorization => next.authorization = None,
-            Address::Repository(path) => next.repositories.retain(|_, recorded| recorded.path != *path),
-        }
+        kinds::forget(&mut next, address);
     }
     next
 }
@@ -42,7 +36,7 @@ pub fn inhabited(desired: &Desired, observed: &Observed, recorded: &RecordedStat
     };
     Some(format!(
         "GitLab has the application {:?} (id {}) and the user `{}`{uses}",
-        application.name, application.id, user.username
+        application.fields.name, application.id, user.fields.username
     ))
 }
 
@@ -109,7 +103,7 @@ pub fn presume(
     recorded.authorization = Some(RecordedAuthorization {
         user: AuthorizedUser {
             id: droid.id,
-            username: droid.username.clone(),
+            username: droid.fields.username.to_string(),
         },
         application: live.uid,
         secret_fingerprint,
@@ -152,7 +146,7 @@ mod tests {
             );
             // Once recorded, a later change of it is told as drift.
             let mut case = case;
-            case.user().name = "Mallory".to_owned();
+            case.user().fields.name = "Mallory".to_owned();
             assert_eq!(at(&case.plan(), "gitlab.user").origin, Origin::Drift);
         }
     }
@@ -160,8 +154,8 @@ mod tests {
     #[test]
     fn what_differs_stays_out_and_shows_as_unrecorded() {
         let mut case = converged();
-        case.user().name = "Mallory".to_owned();
-        case.application().name = "Something".to_owned();
+        case.user().fields.name = "Mallory".to_owned();
+        case.application().fields.name = "Something".to_owned();
         case.observed.gitlab.memberships.clear();
         case.list().values_mut().for_each(|listed| listed.enabled = false);
         let case = rebuilt(&case);

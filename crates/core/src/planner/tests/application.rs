@@ -9,8 +9,8 @@ use crate::model::{
 fn with_session() -> Case {
     let mut case = converged();
     case.policy.admin_session = true;
-    case.application().trusted = Known::Known(true);
-    case.application().scopes = Known::Known(strings(["api", "read_user"]));
+    case.application().fields.trusted = Known::Known(true);
+    case.application().fields.scopes = Known::Known(strings(["api", "read_user"]));
     case
 }
 
@@ -25,14 +25,16 @@ fn second(case: &mut Case, id: u64) {
 fn every_attribute_is_edited_in_place_through_the_admin_session() {
     type Edit = fn(&mut Case);
     let edits: [(&str, Edit); 5] = [
-        ("name", |case| "Old".clone_into(&mut case.application().name)),
+        ("name", |case| "Old".clone_into(&mut case.application().fields.name)),
         ("redirect_uri", |case| {
-            case.application().redirect_uris = strings(["https://old.example.com/"]);
+            case.application().fields.redirect_uris = strings(["https://old.example.com/"]);
         }),
-        ("trusted", |case| case.application().trusted = Known::Known(false)),
-        ("confidential", |case| case.application().confidential = false),
+        ("trusted", |case| {
+            case.application().fields.trusted = Known::Known(false)
+        }),
+        ("confidential", |case| case.application().fields.confidential = false),
         ("scopes", |case| {
-            case.application().scopes = Known::Known(strings(["api"]));
+            case.application().fields.scopes = Known::Known(strings(["api"]));
         }),
     ];
     for (path, edit) in edits {
@@ -97,7 +99,7 @@ fn without_a_session_a_difference_is_a_replacement_and_refused_unless_allowed() 
 #[test]
 fn without_a_session_trusted_is_a_persons_step() {
     let mut case = converged();
-    case.desired.application.trusted = false;
+    case.desired.application.trusted = Known::Known(false);
     let change = case.only_change();
     assert_eq!(
         (change.status, change.reason, change.origin),
@@ -117,14 +119,14 @@ fn without_a_session_trusted_is_a_persons_step() {
 fn what_nobody_can_see_is_no_difference_and_one_warning() {
     let mut case = converged();
     let recorded = case.recorded.application.as_mut().unwrap();
-    recorded.trusted = None;
-    recorded.scopes = None;
+    recorded.fields.trusted = Known::Unknown;
+    recorded.fields.scopes = Known::Unknown;
     let plan = case.plan();
     assert_eq!(plan.changes, []);
     assert_eq!(plan.warnings.len(), 1);
     assert_eq!(plan.warnings[0].code, WarningCode::Unobservable);
     // What is recorded takes the place of what is seen.
-    case.recorded.application.as_mut().unwrap().scopes = Some(strings(["api"]));
+    case.recorded.application.as_mut().unwrap().fields.scopes = Known::Known(strings(["api"]));
     case.policy.admin_session = true;
     let change = case.only_change();
     assert_eq!(change.origin, Origin::Pending);
@@ -168,7 +170,7 @@ fn a_creation_whose_answer_was_lost_is_found_and_the_old_one_superseded() {
     case.desired.application.redirect_uris = strings(["https://new.example.com/"]);
     second(&mut case, 5);
     let application = case.desired.application.clone();
-    case.observed.gitlab.applications[1].redirect_uris = application.redirect_uris.clone();
+    case.observed.gitlab.applications[1].fields.redirect_uris = application.redirect_uris.clone();
     case.intent(
         Address::Application,
         Operation::Application(ApplicationOperation::Create { application }),
@@ -277,7 +279,7 @@ fn rotation_renews_hands_over_and_authorizes_and_does_nothing_else() {
     let mut case = converged();
     case.policy.command = Command::Rotate;
     case.desired.application.name = "New name".to_owned();
-    case.desired.user.name = "New name".to_owned();
+    case.desired.user.fields.name = "New name".to_owned();
     let plan = case.plan();
     assert_snapshot!(outline(&plan), @r#"
     ~ gitlab.application Ready differs Pending

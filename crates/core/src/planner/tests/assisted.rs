@@ -69,7 +69,7 @@ fn exactly_what_is_bound_to_a_change_is_due_again() {
     assert_eq!(case.plan().summary.operator, 2);
     // Another name of the user.
     let mut case = attested();
-    case.desired.user.username = "new-droid".to_owned();
+    case.desired.user.fields.username = "new-droid".into();
     case.desired.user.previously = vec!["factory-droid".to_owned()];
     assert_snapshot!(outline(&case.plan()), @r#"
     ~ gitlab.user Ready differs Pending

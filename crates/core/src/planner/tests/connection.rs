@@ -9,14 +9,14 @@ use crate::model::{
 #[test]
 fn the_spelling_of_a_domain_is_no_difference() {
     let mut case = converged();
-    case.integration().domain = "HTTPS://GitLab.Example.com/".to_owned();
+    case.integration().domain = "HTTPS://GitLab.Example.com/".into();
     assert_eq!(case.plan().changes, []);
 }
 
 #[test]
 fn another_domain_takes_the_secret_and_ends_the_authorization() {
     let mut case = converged();
-    case.desired.connection.domain = "https://git.example.com".to_owned();
+    case.desired.connection.domain = "https://git.example.com".into();
     let plan = case.plan();
     assert_snapshot!(outline(&plan), @r#"
     ~ gitlab.application Ready secret_unknown Pending

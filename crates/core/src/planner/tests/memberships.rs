@@ -7,15 +7,16 @@ use crate::model::{
 const SERVICES: SourceKind = SourceKind::Group(GroupId(12));
 
 fn declare(case: &mut Case, path: &str, role: Role, resolution: Resolution) {
-    case.desired.memberships.insert(FullPath::new(path), role);
+    case.desired.memberships.insert(FullPath::new(path), role.into());
     case.observed.gitlab.namespaces.insert(FullPath::new(path), resolution);
 }
 
 fn member(case: &mut Case, source: SourceKind, access_level: u64) {
+    let fields = Role::from_access_level(access_level).into();
     case.observed
         .gitlab
         .memberships
-        .push(ObservedMembership { source, access_level });
+        .push(ObservedMembership { source, fields });
 }
 
 #[test]
@@ -34,7 +35,10 @@ fn roles_are_given_and_changed_and_their_origin_told() {
             member(&mut case, SERVICES, level);
         }
         if let Some(role) = recorded {
-            let recorded = RecordedMembership { source: SERVICES, role };
+            let recorded = RecordedMembership {
+                source: SERVICES,
+                fields: role.into(),
+            };
             case.recorded.memberships.insert(FullPath::new("web"), recorded);
         }
         let change = case.only_change();
@@ -79,21 +83,18 @@ fn what_a_group_above_gives_already_needs_nothing() {
     // A higher role is given; an equal one that is there stays, without a word.
     case.desired
         .memberships
-        .insert(FullPath::new("platform/services"), Role::Maintainer);
+        .insert(FullPath::new("platform/services"), Role::Maintainer.into());
     assert_eq!(case.only_change().actions, Actions::Create);
     member(&mut case, SERVICES, 40);
     assert_eq!(case.plan().warnings, []);
     // One that somebody has raised goes down as far as GitLab lets it.
     case.desired
         .memberships
-        .insert(FullPath::new("platform/services"), Role::Guest);
+        .insert(FullPath::new("platform/services"), Role::Guest.into());
     let change = case.only_change();
     assert!(matches!(
         change.operations.as_slice(),
-        [Operation::Membership(MembershipOperation::Edit {
-            role: Role::Developer,
-            ..
-        })]
+        [Operation::Membership(MembershipOperation::Edit { fields, .. })] if fields.role == Role::Developer
     ));
 }
 

@@ -1,6 +1,7 @@
 use super::super::fixture::{Case, at, converged, untouched};
 use crate::model::{
-    Actions, NamespaceKind, Operation, Origin, Reason, Status, UserEdit, UserId, UserOperation, UserState, WarningCode,
+    Actions, Edit, NamespaceKind, Operation, Origin, Reason, Status, UserAttribute, UserId, UserOperation, UserState,
+    WarningCode,
 };
 
 #[test]
@@ -43,21 +44,18 @@ fn nobody_can_authorize_as_an_account_that_stays_blocked() {
 #[test]
 fn a_previous_username_is_renamed_and_case_is_no_difference() {
     let mut case = converged();
-    case.user().username = "Factory-DROID".to_owned();
-    case.user().email = "DROID@example.com".to_owned();
+    case.user().fields.username = "Factory-DROID".into();
+    case.user().fields.email = "DROID@example.com".into();
     assert_eq!(case.plan().changes, []);
-    case.user().username = "old-droid".to_owned();
-    case.recorded.user.as_mut().unwrap().username = "old-droid".to_owned();
+    case.user().fields.username = "old-droid".into();
+    case.recorded.user.as_mut().unwrap().fields.username = "old-droid".into();
     let change = case.only_change();
     assert_eq!(change.origin, Origin::Pending);
     assert_eq!(
         change.operations,
         [Operation::User(UserOperation::Edit {
             id: UserId(7),
-            edit: UserEdit {
-                username: Some("factory-droid".to_owned()),
-                ..UserEdit::default()
-            }
+            edit: Edit::from_iter([UserAttribute::Username("factory-droid".into())]),
         })]
     );
 }
@@ -77,7 +75,7 @@ fn names_and_addresses_that_others_hold_are_found_when_planning() {
     // Nobody is asked for what does not change.
     let mut case = converged();
     case.observed.gitlab.email_holder = Some("ada".to_owned());
-    case.user().name = "x".to_owned();
+    case.user().fields.name = "x".to_owned();
     assert_eq!(case.only_change().status, Status::Ready);
 }
 
@@ -89,7 +87,7 @@ fn the_account_of_our_own_token_is_never_touched() {
         edit(&mut case);
         case
     };
-    let change = own(|case| case.user().name = "Administrator".to_owned()).only_change();
+    let change = own(|case| case.user().fields.name = "Administrator".to_owned()).only_change();
     assert_eq!((change.status, change.reason), (Status::Blocked, Reason::PathTaken));
     assert!(own(|_| {}).plan().changes.is_empty());
 }

@@ -1,7 +1,9 @@
 //! Which of GitLab's applications is ours. Names are not unique there, so a name alone is the last resort; both the
 //! observer, which reads more of that one application, and the planner have to agree on the answer.
 
-use super::{ApplicationUid, ObservedApplication, RecordedState};
+use crate::model::{ApplicationUid, RecordedState};
+
+use super::{ApplicationFields, ObservedApplication};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,31 +40,27 @@ pub fn identify_application<'a>(
             .iter()
             .filter(|app| recorded.superseded.get(&app.id) != Some(&app.uid))
     };
-    let created = candidates().find(|app| {
-        recorded.intents.iter().any(|intent| {
-            intent.operation.created_application().is_some_and(|created| {
-                created.name == app.name
-                    && created.redirect_uris == app.redirect_uris
-                    && !intent.applications_before.contains(&app.id)
-            })
-        })
-    });
-    let by_record = || {
-        candidates().find(|app| {
-            recorded
-                .application
-                .as_ref()
-                .is_some_and(|r| r.id == app.id && r.uid == app.uid)
-        })
-    };
+    let created = candidates().find(|app| created_by(recorded, app).is_some());
+    let by_record = || candidates().find(|app| recorded.application.as_ref().is_some_and(|entry| entry.is(app)));
     let by_factory = || candidates().find(|app| Some(&app.uid) == factory);
     if let Some(app) = created.or_else(by_record).or_else(by_factory) {
         return ApplicationMatch::Found(app);
     }
-    let named: Vec<_> = candidates().filter(|app| app.name == name).collect();
+    let named: Vec<_> = candidates().filter(|app| app.fields.name == name).collect();
     match named.as_slice() {
         [] => ApplicationMatch::None,
         [app] => ApplicationMatch::Found(app),
         _ => ApplicationMatch::Ambiguous(named),
     }
+}
+
+/// The announced creation that this application is the answer to.
+pub(crate) fn created_by<'a>(recorded: &'a RecordedState, live: &ObservedApplication) -> Option<&'a ApplicationFields> {
+    recorded.intents.iter().find_map(|intent| {
+        intent.operation.created_application().filter(|created| {
+            created.name == live.fields.name
+                && created.redirect_uris == live.fields.redirect_uris
+                && !intent.applications_before.contains(&live.id)
+        })
+    })
 }

@@ -1,18 +1,84 @@
 //! `factory.authorization`: the OAuth grant, and whose it is. Factory drops it whenever a changed connection is saved.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, AuthorizationOperation, Change, Corroboration, IntegrationStatus, Operation, OperatorStep,
-    Origin, Reason, RecordedAuthorization, Status, Testimony, UserId,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, Observed, OperatorStep,
+    Origin, Reason, RecordedState, SignIn, Status, Testimony, UserId,
 };
+use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
 
 use super::application::ApplicationPlan;
-use super::builder::{PlanBuilder, attribute, block, change};
-use super::inputs::Inputs;
-use super::origin::Origins;
+use super::connection::newest_secret;
 use super::user::UserPlan;
 
+/// The state of the integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrationStatus {
+    /// Saved, not authorized.
+    Configured,
+    /// Authorized and working.
+    Connected,
+    /// The stored authorization no longer works.
+    Error,
+}
+
+/// Whom Factory acts as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizedUser {
+    /// GitLab's number for the account.
+    pub id: UserId,
+    /// As Factory spells it.
+    pub username: String,
+}
+
+/// The authorization as last made, adopted or attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedAuthorization {
+    /// Whom Factory acts as.
+    pub user: AuthorizedUser,
+    /// The application that the grant is of.
+    pub application: ApplicationUid,
+    /// Fingerprint of the secret that was in force; a renewal ends the authorization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_fingerprint: Option<String>,
+    /// Who attested it, under the `assisted` driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
+}
+
+/// A write to Factory's authorization. It ends with the connection, so nothing deletes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum AuthorizationOperation {
+    /// Goes through OAuth as the droid.
+    #[serde(rename = "authorize")]
+    Authorize {
+        /// The username that Factory must be connected as afterwards.
+        username: String,
+        /// How the droid's GitLab session is had.
+        sign_in: SignIn,
+        /// The application that is approved, and no other. The records of versions before 0.2 do not name it.
+        #[serde(default)]
+        application: ApplicationRef,
+        /// What it may be allowed: the declared scopes.
+        #[serde(default)]
+        scopes: BTreeSet<String>,
+        /// Where GitLab may send the browser back to.
+        redirect_uris: BTreeSet<String>,
+    },
+}
+
 /// Plans the authorization; the connection's change is in the plan already.
-pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>, user: &UserPlan) {
+pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>, user: &UserPlan) {
     let connection = builder.change(&Address::Connection);
     let contradicted = contradicted(inputs, application);
     let Some(mut planned) = needed(inputs, connection, contradicted) else {
@@ -26,7 +92,7 @@ pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
         return;
     };
     let depends_on_connection = connection.is_some();
-    let username = inputs.desired.user.username.clone();
+    let username = inputs.desired.user.fields.username.to_string();
     if user.unrecoverable {
         builder.push(block(
             planned,
@@ -39,15 +105,14 @@ pub(super) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::Authorize { username });
     } else if let Some(sign_in) = inputs.policy.sign_in {
-        planned
-            .operations
-            .push(Operation::Authorization(AuthorizationOperation::Authorize {
-                username,
-                sign_in,
-                application: application.target.clone(),
-                scopes: inputs.desired.application.scopes.clone(),
-                redirect_uris: application.redirect_uris.clone(),
-            }));
+        let authorize = AuthorizationOperation::Authorize {
+            username,
+            sign_in,
+            application: application.target.clone(),
+            scopes: inputs.desired.application.scopes.clone().known().unwrap_or_default(),
+            redirect_uris: application.redirect_uris.clone(),
+        };
+        planned.operations.push(authorize.into());
     } else {
         builder.push(block(
             planned,
@@ -129,7 +194,7 @@ fn corroboration(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Opti
         return None;
     };
     Some(Corroboration {
-        authorized_application: application.live?.name.clone(),
+        authorized_application: application.live?.fields.name.clone(),
         authorized_at,
         last_activity_on: inputs.droid().and_then(|droid| droid.last_activity_on.clone()),
     })
@@ -137,7 +202,7 @@ fn corroboration(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Opti
 
 /// The change, if the authorization is not as it has to be, or will not stay so.
 fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) -> Option<Change> {
-    let username = inputs.desired.user.username.as_str();
+    let username = &*inputs.desired.user.fields.username;
     let Some(live) = inputs.integration() else {
         let mut origins = Origins::default();
         origins.compare(Some(&()), None, recorded(inputs).map(|_| &()));
@@ -221,7 +286,7 @@ fn describe(
     acts_as: Option<&str>,
     contradicted: bool,
 ) {
-    let username = inputs.desired.user.username.as_str();
+    let username = &*inputs.desired.user.fields.username;
     let same_name = acts_as.is_some_and(|acts_as| acts_as.eq_ignore_ascii_case(username));
     let live_id = inputs
         .integration()
@@ -263,4 +328,40 @@ fn describe(
 
 fn resolve(inputs: &Inputs<'_>, origins: Origins) -> Origin {
     origins.resolve(inputs.interrupted(&Address::Authorization) || inputs.interrupted(&Address::Connection))
+}
+
+/// Adopts the authorization into the record.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    if inputs.attested() {
+        return;
+    }
+    let Some(live) = inputs.integration() else {
+        if settled.is_gone(&Address::Connection) {
+            next.authorization = None;
+        }
+        return;
+    };
+    if let (true, Some(user)) = (settled.is_unchanged(&Address::Authorization), &live.user) {
+        next.authorization = Some(RecordedAuthorization {
+            user: user.clone(),
+            application: live.application.clone(),
+            secret_fingerprint: newest_secret(next, &live.application),
+            attested: None,
+        });
+    }
+}
+
+/// What was seen of the authorization, and of the account that it is for.
+pub(crate) fn preconditions(observed: &Observed) -> Map<String, Value> {
+    let mut seen = Map::new();
+    let integration = observed.factory.integration.as_ref();
+    seen.insert("exists".to_owned(), json!(integration.is_some()));
+    if let Some(integration) = integration {
+        let droid = observed.gitlab.user.as_ref().map(|user| (user.id, &user.state));
+        seen.insert("status".to_owned(), json!(integration.status));
+        seen.insert("application_id".to_owned(), json!(integration.application));
+        seen.insert("user".to_owned(), json!(integration.user));
+        seen.insert("droid".to_owned(), json!(droid));
+    }
+    seen
 }

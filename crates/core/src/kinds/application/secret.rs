@@ -2,31 +2,33 @@
 //! follows from fingerprints in the record, from announced writes whose end nobody saw, and from what GitLab says of
 //! the secret that `application.secret.load` gives.
 
+use crate::kinds::Operation;
+use crate::kinds::connection::ConnectionOperation;
 use crate::model::{
-    Address, ApplicationOperation, ApplicationRef, ApplicationUid, Command, ConnectionOperation, IntegrationStatus,
-    Operation, Origin, Reason, SecretCheck, SecretSource,
+    Address, ApplicationRef, ApplicationUid, Command, IntegrationStatus, Origin, Reason, SecretCheck, SecretSource,
 };
+use crate::planner::inputs::Inputs;
 
-use super::application::ApplicationPlan;
-use super::inputs::{Inputs, same_domain};
+use super::plan::ApplicationPlan;
+use super::{ApplicationOperation, created_by};
 
 /// What the connection needs.
 #[derive(Debug)]
-pub(super) struct ConnectionSecret {
+pub(crate) struct ConnectionSecret {
     /// Where Factory's secret comes from.
-    pub(super) source: SecretSource,
+    pub(crate) source: SecretSource,
     /// Whether the secret itself changes, and not only what it is saved together with.
-    pub(super) moves: Option<(Reason, Origin)>,
+    pub(crate) moves: Option<(Reason, Origin)>,
     /// The renewal that has to come first.
-    pub(super) renewal: Option<Renewal>,
+    pub(crate) renewal: Option<Renewal>,
 }
 
 /// A renewal of the application's secret.
 #[derive(Debug)]
-pub(super) struct Renewal {
-    pub(super) reason: Reason,
-    pub(super) origin: Origin,
-    pub(super) note: String,
+pub(crate) struct Renewal {
+    pub(crate) reason: Reason,
+    pub(crate) origin: Origin,
+    pub(crate) note: String,
 }
 
 /// What is known of the secret that is in force, and of the one that Factory holds.
@@ -75,7 +77,7 @@ impl<'a> SecretState<'a> {
             unanswered_secret: announced(&|operation| renews(operation, uid))
                 || application
                     .live
-                    .is_some_and(|live| super::application::created_by(recorded, live).is_some()),
+                    .is_some_and(|live| created_by(recorded, live).is_some()),
             unanswered_save: announced(&|operation| {
                 matches!(operation, Operation::Connection(ConnectionOperation::Save { .. }))
             }),
@@ -108,7 +110,7 @@ fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
 }
 
 /// Decides whether Factory has to be given a secret, and which.
-pub(super) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<ConnectionSecret> {
+pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<ConnectionSecret> {
     let state = SecretState::of(inputs, application);
     if application.fresh {
         return Some(ConnectionSecret {
@@ -119,8 +121,7 @@ pub(super) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
     }
     let moves = moved(inputs, &state);
     let fits = inputs.integration().is_some_and(|integration| {
-        Some(&integration.application) == application.uid()
-            && same_domain(&integration.domain, &inputs.desired.connection.domain)
+        Some(&integration.application) == application.uid() && integration.domain == inputs.desired.connection.domain
     });
     if moves.is_none() && fits {
         return None;

@@ -8,10 +8,11 @@ use crate::model::{
     WarningCode,
 };
 
-use super::builder::PlanBuilder;
-use super::inputs::Inputs;
-use super::membership::{Coverage, Covered};
-use super::repository::is_enabled;
+use crate::kinds::membership::{Coverage, Covered};
+use crate::planner::builder::PlanBuilder;
+use crate::planner::inputs::Inputs;
+
+use super::is_enabled;
 
 /// A project that may be selected, as both sides show it.
 #[derive(Debug, Clone)]

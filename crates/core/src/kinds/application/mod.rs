@@ -1,0 +1,380 @@
+//! `gitlab.application`: created over the API, edited in place through an administrator's session, replaced where
+//! there is none. GitLab's API can neither edit an application nor show or take `trusted`
+//! (GitLab: `lib/api/applications.rb`).
+
+mod identity;
+mod plan;
+mod secret;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::{self, Edit, Fields};
+use crate::model::{
+    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Known, Observed,
+    Origin, Reason, RecordedState, SecretCheck,
+};
+use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
+
+pub(crate) use identity::created_by;
+pub use identity::{ApplicationMatch, identify_application};
+pub(crate) use plan::{ApplicationPlan, plan};
+pub(crate) use secret::{ConnectionSecret, decide as decide_secret};
+
+/// What is declared, live and recorded of an application. Everything is declared; what GitLab does not show, and nobody
+/// recorded, is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationFields {
+    /// Its name; GitLab allows several applications of one name.
+    pub name: String,
+    /// Redirect URIs, as a set: GitLab keeps them one to a line.
+    pub redirect_uris: BTreeSet<String>,
+    /// Whether it keeps a secret (OAuth's confidential client).
+    pub confidential: bool,
+    /// OAuth scopes, as a set: shown by the API from 19 on, by the admin pages always.
+    #[serde(default, skip_serializing_if = "Known::is_unknown")]
+    pub scopes: Known<BTreeSet<String>>,
+    /// Whether GitLab skips the consent page: shown, and taken, by the admin pages only.
+    #[serde(default, skip_serializing_if = "Known::is_unknown")]
+    pub trusted: Known<bool>,
+}
+
+/// One of [`ApplicationFields`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationAttribute {
+    /// [`ApplicationFields::name`]
+    Name(String),
+    /// [`ApplicationFields::redirect_uris`]
+    RedirectUris(BTreeSet<String>),
+    /// [`ApplicationFields::trusted`]
+    Trusted(bool),
+    /// [`ApplicationFields::confidential`]
+    Confidential(bool),
+    /// [`ApplicationFields::scopes`]
+    Scopes(BTreeSet<String>),
+}
+
+/// What changes of an application.
+pub type ApplicationEdit = Edit<ApplicationAttribute>;
+
+impl Fields for ApplicationFields {
+    type Attribute = ApplicationAttribute;
+
+    fn attributes(&self) -> Vec<ApplicationAttribute> {
+        let Self {
+            name,
+            redirect_uris,
+            confidential,
+            scopes,
+            trusted,
+        } = self;
+        let attributes = [
+            Some(ApplicationAttribute::Name(name.clone())),
+            Some(ApplicationAttribute::RedirectUris(redirect_uris.clone())),
+            trusted.known().map(ApplicationAttribute::Trusted),
+            Some(ApplicationAttribute::Confidential(*confidential)),
+            scopes.clone().known().map(ApplicationAttribute::Scopes),
+        ];
+        attributes.into_iter().flatten().collect()
+    }
+
+    fn set(&mut self, attribute: ApplicationAttribute) {
+        match attribute {
+            ApplicationAttribute::Name(name) => self.name = name,
+            ApplicationAttribute::RedirectUris(redirect_uris) => self.redirect_uris = redirect_uris,
+            ApplicationAttribute::Trusted(trusted) => self.trusted = Known::Known(trusted),
+            ApplicationAttribute::Confidential(confidential) => self.confidential = confidential,
+            ApplicationAttribute::Scopes(scopes) => self.scopes = Known::Known(scopes),
+        }
+    }
+
+    fn path(name: &str) -> &str {
+        match name {
+            "redirect_uris" => "redirect_uri",
+            name => name,
+        }
+    }
+}
+
+/// An instance-wide OAuth application as GitLab shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedApplication {
+    /// The number of its row.
+    pub id: ApplicationId,
+    /// The id that OAuth knows it by.
+    pub uid: ApplicationUid,
+    /// What it is like.
+    pub fields: ApplicationFields,
+}
+
+/// The application as last written or adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedApplication {
+    /// The number of its row.
+    pub id: ApplicationId,
+    /// The id that OAuth knows it by. A row id alone is not trusted, for it says nothing on another instance.
+    pub uid: ApplicationUid,
+    /// What it was like, as far as it was written, seen or attested.
+    #[serde(flatten)]
+    pub fields: ApplicationFields,
+    /// Who attested `trusted`, where nobody could see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_attested: Option<Attestation>,
+    /// Fingerprint of the newest secret that Setpoint got for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_fingerprint: Option<String>,
+    /// When Setpoint got that secret: what was authorized before was authorized with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_at: Option<Timestamp>,
+}
+
+impl RecordedApplication {
+    /// Whether this is what was recorded.
+    fn is(&self, live: &ObservedApplication) -> bool {
+        self.id == live.id && self.uid == live.uid
+    }
+
+    /// Records an edit. What Setpoint wrote itself needs nobody's word.
+    pub fn edit(&mut self, edit: &ApplicationEdit) {
+        edit.apply(&mut self.fields);
+        if edit.has(|attribute| matches!(attribute, ApplicationAttribute::Trusted(_))) {
+            self.trusted_attested = None;
+        }
+    }
+}
+
+/// A write to the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum ApplicationOperation {
+    /// Creates it over the API, which answers the secret, once. Trusted is not part of it: GitLab's API drops it
+    /// without a word.
+    #[serde(rename = "create_application")]
+    Create {
+        /// What to create.
+        application: ApplicationFields,
+    },
+    /// Edits it in place through the admin form.
+    #[serde(rename = "edit_application")]
+    Edit {
+        /// Which.
+        application: ApplicationRef,
+        /// What changes.
+        edit: ApplicationEdit,
+    },
+    /// Renews its secret over the API, which answers it, once.
+    #[serde(rename = "renew_secret")]
+    RenewSecret {
+        /// Whose.
+        application: ApplicationRef,
+    },
+    /// Deletes it, with all its grants and tokens. In a replacement it is the last write of the plan.
+    #[serde(rename = "delete_application")]
+    Delete {
+        /// The number of its row.
+        id: ApplicationId,
+        /// The id that OAuth knows it by: verified before it is deleted.
+        uid: ApplicationUid,
+    },
+}
+
+/// The application that is meant.
+pub(crate) fn identify<'a>(inputs: &Inputs<'a>) -> ApplicationMatch<'a> {
+    identify_application(
+        &inputs.desired.application.name,
+        &inputs.observed.gitlab.applications,
+        inputs.recorded,
+        inputs.integration().map(|integration| &integration.application),
+    )
+}
+
+/// What the record knows of this very application: from its entry, or from the announcement of a creation whose end
+/// nobody saw. Over the API an application is never created trusted.
+pub(crate) fn remembered(recorded: &RecordedState, live: &ObservedApplication) -> Option<ApplicationFields> {
+    let entry = recorded.application.as_ref().filter(|entry| entry.is(live));
+    let created = || {
+        created_by(recorded, live).map(|created| ApplicationFields {
+            trusted: Known::Known(false),
+            ..created.clone()
+        })
+    };
+    entry.map(|entry| entry.fields.clone()).or_else(created)
+}
+
+/// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
+/// new application can have.
+pub fn may_set_scopes(
+    desired: &ApplicationFields,
+    live: Option<&ObservedApplication>,
+    recorded: &RecordedState,
+    admin_session: bool,
+) -> bool {
+    live.is_none_or(|live| {
+        let found = diff::compare(desired, &live.fields, remembered(recorded, live).as_ref());
+        sets_scopes(&found.edit, admin_session)
+    })
+}
+
+fn sets_scopes(edit: &ApplicationEdit, admin_session: bool) -> bool {
+    edit.has(|attribute| match attribute {
+        ApplicationAttribute::Scopes(_) => true,
+        ApplicationAttribute::Trusted(_) => false,
+        ApplicationAttribute::Name(_)
+        | ApplicationAttribute::RedirectUris(_)
+        | ApplicationAttribute::Confidential(_) => !admin_session,
+    })
+}
+
+/// Takes down all applications that are ours.
+pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let found = identify(inputs);
+    if let ApplicationMatch::Ambiguous(candidates) = found {
+        builder.push(ambiguous(
+            inputs,
+            &candidates,
+            change(
+                Address::Application,
+                Actions::Delete,
+                Reason::Ambiguous,
+                Origin::Pending,
+            ),
+            "neither the state record nor Factory tells which one is ours; delete it in GitLab's admin area",
+        ));
+        return;
+    }
+    let current = found.found();
+    let mut ours: Vec<(ApplicationId, ApplicationUid)> = plan::superseded(inputs, current);
+    ours.extend(current.map(|current| (current.id, current.uid.clone())));
+    if ours.is_empty() {
+        return;
+    }
+    let mut delete = change(Address::Application, Actions::Delete, Reason::Unlisted, Origin::Pending);
+    let name = current.map(|current| attribute("name", current.fields.name.as_str(), ()));
+    let uids = ours
+        .iter()
+        .map(|(_, uid)| attribute("application_id", uid.0.as_str(), ()));
+    delete.attributes = name.into_iter().chain(uids).collect();
+    delete.operations = plan::deletions(&ours);
+    // What a person disconnects later does not keep GitLab's half from being taken down now.
+    if !inputs.attested() && builder.change(&Address::Connection).is_some() {
+        delete.depends_on.push(Address::Connection);
+    }
+    builder.push(delete);
+}
+
+/// A change that cannot be done, because several applications have the name.
+fn ambiguous(inputs: &Inputs<'_>, candidates: &[&ObservedApplication], change: Change, why: &str) -> Change {
+    let mut candidates = candidates.to_vec();
+    candidates.sort_by_key(|candidate| candidate.id);
+    let (number, name) = (candidates.len(), &inputs.desired.application.name);
+    let note = format!("{number} applications are named `{name}`, and {why}");
+    let mut blocked = block(change, Reason::Ambiguous, note);
+    blocked.notes.extend(
+        candidates
+            .iter()
+            .map(|candidate| format!("candidate: id {}, application id {}", candidate.id, candidate.uid)),
+    );
+    blocked
+}
+
+/// Adopts the application into the record, and drops those that are gone.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    next.superseded.retain(|id, uid| is_there(inputs.observed, *id, uid));
+    let Some(live) = identify(inputs).found() else {
+        if settled.is_gone(&Address::Application) {
+            next.application = None;
+        }
+        return;
+    };
+    next.superseded.extend(plan::superseded(inputs, Some(live)));
+    let remembered = remembered(inputs.recorded, live);
+    let mut adopted = match inputs.recorded.application.as_ref().filter(|entry| entry.is(live)) {
+        Some(entry) => entry.clone(),
+        None => {
+            let mut fields = remembered.unwrap_or_else(|| live.fields.clone());
+            diff::take_over(&mut fields, &live.fields);
+            RecordedApplication {
+                id: live.id,
+                uid: live.uid.clone(),
+                fields,
+                trusted_attested: None,
+                secret_fingerprint: None,
+                secret_at: None,
+            }
+        }
+    };
+    diff::adopt(&mut adopted.fields, &inputs.desired.application, &live.fields);
+    if !live.fields.trusted.is_unknown() {
+        adopted.trusted_attested = None;
+    }
+    if let SecretCheck::Accepted { fingerprint } = &inputs.observed.gitlab.secret
+        && adopted.secret_fingerprint.as_ref() != Some(fingerprint)
+    {
+        // Another one than Setpoint got: since when it has been in force, nobody knows.
+        (adopted.secret_fingerprint, adopted.secret_at) = (Some(fingerprint.clone()), None);
+    }
+    next.application = Some(adopted);
+}
+
+/// Whether GitLab has this very application.
+pub(crate) fn is_there(observed: &Observed, id: ApplicationId, uid: &ApplicationUid) -> bool {
+    let mut applications = observed.gitlab.applications.iter();
+    applications.any(|application| application.id == id && application.uid == *uid)
+}
+
+/// What was seen of the application, of those that are to be deleted, and of the stored secret.
+pub(crate) fn preconditions(
+    change: &Change,
+    desired: &Desired,
+    observed: &Observed,
+    recorded: &RecordedState,
+) -> Map<String, Value> {
+    let used = observed
+        .factory
+        .integration
+        .as_ref()
+        .map(|integration| &integration.application);
+    let applications = &observed.gitlab.applications;
+    let mut seen = Map::new();
+    let matched = identify_application(&desired.application.name, applications, recorded, used);
+    seen.insert("exists".to_owned(), json!(matched != ApplicationMatch::None));
+    match matched {
+        ApplicationMatch::None => {}
+        ApplicationMatch::Found(ObservedApplication { id, uid, fields }) => {
+            seen.insert("id".to_owned(), json!(id));
+            seen.insert("application_id".to_owned(), json!(uid));
+            seen.extend(diff::recorded_values(fields));
+        }
+        ApplicationMatch::Ambiguous(candidates) => {
+            let ids: Vec<ApplicationId> = candidates.iter().map(|candidate| candidate.id).collect();
+            seen.insert("candidates".to_owned(), json!(ids));
+        }
+    }
+    for (id, uid) in change
+        .operations
+        .iter()
+        .filter_map(super::Operation::deleted_application)
+    {
+        seen.insert(format!("application {id} exists"), json!(is_there(observed, id, uid)));
+    }
+    seen.extend(stored_secret(&observed.gitlab.secret));
+    seen
+}
+
+/// What GitLab says of the stored secret, by its fingerprint: the secret itself is nowhere here.
+pub(crate) fn stored_secret(check: &SecretCheck) -> Option<(String, Value)> {
+    let says = match check {
+        SecretCheck::NotChecked => return None,
+        SecretCheck::NoneStored => json!("none stored"),
+        SecretCheck::Accepted { fingerprint } => json!(format!("accepted, {fingerprint}")),
+        SecretCheck::Rejected { fingerprint } => json!(format!("rejected, {fingerprint}")),
+    };
+    Some(("stored_secret".to_owned(), says))
+}

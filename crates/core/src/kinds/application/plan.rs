@@ -1,0 +1,475 @@
+//! What has to be done to the application, its secret aside: in place, by a person, or by a new one.
+
+use std::collections::BTreeSet;
+
+use crate::diff::{self, Difference, Edit, Origins};
+use crate::kinds::Operation;
+use crate::model::{
+    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Command, Known, OperatorStep,
+    Origin, Reason, Status, WarningCode,
+};
+use crate::planner::builder::{PlanBuilder, attribute, block, change, secret_attribute};
+use crate::planner::inputs::Inputs;
+
+use super::secret::Renewal;
+use super::{
+    ApplicationAttribute, ApplicationEdit, ApplicationMatch, ApplicationOperation, ObservedApplication, identify,
+    remembered, sets_scopes,
+};
+
+/// What the other resources need to know of the application.
+#[derive(Debug)]
+pub(crate) struct ApplicationPlan<'a> {
+    /// The one that GitLab has, if it is known which one is ours.
+    pub(crate) live: Option<&'a ObservedApplication>,
+    /// The change, if any; put into the plan once the secret's life is decided.
+    pub(crate) change: Option<Change>,
+    /// The one that Factory shall use.
+    pub(crate) target: ApplicationRef,
+    /// Whether this plan brings the target, and its secret, into being.
+    pub(crate) fresh: bool,
+    /// The redirect URIs that will be registered when Factory is authorized.
+    pub(crate) redirect_uris: BTreeSet<String>,
+    /// Whether what authorization depends on (redirect URIs, scopes, confidentiality) is edited in place.
+    pub(crate) grant_edited: bool,
+    attested: Option<Attestation>,
+}
+
+impl ApplicationPlan<'_> {
+    /// The target's public id, where it is known already.
+    pub(crate) fn uid(&self) -> Option<&ApplicationUid> {
+        match &self.target {
+            ApplicationRef::Existing { id: _, uid } => Some(uid),
+            ApplicationRef::Planned => None,
+        }
+    }
+
+    /// The origin of the change, if any.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.change.as_ref().map(|change| change.origin)
+    }
+
+    /// Whether the application cannot be had, or not be changed.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.change
+            .as_ref()
+            .is_some_and(|change| change.status == Status::Blocked)
+    }
+
+    /// Adds the renewal of the secret to the change, and makes one if there is none.
+    pub(crate) fn renew(&mut self, renewal: &Renewal) {
+        let ApplicationRef::Existing { .. } = &self.target else {
+            return;
+        };
+        if self.is_blocked() {
+            return;
+        }
+        let operation = Operation::from(ApplicationOperation::RenewSecret {
+            application: self.target.clone(),
+        });
+        match &mut self.change {
+            None => {
+                let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
+                renewed.attributes.push(secret_attribute());
+                renewed.operations.push(operation);
+                renewed.notes.push(renewal.note.clone());
+                self.change = Some(renewed);
+            }
+            Some(present) => {
+                if present.actions == Actions::Delete {
+                    present.actions = Actions::Replace;
+                    present.reason = renewal.reason;
+                }
+                if present.status == Status::Operator {
+                    present.reason = renewal.reason;
+                }
+                present.status = Status::Ready;
+                let mut origins = Origins::default();
+                origins.add(present.origin);
+                origins.add(renewal.origin);
+                present.origin = origins.resolve(false);
+                present.attributes.push(secret_attribute());
+                let end = present
+                    .operations
+                    .iter()
+                    .position(|operation| operation.deleted_application().is_some())
+                    .unwrap_or(present.operations.len());
+                present.operations.insert(end, operation);
+                present.notes.push(renewal.note.clone());
+            }
+        }
+    }
+
+    /// Puts the change, or its absence, into the plan.
+    pub(crate) fn settle(&self, builder: &mut PlanBuilder) {
+        match &self.change {
+            Some(change) => builder.push(change.clone()),
+            None => builder.keep_attested(Address::Application, self.attested.as_ref()),
+        }
+    }
+}
+
+/// Plans the application, its secret aside.
+pub(crate) fn plan<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder) -> ApplicationPlan<'a> {
+    match identify(inputs) {
+        ApplicationMatch::Found(live) => existing(inputs, builder, live),
+        ApplicationMatch::None => absent(inputs),
+        ApplicationMatch::Ambiguous(candidates) => ambiguous(inputs, &candidates),
+    }
+}
+
+fn ambiguous<'a>(inputs: &Inputs<'a>, candidates: &[&ObservedApplication]) -> ApplicationPlan<'a> {
+    let blocked = super::ambiguous(
+        inputs,
+        candidates,
+        change(
+            Address::Application,
+            Actions::Update,
+            Reason::Ambiguous,
+            Origin::Unrecorded,
+        ),
+        "neither the state record nor Factory tells which one is meant; delete or rename the others in GitLab's admin area",
+    );
+    ApplicationPlan {
+        live: None,
+        change: Some(blocked),
+        target: ApplicationRef::Planned,
+        fresh: false,
+        redirect_uris: inputs.desired.application.redirect_uris.clone(),
+        grant_edited: false,
+        attested: None,
+    }
+}
+
+fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
+    let desired = &inputs.desired.application;
+    let superseded = superseded(inputs, None);
+    let actions = if superseded.is_empty() {
+        Actions::Create
+    } else {
+        Actions::Replace
+    };
+    let recorded = inputs.recorded.application.as_ref().map(|recorded| &recorded.fields);
+    let (origins, attributes) = diff::missing(desired, recorded);
+    let origin = origins.resolve(inputs.interrupted(&Address::Application));
+    let mut created = change(Address::Application, actions, Reason::Absent, origin);
+    created.attributes = attributes;
+    create_operations(inputs, &mut created);
+    created.operations.extend(deletions(&superseded));
+    if let Some(note) = unsupported(inputs) {
+        created = block(created, Reason::UnsupportedScope, note);
+    }
+    ApplicationPlan {
+        live: None,
+        change: Some(created),
+        target: ApplicationRef::Planned,
+        fresh: true,
+        redirect_uris: desired.redirect_uris.clone(),
+        grant_edited: false,
+        attested: None,
+    }
+}
+
+/// Creation over the API, and `trusted` by whoever can tick it.
+fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
+    let application = inputs.desired.application.clone();
+    let (name, trusted) = (application.name.clone(), application.trusted);
+    change
+        .operations
+        .push(ApplicationOperation::Create { application }.into());
+    if trusted != Known::Known(true) {
+        return;
+    }
+    if inputs.policy.admin_session {
+        let edit = ApplicationOperation::Edit {
+            application: ApplicationRef::Planned,
+            edit: Edit::from_iter([ApplicationAttribute::Trusted(true)]),
+        };
+        change.operations.push(edit.into());
+    } else {
+        change.steps.push(OperatorStep::SetTrusted {
+            application: ApplicationRef::Planned,
+            name,
+            trusted: true,
+        });
+        change.notes.push(
+            "`trusted` can be set in GitLab's admin area only: an operator step, as no gitlab.admin_session is configured"
+                .to_owned(),
+        );
+    }
+}
+
+fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a ObservedApplication) -> ApplicationPlan<'a> {
+    let target = ApplicationRef::Existing {
+        id: live.id,
+        uid: live.uid.clone(),
+    };
+    let mut planned = ApplicationPlan {
+        live: Some(live),
+        change: None,
+        target: target.clone(),
+        fresh: false,
+        redirect_uris: inputs.desired.application.redirect_uris.clone(),
+        grant_edited: false,
+        attested: None,
+    };
+    if inputs.policy.command == Command::Rotate {
+        // Only the secret is renewed; the rest is left to an apply.
+        planned.redirect_uris.clone_from(&live.fields.redirect_uris);
+        return planned;
+    }
+    let remembered = remembered(inputs.recorded, live);
+    let difference = diff::compare(&inputs.desired.application, &live.fields, remembered.as_ref());
+    warn_unobservable(builder, &difference, inputs);
+    let leftovers = superseded(inputs, Some(live));
+    if difference.edit.is_empty() {
+        if live.fields.trusted.is_unknown() {
+            let entry = inputs.recorded.application.as_ref().filter(|entry| entry.is(live));
+            planned.attested = entry.and_then(|entry| entry.trusted_attested.clone());
+        }
+        planned.change = removal_of_leftovers(&leftovers);
+        return planned;
+    }
+    let way = way(inputs, &difference.edit);
+    match way {
+        Way::Edit => planned.grant_edited = touches_grant(&difference.edit),
+        Way::Tick => {}
+        Way::Replace => {
+            planned.grant_edited = touches_grant(&difference.edit);
+            planned.target = ApplicationRef::Planned;
+            planned.fresh = true;
+        }
+        Way::Blocked(..) => planned.redirect_uris.clone_from(&live.fields.redirect_uris),
+    }
+    let seen = live.fields.scopes.as_ref().known();
+    let seen = seen.or_else(|| remembered.as_ref()?.scopes.as_ref().known());
+    let widens = |attribute: &ApplicationAttribute| match attribute {
+        ApplicationAttribute::Scopes(scopes) => !seen.is_some_and(|seen| scopes.is_subset(seen)),
+        ApplicationAttribute::Name(_)
+        | ApplicationAttribute::RedirectUris(_)
+        | ApplicationAttribute::Trusted(_)
+        | ApplicationAttribute::Confidential(_) => false,
+    };
+    let widened = matches!(way, Way::Edit) && difference.edit.has(widens);
+    let mut changed = changed(inputs, live, &target, difference, way, &leftovers);
+    if widened {
+        changed.notes.insert(
+            0,
+            "tokens that were issued before keep their scopes: if Factory has fewer, `setpoint rotate` authorizes it anew"
+                .to_owned(),
+        );
+    }
+    planned.change = Some(changed);
+    planned
+}
+
+/// Whether what an authorization rests on changes.
+fn touches_grant(edit: &ApplicationEdit) -> bool {
+    edit.has(|attribute| match attribute {
+        ApplicationAttribute::RedirectUris(_)
+        | ApplicationAttribute::Confidential(_)
+        | ApplicationAttribute::Scopes(_) => true,
+        ApplicationAttribute::Name(_) | ApplicationAttribute::Trusted(_) => false,
+    })
+}
+
+/// How a difference is made good.
+enum Way {
+    /// In place, through the administrator's session.
+    Edit,
+    /// By a person, who ticks or unticks `trusted`.
+    Tick,
+    /// By a new application.
+    Replace,
+    /// Not at all.
+    Blocked(Reason, String),
+}
+
+fn way(inputs: &Inputs<'_>, edit: &ApplicationEdit) -> Way {
+    let admin_session = inputs.policy.admin_session;
+    if let (true, Some(note)) = (sets_scopes(edit, admin_session), unsupported(inputs)) {
+        return Way::Blocked(Reason::UnsupportedScope, note);
+    }
+    let tick = !edit.has(|attribute| !matches!(attribute, ApplicationAttribute::Trusted(_)));
+    if admin_session {
+        Way::Edit
+    } else if tick {
+        Way::Tick
+    } else if inputs.policy.may_replace() {
+        Way::Replace
+    } else {
+        Way::Blocked(
+            Reason::ReplaceRefused,
+            "GitLab's API cannot edit an application, and a new one drops every token of this one; configure \
+             gitlab.admin_session to edit it in place, or allow the replacement with guards.replace_application = true or \
+             --allow-replace"
+                .to_owned(),
+        )
+    }
+}
+
+fn changed(
+    inputs: &Inputs<'_>,
+    live: &ObservedApplication,
+    target: &ApplicationRef,
+    difference: Difference<ApplicationAttribute>,
+    way: Way,
+    leftovers: &[(ApplicationId, ApplicationUid)],
+) -> Change {
+    let Difference {
+        edit,
+        attributes,
+        origins,
+        unobservable: _,
+    } = difference;
+    let mut change = change(
+        Address::Application,
+        Actions::Update,
+        Reason::Differs,
+        origins.resolve(inputs.interrupted(&Address::Application)),
+    );
+    change.attributes = attributes;
+    match way {
+        Way::Blocked(reason, note) => {
+            if reason == Reason::ReplaceRefused {
+                change.actions = Actions::Replace;
+            }
+            return block(change, reason, note);
+        }
+        Way::Edit => {
+            let application = target.clone();
+            change
+                .operations
+                .push(ApplicationOperation::Edit { application, edit }.into());
+        }
+        Way::Tick => {
+            change.status = Status::Operator;
+            change.reason = Reason::NoAdminSession;
+            change.steps.push(OperatorStep::SetTrusted {
+                application: target.clone(),
+                name: live.fields.name.clone(),
+                trusted: inputs.desired.application.trusted == Known::Known(true),
+            });
+            change.notes.push(
+                "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured"
+                    .to_owned(),
+            );
+        }
+        Way::Replace => {
+            change.actions = Actions::Replace;
+            change.reason = Reason::RecreateRequired;
+            change.notes.push(
+                "every token of the old application is dropped when it is deleted, after Factory has moved".to_owned(),
+            );
+            create_operations(inputs, &mut change);
+            change.operations.extend(deletions(&[(live.id, live.uid.clone())]));
+        }
+    }
+    if !leftovers.is_empty() {
+        if change.status == Status::Operator {
+            change.status = Status::Ready;
+            change.reason = Reason::RecreateRequired;
+        }
+        change.actions = Actions::Replace;
+        change.operations.extend(deletions(leftovers));
+        change.notes.extend(leftovers.iter().map(leftover_note));
+    }
+    change
+}
+
+/// The end of an interrupted replacement: nothing but the old application is left to go.
+fn removal_of_leftovers(leftovers: &[(ApplicationId, ApplicationUid)]) -> Option<Change> {
+    if leftovers.is_empty() {
+        return None;
+    }
+    let mut removal = change(
+        Address::Application,
+        Actions::Delete,
+        Reason::RecreateRequired,
+        Origin::Pending,
+    );
+    removal.attributes = leftovers
+        .iter()
+        .map(|(_, uid)| attribute("application_id", uid.0.as_str(), ()))
+        .collect();
+    removal.operations = deletions(leftovers);
+    removal.notes = leftovers.iter().map(leftover_note).collect();
+    Some(removal)
+}
+
+fn leftover_note((id, uid): &(ApplicationId, ApplicationUid)) -> String {
+    format!("the application with id {id} ({uid}) was replaced by an earlier run and is deleted now")
+}
+
+pub(super) fn deletions(applications: &[(ApplicationId, ApplicationUid)]) -> Vec<Operation> {
+    let deletions = applications.iter().cloned();
+    deletions
+        .map(|(id, uid)| ApplicationOperation::Delete { id, uid }.into())
+        .collect()
+}
+
+/// The applications of ours that were replaced and still exist: those that the record names, and the recorded one
+/// itself where an interrupted run has created its successor already.
+pub(super) fn superseded(
+    inputs: &Inputs<'_>,
+    current: Option<&ObservedApplication>,
+) -> Vec<(ApplicationId, ApplicationUid)> {
+    let recorded = inputs.recorded;
+    let replaced = recorded
+        .application
+        .as_ref()
+        .map(|application| (application.id, &application.uid));
+    let mut found: Vec<_> = inputs
+        .observed
+        .gitlab
+        .applications
+        .iter()
+        .filter(|application| current.is_none_or(|current| current.id != application.id))
+        .filter(|application| {
+            recorded.superseded.get(&application.id) == Some(&application.uid)
+                || (current.is_some() && replaced == Some((application.id, &application.uid)))
+        })
+        .map(|application| (application.id, application.uid.clone()))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Names the scopes that GitLab would refuse, where it says which it knows.
+fn unsupported(inputs: &Inputs<'_>) -> Option<String> {
+    let Known::Known(supported) = &inputs.observed.gitlab.supported_scopes else {
+        return None;
+    };
+    let Known::Known(scopes) = &inputs.desired.application.scopes else {
+        return None;
+    };
+    let unknown: Vec<_> = scopes.difference(supported).map(|scope| format!("`{scope}`")).collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "GitLab {} does not know {}; take {} out of application.scopes or upgrade GitLab",
+            inputs.observed.gitlab.version.text,
+            unknown.join(", "),
+            if unknown.len() == 1 { "it" } else { "them" },
+        )
+    })
+}
+
+fn warn_unobservable(builder: &mut PlanBuilder, difference: &Difference<ApplicationAttribute>, inputs: &Inputs<'_>) {
+    if difference.unobservable.is_empty() {
+        return;
+    }
+    let hint = if inputs.policy.admin_session {
+        ""
+    } else {
+        "; configure gitlab.admin_session to have them read"
+    };
+    builder.warn(
+        WarningCode::Unobservable,
+        Some(Address::Application),
+        format!(
+            "not compared, because GitLab's API does not show it and nothing is recorded: {}{hint}",
+            difference.unobservable.join(", ")
+        ),
+    );
+}

@@ -1,0 +1,267 @@
+//! `factory.connection`: domain, application id and secret as saved in Factory. Factory takes the three together or
+//! not at all, so every change of it needs the secret.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::Origins;
+use crate::model::{
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Domain, IntegrationStatus,
+    Known, Observed, OperatorStep, Origin, Reason, RecordedState, SecretSource, Status,
+};
+use crate::planner::builder::{PlanBuilder, attribute, change, secret_attribute};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
+
+use super::application::{ApplicationPlan, ConnectionSecret, identify, stored_secret};
+
+/// The connection as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredConnection {
+    /// Where Factory finds GitLab.
+    pub domain: Domain,
+}
+
+/// The integration as Factory shows it, or as it was attested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedIntegration {
+    /// Where Factory finds GitLab.
+    pub domain: Domain,
+    /// The application it uses.
+    pub application: ApplicationUid,
+    /// Where GitLab must send the browser back to, where Factory says.
+    pub redirect_uri: Option<String>,
+    /// Whether it works.
+    pub status: IntegrationStatus,
+    /// What Factory adds to the status.
+    pub detail: Option<String>,
+    /// Whom it acts as.
+    pub user: Option<AuthorizedUser>,
+    /// Fingerprint of the secret it holds: known only where it was attested; Factory never answers secrets.
+    pub secret_fingerprint: Known<String>,
+}
+
+/// The connection as last written, adopted or attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedConnection {
+    /// Where Factory finds GitLab.
+    pub domain: Domain,
+    /// The application it was given.
+    pub application: ApplicationUid,
+    /// Fingerprint of the secret that Factory was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_fingerprint: Option<String>,
+    /// Whether GitLab refused the secret that Factory has, when Factory was last to be authorized.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret_refused: bool,
+    /// Who attested it, under the `assisted` driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
+}
+
+/// A write to Factory's connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum ConnectionOperation {
+    /// Saves domain, application id and secret.
+    #[serde(rename = "save_connection")]
+    Save {
+        /// Where Factory finds GitLab.
+        domain: Domain,
+        /// The application.
+        application: ApplicationRef,
+        /// Where the secret comes from.
+        secret: SecretSource,
+    },
+    /// Disconnects.
+    #[serde(rename = "delete_connection")]
+    Delete,
+}
+
+/// Plans the connection, once it is decided what secret it needs.
+pub(crate) fn plan(
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
+    application: &ApplicationPlan<'_>,
+    needed: Option<&ConnectionSecret>,
+) {
+    let Some(needed) = needed else {
+        let attestation = inputs
+            .recorded_connection()
+            .and_then(|connection| connection.attested.as_ref())
+            .filter(|_| inputs.attested());
+        builder.keep_attested(Address::Connection, attestation);
+        return;
+    };
+    let mut planned = compared(inputs, application, needed);
+    let DesiredConnection { domain } = inputs.desired.connection.clone();
+    let (application_ref, secret) = (application.target.clone(), needed.source);
+    if inputs.attested() {
+        planned.status = Status::Operator;
+        planned.steps.push(OperatorStep::SaveConnection {
+            domain,
+            application: application_ref,
+            secret,
+        });
+    } else {
+        let save = ConnectionOperation::Save {
+            domain,
+            application: application_ref,
+            secret,
+        };
+        planned.operations.push(save.into());
+    }
+    if application.fresh || needed.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
+        planned.depends_on.push(Address::Application);
+    }
+    builder.push(planned);
+}
+
+fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &ConnectionSecret) -> Change {
+    let recorded = inputs.recorded_connection();
+    let DesiredConnection { domain } = &inputs.desired.connection;
+    let uid = application.uid().map(|uid| uid.0.as_str());
+    let mut origins = Origins::default();
+    let Some(live) = inputs.integration() else {
+        origins.compare(Some(&()), None, recorded.map(|_| &()));
+        if recorded.is_some_and(|recorded| recorded.domain != *domain) {
+            origins.add(Origin::Pending);
+        }
+        let mut absent = change(
+            Address::Connection,
+            Actions::Create,
+            Reason::Absent,
+            origins.resolve(inputs.interrupted(&Address::Connection)),
+        );
+        absent.attributes = vec![
+            attribute("domain", (), domain.as_str()),
+            attribute("application_id", (), uid),
+            secret_attribute(),
+        ];
+        return absent;
+    };
+    let mut attributes = Vec::new();
+    let domain_differs = origins.compare(
+        Some(domain),
+        Some(&live.domain),
+        recorded.map(|recorded| &recorded.domain),
+    );
+    if domain_differs {
+        attributes.push(attribute("domain", live.domain.as_str(), domain.as_str()));
+    }
+    let recorded_uid = recorded.map(|recorded| recorded.application.0.as_str());
+    let live_uid = live.application.0.as_str();
+    let uid_differs = uid != Some(live_uid);
+    if uid_differs {
+        // That the application is another one is a consequence: its own change says which side moved.
+        match (application.origin(), recorded_uid) {
+            (Some(origin), Some(recorded_uid)) if application.fresh => {
+                origins.add(origin);
+                if recorded_uid != live_uid {
+                    origins.add(Origin::Drift);
+                }
+            }
+            _ => {
+                origins.compare(uid, Some(live_uid), recorded_uid);
+            }
+        }
+        attributes.push(attribute("application_id", live_uid, uid));
+    }
+    let mut reason = Reason::Differs;
+    if let Some((why, origin)) = needed.moves {
+        if !domain_differs && !uid_differs {
+            reason = why;
+        }
+        if needed.renewal.is_none() || !domain_differs && !uid_differs {
+            origins.add(origin);
+        }
+    }
+    if needed.moves.is_some() || uid_differs {
+        attributes.push(secret_attribute());
+    }
+    let was_attested = recorded.is_some_and(|recorded| recorded.attested.is_some());
+    if inputs.attested() && was_attested && (uid_differs || needed.moves.is_some()) {
+        reason = Reason::AttestationDue;
+    }
+    let mut differing = change(
+        Address::Connection,
+        Actions::Update,
+        reason,
+        origins.resolve(inputs.interrupted(&Address::Connection)),
+    );
+    differing.attributes = attributes;
+    differing
+}
+
+/// Takes the connection down, if it is ours.
+pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Some(live) = inputs.integration() else {
+        return;
+    };
+    let our_application = identify(inputs)
+        .found()
+        .is_some_and(|application| application.uid == live.application);
+    let ours =
+        our_application || inputs.recorded.connection.is_some() || live.domain == inputs.desired.connection.domain;
+    if !ours {
+        return;
+    }
+    let mut delete = change(Address::Connection, Actions::Delete, Reason::Unlisted, Origin::Pending);
+    delete.attributes = vec![
+        attribute("domain", live.domain.as_str(), ()),
+        attribute("application_id", live.application.0.as_str(), ()),
+    ];
+    delete
+        .notes
+        .push("Factory forgets its authorization and its selection of repositories with it".to_owned());
+    if inputs.attested() {
+        delete.status = Status::Operator;
+        delete.steps.push(OperatorStep::DeleteConnection);
+    } else {
+        delete.operations.push(ConnectionOperation::Delete.into());
+    }
+    delete.depends_on = builder.changes.keys().cloned().collect();
+    builder.push(delete);
+}
+
+/// Adopts the connection into the record.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    if inputs.attested() {
+        return;
+    }
+    let Some(live) = inputs.integration() else {
+        if settled.is_gone(&Address::Connection) {
+            next.connection = None;
+        }
+        return;
+    };
+    if settled.is_unchanged(&Address::Connection) {
+        next.connection = Some(RecordedConnection {
+            domain: live.domain.clone(),
+            application: live.application.clone(),
+            secret_fingerprint: newest_secret(next, &live.application),
+            secret_refused: false,
+            attested: None,
+        });
+    }
+}
+
+/// Fingerprint of the newest secret that is recorded of this application.
+pub(super) fn newest_secret(recorded: &RecordedState, uid: &ApplicationUid) -> Option<String> {
+    let application = recorded.application.as_ref().filter(|recorded| recorded.uid == *uid);
+    application.and_then(|application| application.secret_fingerprint.clone())
+}
+
+/// What was seen of the connection, and of the stored secret.
+pub(crate) fn preconditions(observed: &Observed) -> Map<String, Value> {
+    let integration = observed.factory.integration.as_ref();
+    let mut seen = Map::new();
+    seen.insert("exists".to_owned(), json!(integration.is_some()));
+    if let Some(integration) = integration {
+        seen.insert("domain".to_owned(), json!(integration.domain));
+        seen.insert("application_id".to_owned(), json!(integration.application));
+    }
+    seen.extend(stored_secret(&observed.gitlab.secret));
+    seen
+}

@@ -1,0 +1,460 @@
+//! `gitlab.membership["PATH"]`: the droid's direct roles, and what it will be able to see through them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::{self, Fields};
+use crate::model::{
+    Actions, Address, Change, Command, FullPath, MemberRef, Observed, ProjectId, Reason, RecordedState, Resolution,
+    Role, SourceKind, Status, WarningCode,
+};
+use crate::planner::builder::{PlanBuilder, block, change};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
+
+use super::Operation;
+use super::user::UserPlan;
+
+/// What is declared, live and recorded of a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipFields {
+    /// What the droid may do there.
+    pub role: Role,
+}
+
+impl From<Role> for MembershipFields {
+    /// A membership as what this is.
+    fn from(role: Role) -> Self {
+        Self { role }
+    }
+}
+
+/// One of [`MembershipFields`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MembershipAttribute {
+    /// [`MembershipFields::role`]
+    Role(Role),
+}
+
+impl Fields for MembershipFields {
+    type Attribute = MembershipAttribute;
+
+    fn attributes(&self) -> Vec<MembershipAttribute> {
+        let Self { role } = self;
+        vec![MembershipAttribute::Role(*role)]
+    }
+
+    fn set(&mut self, attribute: MembershipAttribute) {
+        match attribute {
+            MembershipAttribute::Role(role) => self.role = role,
+        }
+    }
+}
+
+/// A direct membership of the droid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObservedMembership {
+    /// The group or project.
+    pub source: SourceKind,
+    /// What it is like.
+    pub fields: MembershipFields,
+}
+
+/// A membership as last written or adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedMembership {
+    /// The group or project.
+    pub source: SourceKind,
+    /// What it was like.
+    #[serde(flatten)]
+    pub fields: MembershipFields,
+}
+
+/// A write to one of the droid's direct memberships.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum MembershipOperation {
+    /// Adds the droid as a member.
+    #[serde(rename = "add_member")]
+    Add {
+        /// Where, and whom.
+        member: MemberRef,
+        /// As what.
+        #[serde(flatten)]
+        fields: MembershipFields,
+    },
+    /// Changes the membership. GitLab takes all of it each time.
+    #[serde(rename = "edit_member")]
+    Edit {
+        /// Where, and whose.
+        member: MemberRef,
+        /// To what.
+        #[serde(flatten)]
+        fields: MembershipFields,
+    },
+    /// Takes the membership away.
+    #[serde(rename = "remove_member")]
+    Remove {
+        /// Where, and whose.
+        member: MemberRef,
+    },
+}
+
+impl MembershipOperation {
+    /// Where, and whose.
+    pub fn member(&self) -> &MemberRef {
+        match self {
+            Self::Add { member, .. } | Self::Edit { member, .. } | Self::Remove { member } => member,
+        }
+    }
+}
+
+/// What the droid's memberships let it see once the plan is carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    projects: BTreeMap<ProjectId, Option<Address>>,
+    groups: BTreeMap<FullPath, Option<Address>>,
+    removed: BTreeMap<SourceKind, FullPath>,
+}
+
+/// That a project will be visible, and the change that makes it so, if it is not visible yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Covered {
+    pub(crate) by: Option<Address>,
+}
+
+impl Coverage {
+    /// Whether a membership covers the project; one that exists is preferred over one that is planned.
+    pub(crate) fn of(&self, id: ProjectId, path: &FullPath) -> Option<Covered> {
+        let mut planned = None;
+        let ancestors = std::iter::successors(path.parent(), FullPath::parent);
+        let found = self
+            .projects
+            .get(&id)
+            .into_iter()
+            .chain(ancestors.filter_map(|group| self.groups.get(&group)));
+        for by in found {
+            match by {
+                None => return Some(Covered { by: None }),
+                Some(address) => {
+                    planned.get_or_insert(address);
+                }
+            }
+        }
+        planned.map(|address| Covered {
+            by: Some(address.clone()),
+        })
+    }
+
+    /// Whether this plan takes a membership away through which the project may be visible now.
+    pub(crate) fn is_withdrawn(&self, id: ProjectId, path: &FullPath) -> bool {
+        self.removed.iter().any(|(source, removed)| match source {
+            SourceKind::Project(project) => *project == id,
+            SourceKind::Group(_) => removed.contains(path),
+        })
+    }
+
+    fn add(&mut self, source: SourceKind, path: &FullPath, by: Option<Address>) {
+        match source {
+            SourceKind::Project(id) => self.projects.entry(id).or_insert(by),
+            SourceKind::Group(_) => self.groups.entry(path.clone()).or_insert(by),
+        };
+    }
+}
+
+/// Plans the memberships.
+pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPlan) -> Coverage {
+    let live = live_memberships(inputs);
+    let mut coverage = Coverage::default();
+    for (path, fields) in &inputs.desired.memberships {
+        declared(inputs, builder, user, &live, path, *fields);
+        let address = Address::Membership(path.clone());
+        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path) {
+            match builder.change(&address) {
+                Some(change) if change.status == Status::Blocked => {}
+                Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address)),
+                Some(_) | None => coverage.add(*source, path, None),
+            }
+        }
+    }
+    undeclared(inputs, builder, user, &live);
+    let removed = removed_sources(builder);
+    for (path, resolution) in &inputs.observed.gitlab.namespaces {
+        if let Resolution::Found(source) = resolution
+            && live.contains_key(source)
+            && !removed.contains_key(source)
+        {
+            coverage.add(*source, path, None);
+        }
+    }
+    for source in live.keys().filter(|source| !removed.contains_key(source)) {
+        if let SourceKind::Project(id) = source {
+            coverage.projects.entry(*id).or_insert(None);
+        }
+    }
+    coverage.removed = removed;
+    coverage
+}
+
+fn live_memberships(inputs: &Inputs<'_>) -> BTreeMap<SourceKind, ObservedMembership> {
+    match inputs.droid() {
+        Some(_) => inputs
+            .observed
+            .gitlab
+            .memberships
+            .iter()
+            .map(|membership| (membership.source, *membership))
+            .collect(),
+        None => BTreeMap::new(),
+    }
+}
+
+fn removed_sources(builder: &PlanBuilder) -> BTreeMap<SourceKind, FullPath> {
+    builder
+        .changes
+        .values()
+        .flat_map(|change| &change.operations)
+        .filter_map(|operation| match operation {
+            Operation::Membership(MembershipOperation::Remove { member }) => Some((member.source, member.path.clone())),
+            Operation::Membership(MembershipOperation::Add { .. } | MembershipOperation::Edit { .. })
+            | Operation::Application(_)
+            | Operation::User(_)
+            | Operation::Connection(_)
+            | Operation::Authorization(_)
+            | Operation::Repository(_) => None,
+        })
+        .collect()
+}
+
+fn declared(
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
+    user: &UserPlan,
+    live: &BTreeMap<SourceKind, ObservedMembership>,
+    path: &FullPath,
+    desired: MembershipFields,
+) {
+    let address = Address::Membership(path.clone());
+    let source = match inputs.observed.gitlab.namespaces.get(path) {
+        Some(Resolution::Found(source)) => *source,
+        Some(Resolution::Moved { id: _, to }) => {
+            let note = format!("`{path}` is `{to}` now; declare that path in user.memberships");
+            builder.push(unreachable(inputs, &address, desired, Reason::Moved, note));
+            return;
+        }
+        Some(Resolution::NotFound) | None => {
+            let note = format!("no group or project has the path `{path}`, or gitlab.token cannot see it");
+            builder.push(unreachable(inputs, &address, desired, Reason::NotFound, note));
+            return;
+        }
+    };
+    let direct = live.get(&source).map(|membership| membership.fields);
+    let inherited = inherited_role(inputs, live, path).filter(|inherited| *inherited >= desired.role);
+    if let Some(inherited) = inherited
+        && direct.is_none_or(|direct| direct.role <= inherited && direct.role != desired.role)
+    {
+        let message = format!(
+            "a group above `{path}` gives the droid the role {inherited} already, so `{}` needs nothing here",
+            desired.role
+        );
+        builder.warn(WarningCode::MembershipInherited, Some(address.clone()), message);
+        builder.keep(address);
+        return;
+    }
+    // GitLab refuses a direct role below an inherited one, so an inherited one takes the place of a lower wish.
+    let wanted = MembershipFields {
+        role: match (inherited, direct) {
+            (Some(inherited), Some(direct)) if direct.role > inherited => inherited,
+            _ => desired.role,
+        },
+    };
+    if direct == Some(wanted) {
+        builder.keep(address);
+        return;
+    }
+    let recorded = inputs
+        .recorded
+        .memberships
+        .get(path)
+        .filter(|recorded| recorded.source == source);
+    let recorded = recorded.map(|recorded| &recorded.fields);
+    let member = MemberRef {
+        source,
+        path: path.clone(),
+        user: user.reference,
+    };
+    let (actions, reason, origins, attributes, operation) = match &direct {
+        None => {
+            let (origins, attributes) = diff::missing(&desired, recorded);
+            let operation = MembershipOperation::Add { member, fields: wanted };
+            (Actions::Create, Reason::Absent, origins, attributes, operation)
+        }
+        Some(direct) => {
+            let origins = diff::compare(&desired, direct, recorded).origins;
+            let attributes = diff::compare(&wanted, direct, recorded).attributes;
+            let operation = MembershipOperation::Edit { member, fields: wanted };
+            (Actions::Update, Reason::Differs, origins, attributes, operation)
+        }
+    };
+    let origin = origins.resolve(inputs.interrupted(&address));
+    let mut planned = change(address, actions, reason, origin);
+    planned.attributes = attributes;
+    planned.operations.push(operation.into());
+    if wanted != desired {
+        planned.notes.push(format!(
+            "a group above gives the role {}, and GitLab takes no lower one here than that",
+            wanted.role
+        ));
+    }
+    if user.gates_memberships {
+        planned.depends_on.push(Address::User);
+    }
+    builder.push(planned);
+}
+
+fn unreachable(
+    inputs: &Inputs<'_>,
+    address: &Address,
+    desired: MembershipFields,
+    reason: Reason,
+    note: String,
+) -> Change {
+    let recorded = address.path().and_then(|path| inputs.recorded.memberships.get(path));
+    let (origins, attributes) = diff::missing(&desired, recorded.map(|recorded| &recorded.fields));
+    let origin = origins.resolve(inputs.interrupted(address));
+    let mut blocked = change(address.clone(), Actions::Create, reason, origin);
+    blocked.attributes = attributes;
+    block(blocked, reason, note)
+}
+
+/// The highest role that a group above gives, live or as this plan leaves it.
+fn inherited_role(
+    inputs: &Inputs<'_>,
+    live: &BTreeMap<SourceKind, ObservedMembership>,
+    path: &FullPath,
+) -> Option<Role> {
+    std::iter::successors(path.parent(), FullPath::parent)
+        .filter_map(|group| {
+            let Some(Resolution::Found(source @ SourceKind::Group(_))) = inputs.observed.gitlab.namespaces.get(&group)
+            else {
+                return None;
+            };
+            match inputs.desired.memberships.get(&group) {
+                Some(desired) => Some(desired.role),
+                None if inputs.recorded.memberships.contains_key(&group) => None,
+                None => live.get(source).map(|membership| membership.fields.role),
+            }
+        })
+        .max()
+}
+
+/// What was recorded as ours and is declared no longer is taken away; what somebody else gave stays.
+fn undeclared(
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
+    user: &UserPlan,
+    live: &BTreeMap<SourceKind, ObservedMembership>,
+) {
+    let declared: BTreeSet<SourceKind> = inputs
+        .desired
+        .memberships
+        .keys()
+        .filter_map(|path| match inputs.observed.gitlab.namespaces.get(path) {
+            Some(Resolution::Found(source)) => Some(*source),
+            Some(Resolution::Moved { id, to: _ }) => Some(SourceKind::Project(*id)),
+            Some(Resolution::NotFound) | None => None,
+        })
+        .collect();
+    for (path, recorded) in &inputs.recorded.memberships {
+        let source = recorded.source;
+        if inputs.desired.memberships.contains_key(path) || declared.contains(&source) {
+            continue;
+        }
+        let Some(membership) = live.get(&source) else {
+            continue;
+        };
+        let address = Address::Membership(path.clone());
+        let (origins, attributes) = diff::unlisted(&membership.fields, Some(&recorded.fields));
+        let origin = origins.resolve(inputs.interrupted(&address));
+        let mut removal = change(address, Actions::Delete, Reason::Unlisted, origin);
+        removal.attributes = attributes;
+        let member = MemberRef {
+            source,
+            path: path.clone(),
+            user: user.reference,
+        };
+        removal.operations.push(MembershipOperation::Remove { member }.into());
+        builder.push(removal);
+    }
+}
+
+/// Adopts the memberships into the record.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    if settled.is_of(Command::Destroy) {
+        return;
+    }
+    next.memberships
+        .retain(|path, _| !settled.is_gone(&Address::Membership(path.clone())));
+    for (path, desired) in &inputs.desired.memberships {
+        let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path) else {
+            continue;
+        };
+        if !settled.is_unchanged(&Address::Membership(path.clone())) {
+            continue;
+        }
+        let (source, fields) = (*source, *desired);
+        if inputs
+            .observed
+            .gitlab
+            .memberships
+            .contains(&ObservedMembership { source, fields })
+        {
+            next.memberships
+                .insert(path.clone(), RecordedMembership { source, fields });
+        } else {
+            next.memberships.remove(path);
+        }
+    }
+}
+
+/// What was seen of the membership, and of what its path leads to.
+pub(crate) fn preconditions(change: &Change, path: &FullPath, observed: &Observed) -> Map<String, Value> {
+    let leads_to = observed.gitlab.namespaces.get(path);
+    let written = change
+        .operations
+        .iter()
+        .find_map(Operation::member)
+        .map(|member| member.source);
+    let source = written.or(match leads_to {
+        Some(Resolution::Found(source)) => Some(*source),
+        Some(Resolution::Moved { .. } | Resolution::NotFound) | None => None,
+    });
+    let direct = observed
+        .gitlab
+        .memberships
+        .iter()
+        .find(|one| Some(one.source) == source);
+    let mut seen = direct
+        .map(|direct| diff::recorded_values(&direct.fields))
+        .unwrap_or_default();
+    // Where there is none, or one of a role without a name, the level says so.
+    seen.remove("role");
+    let level = direct.map(|direct| direct.fields.role.access_level());
+    seen.insert("access_level".to_owned(), json!(level));
+    let droid = observed.gitlab.user.as_ref().map(|user| user.id);
+    seen.insert("user".to_owned(), json!(droid));
+    if let Some(leads_to) = leads_to {
+        let leads_to = match leads_to {
+            Resolution::Found(SourceKind::Group(id)) => format!("group {id}"),
+            Resolution::Found(SourceKind::Project(id)) => format!("project {id}"),
+            Resolution::Moved { id, to } => format!("project {id}, moved to {to}"),
+            Resolution::NotFound => "nothing".to_owned(),
+        };
+        seen.insert("leads_to".to_owned(), json!(leads_to));
+    }
+    seen
+}

@@ -1,0 +1,392 @@
+//! `factory.repository["PATH"]`: what is enabled in Factory. Enabling is a creation, disabling a deletion; ids are
+//! GitLab's project ids, addresses are paths.
+
+mod selection;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::Origins;
+use crate::model::{
+    Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, OperatorStep, Origin, PathPattern,
+    ProjectId, Reason, RecordedState, Status,
+};
+use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
+
+use super::Operation;
+use super::membership::Coverage;
+use selection::{Selected, Selection, Unselectable, list_is_the_droids, select};
+
+/// The repository selection as declared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DesiredRepositories {
+    /// Full paths and globs to enable.
+    pub enable: Vec<PathPattern>,
+    /// Full paths and globs taken out of `enable` again.
+    pub except: Vec<PathPattern>,
+    /// What becomes of repositories that are enabled in Factory but not listed.
+    pub unlisted: Unlisted,
+}
+
+impl DesiredRepositories {
+    /// Whether the patterns select this path.
+    pub fn selects(&self, path: &FullPath) -> bool {
+        self.enable.iter().any(|pattern| pattern.matches(path)) && !self.is_excepted(path)
+    }
+
+    /// Whether `except` takes this path out.
+    pub fn is_excepted(&self, path: &FullPath) -> bool {
+        self.except.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// The paths listed literally in `enable` that `except` does not take out.
+    pub fn explicit(&self) -> BTreeSet<FullPath> {
+        self.enable
+            .iter()
+            .filter_map(PathPattern::literal)
+            .filter(|path| !self.is_excepted(path))
+            .cloned()
+            .collect()
+    }
+
+    /// The globs of `enable`.
+    pub fn globs(&self) -> impl Iterator<Item = &PathPattern> {
+        self.enable.iter().filter(|pattern| pattern.literal().is_none())
+    }
+}
+
+/// What becomes of repositories that are enabled in Factory but not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlisted {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// They are disabled, within the guards.
+    Disable,
+}
+
+/// A repository as Factory lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactoryRepository {
+    /// The full path of its project, as Factory last saw it.
+    pub path: FullPath,
+    /// Whether Droids may work on it.
+    pub enabled: bool,
+    /// Archived in GitLab, where Factory says.
+    pub archived: bool,
+}
+
+/// A repository as last enabled, adopted or attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedRepository {
+    /// Its path at that time.
+    pub path: FullPath,
+    /// Who attested it, under the `assisted` driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
+}
+
+/// A write to Factory's selection of repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum RepositoryOperation {
+    /// Enables one.
+    #[serde(rename = "enable_repository")]
+    Enable {
+        /// Its project.
+        id: ProjectId,
+    },
+    /// Disables one.
+    #[serde(rename = "disable_repository")]
+    Disable {
+        /// Its project.
+        id: ProjectId,
+    },
+}
+
+impl RepositoryOperation {
+    /// Its project.
+    pub fn id(self) -> ProjectId {
+        match self {
+            Self::Enable { id } | Self::Disable { id } => id,
+        }
+    }
+}
+
+/// Plans the repositories; everything they depend on is in the plan already.
+pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Coverage) {
+    let selection = select(inputs, builder, coverage);
+    for (id, selected) in &selection.selected {
+        if is_enabled(inputs, *id) {
+            let address = Address::Repository(selected.path.clone());
+            let attestation = inputs
+                .recorded_repository(*id)
+                .and_then(|repository| repository.attested.as_ref())
+                .filter(|_| inputs.attested());
+            builder.keep_attested(address, attestation);
+        } else {
+            let enable = enable(inputs, builder, *id, selected);
+            builder.push(enable);
+        }
+    }
+    for (path, why) in &selection.unselectable {
+        let blocked = unselectable(inputs, path, why);
+        if !builder.changes.contains_key(&blocked.address) {
+            builder.push(blocked);
+        }
+    }
+    match inputs.desired.repositories.unlisted {
+        Unlisted::Keep => {}
+        Unlisted::Disable => disable_unlisted(inputs, builder, &selection),
+    }
+}
+
+/// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
+/// Factory keeps its selection while it is not connected, and forgets it together with the integration.
+pub(crate) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
+    let recorded = || inputs.recorded_repository(id).is_some();
+    match &inputs.observed.factory.repositories {
+        Known::Known(list) => match list.get(&id) {
+            Some(repository) => repository.enabled,
+            None => !inputs.attested() && !list_is_the_droids(inputs) && recorded(),
+        },
+        Known::Unknown => (inputs.attested() || inputs.integration().is_some()) && recorded(),
+    }
+}
+
+/// Everything that is enabled now, as far as anybody can tell, with its path.
+pub(crate) fn enabled<'a>(inputs: &Inputs<'a>) -> Vec<(ProjectId, &'a FullPath)> {
+    let mut enabled: BTreeMap<ProjectId, &FullPath> = inputs
+        .recorded
+        .repositories
+        .iter()
+        .filter(|(id, _)| is_enabled(inputs, **id))
+        .map(|(id, repository)| (*id, &repository.path))
+        .collect();
+    if let Known::Known(list) = &inputs.observed.factory.repositories {
+        enabled.extend(
+            list.iter()
+                .filter(|(_, repository)| repository.enabled)
+                .map(|(id, repository)| (*id, &repository.path)),
+        );
+    }
+    enabled.into_iter().collect()
+}
+
+fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &Selected) -> Change {
+    let address = Address::Repository(selected.path.clone());
+    let recorded = inputs.recorded_repository(id);
+    let mut origins = Origins::default();
+    origins.compare(Some(&()), None, recorded.map(|_| &()));
+    let mut enable = change(
+        address.clone(),
+        Actions::Create,
+        Reason::Absent,
+        origins.resolve(inputs.interrupted(&address)),
+    );
+    enable.attributes.push(attribute("enabled", (), true));
+    if let Some(membership) = &selected.waits_for {
+        enable.depends_on.push(membership.clone());
+    }
+    carry_out(inputs, builder, &mut enable, id, &selected.path, true);
+    enable
+}
+
+fn disable_unlisted(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &Selection<'_>) {
+    for (id, listed_path) in enabled(inputs) {
+        if selection.selected.contains_key(&id) || selection.meant.contains(&id) {
+            continue;
+        }
+        let path = selection
+            .candidates
+            .get(&id)
+            .map_or(listed_path, |candidate| candidate.path);
+        // Out of sight is not out of the file.
+        if !selection.candidates.contains_key(&id) && inputs.desired.repositories.selects(path) {
+            continue;
+        }
+        let disable = disable(inputs, builder, id, path);
+        builder.push(disable);
+    }
+}
+
+/// Disables a repository.
+pub(crate) fn disable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, path: &FullPath) -> Change {
+    let address = Address::Repository(path.clone());
+    let mut origins = Origins::default();
+    origins.compare(None, Some(&()), inputs.recorded_repository(id).map(|_| &()));
+    let mut disable = change(
+        address.clone(),
+        Actions::Delete,
+        Reason::Unlisted,
+        origins.resolve(inputs.interrupted(&address)),
+    );
+    disable.attributes.push(attribute("enabled", true, ()));
+    carry_out(inputs, builder, &mut disable, id, path, false);
+    disable
+}
+
+/// Adds the write, or the step, and what has to be done before it.
+fn carry_out(
+    inputs: &Inputs<'_>,
+    builder: &PlanBuilder,
+    change: &mut Change,
+    id: ProjectId,
+    path: &FullPath,
+    enable: bool,
+) {
+    if inputs.attested() {
+        let path = path.clone();
+        change.status = Status::Operator;
+        change.steps.push(if enable {
+            OperatorStep::EnableRepository { id, path }
+        } else {
+            OperatorStep::DisableRepository { id, path }
+        });
+    } else {
+        let operation = if enable {
+            RepositoryOperation::Enable { id }
+        } else {
+            RepositoryOperation::Disable { id }
+        };
+        change.operations.push(operation.into());
+    }
+    if builder.change(&Address::Authorization).is_some() {
+        change.depends_on.push(Address::Authorization);
+    }
+}
+
+fn unselectable(inputs: &Inputs<'_>, path: &FullPath, why: &Unselectable) -> Change {
+    let address = Address::Repository(path.clone());
+    let recorded = inputs
+        .recorded
+        .repositories
+        .values()
+        .any(|repository| repository.path == *path);
+    let mut origins = Origins::default();
+    origins.compare(Some(&()), None, recorded.then_some(&()));
+    let (reason, note) = match why {
+        Unselectable::NotFound => (
+            Reason::NotFound,
+            format!("no project has the path `{path}`, or gitlab.token cannot see it"),
+        ),
+        Unselectable::IsGroup => (
+            Reason::NotFound,
+            format!("`{path}` is a group; list `{path}/**` to enable what is in it"),
+        ),
+        Unselectable::Moved { to } => (
+            Reason::Moved,
+            format!("`{path}` is `{to}` now; list that path in repositories.enable"),
+        ),
+        Unselectable::NotVisible => (Reason::NotVisible, help_to_see(inputs, path)),
+    };
+    let mut blocked = change(
+        address.clone(),
+        Actions::Create,
+        reason,
+        origins.resolve(inputs.interrupted(&address)),
+    );
+    blocked.attributes.push(attribute("enabled", (), true));
+    block(blocked, reason, note)
+}
+
+/// Names the membership that would make a project visible: a declared one that cannot be had, or a new one.
+fn help_to_see(inputs: &Inputs<'_>, path: &FullPath) -> String {
+    if let Some(group) = inputs.desired.memberships.keys().find(|group| group.contains(path)) {
+        return format!(
+            "it exists, but the droid does not see it; the declared membership in `{group}` would help, and cannot be had as it \
+             is declared"
+        );
+    }
+    let group = path.parent().unwrap_or_else(|| path.clone());
+    format!(
+        "it exists, but the droid does not see it; a membership would help: `\"{group}\" = \"developer\"` under \
+         user.memberships"
+    )
+}
+
+/// Disables what is recorded or declared; the rest of Factory's selection is forgotten together with the connection.
+/// A person disconnects with one click, and is not asked to disable one by one before that.
+pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Known::Known(list) = &inputs.observed.factory.repositories else {
+        return;
+    };
+    if inputs.attested() && inputs.integration().is_some() {
+        return;
+    }
+    for (id, listed) in list.iter().filter(|(_, listed)| listed.enabled) {
+        let ours = inputs.recorded.repositories.contains_key(id) || inputs.desired.repositories.selects(&listed.path);
+        if ours {
+            let mut disable = disable(inputs, builder, *id, &listed.path);
+            disable.origin = Origin::Pending;
+            builder.push(disable);
+        }
+    }
+}
+
+/// Adopts the repositories into the record.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    if inputs.attested() {
+        return;
+    }
+    let Some(list) = inputs.observed.factory.repositories.as_ref().known() else {
+        if settled.is_complete() && inputs.integration().is_none() && settled.is_of(Command::Destroy) {
+            next.repositories.clear();
+        }
+        return;
+    };
+    if settled.is_complete() && !settled.is_of(Command::Destroy) {
+        let still_there = |path: &FullPath| {
+            let address = Address::Repository(path.clone());
+            settled.is_unchanged(&address) || settled.is_changed(&address)
+        };
+        next.repositories.retain(|id, recorded| match list.get(id) {
+            Some(listed) => listed.enabled || still_there(&listed.path) || still_there(&recorded.path),
+            None => still_there(&recorded.path) || inputs.desired.repositories.selects(&recorded.path),
+        });
+    }
+    for (id, listed) in list.iter().filter(|(_, listed)| listed.enabled) {
+        let path = inputs
+            .observed
+            .gitlab
+            .projects
+            .get(id)
+            .map_or(&listed.path, |project| &project.path);
+        if settled.is_unchanged(&Address::Repository(path.clone())) {
+            let adopted = RecordedRepository {
+                path: path.clone(),
+                attested: None,
+            };
+            next.repositories.insert(*id, adopted);
+        }
+    }
+}
+
+/// What was seen of the repository.
+pub(crate) fn preconditions(change: &Change, observed: &Observed) -> Map<String, Value> {
+    let written = change.operations.iter().find_map(Operation::project);
+    let Some(id) = written.or_else(|| change.steps.iter().find_map(OperatorStep::project)) else {
+        return Map::new();
+    };
+    let listed = match &observed.factory.repositories {
+        Known::Known(list) => list.get(&id),
+        Known::Unknown => None,
+    };
+    let project = observed.gitlab.projects.get(&id);
+    let path = project
+        .map(|project| &project.path)
+        .or(listed.map(|listed| &listed.path));
+    let archived = project.is_some_and(|project| project.archived) || listed.is_some_and(|listed| listed.archived);
+    Map::from_iter([
+        ("id".to_owned(), json!(id)),
+        ("path".to_owned(), json!(path)),
+        ("archived".to_owned(), json!(archived)),
+        ("enabled".to_owned(), json!(listed.is_some_and(|listed| listed.enabled))),
+    ])
+}

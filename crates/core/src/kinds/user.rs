@@ -1,0 +1,437 @@
+//! `gitlab.user`: the droid. Its password is given at creation only, because GitLab expires a password that an
+//! administrator changes (GitLab: `lib/api/users.rb`); the account of our own token is never touched.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::diff::{self, Edit, Fields};
+use crate::model::{
+    Actions, Address, Caseless, Change, Command, NamespaceKind, Observed, Origin, Reason, RecordedState, Status,
+    UserId, UserRef, WarningCode,
+};
+use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::inputs::Inputs;
+use crate::planner::refresh::Settled;
+
+/// What is declared, live and recorded of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserFields {
+    /// The identity.
+    pub username: Caseless,
+    /// Display name.
+    pub name: String,
+    /// Primary e-mail address, set without a confirmation that would stay pending.
+    pub email: Caseless,
+}
+
+/// One of [`UserFields`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserAttribute {
+    /// [`UserFields::username`]
+    Username(Caseless),
+    /// [`UserFields::name`]
+    Name(String),
+    /// [`UserFields::email`]
+    Email(Caseless),
+}
+
+/// What changes of the account.
+pub type UserEdit = Edit<UserAttribute>;
+
+impl Fields for UserFields {
+    type Attribute = UserAttribute;
+
+    fn attributes(&self) -> Vec<UserAttribute> {
+        let Self { username, name, email } = self;
+        vec![
+            UserAttribute::Name(name.clone()),
+            UserAttribute::Username(username.clone()),
+            UserAttribute::Email(email.clone()),
+        ]
+    }
+
+    fn set(&mut self, attribute: UserAttribute) {
+        match attribute {
+            UserAttribute::Username(username) => self.username = username,
+            UserAttribute::Name(name) => self.name = name,
+            UserAttribute::Email(email) => self.email = email,
+        }
+    }
+}
+
+/// The droid user as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredUser {
+    /// What it shall be like.
+    pub fields: UserFields,
+    /// Earlier usernames: an account found under one of them is renamed.
+    pub previously: Vec<String>,
+}
+
+/// The droid's account.
+#[expect(clippy::struct_excessive_bools, reason = "GitLab shows these as independent flags")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedUser {
+    /// GitLab's number for it.
+    pub id: UserId,
+    /// What it is like.
+    pub fields: UserFields,
+    /// Whether it can be used.
+    pub state: UserState,
+    /// Whether it is an administrator, which a droid should not be.
+    pub is_admin: bool,
+    /// Whether the primary e-mail address is confirmed; GitLab refuses OAuth otherwise.
+    pub confirmed: bool,
+    /// Whether it has two-factor authentication.
+    pub two_factor: bool,
+    /// Locked after failed sign-ins; a lock ends by itself.
+    pub locked: bool,
+    /// Last day with any activity, `YYYY-MM-DD`.
+    pub last_activity_on: Option<String>,
+}
+
+/// The droid as last written or adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedUser {
+    /// GitLab's number for it.
+    pub id: UserId,
+    /// What it was like.
+    #[serde(flatten)]
+    pub fields: UserFields,
+}
+
+/// The state of a GitLab account (GitLab: app/models/user.rb).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserState {
+    /// Can sign in.
+    Active,
+    /// Blocked by an administrator; `unblock` heals it.
+    Blocked,
+    /// Waits for approval; `approve` heals it.
+    BlockedPendingApproval,
+    /// Blocked by LDAP; only the directory can heal it.
+    LdapBlocked,
+    /// Dormant; `activate` heals it.
+    Deactivated,
+    /// Banned; `unban` heals it.
+    Banned,
+    /// A state that this version of Setpoint does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl UserState {
+    /// Whether the account can be used now. A deactivated one can: signing in ends the deactivation.
+    pub fn can_sign_in(&self) -> bool {
+        match self {
+            Self::Active | Self::Deactivated | Self::Other(_) => true,
+            Self::Blocked | Self::BlockedPendingApproval | Self::LdapBlocked | Self::Banned => false,
+        }
+    }
+}
+
+/// A write to the droid's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do")]
+pub enum UserOperation {
+    /// Creates it, with the password of the configuration, or a random one that nobody knows.
+    #[serde(rename = "create_user")]
+    Create {
+        /// What to create. The e-mail address is taken as confirmed.
+        #[serde(flatten)]
+        user: UserFields,
+    },
+    /// Edits it. Never its password: an administrator's change would expire it.
+    #[serde(rename = "edit_user")]
+    Edit {
+        /// Whom.
+        id: UserId,
+        /// What changes.
+        edit: UserEdit,
+    },
+    /// Lifts a block.
+    #[serde(rename = "unblock_user")]
+    Unblock {
+        /// Whom.
+        id: UserId,
+    },
+    /// Ends a deactivation.
+    #[serde(rename = "activate_user")]
+    Activate {
+        /// Whom.
+        id: UserId,
+    },
+    /// Blocks it (`destroy --block-user`).
+    #[serde(rename = "block_user")]
+    Block {
+        /// Whom.
+        id: UserId,
+    },
+    /// Deletes it; its contributions go to GitLab's ghost user (`destroy --delete-user`).
+    #[serde(rename = "delete_user")]
+    Delete {
+        /// Whom.
+        id: UserId,
+    },
+}
+
+impl UserOperation {
+    /// The account, where it is there already.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Edit { id, .. }
+            | Self::Unblock { id }
+            | Self::Activate { id }
+            | Self::Block { id }
+            | Self::Delete { id } => Some(*id),
+        }
+    }
+
+    /// Whether its end can be seen on the account.
+    pub(super) fn shows(&self) -> bool {
+        match self {
+            Self::Edit { .. } | Self::Unblock { .. } | Self::Activate { .. } => true,
+            Self::Create { .. } | Self::Block { .. } | Self::Delete { .. } => false,
+        }
+    }
+}
+
+/// What the other resources need to know of the droid.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserPlan {
+    /// The account that there will be.
+    pub(crate) reference: UserRef,
+    /// Whether memberships have to wait for its change.
+    pub(crate) gates_memberships: bool,
+    /// Whether the authorization has to wait for its change.
+    pub(crate) gates_authorization: bool,
+    /// It is blocked in a way that Setpoint cannot lift.
+    pub(crate) unrecoverable: bool,
+}
+
+/// Plans the droid.
+pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
+    match inputs.droid() {
+        None => absent(inputs, builder),
+        Some(live) => existing(inputs, builder, live),
+    }
+}
+
+fn absent(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
+    let desired = &inputs.desired.user.fields;
+    let recorded = inputs.recorded.user.as_ref().map(|recorded| &recorded.fields);
+    let (origins, attributes) = diff::missing(desired, recorded);
+    let origin = origins.resolve(inputs.interrupted(&Address::User));
+    let mut created = change(Address::User, Actions::Create, Reason::Absent, origin);
+    created.attributes = attributes;
+    created
+        .operations
+        .push(UserOperation::Create { user: desired.clone() }.into());
+    builder.push(taken(inputs, created, &desired.attributes().into_iter().collect()));
+    UserPlan {
+        reference: UserRef::Planned,
+        gates_memberships: true,
+        gates_authorization: true,
+        unrecoverable: false,
+    }
+}
+
+/// Blocks the change where somebody else holds the username or the e-mail address that it would set.
+fn taken(inputs: &Inputs<'_>, change: Change, edit: &UserEdit) -> Change {
+    let UserFields {
+        username,
+        name: _,
+        email,
+    } = &inputs.desired.user.fields;
+    let gitlab = &inputs.observed.gitlab;
+    let sets_username = edit.has(|attribute| matches!(attribute, UserAttribute::Username(_)));
+    let sets_email = edit.has(|attribute| matches!(attribute, UserAttribute::Email(_)));
+    if let (true, Some(holder)) = (sets_username, gitlab.username_holder) {
+        let holder = match holder {
+            NamespaceKind::Group => "a group",
+            NamespaceKind::User => "another account",
+        };
+        let note = format!("{holder} holds the name `{username}`; choose another user.username");
+        return block(change, Reason::PathTaken, note);
+    }
+    if let (true, Some(holder)) = (sets_email, &gitlab.email_holder) {
+        let note = format!("the account `{holder}` holds the address {email}; choose another user.email");
+        return block(change, Reason::EmailTaken, note);
+    }
+    change
+}
+
+fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser) -> UserPlan {
+    let username = &live.fields.username;
+    if live.is_admin {
+        builder.warn(
+            WarningCode::UserIsAdmin,
+            Some(Address::User),
+            format!(
+                "`{username}` is an administrator, so Factory acts as one; take the role away in GitLab's admin area"
+            ),
+        );
+    }
+    let remediation = Remediation::of(live);
+    let (mut planned, edit) = compared(inputs, live, &remediation);
+    let mut plan = UserPlan {
+        reference: UserRef::Existing(live.id),
+        gates_memberships: false,
+        gates_authorization: !matches!(remediation, Remediation::Nothing)
+            || edit.has(|attribute| matches!(attribute, UserAttribute::Username(_))),
+        unrecoverable: matches!(remediation, Remediation::Impossible(_)),
+    };
+    if planned.attributes.is_empty() {
+        builder.keep(Address::User);
+        return plan;
+    }
+    if live.id == inputs.observed.gitlab.own_user {
+        let note = format!(
+            "`{username}` is the account that gitlab.token belongs to, which is never changed; the droid needs an account \
+             of its own"
+        );
+        planned = block(planned, Reason::PathTaken, note);
+        plan.unrecoverable = false;
+    } else if let Remediation::Impossible(how) = remediation {
+        planned = block(planned, Reason::UserBlocked, how);
+    } else {
+        planned = taken(inputs, planned, &edit);
+    }
+    plan.gates_authorization |= planned.status == Status::Blocked && plan.unrecoverable;
+    builder.push(planned);
+    plan
+}
+
+fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation) -> (Change, UserEdit) {
+    let recorded = inputs.recorded.user.as_ref().map(|recorded| &recorded.fields);
+    let mut found = diff::compare(&inputs.desired.user.fields, &live.fields, recorded);
+    if !matches!(remediation, Remediation::Nothing) {
+        let active = UserState::Active;
+        let remembered = recorded.map(|_| &active);
+        found.origins.compare(Some(&active), Some(&live.state), remembered);
+        found
+            .attributes
+            .push(attribute("state", json!(live.state), json!(active)));
+    }
+    let origin = found.origins.resolve(inputs.interrupted(&Address::User));
+    let mut planned = change(Address::User, Actions::Update, Reason::Differs, origin);
+    planned.attributes = found.attributes;
+    let id = live.id;
+    match remediation {
+        Remediation::Unblock => planned.operations.push(UserOperation::Unblock { id }.into()),
+        Remediation::Activate => planned.operations.push(UserOperation::Activate { id }.into()),
+        Remediation::Nothing | Remediation::Impossible(_) => {}
+    }
+    let edit = found.edit;
+    if !edit.is_empty() {
+        planned
+            .operations
+            .push(UserOperation::Edit { id, edit: edit.clone() }.into());
+    }
+    (planned, edit)
+}
+
+/// What makes the account able to sign in again.
+enum Remediation {
+    Nothing,
+    Unblock,
+    Activate,
+    Impossible(String),
+}
+
+impl Remediation {
+    fn of(user: &ObservedUser) -> Self {
+        let username = &user.fields.username;
+        match &user.state {
+            UserState::Active => Self::Nothing,
+            UserState::Blocked => Self::Unblock,
+            UserState::Deactivated => Self::Activate,
+            UserState::BlockedPendingApproval => Self::Impossible(format!(
+                "`{username}` waits for approval; approve it in GitLab's admin area under Users"
+            )),
+            UserState::LdapBlocked => Self::Impossible(format!(
+                "`{username}` is blocked by LDAP; only the directory can lift that"
+            )),
+            UserState::Banned => Self::Impossible(format!(
+                "`{username}` is banned; if that is a mistake, unban it in GitLab's admin area under Users"
+            )),
+            UserState::Other(state) => Self::Impossible(format!(
+                "`{username}` is in the state `{state}`, which Setpoint does not know how to leave; make it active in GitLab's \
+                 admin area under Users"
+            )),
+        }
+    }
+}
+
+/// Takes the droid down where that is asked for; otherwise it stays.
+pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let Some(live) = inputs.droid() else {
+        return;
+    };
+    let id = live.id;
+    let mut planned = if inputs.policy.delete_user {
+        let mut delete = change(Address::User, Actions::Delete, Reason::Unlisted, Origin::Pending);
+        delete
+            .attributes
+            .push(attribute("username", &*live.fields.username, ()));
+        delete.operations.push(UserOperation::Delete { id }.into());
+        delete
+    } else if inputs.policy.block_user && live.state.can_sign_in() {
+        let mut blocking = change(Address::User, Actions::Update, Reason::Differs, Origin::Pending);
+        blocking
+            .attributes
+            .push(attribute("state", json!(live.state), "blocked"));
+        blocking.operations.push(UserOperation::Block { id }.into());
+        blocking
+    } else {
+        return;
+    };
+    if id == inputs.observed.gitlab.own_user {
+        let note = format!(
+            "`{}` is the account that gitlab.token belongs to, which is never blocked or deleted",
+            live.fields.username
+        );
+        planned = block(planned, Reason::PathTaken, note);
+    } else if !inputs.attested() {
+        planned.depends_on = [Address::Application, Address::Connection]
+            .into_iter()
+            .filter(|address| builder.change(address).is_some())
+            .collect();
+    }
+    builder.push(planned);
+}
+
+/// Adopts the droid into the record.
+pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
+    let Some(ObservedUser { id, fields, .. }) = inputs.droid() else {
+        if settled.is_gone(&Address::User) || settled.is_of(Command::Destroy) {
+            next.user = None;
+        }
+        return;
+    };
+    let recorded = next.user.get_or_insert_with(|| RecordedUser {
+        id: *id,
+        fields: fields.clone(),
+    });
+    recorded.id = *id;
+    diff::adopt(&mut recorded.fields, &inputs.desired.user.fields, fields);
+}
+
+/// What was seen of the account, and of who stands in its way.
+pub(crate) fn preconditions(observed: &Observed) -> Map<String, Value> {
+    let gitlab = &observed.gitlab;
+    let mut seen = Map::new();
+    seen.insert("exists".to_owned(), json!(gitlab.user.is_some()));
+    seen.insert("username_held_by".to_owned(), json!(gitlab.username_holder));
+    seen.insert("email_held_by".to_owned(), json!(gitlab.email_holder));
+    if let Some(user) = &gitlab.user {
+        seen.insert("id".to_owned(), json!(user.id));
+        seen.insert("state".to_owned(), json!(user.state));
+        seen.extend(diff::recorded_values(&user.fields));
+    }
+    seen
+}
