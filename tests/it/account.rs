@@ -8,8 +8,8 @@ use setpoint::sandbox::Options;
 use setpoint::sandbox::world::{User, UserState, Visibility, digest};
 
 use super::common::Fixture;
-use super::common::hand::{Deed, Hand, Moment};
 use super::common::plans::{DROID, change, differing, find, notes, unwrapped};
+use super::common::proxy::{Deed, Moment, Proxy};
 
 async fn applied() -> Fixture {
     let fixture = Fixture::new().await;
@@ -90,7 +90,7 @@ async fn a_former_name_is_a_rename_of_the_same_account() {
 
 #[tokio::test]
 async fn address_and_name_are_changed_at_once_and_no_password_goes_with_them() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
     let before = droid(&fixture, DROID);
@@ -98,7 +98,7 @@ async fn address_and_name_are_changed_at_once_and_no_password_goes_with_them() {
     fixture.edit_config("name = \"Factory Droid\"", "name = \"The Droid\"");
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&bodies);
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         if moment == Moment::Before && request.method == "PUT" && request.path.contains("/api/v4/users/") {
             seen.lock()
                 .expect("the cell")
@@ -106,7 +106,7 @@ async fn address_and_name_are_changed_at_once_and_no_password_goes_with_them() {
         }
         Deed::Pass
     });
-    hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
+    proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
     let after = droid(&fixture, DROID);
     assert_eq!(
         (after.email.as_str(), after.name.as_str()),

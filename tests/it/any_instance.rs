@@ -12,8 +12,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 
 use super::common::Fixture;
-use super::common::hand::{Deed, Hand, Moment};
 use super::common::plans::{DROID, change, find, notes, unwrapped};
+use super::common::proxy::{Deed, Moment, Proxy};
 
 const ROOT_TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const DROID_TOTP: &str = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK";
@@ -152,11 +152,11 @@ async fn every_supported_version_is_understood() {
         ("18.5.1-ee", "authn_oauth_application"),
         ("19.1.0-ee", "authn_oauth_application"),
     ] {
-        let (fixture, hand) = Hand::on(with(&[&format!("gitlab_version={version}")])).await;
+        let (fixture, proxy) = Proxy::on(with(&[&format!("gitlab_version={version}")])).await;
         fixture.give_admin_session();
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&bodies);
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.method == "POST" && request.path.starts_with("/admin/applications/")
             {
                 seen.lock()

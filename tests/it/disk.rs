@@ -8,8 +8,8 @@ use std::path::Path;
 use setpoint::sandbox::Options;
 use setpoint::sandbox::world::digest;
 
-use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment, Proxy};
 use crate::common::{Fixture, Ran, run};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
@@ -153,7 +153,7 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
         at += 1;
         let mut options = Options::default();
         options.switches.set("protected_paths_limit=0").unwrap();
-        let (fixture, hand) = Hand::on(options).await;
+        let (fixture, proxy) = Proxy::on(options).await;
         fixture.give_admin_session();
         fixture.edit_config(
             "\n[user]\n",
@@ -162,7 +162,7 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
         let (folder, moved) = (fixture.path(".setpoint"), fixture.path("moved"));
         let (from, to) = (folder.clone(), moved.clone());
         let mut seen = 0;
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.write && request.path.contains("/api/v") {
                 seen += 1;
                 if seen == at {
@@ -172,8 +172,8 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
             }
             Deed::Pass
         });
-        let ran = hand.run(&fixture, &APPLY).await;
-        hand.let_go();
+        let ran = proxy.run(&fixture, &APPLY).await;
+        proxy.pass_all();
         if !moved.exists() {
             ran.expect(0);
             assert!(at > 6, "{at} writes were tried");

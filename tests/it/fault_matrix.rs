@@ -4,8 +4,8 @@
 
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment, Proxy};
 use crate::matrix::Extent;
 use crate::matrix::fault::matrix;
 use crate::matrix::scenario::Scenario;
@@ -35,13 +35,13 @@ fn a_mishap_at_a_request_of_any_kind_ends_well() {
 }
 
 /// Answers the next request of a kind in place of the server.
-fn answer_once(hand: &Hand, method: &'static str, part: &'static str, status: u16, kind: &str, body: &str) {
+fn answer_once(proxy: &Proxy, method: &'static str, part: &'static str, status: u16, kind: &str, body: &str) {
     let mut answer = Some(Action::Respond {
         status,
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body: body.to_owned(),
     });
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         if moment == Moment::Before && request.method == method && request.path.contains(part) {
             return answer.take().map_or(Deed::Pass, Deed::Do);
         }
@@ -60,10 +60,10 @@ async fn a_status_of_success_from_something_in_between_is_no_deletion() {
         ("/users/", "text/plain", ""),
         ("/integrations/gitlab-sh", "text/html", "<html><h1>Welcome</h1></html>"),
     ] {
-        let (fixture, hand) = Hand::on(Options::default()).await;
+        let (fixture, proxy) = Proxy::on(Options::default()).await;
         fixture.give_admin_session();
         fixture.apply().await.expect(0);
-        answer_once(&hand, "DELETE", part, 200, kind, body);
+        answer_once(&proxy, "DELETE", part, 200, kind, body);
         let destroy = ["destroy", "--delete-user", "--auto-approve"];
         let ran = fixture.run(&destroy).await.expect(3);
         assert!(
@@ -79,8 +79,8 @@ async fn a_status_of_success_from_something_in_between_is_no_deletion() {
 
 #[tokio::test]
 async fn a_page_in_place_of_a_group_does_not_empty_it() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
-    answer_once(&hand, "GET", "/groups/", 404, "text/html", "<h1>Not Found</h1>");
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
+    answer_once(&proxy, "GET", "/groups/", 404, "text/html", "<h1>Not Found</h1>");
     let ran = fixture.run(&["plan"]).await.expect(1);
     assert!(
         unwrapped(&ran.stderr).contains("with the relative URL root"),

@@ -5,8 +5,8 @@ use setpoint::sandbox::world::User;
 use setpoint::sandbox::{Action, Options};
 
 use super::common::Fixture;
-use super::common::hand::{Deed, Hand, Moment};
 use super::common::plans::{DROID, expect_order, unwrapped};
+use super::common::proxy::{Deed, Moment, Proxy};
 
 /// The droid has no password here: the administrator's session stands in for it.
 fn impersonating(fixture: &Fixture) {
@@ -40,9 +40,9 @@ async fn the_droid_approves_and_the_session_is_given_back() {
 
 #[tokio::test]
 async fn it_is_stopped_where_the_approval_fails() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     impersonating(&fixture);
-    hand.hold(|request, moment| {
+    proxy.intercept(|request, moment| {
         if moment == Moment::Before && request.path == "/oauth/authorize" {
             let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
             let body = "<title>Something went wrong (500)</title>".to_owned();
@@ -54,8 +54,8 @@ async fn it_is_stopped_where_the_approval_fails() {
         }
         Deed::Pass
     });
-    hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
-    hand.let_go();
+    proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
+    proxy.pass_all();
     expect_order(
         &fixture.requests_since(0),
         &["POST /impersonate", "GET /oauth/authorize", "POST /admin/impersonation"],
@@ -122,10 +122,10 @@ async fn a_blocked_droid_is_unblocked_first() {
 
 #[tokio::test]
 async fn whom_factory_acts_as_afterwards_is_checked() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     impersonating(&fixture);
     let mut approved = false;
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         approved |= request.path.contains("/integrations/redirect/") && moment == Moment::After;
         if approved && moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh") {
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -141,7 +141,7 @@ async fn whom_factory_acts_as_afterwards_is_checked() {
         }
         Deed::Pass
     });
-    let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
+    let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
     assert!(unwrapped(&ran.stdout).contains("connected as `root`"), "{}", ran.stdout);
     fixture.expect_signed_out("after the wrong user");
 }

@@ -278,15 +278,15 @@ async fn the_application_that_factory_uses_is_ours_whatever_its_name() {
 
 #[tokio::test]
 async fn a_rebuild_holds_the_lock_and_needs_both_sides() {
-    let (fixture, hand) = crate::common::hand::Hand::on(Options::default()).await;
+    let (fixture, proxy) = crate::common::proxy::Proxy::on(Options::default()).await;
     fixture.apply().await.expect(3);
     damage(&fixture, "garbage");
     let lock = std::fs::File::create(fixture.path(".setpoint/state.json.lock")).unwrap();
     lock.lock().unwrap();
     rebuild(&fixture).await.expect(4);
     drop(lock);
-    hand.hold(|_, _| {
-        crate::common::hand::Deed::Do(setpoint::sandbox::Action::Respond {
+    proxy.intercept(|_, _| {
+        crate::common::proxy::Deed::Do(setpoint::sandbox::Action::Respond {
             status: 401,
             headers: Vec::new(),
             body: String::new(),
@@ -294,7 +294,7 @@ async fn a_rebuild_holds_the_lock_and_needs_both_sides() {
     });
     rebuild(&fixture).await.expect(1);
     assert_eq!(std::fs::read_to_string(fixture.path(RECORD)).unwrap(), "garbage");
-    hand.let_go();
+    proxy.pass_all();
     rebuild(&fixture).await.expect(0);
 }
 

@@ -5,8 +5,8 @@ use serde_json::json;
 use setpoint::sandbox::Options;
 
 use super::common::Fixture;
-use super::common::hand::{Cut, Hand, cut_at_each_write};
 use super::common::plans::{change, expect_order, notes, unwrapped};
+use super::common::proxy::{Cut, Proxy, cut_at_each_write};
 
 /// Applied without an administrator's session, and then given a second redirect URI.
 async fn with_another_redirect_uri(fixture: &Fixture) {
@@ -88,11 +88,11 @@ async fn an_allowed_one_creates_moves_authorizes_and_only_then_deletes() {
 async fn cut_off_at_any_write_the_next_run_finishes_it_and_leaves_one_application() {
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, hand) = Hand::on(options).await;
+    let (fixture, proxy) = Proxy::on(options).await;
     with_another_redirect_uri(&fixture).await;
     let old = fixture.application().id;
     let arguments = ["apply", "--auto-approve", "--allow-replace"];
-    cut_at_each_write(&fixture, &hand, &arguments, Cut::KilledBefore, async |fixture, cut| {
+    cut_at_each_write(&fixture, &proxy, &arguments, Cut::KilledBefore, async |fixture, cut| {
         let ran = fixture.run(&arguments).await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         assert_ne!(fixture.application().id, old, "{cut}");

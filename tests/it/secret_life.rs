@@ -7,8 +7,8 @@ use serde_json::json;
 use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
-use super::common::hand::{Cut, Deed, Hand, Moment, cut_at_each_write};
 use super::common::plans::{change, differing, find, unwrapped};
+use super::common::proxy::{Cut, Deed, Moment, Proxy, cut_at_each_write};
 use super::common::{Fixture, Ran};
 
 const STORE: &str = "store/secret";
@@ -63,7 +63,7 @@ fn expect_unspoken(fixture: &Fixture, ran: &Ran) {
 #[tokio::test]
 async fn it_is_kept_before_factory_has_it() {
     for commands in [true, false] {
-        let (fixture, hand) = Hand::on(Options::default()).await;
+        let (fixture, proxy) = Proxy::on(Options::default()).await;
         if commands {
             by_commands(&fixture);
         } else {
@@ -71,7 +71,7 @@ async fn it_is_kept_before_factory_has_it() {
         }
         let kept = Arc::new(Mutex::new(None));
         let (seen, file) = (Arc::clone(&kept), fixture.path(STORE));
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.method == "PUT" {
                 let secret = std::fs::read_to_string(&file).unwrap_or_default();
                 let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -79,7 +79,7 @@ async fn it_is_kept_before_factory_has_it() {
             }
             Deed::Pass
         });
-        let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
+        let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
         let (secret, body) = kept
             .lock()
             .expect("the cell")
@@ -158,9 +158,9 @@ async fn plan_and_drift_check_it_and_change_nothing() {
 
 #[tokio::test]
 async fn one_that_was_lost_in_a_crash_is_renewed() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
-    hand.hold(|request, moment| {
+    proxy.intercept(|request, moment| {
         let created = request.method == "POST" && request.path == "/api/v4/applications";
         if created && moment == Moment::After {
             Deed::Kill
@@ -168,8 +168,8 @@ async fn one_that_was_lost_in_a_crash_is_renewed() {
             Deed::Pass
         }
     });
-    assert_eq!(hand.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
-    hand.let_go();
+    assert_eq!(proxy.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
+    proxy.pass_all();
     let id = fixture.application().id;
     let plan = fixture.plan().await;
     let lost = change(&plan, "gitlab.application");
@@ -183,17 +183,17 @@ async fn one_that_was_lost_in_a_crash_is_renewed() {
 
 #[tokio::test]
 async fn a_connection_whose_handover_was_cut_off_is_unknown_and_renewed() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
-    hand.hold(|request, moment| {
+    proxy.intercept(|request, moment| {
         if request.method == "PUT" && moment == Moment::Before {
             Deed::Kill
         } else {
             Deed::Pass
         }
     });
-    assert_eq!(hand.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
-    hand.let_go();
+    assert_eq!(proxy.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
+    proxy.pass_all();
     let plan = fixture.plan().await;
     assert_eq!(change(&plan, "gitlab.application")["reason"], "secret_unknown");
     fixture.apply().await.expect(0);
@@ -220,11 +220,11 @@ async fn rotate_renews_keeps_hands_over_and_authorizes_again() {
 
 #[tokio::test]
 async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
-    let (fixture, hand) = Hand::on(unlimited()).await;
+    let (fixture, proxy) = Proxy::on(unlimited()).await;
     by_file(&fixture);
     fixture.apply().await.expect(0);
     let arguments = ["rotate", "--auto-approve"];
-    cut_at_each_write(&fixture, &hand, &arguments, Cut::KilledAfter, async |fixture, cut| {
+    cut_at_each_write(&fixture, &proxy, &arguments, Cut::KilledAfter, async |fixture, cut| {
         let ran = fixture.run(&["rotate", "--auto-approve"]).await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         expect_stored(fixture, cut);
@@ -236,11 +236,11 @@ async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
 
 #[tokio::test]
 async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
-    let (fixture, hand) = Hand::on(unlimited()).await;
+    let (fixture, proxy) = Proxy::on(unlimited()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
     let arguments = ["rotate", "--auto-approve"];
-    cut_at_each_write(&fixture, &hand, &arguments, Cut::AnswerLost, async |fixture, cut| {
+    cut_at_each_write(&fixture, &proxy, &arguments, Cut::AnswerLost, async |fixture, cut| {
         let ran = fixture.apply().await;
         assert_eq!(ran.code, 0, "{cut}\n{}\n{}", ran.stdout, ran.stderr);
         fixture.expect_connected(cut);
@@ -251,11 +251,11 @@ async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
 
 #[tokio::test]
 async fn a_refused_renewal_leaves_everything_as_it_was() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     by_file(&fixture);
     fixture.apply().await.expect(0);
     let before = fixture.application();
-    hand.hold(|request, moment| {
+    proxy.intercept(|request, moment| {
         if moment == Moment::Before && request.path.ends_with("/renew-secret") {
             let body = "{\"message\":\"403 Forbidden\"}".to_owned();
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -268,7 +268,7 @@ async fn a_refused_renewal_leaves_everything_as_it_was() {
         Deed::Pass
     });
     fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
-    hand.let_go();
+    proxy.pass_all();
     assert_eq!(fixture.application(), before);
     expect_stored(&fixture, "after the refusal");
     fixture.expect_connected("after the refusal");

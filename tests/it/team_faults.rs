@@ -7,18 +7,18 @@ use std::sync::Arc;
 use setpoint::sandbox::world::{TerraformLock, World};
 use setpoint::sandbox::{Action, Options, Seen};
 
-use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
 const UNWRITTEN: &str = ".setpoint/state.json.unwritten-1";
 
-/// With the record in project 1 of the sandbox's GitLab, and a hand on every request.
-async fn team() -> (Fixture, Arc<Hand>) {
+/// With the record in project 1 of the sandbox's GitLab, and a proxy before it.
+async fn team() -> (Fixture, Arc<Proxy>) {
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").unwrap();
-    let (fixture, hand) = Hand::on(options).await;
+    let (fixture, proxy) = Proxy::on(options).await;
     fixture.give_admin_session();
     let config = std::fs::read_to_string(fixture.path("setpoint.toml")).unwrap();
     let gitlab = fixture.sandbox.gitlab_url();
@@ -26,7 +26,7 @@ async fn team() -> (Fixture, Arc<Hand>) {
         "{config}\n[state]\nurl = \"{gitlab}/api/v4/projects/1/terraform/state/setpoint\"\nusername = \"root\"\n\
          password = {{ env = \"GITLAB_TOKEN\" }}\n"
     ));
-    (fixture, hand)
+    (fixture, proxy)
 }
 
 fn is_record(request: &Seen, method: &str) -> bool {
@@ -71,14 +71,14 @@ fn writes(fixture: &Fixture) -> Vec<String> {
 /// Runs a command line, stops it at the first request that is meant, changes the world, and lets it go on.
 async fn interfere(
     fixture: &Fixture,
-    hand: &Hand,
+    proxy: &Proxy,
     at: impl Fn(&Seen) -> bool + Send + 'static,
     change: impl FnOnce(&mut World),
 ) -> Ran {
     let (reached, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let mut met = false;
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         if !met && moment == Moment::Before && at(request) {
             met = true;
             let _ = reached.send(());
@@ -86,7 +86,7 @@ async fn interfere(
         }
         Deed::Pass
     });
-    let mut run = Box::pin(hand.run(fixture, &APPLY));
+    let mut run = Box::pin(proxy.run(fixture, &APPLY));
     tokio::select! {
         ran = &mut run => panic!("it ended before: {}", ran.all()),
         _ = arrived.recv() => {}
@@ -94,7 +94,7 @@ async fn interfere(
     fixture.world(change);
     go.send(()).unwrap();
     let ran = run.await;
-    hand.let_go();
+    proxy.pass_all();
     ran
 }
 
@@ -104,8 +104,8 @@ fn makes_user(request: &Seen) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_another_took_ends_the_run_and_nothing_is_forgotten() {
-    let (fixture, hand) = team().await;
-    let ran = interfere(&fixture, &hand, makes_user, |world| set_lock(world, Some("theirs")))
+    let (fixture, proxy) = team().await;
+    let ran = interfere(&fixture, &proxy, makes_user, |world| set_lock(world, Some("theirs")))
         .await
         .expect(3);
     let stderr = unwrapped(&ran.stderr);
@@ -159,8 +159,8 @@ async fn a_lock_that_another_took_ends_the_run_and_nothing_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_was_let_go_by_force_ends_the_run_and_is_not_taken_back() {
-    let (fixture, hand) = team().await;
-    let ran = interfere(&fixture, &hand, makes_user, |world| set_lock(world, None))
+    let (fixture, proxy) = team().await;
+    let ran = interfere(&fixture, &proxy, makes_user, |world| set_lock(world, None))
         .await
         .expect(3);
     assert!(
@@ -186,9 +186,9 @@ async fn a_lock_that_was_let_go_by_force_ends_the_run_and_is_not_taken_back() {
 async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
     // The first is the announcement of the first write: nothing has been done then.
     for (status, passing) in [(409, 0), (423, 0), (412, 3), (409, 5), (422, 4), (500, 6), (413, 2)] {
-        let (fixture, hand) = team().await;
+        let (fixture, proxy) = team().await;
         let mut seen = 0;
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && is_record(request, "POST") {
                 seen += 1;
                 if seen > passing {
@@ -197,8 +197,8 @@ async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
             }
             Deed::Pass
         });
-        let ran = hand.run(&fixture, &APPLY).await.expect(3);
-        hand.let_go();
+        let ran = proxy.run(&fixture, &APPLY).await.expect(3);
+        proxy.pass_all();
         let when = format!("{status} after {passing}");
         assert!(
             unwrapped(&ran.stderr).contains("is behind what was done"),
@@ -226,31 +226,31 @@ async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
 
 #[tokio::test]
 async fn a_lost_answer_to_the_lock_or_its_release_is_no_reason_to_stop() {
-    let (fixture, hand) = team().await;
+    let (fixture, proxy) = team().await;
     let mut lost = 0;
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         if moment == Moment::After && lost < 2 && is_lock(request, if lost == 0 { "POST" } else { "DELETE" }) {
             lost += 1;
             return Deed::Do(Action::Drop);
         }
         Deed::Pass
     });
-    let ran = hand.run(&fixture, &APPLY).await.expect(0);
+    let ran = proxy.run(&fixture, &APPLY).await.expect(0);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
     assert_eq!(lock_id(&fixture), None);
 }
 
 #[tokio::test]
 async fn a_lock_that_cannot_be_released_is_a_warning_with_the_command_to_run() {
-    let (fixture, hand) = team().await;
-    hand.hold(|request, moment| {
+    let (fixture, proxy) = team().await;
+    proxy.intercept(|request, moment| {
         if moment == Moment::Before && is_lock(request, "DELETE") {
             return respond(500);
         }
         Deed::Pass
     });
-    let ran = hand.run(&fixture, &APPLY).await.expect(0);
-    hand.let_go();
+    let ran = proxy.run(&fixture, &APPLY).await.expect(0);
+    proxy.pass_all();
     let id = lock_id(&fixture).unwrap();
     let stderr = unwrapped(&ran.stderr);
     assert!(stderr.contains("warning: the lock on"), "{}", ran.stderr);

@@ -63,7 +63,7 @@ impl Held {
         unwrapped(&ended.stderr)
     }
 
-    fn let_go(self) -> (Stage, Ended) {
+    fn pass_all(self) -> (Stage, Ended) {
         self.release.send(()).unwrap();
         let output = self.first.wait_with_output().unwrap();
         let ended = Ended {
@@ -77,7 +77,7 @@ impl Held {
     /// Another run waits until the first has ended, and both succeed.
     fn let_the_next_in(self) {
         let waiting = self.stage.command(WAITING).spawn().unwrap();
-        let (stage, first) = self.let_go();
+        let (stage, first) = self.pass_all();
         assert_eq!(first.code, Some(0), "{}", first.all());
         let waited = waiting.wait_with_output().unwrap();
         assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
-use crate::common::hand::{Deed, Hand, Moment};
+use crate::common::proxy::{Deed, Moment, Proxy};
 
 /// A window that is closed now, on the weekday of four days from now, and what is said of when it opens.
 fn closed() -> (String, String) {
@@ -111,7 +111,7 @@ async fn an_open_window_is_named_in_the_journal() {
 #[ignore = "waits up to a minute for a window to end; `.ci/run` runs it"]
 async fn the_end_of_a_window_lets_what_was_begun_be_finished_and_nothing_else_begin() {
     for seconds_left in [12, 30, 50] {
-        let (fixture, hand) = Hand::on(Options::default()).await;
+        let (fixture, proxy) = Proxy::on(Options::default()).await;
         fixture.give_admin_session();
         let config = std::fs::read_to_string(fixture.path("setpoint.toml")).unwrap();
         let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
@@ -137,17 +137,17 @@ async fn the_end_of_a_window_lets_what_was_begun_be_finished_and_nothing_else_be
         let begin = &end - jiff::Span::new().seconds(seconds_left);
         tokio::time::sleep(until(begin.timestamp())).await;
         let closes = end.timestamp();
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.method == "POST" && request.path == "/api/v4/applications" {
                 let wait = until(closes) + Duration::from_secs(1);
                 return Deed::Do(Action::Delay(u64::try_from(wait.as_millis()).unwrap()));
             }
             Deed::Pass
         });
-        let ran = hand
+        let ran = proxy
             .run(&fixture, &["apply", "--auto-approve", "--parallelism", "1"])
             .await;
-        hand.let_go();
+        proxy.pass_all();
         if ran.code == 4 && seconds_left < 50 {
             // This machine is too slow to begin in so short a time.
             continue;

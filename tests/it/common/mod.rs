@@ -3,8 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
-pub(crate) mod hand;
 pub(crate) mod plans;
+pub(crate) mod proxy;
 pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use setpoint::sandbox::Action;
 
 use super::team::{Source, Team};
 use crate::common::Ran;
-use crate::common::hand::{Deed, Moment};
+use crate::common::proxy::{Deed, Moment};
 
 const WEB: &str = "\"web/storefront\" = \"developer\"";
 
@@ -133,7 +133,7 @@ async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
     team.edit(WEB, "\"web/storefront\" = \"maintainer\"").await;
     team.pipeline(Source::Push, &["plan"], &[]).await.expect(0);
     let mut writes = 0;
-    team.hand.hold(move |request, moment| {
+    team.proxy.intercept(move |request, moment| {
         let is_record = request.method == "POST" && request.path.ends_with("/terraform/state/setpoint");
         if moment == Moment::Before && is_record {
             writes += 1;
@@ -151,7 +151,7 @@ async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
     let ran = team
         .pipeline(Source::Push, &["apply"], &[("OUTSIDE_WINDOW", "test")])
         .await;
-    team.hand.let_go();
+    team.proxy.pass_all();
     assert_eq!(ended(&ran, "apply"), "FAIL", "{}", ran.all());
     assert_eq!(team.role_in("web/storefront"), Some(40), "{}", ran.all());
     let kept = team.artifact("apply", ".setpoint/state.json.unwritten-1");

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::example;
 use super::forge::{self, Forge};
 use crate::assisted::hands::Hands;
-use crate::common::hand::Hand;
 use crate::common::plans::DROID;
+use crate::common::proxy::Proxy;
 use crate::common::{Fixture, Ran, run, tools};
 
 /// A token that may look at everything and change nothing.
@@ -53,7 +53,7 @@ pub(super) struct Team {
     /// Both sides, and the folder from which a person applied first.
     pub(super) fixture: Fixture,
     /// On every request to both sides.
-    pub(super) hand: Arc<Hand>,
+    pub(super) proxy: Arc<Proxy>,
     /// What else the pipeline talks to.
     pub(super) forge: Forge,
     project: TempDir,
@@ -72,10 +72,10 @@ impl Team {
 
     /// Everything is connected, by a person's hands.
     pub(super) async fn connected() -> Self {
-        let (fixture, hand) = Hand::on(Options::default()).await;
+        let (fixture, proxy) = Proxy::on(Options::default()).await;
         let team = Self {
             fixture,
-            hand,
+            proxy,
             forge: Forge::start().await,
             project: tempfile::tempdir().unwrap(),
         };

@@ -2,8 +2,8 @@
 
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment, Proxy};
 
 struct Case {
     what: &'static str,
@@ -23,7 +23,7 @@ fn rows(number: usize) -> String {
 async fn answers_without_measure_are_refused() {
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, hand) = Hand::on(options).await;
+    let (fixture, proxy) = Proxy::on(options).await;
     fixture.give_admin_session();
     let cases = [
         Case {
@@ -94,7 +94,7 @@ async fn answers_without_measure_are_refused() {
     for case in cases {
         if case.path == "/users/sign_in" {
             // A plan signs in where there is an application to look at.
-            hand.hold(|_, _| Deed::Pass);
+            proxy.intercept(|_, _| Deed::Pass);
             fixture.apply().await.expect(0);
         }
         let answer = Action::Respond {
@@ -108,14 +108,14 @@ async fn answers_without_measure_are_refused() {
             body: case.body,
         };
         let path = case.path;
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.path == path {
                 Deed::Do(answer.clone())
             } else {
                 Deed::Pass
             }
         });
-        let ran = hand.run(&fixture, &["plan"]).await;
+        let ran = proxy.run(&fixture, &["plan"]).await;
         let said = unwrapped(&ran.stderr);
         assert_eq!(ran.code, 1, "{}: {said}", case.what);
         assert!(said.contains(case.said), "{}: {said}", case.what);
@@ -125,10 +125,10 @@ async fn answers_without_measure_are_refused() {
 
 #[tokio::test]
 async fn factorys_pages_come_to_an_end() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
-    hand.hold(|request, moment| {
+    proxy.intercept(|request, moment| {
         if moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh/repositories") {
             let body = r#"{"repositories":[],"pagination":{"hasMore":true,"nextCursor":"again"}}"#;
             return Deed::Do(Action::Respond {
@@ -139,6 +139,6 @@ async fn factorys_pages_come_to_an_end() {
         }
         Deed::Pass
     });
-    let ran = hand.run(&fixture, &["plan"]).await.expect(1);
+    let ran = proxy.run(&fixture, &["plan"]).await.expect(1);
     assert!(unwrapped(&ran.stderr).contains("repeat themselves"), "{}", ran.stderr);
 }

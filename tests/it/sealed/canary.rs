@@ -9,7 +9,7 @@ use base64::Engine as _;
 use setpoint::sandbox::world::{World, digest};
 use setpoint::sandbox::{Options, Seen};
 
-use crate::common::hand::{Deed, Hand, Moment};
+use crate::common::proxy::{Deed, Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 pub(super) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
@@ -263,7 +263,7 @@ impl Canaries {
 /// A sandbox whose every secret is a canary, and a configuration with all kinds of secrets in it.
 pub(super) struct Cage {
     pub(super) fixture: Fixture,
-    pub(super) hand: Arc<Hand>,
+    pub(super) proxy: Arc<Proxy>,
     pub(super) canaries: Canaries,
 }
 
@@ -276,7 +276,7 @@ impl Cage {
         for switch in ["protected_paths_limit=0", "gitlab_version=19.0.0-ee"] {
             options.switches.set(switch).expect("a switch");
         }
-        let (fixture, hand) = Hand::on(options).await;
+        let (fixture, proxy) = Proxy::on(options).await;
         fixture.world(furnish);
         fixture.give_admin_session();
         fixture.edit_config(
@@ -291,7 +291,7 @@ impl Cage {
         );
         let cage = Self {
             fixture,
-            hand,
+            proxy,
             canaries: Canaries::fixed(),
         };
         cage.watch(|_, _| Deed::Pass);
@@ -301,7 +301,7 @@ impl Cage {
     /// Follows a script, and takes note of every secret that passes.
     pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
         let canaries = self.canaries.clone();
-        self.hand.hold(move |request, moment| {
+        self.proxy.intercept(move |request, moment| {
             canaries.see(request);
             script(request, moment)
         });

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use setpoint::sandbox::{Action, Seen};
 
 use super::canary::{Cage, STORE};
-use crate::common::hand::{Deed, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment};
 
 /// Everything that a request holds, as a program in its way may quote it.
 fn echo(request: &Seen, form: usize) -> Action {

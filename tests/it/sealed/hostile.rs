@@ -4,7 +4,7 @@
 use setpoint::sandbox::world::Visibility;
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::hand::{Deed, Hand, Moment};
+use crate::common::proxy::{Deed, Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 /// What a terminal, a reader's eye, a line-by-line reader and GitLab's Markdown would each act on.
@@ -189,7 +189,7 @@ async fn another_user_with_a_hostile_name_is_named_and_does_nothing() {
 async fn hostile_messages_are_quoted_and_do_nothing() {
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").unwrap();
-    let (fixture, hand) = Hand::on(options).await;
+    let (fixture, proxy) = Proxy::on(options).await;
     fixture.give_admin_session();
     let places = [
         ("GET", "/api/v4/user"),
@@ -206,7 +206,7 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
             let output = ["human", "markdown", "json"][(number + form) % 3];
             let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
             let world = fixture.world(|world| world.clone());
-            hand.hold(move |request, moment| {
+            proxy.intercept(move |request, moment| {
                 if moment != Moment::Before || request.method != method || !request.path.starts_with(path) {
                     return Deed::Pass;
                 }
@@ -232,7 +232,7 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
                 Deed::Do(Action::Respond { status, headers, body })
             });
             let arguments = ["apply", "--auto-approve", "-vvv", "--format", output];
-            let ran = hand.run(&fixture, &arguments).await;
+            let ran = proxy.run(&fixture, &arguments).await;
             expect_tame(&ran, &format!("{method} {path} {form} {arguments:?}"));
             fixture.world(|now| *now = world);
         }

@@ -7,8 +7,8 @@ use setpoint::sandbox::world::Application;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
-use crate::common::hand::{Deed, Hand, Moment};
 use crate::common::plans::unwrapped;
+use crate::common::proxy::{Deed, Moment, Proxy};
 
 /// A place that is nobody's: it counts who comes.
 struct Elsewhere {
@@ -49,7 +49,7 @@ async fn redirected(step: usize) {
     let elsewhere = Elsewhere::open().await;
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, hand) = Hand::on(options).await;
+    let (fixture, proxy) = Proxy::on(options).await;
     fixture.give_admin_session();
     let fresh = fixture.world(|world| world.clone());
     fixture.apply().await.expect(0);
@@ -93,7 +93,7 @@ async fn redirected(step: usize) {
                 std::fs::write(fixture.path(".setpoint/state.json"), &record).expect("the record");
             }
             let target = location.clone();
-            hand.hold(move |request, moment| {
+            proxy.intercept(move |request, moment| {
                 let meant = request.method == method && request.path.starts_with(path);
                 if meant && moment == Moment::Before {
                     redirect(status, &target)
@@ -101,7 +101,7 @@ async fn redirected(step: usize) {
                     Deed::Pass
                 }
             });
-            let ran = hand.run(&fixture, command).await;
+            let ran = proxy.run(&fixture, command).await;
             let what = format!(
                 "{method} {path} -> {status} {location}: {}\n{}\n{}",
                 ran.code, ran.stdout, ran.stderr
@@ -126,7 +126,7 @@ async fn no_redirect_at_any_place_takes_a_session_or_a_token_elsewhere() {
 #[tokio::test]
 async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
     let elsewhere = Elsewhere::open().await;
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let world = fixture.world(|world| world.clone());
     let base = fixture.sandbox.gitlab_url();
@@ -145,7 +145,7 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
         fixture.world(|now| *now = world.clone());
         let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
         let body = serde_json::json!({ "authorizationUrl": url, "expiresAt": "2099-01-01T00:00:00Z" }).to_string();
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.path.ends_with("/authorizations") {
                 return Deed::Do(Action::Respond {
                     status: 201,
@@ -156,7 +156,7 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
             Deed::Pass
         });
         let count = fixture.request_count();
-        let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
+        let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
         let said = unwrapped(&ran.stdout);
         assert!(said.contains("authorize URL"), "{url}\n{said}\n{}", ran.stderr);
         elsewhere.expect_nobody(&url);
@@ -171,7 +171,7 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
 
 #[tokio::test]
 async fn no_other_application_and_no_more_than_declared_is_approved() {
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.world(|world| {
         let id = world.next_id("application");
@@ -216,7 +216,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
         let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
         let (base, back) = (base.clone(), back.clone());
         let mut uid = String::new();
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if moment != Moment::Before {
                 return Deed::Pass;
             }
@@ -243,7 +243,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
             })
         });
         let count = fixture.request_count();
-        let ran = hand.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
+        let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
         assert!(unwrapped(&ran.stdout).contains(said), "{asked}\n{}", ran.stdout);
         let log = fixture.requests_since(count);
         assert!(
@@ -258,7 +258,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
 #[tokio::test]
 async fn links_to_further_pages_lead_to_no_other_host() {
     let elsewhere = Elsewhere::open().await;
-    let (fixture, hand) = Hand::on(Options::default()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.edit_config("[\"platform/**\", \"web/storefront\"]", "[\"**\"]");
     fixture.world(|world| {
@@ -271,7 +271,7 @@ async fn links_to_further_pages_lead_to_no_other_host() {
         }
     });
     let port = elsewhere.port;
-    hand.hold(move |request, moment| {
+    proxy.intercept(move |request, moment| {
         let mine = request.query.as_deref().is_some_and(|query| query.contains("stolen"));
         if moment == Moment::Before && request.path == "/api/v4/projects" && !mine {
             // A whole page, and a next one at another place.
@@ -294,7 +294,7 @@ async fn links_to_further_pages_lead_to_no_other_host() {
         Deed::Pass
     });
     let count = fixture.request_count();
-    hand.run(&fixture, &["plan"]).await;
+    proxy.run(&fixture, &["plan"]).await;
     elsewhere.expect_nobody("a Link header");
     let log = fixture.sandbox.requests();
     let asked = log[count..].iter().filter_map(|request| request.query.as_deref());

@@ -1,4 +1,4 @@
-//! A test's hand on the requests between the binary and the sandbox: it looks at them, loses their answers, and kills the
+//! A proxy of a test's own between the binary and the sandbox: it looks at the requests, loses their answers, and kills the
 //! binary at any of them.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) enum Moment {
     After,
 }
 
-/// What the hand does to a request.
+/// What the proxy does to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Deed {
     /// Lets it pass.
@@ -31,29 +31,29 @@ pub(crate) enum Deed {
 
 type Script = Box<dyn FnMut(&Seen, Moment) -> Deed + Send>;
 
-/// The hand. It lets everything pass until it has a script.
+/// The proxy. It lets everything pass until it has a script.
 #[derive(Default)]
-pub(crate) struct Hand {
+pub(crate) struct Proxy {
     script: Mutex<Option<Script>>,
     client: AtomicU32,
 }
 
-impl Hand {
-    /// A fixture whose sandbox has this hand on it.
+impl Proxy {
+    /// A fixture with this proxy before its sandbox.
     pub(crate) async fn on(mut options: Options) -> (Fixture, Arc<Self>) {
-        let hand = Arc::new(Self::default());
-        let intercept: Arc<dyn Intercept> = Arc::clone(&hand) as Arc<dyn Intercept>;
+        let proxy = Arc::new(Self::default());
+        let intercept: Arc<dyn Intercept> = Arc::clone(&proxy) as Arc<dyn Intercept>;
         options.intercept = Some(intercept);
-        (Fixture::with(options).await, hand)
+        (Fixture::with(options).await, proxy)
     }
 
     /// Follows a script from now on. Requests that Factory makes itself are not shown to it.
-    pub(crate) fn hold(&self, script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
+    pub(crate) fn intercept(&self, script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(script));
     }
 
     /// Lets everything pass again.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn pass_all(&self) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -95,7 +95,7 @@ impl Hand {
     }
 }
 
-impl Intercept for Hand {
+impl Intercept for Proxy {
     fn before(&self, request: &Seen) -> Action {
         self.act(request, Moment::Before)
     }
@@ -120,7 +120,7 @@ pub(crate) enum Cut {
 /// from the same beginning; `check` then gets the fixture with a text that says where it was cut.
 pub(crate) async fn cut_at_each_write(
     fixture: &Fixture,
-    hand: &Hand,
+    proxy: &Proxy,
     arguments: &[&str],
     first: Cut,
     check: impl AsyncFn(&Fixture, &str),
@@ -144,7 +144,7 @@ pub(crate) async fn cut_at_each_write(
             std::fs::write(path, bytes).expect("the file is put back");
         }
         let mut seen = 0;
-        hand.hold(move |request, moment| {
+        proxy.intercept(move |request, moment| {
             if !request.write {
                 return Deed::Pass;
             }
@@ -156,8 +156,8 @@ pub(crate) async fn cut_at_each_write(
                 _ => Deed::Pass,
             }
         });
-        hand.run(fixture, arguments).await;
-        hand.let_go();
+        proxy.run(fixture, arguments).await;
+        proxy.pass_all();
         check(fixture, &format!("{cut:?} at {write} ({at})")).await;
     }
 }
