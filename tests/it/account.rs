@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use setpoint::sandbox::Options;
 use setpoint::sandbox::world::{User, UserState, Visibility, digest};
+use setpoint::sandbox::{Action, Options};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, differing, find, notes, unwrapped};
-use super::common::proxy::{Deed, Moment, Proxy};
+use super::common::proxy::{Moment, Proxy};
 
 async fn applied() -> Fixture {
     let fixture = Fixture::new().await;
@@ -104,7 +104,7 @@ async fn address_and_name_are_changed_at_once_and_no_password_goes_with_them() {
                 .expect("the cell")
                 .push(String::from_utf8_lossy(&request.body).into_owned());
         }
-        Deed::Pass
+        Action::Pass
     });
     proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
     let after = droid(&fixture, DROID);

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use setpoint::sandbox::Options;
 use setpoint::sandbox::world::{User, Visibility, digest};
+use setpoint::sandbox::{Action, Options};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, find, notes, unwrapped};
-use super::common::proxy::{Deed, Moment, Proxy};
+use super::common::proxy::{Moment, Proxy};
 
 const ROOT_TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const DROID_TOTP: &str = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK";
@@ -163,7 +163,7 @@ async fn every_supported_version_is_understood() {
                     .expect("the cell")
                     .push(String::from_utf8_lossy(&request.body).into_owned());
             }
-            Deed::Pass
+            Action::Pass
         });
         expect_all_of_it(&fixture, version).await;
         let bodies = bodies.lock().expect("the cell").clone();

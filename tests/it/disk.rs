@@ -5,11 +5,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use setpoint::sandbox::Options;
 use setpoint::sandbox::world::digest;
+use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 use crate::common::{Fixture, Ran, run};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
@@ -170,7 +170,7 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
                     std::fs::write(&from, "in the way").unwrap();
                 }
             }
-            Deed::Pass
+            Action::Pass
         });
         let ran = proxy.run(&fixture, &APPLY).await;
         proxy.pass_all();

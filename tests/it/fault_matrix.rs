@@ -5,7 +5,7 @@
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 use crate::matrix::Extent;
 use crate::matrix::fault::matrix;
 use crate::matrix::scenario::Scenario;
@@ -43,9 +43,9 @@ fn answer_once(proxy: &Proxy, method: &'static str, part: &'static str, status: 
     });
     proxy.intercept(move |request, moment| {
         if moment == Moment::Before && request.method == method && request.path.contains(part) {
-            return answer.take().map_or(Deed::Pass, Deed::Do);
+            return answer.take().unwrap_or(Action::Pass);
         }
-        Deed::Pass
+        Action::Pass
     });
 }
 

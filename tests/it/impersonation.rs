@@ -6,7 +6,7 @@ use setpoint::sandbox::{Action, Options};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, expect_order, unwrapped};
-use super::common::proxy::{Deed, Moment, Proxy};
+use super::common::proxy::{Moment, Proxy};
 
 /// The droid has no password here: the administrator's session stands in for it.
 fn impersonating(fixture: &Fixture) {
@@ -46,13 +46,13 @@ async fn it_is_stopped_where_the_approval_fails() {
         if moment == Moment::Before && request.path == "/oauth/authorize" {
             let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
             let body = "<title>Something went wrong (500)</title>".to_owned();
-            return Deed::Do(Action::Respond {
+            return Action::Respond {
                 status: 500,
                 headers,
                 body,
-            });
+            };
         }
-        Deed::Pass
+        Action::Pass
     });
     proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
     proxy.pass_all();
@@ -133,13 +133,13 @@ async fn whom_factory_acts_as_afterwards_is_checked() {
                 "domain": "https://gitlab.example.com", "applicationId": "1", "status": "connected",
                 "authorizedUser": { "id": 1, "username": "root" },
             } });
-            return Deed::Do(Action::Respond {
+            return Action::Respond {
                 status: 200,
                 headers,
                 body: body.to_string(),
-            });
+            };
         }
-        Deed::Pass
+        Action::Pass
     });
     let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
     assert!(unwrapped(&ran.stdout).contains("connected as `root`"), "{}", ran.stdout);

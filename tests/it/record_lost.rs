@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use setpoint::sandbox::Options;
+use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::{change, find, unwrapped};
 use crate::common::{Fixture, Ran};
@@ -285,12 +285,10 @@ async fn a_rebuild_holds_the_lock_and_needs_both_sides() {
     lock.lock().unwrap();
     rebuild(&fixture).await.expect(4);
     drop(lock);
-    proxy.intercept(|_, _| {
-        crate::common::proxy::Deed::Do(setpoint::sandbox::Action::Respond {
-            status: 401,
-            headers: Vec::new(),
-            body: String::new(),
-        })
+    proxy.intercept(|_, _| Action::Respond {
+        status: 401,
+        headers: Vec::new(),
+        body: String::new(),
     });
     rebuild(&fixture).await.expect(1);
     assert_eq!(std::fs::read_to_string(fixture.path(RECORD)).unwrap(), "garbage");

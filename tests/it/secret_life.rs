@@ -8,7 +8,7 @@ use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
 use super::common::plans::{change, differing, find, unwrapped};
-use super::common::proxy::{Cut, Deed, Moment, Proxy, cut_at_each_write};
+use super::common::proxy::{Cut, Moment, Proxy, cut_at_each_write};
 use super::common::{Fixture, Ran};
 
 const STORE: &str = "store/secret";
@@ -77,7 +77,7 @@ async fn it_is_kept_before_factory_has_it() {
                 let body = String::from_utf8_lossy(&request.body).into_owned();
                 *seen.lock().expect("the cell") = Some((secret, body));
             }
-            Deed::Pass
+            Action::Pass
         });
         let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(0);
         let (secret, body) = kept
@@ -160,12 +160,13 @@ async fn plan_and_drift_check_it_and_change_nothing() {
 async fn one_that_was_lost_in_a_crash_is_renewed() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
-    proxy.intercept(|request, moment| {
+    let client = proxy.client();
+    proxy.intercept(move |request, moment| {
         let created = request.method == "POST" && request.path == "/api/v4/applications";
         if created && moment == Moment::After {
-            Deed::Kill
+            client.kill()
         } else {
-            Deed::Pass
+            Action::Pass
         }
     });
     assert_eq!(proxy.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
@@ -185,11 +186,12 @@ async fn one_that_was_lost_in_a_crash_is_renewed() {
 async fn a_connection_whose_handover_was_cut_off_is_unknown_and_renewed() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
-    proxy.intercept(|request, moment| {
+    let client = proxy.client();
+    proxy.intercept(move |request, moment| {
         if request.method == "PUT" && moment == Moment::Before {
-            Deed::Kill
+            client.kill()
         } else {
-            Deed::Pass
+            Action::Pass
         }
     });
     assert_eq!(proxy.run(&fixture, &["apply", "--auto-approve"]).await.code, -1);
@@ -259,13 +261,13 @@ async fn a_refused_renewal_leaves_everything_as_it_was() {
         if moment == Moment::Before && request.path.ends_with("/renew-secret") {
             let body = "{\"message\":\"403 Forbidden\"}".to_owned();
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-            return Deed::Do(Action::Respond {
+            return Action::Respond {
                 status: 403,
                 headers,
                 body,
-            });
+            };
         }
-        Deed::Pass
+        Action::Pass
     });
     fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
     proxy.pass_all();

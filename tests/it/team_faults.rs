@@ -8,7 +8,7 @@ use setpoint::sandbox::world::{TerraformLock, World};
 use setpoint::sandbox::{Action, Options, Seen};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
@@ -37,12 +37,12 @@ fn is_lock(request: &Seen, method: &str) -> bool {
     request.method == method && request.path.ends_with("/terraform/state/setpoint/lock")
 }
 
-fn respond(status: u16) -> Deed {
-    Deed::Do(Action::Respond {
+fn respond(status: u16) -> Action {
+    Action::Respond {
         status,
         headers: Vec::new(),
         body: String::new(),
-    })
+    }
 }
 
 fn set_lock(world: &mut World, id: Option<&str>) {
@@ -84,7 +84,7 @@ async fn interfere(
             let _ = reached.send(());
             let _ = wait.recv();
         }
-        Deed::Pass
+        Action::Pass
     });
     let mut run = Box::pin(proxy.run(fixture, &APPLY));
     tokio::select! {
@@ -195,7 +195,7 @@ async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
                     return respond(status);
                 }
             }
-            Deed::Pass
+            Action::Pass
         });
         let ran = proxy.run(&fixture, &APPLY).await.expect(3);
         proxy.pass_all();
@@ -231,9 +231,9 @@ async fn a_lost_answer_to_the_lock_or_its_release_is_no_reason_to_stop() {
     proxy.intercept(move |request, moment| {
         if moment == Moment::After && lost < 2 && is_lock(request, if lost == 0 { "POST" } else { "DELETE" }) {
             lost += 1;
-            return Deed::Do(Action::Drop);
+            return Action::Drop;
         }
-        Deed::Pass
+        Action::Pass
     });
     let ran = proxy.run(&fixture, &APPLY).await.expect(0);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
@@ -247,7 +247,7 @@ async fn a_lock_that_cannot_be_released_is_a_warning_with_the_command_to_run() {
         if moment == Moment::Before && is_lock(request, "DELETE") {
             return respond(500);
         }
-        Deed::Pass
+        Action::Pass
     });
     let ran = proxy.run(&fixture, &APPLY).await.expect(0);
     proxy.pass_all();

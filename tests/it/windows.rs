@@ -8,7 +8,7 @@ use std::time::Duration;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 
 /// A window that is closed now, on the weekday of four days from now, and what is said of when it opens.
 fn closed() -> (String, String) {
@@ -140,9 +140,9 @@ async fn the_end_of_a_window_lets_what_was_begun_be_finished_and_nothing_else_be
         proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.method == "POST" && request.path == "/api/v4/applications" {
                 let wait = until(closes) + Duration::from_secs(1);
-                return Deed::Do(Action::Delay(u64::try_from(wait.as_millis()).unwrap()));
+                return Action::Delay(u64::try_from(wait.as_millis()).unwrap());
             }
-            Deed::Pass
+            Action::Pass
         });
         let ran = proxy
             .run(&fixture, &["apply", "--auto-approve", "--parallelism", "1"])

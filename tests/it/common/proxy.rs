@@ -18,24 +18,28 @@ pub(crate) enum Moment {
     After,
 }
 
-/// What the proxy does to a request.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Deed {
-    /// Lets it pass.
-    Pass,
-    /// What the sandbox can do to it.
-    Do(Action),
-    /// Kills the client, as the power cord would.
-    Kill,
-}
-
-type Script = Box<dyn FnMut(&Seen, Moment) -> Deed + Send>;
+type Script = Box<dyn FnMut(&Seen, Moment) -> Action + Send>;
 
 /// The proxy. It lets everything pass until it has a script.
 #[derive(Default)]
 pub(crate) struct Proxy {
     script: Mutex<Option<Script>>,
-    client: AtomicU32,
+    client: Client,
+}
+
+/// The binary that runs behind the proxy.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client(Arc<AtomicU32>);
+
+impl Client {
+    /// Kills it, as the power cord would. What is done to the request is no answer, and not even an end: the client is
+    /// dead before it could see either.
+    pub(crate) fn kill(&self) -> Action {
+        let client = self.0.load(Ordering::SeqCst).to_string();
+        let killed = std::process::Command::new("kill").args(["-9", &client]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the client is killed");
+        Action::Hang
+    }
 }
 
 impl Proxy {
@@ -48,13 +52,18 @@ impl Proxy {
     }
 
     /// Follows a script from now on. Requests that Factory makes itself are not shown to it.
-    pub(crate) fn intercept(&self, script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
+    pub(crate) fn intercept(&self, script: impl FnMut(&Seen, Moment) -> Action + Send + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(script));
     }
 
     /// Lets everything pass again.
     pub(crate) fn pass_all(&self) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What a script kills.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Runs a command line that the script may kill. A killed one has the exit code -1.
@@ -64,7 +73,7 @@ impl Proxy {
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());
         let child = command.spawn().expect("the binary starts");
-        self.client.store(child.id().unwrap_or_default(), Ordering::SeqCst);
+        self.client.0.store(child.id().unwrap_or_default(), Ordering::SeqCst);
         let output = child.wait_with_output().await.expect("the binary ends");
         Ran {
             code: output.status.code().unwrap_or(-1),
@@ -77,20 +86,9 @@ impl Proxy {
         if request.by_factory() {
             return Action::Pass;
         }
-        let deed = match &mut *self.script.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *self.script.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(script) => script(request, moment),
-            None => Deed::Pass,
-        };
-        match deed {
-            Deed::Pass => Action::Pass,
-            Deed::Do(action) => action,
-            Deed::Kill => {
-                let client = self.client.load(Ordering::SeqCst).to_string();
-                let killed = std::process::Command::new("kill").args(["-9", &client]).status();
-                assert!(killed.is_ok_and(|status| status.success()), "the client is killed");
-                // Not an answer, not even an end: it is dead before it could see either.
-                Action::Hang
-            }
+            None => Action::Pass,
         }
     }
 }
@@ -144,16 +142,17 @@ pub(crate) async fn cut_at_each_write(
             std::fs::write(path, bytes).expect("the file is put back");
         }
         let mut seen = 0;
+        let client = proxy.client();
         proxy.intercept(move |request, moment| {
             if !request.write {
-                return Deed::Pass;
+                return Action::Pass;
             }
             seen += usize::from(moment == Moment::Before);
             match (cut, moment) {
-                _ if seen != at + 1 => Deed::Pass,
-                (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => Deed::Kill,
-                (Cut::AnswerLost, Moment::After) => Deed::Do(Action::Drop),
-                _ => Deed::Pass,
+                _ if seen != at + 1 => Action::Pass,
+                (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => client.kill(),
+                (Cut::AnswerLost, Moment::After) => Action::Drop,
+                _ => Action::Pass,
             }
         });
         proxy.run(fixture, arguments).await;

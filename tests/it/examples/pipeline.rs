@@ -7,7 +7,7 @@ use setpoint::sandbox::Action;
 
 use super::team::{Source, Team};
 use crate::common::Ran;
-use crate::common::proxy::{Deed, Moment};
+use crate::common::proxy::Moment;
 
 const WEB: &str = "\"web/storefront\" = \"developer\"";
 
@@ -139,14 +139,14 @@ async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
             writes += 1;
             if writes > 1 {
                 let (headers, body) = (Vec::new(), String::new());
-                return Deed::Do(Action::Respond {
+                return Action::Respond {
                     status: 409,
                     headers,
                     body,
-                });
+                };
             }
         }
-        Deed::Pass
+        Action::Pass
     });
     let ran = team
         .pipeline(Source::Push, &["apply"], &[("OUTSIDE_WINDOW", "test")])

@@ -3,7 +3,7 @@
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 
 struct Case {
     what: &'static str,
@@ -94,7 +94,7 @@ async fn answers_without_measure_are_refused() {
     for case in cases {
         if case.path == "/users/sign_in" {
             // A plan signs in where there is an application to look at.
-            proxy.intercept(|_, _| Deed::Pass);
+            proxy.intercept(|_, _| Action::Pass);
             fixture.apply().await.expect(0);
         }
         let answer = Action::Respond {
@@ -110,9 +110,9 @@ async fn answers_without_measure_are_refused() {
         let path = case.path;
         proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.path == path {
-                Deed::Do(answer.clone())
+                answer.clone()
             } else {
-                Deed::Pass
+                Action::Pass
             }
         });
         let ran = proxy.run(&fixture, &["plan"]).await;
@@ -131,13 +131,13 @@ async fn factorys_pages_come_to_an_end() {
     proxy.intercept(|request, moment| {
         if moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh/repositories") {
             let body = r#"{"repositories":[],"pagination":{"hasMore":true,"nextCursor":"again"}}"#;
-            return Deed::Do(Action::Respond {
+            return Action::Respond {
                 status: 200,
                 headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                 body: body.to_owned(),
-            });
+            };
         }
-        Deed::Pass
+        Action::Pass
     });
     let ran = proxy.run(&fixture, &["plan"]).await.expect(1);
     assert!(unwrapped(&ran.stderr).contains("repeat themselves"), "{}", ran.stderr);

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use setpoint::sandbox::world::{World, digest};
-use setpoint::sandbox::{Options, Seen};
+use setpoint::sandbox::{Action, Options, Seen};
 
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 pub(super) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
@@ -294,12 +294,12 @@ impl Cage {
             proxy,
             canaries: Canaries::fixed(),
         };
-        cage.watch(|_, _| Deed::Pass);
+        cage.watch(|_, _| Action::Pass);
         cage
     }
 
     /// Follows a script, and takes note of every secret that passes.
-    pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Moment) -> Deed + Send + 'static) {
+    pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Moment) -> Action + Send + 'static) {
         let canaries = self.canaries.clone();
         self.proxy.intercept(move |request, moment| {
             canaries.see(request);

@@ -6,7 +6,7 @@ use setpoint::sandbox::{Action, Seen};
 
 use super::canary::{Cage, STORE};
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment};
+use crate::common::proxy::Moment;
 
 /// Everything that a request holds, as a program in its way may quote it.
 fn echo(request: &Seen, form: usize) -> Action {
@@ -90,9 +90,9 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
                 .collect::<Vec<_>>()
                 .join("/");
             if moment == Moment::Before && request.method == method && path == place {
-                Deed::Do(echo(request, number % 5))
+                echo(request, number % 5)
             } else {
-                Deed::Pass
+                Action::Pass
             }
         });
         let ran = cage.run(&["apply", "--auto-approve", "-vvv"]).await;
@@ -111,9 +111,9 @@ async fn a_wrong_token_is_not_in_what_is_said_about_it() {
     cage.watch(|request, moment| {
         let wrong = request.headers.iter().any(|(_, value)| value.contains("wrong"));
         if moment == Moment::Before && wrong {
-            return Deed::Do(echo(request, 0));
+            return echo(request, 0);
         }
-        Deed::Pass
+        Action::Pass
     });
     for name in ["GITLAB_TOKEN", "FACTORY_API_KEY"] {
         let canary = format!("wrong-{name}-canary");

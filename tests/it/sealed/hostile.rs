@@ -4,7 +4,7 @@
 use setpoint::sandbox::world::Visibility;
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 use crate::common::{Fixture, Ran};
 
 /// What a terminal, a reader's eye, a line-by-line reader and GitLab's Markdown would each act on.
@@ -208,7 +208,7 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
             let world = fixture.world(|world| world.clone());
             proxy.intercept(move |request, moment| {
                 if moment != Moment::Before || request.method != method || !request.path.starts_with(path) {
-                    return Deed::Pass;
+                    return Action::Pass;
                 }
                 let html = EVIL.replace('<', "&lt;");
                 let (status, kind, body) = match form {
@@ -229,7 +229,7 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
                     ),
                 };
                 let headers = vec![("content-type".to_owned(), kind.to_owned())];
-                Deed::Do(Action::Respond { status, headers, body })
+                Action::Respond { status, headers, body }
             });
             let arguments = ["apply", "--auto-approve", "-vvv", "--format", output];
             let ran = proxy.run(&fixture, &arguments).await;

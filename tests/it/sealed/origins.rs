@@ -8,7 +8,7 @@ use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Deed, Moment, Proxy};
+use crate::common::proxy::{Moment, Proxy};
 
 /// A place that is nobody's: it counts who comes.
 struct Elsewhere {
@@ -36,12 +36,12 @@ impl Elsewhere {
     }
 }
 
-fn redirect(status: u16, location: &str) -> Deed {
-    Deed::Do(Action::Respond {
+fn redirect(status: u16, location: &str) -> Action {
+    Action::Respond {
         status,
         headers: vec![("location".to_owned(), location.to_owned())],
         body: String::new(),
-    })
+    }
 }
 
 /// Answers requests of each kind with redirects elsewhere: at each place each so many of them, at the next place others.
@@ -98,7 +98,7 @@ async fn redirected(step: usize) {
                 if meant && moment == Moment::Before {
                     redirect(status, &target)
                 } else {
-                    Deed::Pass
+                    Action::Pass
                 }
             });
             let ran = proxy.run(&fixture, command).await;
@@ -147,13 +147,13 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
         let body = serde_json::json!({ "authorizationUrl": url, "expiresAt": "2099-01-01T00:00:00Z" }).to_string();
         proxy.intercept(move |request, moment| {
             if moment == Moment::Before && request.path.ends_with("/authorizations") {
-                return Deed::Do(Action::Respond {
+                return Action::Respond {
                     status: 201,
                     headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                     body: body.clone(),
-                });
+                };
             }
-            Deed::Pass
+            Action::Pass
         });
         let count = fixture.request_count();
         let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
@@ -218,7 +218,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
         let mut uid = String::new();
         proxy.intercept(move |request, moment| {
             if moment != Moment::Before {
-                return Deed::Pass;
+                return Action::Pass;
             }
             if let Ok(settings) = serde_json::from_slice::<serde_json::Value>(&request.body)
                 && let Some(saved) = settings["applicationId"].as_str()
@@ -226,7 +226,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
                 saved.clone_into(&mut uid);
             }
             if !request.path.ends_with("/authorizations") {
-                return Deed::Pass;
+                return Action::Pass;
             }
             let mut url: url::Url = format!("{base}/oauth/authorize?{}", asked.replace("{uid}", &uid))
                 .parse()
@@ -236,11 +236,11 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
                 ("state", "s"),
                 ("redirect_uri", back.as_str()),
             ]);
-            Deed::Do(Action::Respond {
+            Action::Respond {
                 status: 201,
                 headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                 body: serde_json::json!({ "authorizationUrl": url, "expiresAt": "2099-01-01T00:00:00Z" }).to_string(),
-            })
+            }
         });
         let count = fixture.request_count();
         let ran = proxy.run(&fixture, &["apply", "--auto-approve"]).await.expect(3);
@@ -282,16 +282,16 @@ async fn links_to_further_pages_lead_to_no_other_host() {
                 })
                 .collect();
             let link = format!("<http://127.0.0.1:{port}/api/v4/projects?stolen=1>; rel=\"next\"");
-            return Deed::Do(Action::Respond {
+            return Action::Respond {
                 status: 200,
                 headers: vec![
                     ("content-type".to_owned(), "application/json".to_owned()),
                     ("link".to_owned(), link),
                 ],
                 body: serde_json::Value::from(rows).to_string(),
-            });
+            };
         }
-        Deed::Pass
+        Action::Pass
     });
     let count = fixture.request_count();
     proxy.run(&fixture, &["plan"]).await;
