@@ -9,7 +9,7 @@ use setpoint::sandbox::{Action, Options};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, differing, find, notes, unwrapped};
-use super::common::proxy::{Moment, Proxy};
+use super::common::proxy::{Phase, Proxy};
 
 async fn applied() -> Fixture {
     let fixture = Fixture::new().await;
@@ -98,8 +98,8 @@ async fn address_and_name_are_changed_at_once_and_no_password_goes_with_them() {
     fixture.edit_config("name = \"Factory Droid\"", "name = \"The Droid\"");
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&bodies);
-    proxy.intercept(move |request, moment| {
-        if moment == Moment::Before && request.method == "PUT" && request.path.contains("/api/v4/users/") {
+    proxy.intercept(move |request, phase| {
+        if phase == Phase::Before && request.method == "PUT" && request.path.contains("/api/v4/users/") {
             seen.lock()
                 .expect("the cell")
                 .push(String::from_utf8_lossy(&request.body).into_owned());

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, find, notes, unwrapped};
-use super::common::proxy::{Moment, Proxy};
+use super::common::proxy::{Phase, Proxy};
 
 const ROOT_TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const DROID_TOTP: &str = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK";
@@ -156,9 +156,8 @@ async fn every_supported_version_is_understood() {
         fixture.give_admin_session();
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&bodies);
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.method == "POST" && request.path.starts_with("/admin/applications/")
-            {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.method == "POST" && request.path.starts_with("/admin/applications/") {
                 seen.lock()
                     .expect("the cell")
                     .push(String::from_utf8_lossy(&request.body).into_owned());

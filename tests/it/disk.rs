@@ -9,7 +9,7 @@ use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran, run};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
@@ -162,8 +162,8 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
         let (folder, moved) = (fixture.path(".setpoint"), fixture.path("moved"));
         let (from, to) = (folder.clone(), moved.clone());
         let mut seen = 0;
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.write && request.path.contains("/api/v") {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.write && request.path.contains("/api/v") {
                 seen += 1;
                 if seen == at {
                     std::fs::rename(&from, &to).unwrap();

@@ -5,7 +5,7 @@
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 use crate::matrix::Extent;
 use crate::matrix::fault::matrix;
 use crate::matrix::scenario::Scenario;
@@ -41,8 +41,8 @@ fn answer_once(proxy: &Proxy, method: &'static str, part: &'static str, status: 
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body: body.to_owned(),
     });
-    proxy.intercept(move |request, moment| {
-        if moment == Moment::Before && request.method == method && request.path.contains(part) {
+    proxy.intercept(move |request, phase| {
+        if phase == Phase::Before && request.method == method && request.path.contains(part) {
             return answer.take().unwrap_or(Action::Pass);
         }
         Action::Pass

@@ -6,7 +6,7 @@ use setpoint::sandbox::{Action, Options};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, expect_order, unwrapped};
-use super::common::proxy::{Moment, Proxy};
+use super::common::proxy::{Phase, Proxy};
 
 /// The droid has no password here: the administrator's session stands in for it.
 fn impersonating(fixture: &Fixture) {
@@ -42,8 +42,8 @@ async fn the_droid_approves_and_the_session_is_given_back() {
 async fn it_is_stopped_where_the_approval_fails() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     impersonating(&fixture);
-    proxy.intercept(|request, moment| {
-        if moment == Moment::Before && request.path == "/oauth/authorize" {
+    proxy.intercept(|request, phase| {
+        if phase == Phase::Before && request.path == "/oauth/authorize" {
             let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
             let body = "<title>Something went wrong (500)</title>".to_owned();
             return Action::Respond {
@@ -125,9 +125,9 @@ async fn whom_factory_acts_as_afterwards_is_checked() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     impersonating(&fixture);
     let mut approved = false;
-    proxy.intercept(move |request, moment| {
-        approved |= request.path.contains("/integrations/redirect/") && moment == Moment::After;
-        if approved && moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh") {
+    proxy.intercept(move |request, phase| {
+        approved |= request.path.contains("/integrations/redirect/") && phase == Phase::After;
+        if approved && phase == Phase::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh") {
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
             let body = serde_json::json!({ "integration": {
                 "domain": "https://gitlab.example.com", "applicationId": "1", "status": "connected",

@@ -8,7 +8,7 @@ use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
 use super::common::plans::{change, differing, find, unwrapped};
-use super::common::proxy::{Cut, Moment, Proxy, cut_at_each_write};
+use super::common::proxy::{Cut, Phase, Proxy, cut_at_each_write};
 use super::common::{Fixture, Ran};
 
 const STORE: &str = "store/secret";
@@ -71,8 +71,8 @@ async fn it_is_kept_before_factory_has_it() {
         }
         let kept = Arc::new(Mutex::new(None));
         let (seen, file) = (Arc::clone(&kept), fixture.path(STORE));
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.method == "PUT" {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.method == "PUT" {
                 let secret = std::fs::read_to_string(&file).unwrap_or_default();
                 let body = String::from_utf8_lossy(&request.body).into_owned();
                 *seen.lock().expect("the cell") = Some((secret, body));
@@ -161,9 +161,9 @@ async fn one_that_was_lost_in_a_crash_is_renewed() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let client = proxy.client();
-    proxy.intercept(move |request, moment| {
+    proxy.intercept(move |request, phase| {
         let created = request.method == "POST" && request.path == "/api/v4/applications";
-        if created && moment == Moment::After {
+        if created && phase == Phase::After {
             client.kill()
         } else {
             Action::Pass
@@ -187,8 +187,8 @@ async fn a_connection_whose_handover_was_cut_off_is_unknown_and_renewed() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let client = proxy.client();
-    proxy.intercept(move |request, moment| {
-        if request.method == "PUT" && moment == Moment::Before {
+    proxy.intercept(move |request, phase| {
+        if request.method == "PUT" && phase == Phase::Before {
             client.kill()
         } else {
             Action::Pass
@@ -257,8 +257,8 @@ async fn a_refused_renewal_leaves_everything_as_it_was() {
     by_file(&fixture);
     fixture.apply().await.expect(0);
     let before = fixture.application();
-    proxy.intercept(|request, moment| {
-        if moment == Moment::Before && request.path.ends_with("/renew-secret") {
+    proxy.intercept(|request, phase| {
+        if phase == Phase::Before && request.path.ends_with("/renew-secret") {
             let body = "{\"message\":\"403 Forbidden\"}".to_owned();
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
             return Action::Respond {

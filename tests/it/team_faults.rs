@@ -8,7 +8,7 @@ use setpoint::sandbox::world::{TerraformLock, World};
 use setpoint::sandbox::{Action, Options, Seen};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "1"];
@@ -78,8 +78,8 @@ async fn interfere(
     let (reached, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let mut met = false;
-    proxy.intercept(move |request, moment| {
-        if !met && moment == Moment::Before && at(request) {
+    proxy.intercept(move |request, phase| {
+        if !met && phase == Phase::Before && at(request) {
             met = true;
             let _ = reached.send(());
             let _ = wait.recv();
@@ -188,8 +188,8 @@ async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
     for (status, passing) in [(409, 0), (423, 0), (412, 3), (409, 5), (422, 4), (500, 6), (413, 2)] {
         let (fixture, proxy) = team().await;
         let mut seen = 0;
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && is_record(request, "POST") {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && is_record(request, "POST") {
                 seen += 1;
                 if seen > passing {
                     return respond(status);
@@ -228,8 +228,8 @@ async fn a_refused_write_of_the_record_stops_the_run_wherever_it_comes() {
 async fn a_lost_answer_to_the_lock_or_its_release_is_no_reason_to_stop() {
     let (fixture, proxy) = team().await;
     let mut lost = 0;
-    proxy.intercept(move |request, moment| {
-        if moment == Moment::After && lost < 2 && is_lock(request, if lost == 0 { "POST" } else { "DELETE" }) {
+    proxy.intercept(move |request, phase| {
+        if phase == Phase::After && lost < 2 && is_lock(request, if lost == 0 { "POST" } else { "DELETE" }) {
             lost += 1;
             return Action::Drop;
         }
@@ -243,8 +243,8 @@ async fn a_lost_answer_to_the_lock_or_its_release_is_no_reason_to_stop() {
 #[tokio::test]
 async fn a_lock_that_cannot_be_released_is_a_warning_with_the_command_to_run() {
     let (fixture, proxy) = team().await;
-    proxy.intercept(|request, moment| {
-        if moment == Moment::Before && is_lock(request, "DELETE") {
+    proxy.intercept(|request, phase| {
+        if phase == Phase::Before && is_lock(request, "DELETE") {
             return respond(500);
         }
         Action::Pass

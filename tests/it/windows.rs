@@ -8,7 +8,7 @@ use std::time::Duration;
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 
 /// A window that is closed now, on the weekday of four days from now, and what is said of when it opens.
 fn closed() -> (String, String) {
@@ -137,8 +137,8 @@ async fn the_end_of_a_window_lets_what_was_begun_be_finished_and_nothing_else_be
         let begin = &end - jiff::Span::new().seconds(seconds_left);
         tokio::time::sleep(until(begin.timestamp())).await;
         let closes = end.timestamp();
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.method == "POST" && request.path == "/api/v4/applications" {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.method == "POST" && request.path == "/api/v4/applications" {
                 let wait = until(closes) + Duration::from_secs(1);
                 return Action::Delay(u64::try_from(wait.as_millis()).unwrap());
             }

@@ -11,14 +11,14 @@ use super::{Fixture, Ran};
 
 /// Before a request is processed, or after it was and before it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum Phase {
     /// Nothing has happened yet.
     Before,
     /// It was processed; the answer is not sent yet.
     After,
 }
 
-type Script = Box<dyn FnMut(&Seen, Moment) -> Action + Send>;
+type Script = Box<dyn FnMut(&Seen, Phase) -> Action + Send>;
 
 /// The proxy. It lets everything pass until it has a script.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Proxy {
     }
 
     /// Follows a script from now on. Requests that Factory makes itself are not shown to it.
-    pub(crate) fn intercept(&self, script: impl FnMut(&Seen, Moment) -> Action + Send + 'static) {
+    pub(crate) fn intercept(&self, script: impl FnMut(&Seen, Phase) -> Action + Send + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(script));
     }
 
@@ -82,12 +82,12 @@ impl Proxy {
         }
     }
 
-    fn act(&self, request: &Seen, moment: Moment) -> Action {
+    fn act(&self, request: &Seen, phase: Phase) -> Action {
         if request.by_factory() {
             return Action::Pass;
         }
         match &mut *self.script.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(script) => script(request, moment),
+            Some(script) => script(request, phase),
             None => Action::Pass,
         }
     }
@@ -95,11 +95,11 @@ impl Proxy {
 
 impl Intercept for Proxy {
     fn before(&self, request: &Seen) -> Action {
-        self.act(request, Moment::Before)
+        self.act(request, Phase::Before)
     }
 
     fn after(&self, request: &Seen, _status: u16) -> Action {
-        self.act(request, Moment::After)
+        self.act(request, Phase::After)
     }
 }
 
@@ -143,15 +143,15 @@ pub(crate) async fn cut_at_each_write(
         }
         let mut seen = 0;
         let client = proxy.client();
-        proxy.intercept(move |request, moment| {
+        proxy.intercept(move |request, phase| {
             if !request.write {
                 return Action::Pass;
             }
-            seen += usize::from(moment == Moment::Before);
-            match (cut, moment) {
+            seen += usize::from(phase == Phase::Before);
+            match (cut, phase) {
                 _ if seen != at + 1 => Action::Pass,
-                (Cut::KilledBefore, Moment::Before) | (Cut::KilledAfter, Moment::After) => client.kill(),
-                (Cut::AnswerLost, Moment::After) => Action::Drop,
+                (Cut::KilledBefore, Phase::Before) | (Cut::KilledAfter, Phase::After) => client.kill(),
+                (Cut::AnswerLost, Phase::After) => Action::Drop,
                 _ => Action::Pass,
             }
         });

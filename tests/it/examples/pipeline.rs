@@ -7,7 +7,7 @@ use setpoint::sandbox::Action;
 
 use super::team::{Source, Team};
 use crate::common::Ran;
-use crate::common::proxy::Moment;
+use crate::common::proxy::Phase;
 
 const WEB: &str = "\"web/storefront\" = \"developer\"";
 
@@ -133,9 +133,9 @@ async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
     team.edit(WEB, "\"web/storefront\" = \"maintainer\"").await;
     team.pipeline(Source::Push, &["plan"], &[]).await.expect(0);
     let mut writes = 0;
-    team.proxy.intercept(move |request, moment| {
+    team.proxy.intercept(move |request, phase| {
         let is_record = request.method == "POST" && request.path.ends_with("/terraform/state/setpoint");
-        if moment == Moment::Before && is_record {
+        if phase == Phase::Before && is_record {
             writes += 1;
             if writes > 1 {
                 let (headers, body) = (Vec::new(), String::new());

@@ -3,7 +3,7 @@
 use setpoint::sandbox::{Action, Options};
 
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 
 struct Case {
     what: &'static str,
@@ -108,8 +108,8 @@ async fn answers_without_measure_are_refused() {
             body: case.body,
         };
         let path = case.path;
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.path == path {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.path == path {
                 answer.clone()
             } else {
                 Action::Pass
@@ -128,8 +128,8 @@ async fn factorys_pages_come_to_an_end() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
-    proxy.intercept(|request, moment| {
-        if moment == Moment::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh/repositories") {
+    proxy.intercept(|request, phase| {
+        if phase == Phase::Before && request.method == "GET" && request.path.ends_with("/gitlab-sh/repositories") {
             let body = r#"{"repositories":[],"pagination":{"hasMore":true,"nextCursor":"again"}}"#;
             return Action::Respond {
                 status: 200,

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use setpoint::sandbox::world::{World, digest};
 use setpoint::sandbox::{Action, Options, Seen};
 
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
 
 pub(super) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
@@ -299,11 +299,11 @@ impl Cage {
     }
 
     /// Follows a script, and takes note of every secret that passes.
-    pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Moment) -> Action + Send + 'static) {
+    pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Phase) -> Action + Send + 'static) {
         let canaries = self.canaries.clone();
-        self.proxy.intercept(move |request, moment| {
+        self.proxy.intercept(move |request, phase| {
             canaries.see(request);
-            script(request, moment)
+            script(request, phase)
         });
     }
 

@@ -6,7 +6,7 @@ use setpoint::sandbox::{Action, Seen};
 
 use super::canary::{Cage, STORE};
 use crate::common::plans::unwrapped;
-use crate::common::proxy::Moment;
+use crate::common::proxy::Phase;
 
 /// Everything that a request holds, as a program in its way may quote it.
 fn echo(request: &Seen, form: usize) -> Action {
@@ -82,14 +82,14 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
         let _ = std::fs::remove_file(cage.fixture.path(STORE));
         let (method, place) = (method.clone(), place.clone());
         let place_too = place.clone();
-        cage.watch(move |request, moment| {
+        cage.watch(move |request, phase| {
             let path: String = request
                 .path
                 .split('/')
                 .map(|part| part.parse::<u64>().map_or(part, |_| ""))
                 .collect::<Vec<_>>()
                 .join("/");
-            if moment == Moment::Before && request.method == method && path == place {
+            if phase == Phase::Before && request.method == method && path == place {
                 echo(request, number % 5)
             } else {
                 Action::Pass
@@ -108,9 +108,9 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
 #[tokio::test]
 async fn a_wrong_token_is_not_in_what_is_said_about_it() {
     let cage = Cage::new().await;
-    cage.watch(|request, moment| {
+    cage.watch(|request, phase| {
         let wrong = request.headers.iter().any(|(_, value)| value.contains("wrong"));
-        if moment == Moment::Before && wrong {
+        if phase == Phase::Before && wrong {
             return echo(request, 0);
         }
         Action::Pass

@@ -4,7 +4,7 @@
 use setpoint::sandbox::world::Visibility;
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
 
 /// What a terminal, a reader's eye, a line-by-line reader and GitLab's Markdown would each act on.
@@ -206,8 +206,8 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
             let output = ["human", "markdown", "json"][(number + form) % 3];
             let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
             let world = fixture.world(|world| world.clone());
-            proxy.intercept(move |request, moment| {
-                if moment != Moment::Before || request.method != method || !request.path.starts_with(path) {
+            proxy.intercept(move |request, phase| {
+                if phase != Phase::Before || request.method != method || !request.path.starts_with(path) {
                     return Action::Pass;
                 }
                 let html = EVIL.replace('<', "&lt;");

@@ -8,7 +8,7 @@ use setpoint::sandbox::{Action, Options};
 
 use crate::common::Fixture;
 use crate::common::plans::unwrapped;
-use crate::common::proxy::{Moment, Proxy};
+use crate::common::proxy::{Phase, Proxy};
 
 /// A place that is nobody's: it counts who comes.
 struct Elsewhere {
@@ -93,9 +93,9 @@ async fn redirected(step: usize) {
                 std::fs::write(fixture.path(".setpoint/state.json"), &record).expect("the record");
             }
             let target = location.clone();
-            proxy.intercept(move |request, moment| {
+            proxy.intercept(move |request, phase| {
                 let meant = request.method == method && request.path.starts_with(path);
-                if meant && moment == Moment::Before {
+                if meant && phase == Phase::Before {
                     redirect(status, &target)
                 } else {
                     Action::Pass
@@ -145,8 +145,8 @@ async fn an_authorize_url_that_factory_makes_up_is_not_opened() {
         fixture.world(|now| *now = world.clone());
         let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
         let body = serde_json::json!({ "authorizationUrl": url, "expiresAt": "2099-01-01T00:00:00Z" }).to_string();
-        proxy.intercept(move |request, moment| {
-            if moment == Moment::Before && request.path.ends_with("/authorizations") {
+        proxy.intercept(move |request, phase| {
+            if phase == Phase::Before && request.path.ends_with("/authorizations") {
                 return Action::Respond {
                     status: 201,
                     headers: vec![("content-type".to_owned(), "application/json".to_owned())],
@@ -216,8 +216,8 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
         let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
         let (base, back) = (base.clone(), back.clone());
         let mut uid = String::new();
-        proxy.intercept(move |request, moment| {
-            if moment != Moment::Before {
+        proxy.intercept(move |request, phase| {
+            if phase != Phase::Before {
                 return Action::Pass;
             }
             if let Ok(settings) = serde_json::from_slice::<serde_json::Value>(&request.body)
@@ -271,9 +271,9 @@ async fn links_to_further_pages_lead_to_no_other_host() {
         }
     });
     let port = elsewhere.port;
-    proxy.intercept(move |request, moment| {
+    proxy.intercept(move |request, phase| {
         let mine = request.query.as_deref().is_some_and(|query| query.contains("stolen"));
-        if moment == Moment::Before && request.path == "/api/v4/projects" && !mine {
+        if phase == Phase::Before && request.path == "/api/v4/projects" && !mine {
             // A whole page, and a next one at another place.
             let rows: Vec<_> = (0..100)
                 .map(|number| {
