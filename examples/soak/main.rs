@@ -131,7 +131,7 @@ fn random(options: &Options) -> ExitCode {
     println!(
         "{} random worlds from seed {seed}: {} without mishaps, {} mishaps in the others; nothing left after 0/1/2 more \
          runs: {:?}; {} violations; {} s",
-        tally.struck,
+        tally.injected,
         found.undisturbed,
         found.faults,
         &tally.attempts[..3],
@@ -163,8 +163,8 @@ fn interrupt_matrix(scenario: &Scenario, options: &Options, workers: usize) -> T
 
 fn report(name: &str, tally: &Tally, begun: Instant) {
     println!(
-        "{name}: {} struck, {} not reached; done after 0/1/2/3 more runs: {:?}; {} violations; {} s",
-        tally.struck,
+        "{name}: {} injected, {} not reached; done after 0/1/2/3 more runs: {:?}; {} violations; {} s",
+        tally.injected,
         tally.missed,
         tally.attempts,
         tally.violations.len(),

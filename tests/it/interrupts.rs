@@ -18,7 +18,7 @@ fn obeys(name: &str) {
     let tally = matrix(&Scenario::named(name), Extent::Part, 3);
     assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
     assert_eq!(tally.missed, 0, "a point was not reached");
-    assert!(tally.struck > 0);
+    assert!(tally.injected > 0);
 }
 
 #[test]

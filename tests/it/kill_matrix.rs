@@ -10,15 +10,15 @@ fn survives(name: &str) {
     let scenario = Scenario::named(name);
     let tally = matrix(&scenario, Extent::Part, "1", None, 3);
     let Tally {
-        struck,
+        injected,
         missed,
         attempts,
         violations,
     } = tally;
     assert!(violations.is_empty(), "{}", violations.join("\n"));
     assert_eq!(missed, 0, "a point was not reached");
-    assert!(struck >= 2, "only {struck} points");
-    assert_eq!(attempts.iter().sum::<usize>(), struck);
+    assert!(injected >= 2, "only {injected} points");
+    assert_eq!(attempts.iter().sum::<usize>(), injected);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::matrix::random::runs;
 fn whatever_is_declared_live_and_recorded_an_apply_ends_well() {
     let (tally, found) = runs(2026, 6, 6);
     assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
-    assert_eq!(tally.struck, 6);
+    assert_eq!(tally.injected, 6);
     assert!(found.faults > 0, "nothing went wrong in any of them");
     assert!(found.undisturbed > 0, "something went wrong in each of them");
 }

@@ -7,10 +7,10 @@ use setpoint::sandbox::Action;
 
 use super::check::check;
 use super::dice::Dice;
+use super::injector::{Fault, Injector, Reach};
 use super::point::{Point, converge, kinds, record, release};
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
-use super::strike::{Blow, Reach, Striker};
 use super::{Extent, Tally, Verdict, each};
 
 /// A mishap.
@@ -228,21 +228,21 @@ pub(super) fn mishap_of(dice: &mut Dice) -> (&'static str, bool, Action, Reach) 
 }
 
 fn try_at(scenario: &Scenario, number: usize, mishap: &Mishap, reach: Reach) -> Verdict {
-    let mut striker = None;
+    let mut injector = None;
     let stage = Stage::new(scenario.start(), |child| {
-        let blow = Blow::Act(mishap.action.clone());
-        let made = Arc::new(Striker::new(child, number, mishap.after, blow, reach));
-        striker = Some(Arc::clone(&made));
+        let fault = Fault::Act(mishap.action.clone());
+        let made = Arc::new(Injector::new(child, number, mishap.after, fault, reach));
+        injector = Some(Arc::clone(&made));
         Some(made)
     });
     stage.configure(&scenario.setting);
     let mut command = scenario.command.to_vec();
     command.extend(["--parallelism", "1"]);
     let ended = stage.run(&command);
-    let Some(striker) = striker.filter(|striker| striker.struck()) else {
+    let Some(injector) = injector.filter(|injector| injector.injected()) else {
         return Ok(None);
     };
-    striker.end();
+    injector.end();
     stage.come_back();
     sound(&ended)?;
     if ended.code == Some(0) {

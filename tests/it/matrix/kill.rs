@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
+use super::injector::{Fault, Injector, Reach};
 use super::point::{Point, converge, kinds, record};
 use super::scenario::Scenario;
 use super::stage::Stage;
-use super::strike::{Blow, Reach, Striker};
 use super::{Extent, Tally, Verdict, each};
 
 /// Runs the kill matrix of a scenario with so many requests at a time. With a seed the requests come in an order that is
@@ -70,7 +70,7 @@ const BEYOND: usize = 4;
 fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str, seed: Option<u64>) -> Verdict {
     let mut killer = None;
     let stage = Stage::new(scenario.start(), |child| {
-        let made = Striker::new(child, number, after, Blow::Kill, Reach::Once);
+        let made = Injector::new(child, number, after, Fault::Kill, Reach::Once);
         let made = Arc::new(match seed {
             Some(seed) => made.shuffled(seed),
             None => made,
@@ -82,7 +82,7 @@ fn kill_at(scenario: &Scenario, number: usize, after: bool, parallelism: &str, s
     let mut command = scenario.command.to_vec();
     command.extend(["--parallelism", parallelism]);
     let ended = stage.run(&command);
-    if !killer.is_some_and(|killer| killer.struck()) {
+    if !killer.is_some_and(|killer| killer.injected()) {
         return if ended.code == Some(0) {
             Ok(None)
         } else {

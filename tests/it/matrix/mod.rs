@@ -9,13 +9,13 @@ mod declared;
 mod dice;
 mod elsewhere;
 pub(crate) mod fault;
+mod injector;
 pub(crate) mod interrupt;
 pub(crate) mod kill;
 mod point;
 pub(crate) mod random;
 pub(crate) mod scenario;
 pub(crate) mod stage;
-mod strike;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ impl Extent {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Times that something was done to the program.
-    pub(crate) struck: usize,
+    pub(crate) injected: usize,
     /// Points that a run did not come to: with several requests under way their number can differ.
     pub(crate) missed: usize,
     /// How many were done at once, after one more run, after two, after three; a killed run is never done at once.
@@ -71,7 +71,7 @@ impl Tally {
 
     /// Adds another.
     pub(crate) fn add(&mut self, other: Self) {
-        self.struck += other.struck;
+        self.injected += other.injected;
         self.missed += other.missed;
         for (sum, more) in self.attempts.iter_mut().zip(other.attempts) {
             *sum += more;
@@ -135,11 +135,11 @@ fn each<P: Sync>(
                     match verdict {
                         Ok(None) => tally.missed += 1,
                         Ok(Some(attempt)) => {
-                            tally.struck += 1;
+                            tally.injected += 1;
                             tally.attempts[attempt.min(3)] += 1;
                         }
                         Err(why) => {
-                            tally.struck += 1;
+                            tally.injected += 1;
                             let violation = format!("{}: {why}", name(point));
                             // At once, for a long run may be ended before its report.
                             eprintln!("{violation}");

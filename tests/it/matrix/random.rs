@@ -17,10 +17,10 @@ use super::declared::Declared;
 use super::dice::Dice;
 use super::elsewhere::{droid, happen};
 use super::fault::{mishap_of, private};
+use super::injector::{Fault, Injector, Reach};
 use super::point::unlock;
 use super::scenario::world_of_others;
 use super::stage::{Ended, Snapshot, Stage};
-use super::strike::{Blow, Reach, Striker};
 use super::{Tally, Verdict, each};
 
 /// What came of the runs, besides what any matrix counts.
@@ -96,12 +96,12 @@ impl Run {
         let faults = Arc::new(Several::default());
         let mut count = 0;
         let stage = Stage::new(&start, |child| {
-            let mut strikers = faults.strikers.lock().expect("nobody panics with it");
+            let mut injectors = faults.injectors.lock().expect("nobody panics with it");
             while !undisturbed && (count == 0 || (count < 3 && self.dice.percent(40))) {
                 count += 1;
-                strikers.push(Arc::new(self.fault(Arc::clone(&child))));
+                injectors.push(Arc::new(self.fault(Arc::clone(&child))));
             }
-            drop(strikers);
+            drop(injectors);
             Some(Arc::clone(&faults) as Arc<dyn Intercept>)
         });
         stage.configure_as(|gitlab, factory| self.declared.render(gitlab, factory));
@@ -116,7 +116,7 @@ impl Run {
         let first = stage.requests().len();
         faults.begin();
         let ended = stage.run(&command);
-        let struck = faults.end();
+        let injected = faults.end();
         stage.come_back();
         if ended.code.is_some() {
             private(&ended)?;
@@ -129,8 +129,7 @@ impl Run {
         {
             counted(plan, &ended, &stage.requests()[first..])?;
         }
-        self.story
-            .push(format!("apply, struck {struck} times: {:?}", ended.code));
+        self.story.push(format!("apply, {injected} faults: {:?}", ended.code));
 
         let mut attempts = 0;
         let mut left = plan_after(&stage, &ended)?;
@@ -156,7 +155,7 @@ impl Run {
         }
         self.settled(&stage, &before, &left)?;
         let mut found = found.lock().expect("no run panics with it");
-        found.faults += struck;
+        found.faults += injected;
         found.undisturbed += usize::from(undisturbed);
         for change in left.changes() {
             let why = match text(change, "status") {
@@ -234,16 +233,16 @@ impl Run {
     }
 
     /// A mishap, or death, at some request.
-    fn fault(&mut self, child: Arc<Mutex<Option<std::process::Child>>>) -> Striker {
+    fn fault(&mut self, child: Arc<Mutex<Option<std::process::Child>>>) -> Injector {
         let number = usize::try_from(1 + self.dice.below(50)).unwrap_or(1);
         if self.dice.percent(25) {
             let after = self.dice.percent(50);
             self.story.push(format!("to be killed at request {number}"));
-            return Striker::new(child, number, after, Blow::Kill, Reach::Once);
+            return Injector::new(child, number, after, Fault::Kill, Reach::Once);
         }
         let (name, after, action, reach) = mishap_of(&mut self.dice);
         self.story.push(format!("{name} ({reach:?}) at request {number}"));
-        Striker::new(child, number, after, Blow::Act(action), reach)
+        Injector::new(child, number, after, Fault::Act(action), reach)
     }
 
     fn before(&self, stage: &Stage) -> Before {
@@ -641,7 +640,7 @@ fn counted(plan: &Plan, ended: &Ended, requests: &[RequestLog]) -> Result<(), St
 /// Several faults in one run.
 #[derive(Default)]
 struct Several {
-    strikers: Mutex<Vec<Arc<Striker>>>,
+    injectors: Mutex<Vec<Arc<Injector>>>,
     begun: AtomicBool,
 }
 
@@ -651,25 +650,29 @@ impl Several {
         self.begun.store(true, Ordering::SeqCst);
     }
 
-    fn all(&self) -> Vec<Arc<Striker>> {
-        self.strikers.lock().expect("nobody panics with it").clone()
+    fn all(&self) -> Vec<Arc<Injector>> {
+        self.injectors.lock().expect("nobody panics with it").clone()
     }
 
     /// Nothing happens any more; how many came to it.
     fn end(&self) -> usize {
         let all = self.all();
-        for striker in &all {
-            striker.end();
+        for injector in &all {
+            injector.end();
         }
-        all.iter().filter(|striker| striker.struck()).count()
+        all.iter().filter(|injector| injector.injected()).count()
     }
 
     /// Each has to see the request, for it counts.
-    fn first(&self, ask: impl Fn(&Striker) -> Action) -> Action {
+    fn first(&self, ask: impl Fn(&Injector) -> Action) -> Action {
         if !self.begun.load(Ordering::SeqCst) {
             return Action::Pass;
         }
-        let mut actions = self.all().into_iter().map(|striker| ask(&striker)).collect::<Vec<_>>();
+        let mut actions = self
+            .all()
+            .into_iter()
+            .map(|injector| ask(&injector))
+            .collect::<Vec<_>>();
         actions.retain(|action| *action != Action::Pass);
         actions.into_iter().next().unwrap_or_default()
     }
@@ -677,10 +680,10 @@ impl Several {
 
 impl Intercept for Several {
     fn before(&self, request: &Seen) -> Action {
-        self.first(|striker| striker.before(request))
+        self.first(|injector| injector.before(request))
     }
 
     fn after(&self, request: &Seen, status: u16) -> Action {
-        self.first(|striker| striker.after(request, status))
+        self.first(|injector| injector.after(request, status))
     }
 }

@@ -138,7 +138,7 @@ pub(crate) struct Scenario {
     before: Option<Setting>,
     /// The configuration under which it happens.
     pub(crate) setting: Setting,
-    /// The command that is struck.
+    /// The command at which faults are injected.
     pub(crate) command: &'static [&'static str],
     /// The command that is run afterwards until it is done.
     pub(crate) again: &'static [&'static str],

@@ -11,14 +11,14 @@ use super::point::kind;
 
 /// What happens.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Blow {
+pub(super) enum Fault {
     /// SIGKILL.
     Kill,
     /// Something on the way.
     Act(Action),
 }
 
-/// What else is struck.
+/// What else it is injected at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Nothing.
@@ -29,38 +29,44 @@ pub(super) enum Reach {
     Side,
 }
 
-/// Strikes at one request, and at as many further ones as it reaches.
-pub(super) struct Striker {
+/// Injects a fault at one request, and at as many further ones as it reaches.
+pub(super) struct Injector {
     child: Arc<Mutex<Option<Child>>>,
     /// Which of the program's requests, from 1.
     number: usize,
     /// After it was processed, not before.
     after: bool,
-    blow: Blow,
+    fault: Fault,
     reach: Reach,
     /// Holds the other requests up by so much chance, so that they come in another order.
     shuffle: Option<u64>,
     count: AtomicUsize,
-    /// The requests that are struck after they were processed, by their numbers in the sandbox.
+    /// The requests at which it is injected after they were processed, by their numbers in the sandbox.
     meant: Mutex<Vec<u64>>,
     first: Mutex<Option<(Side, String)>>,
-    struck: AtomicBool,
+    injected: AtomicBool,
     over: AtomicBool,
 }
 
-impl Striker {
-    pub(super) fn new(child: Arc<Mutex<Option<Child>>>, number: usize, after: bool, blow: Blow, reach: Reach) -> Self {
+impl Injector {
+    pub(super) fn new(
+        child: Arc<Mutex<Option<Child>>>,
+        number: usize,
+        after: bool,
+        fault: Fault,
+        reach: Reach,
+    ) -> Self {
         Self {
             child,
             number,
             after,
-            blow,
+            fault,
             reach,
             shuffle: None,
             count: AtomicUsize::new(0),
             meant: Mutex::default(),
             first: Mutex::default(),
-            struck: AtomicBool::new(false),
+            injected: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
     }
@@ -72,8 +78,8 @@ impl Striker {
     }
 
     /// Whether it came to it.
-    pub(super) fn struck(&self) -> bool {
-        self.struck.load(Ordering::SeqCst)
+    pub(super) fn injected(&self) -> bool {
+        self.injected.load(Ordering::SeqCst)
     }
 
     /// From here on nothing happens any more.
@@ -81,7 +87,7 @@ impl Striker {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    /// Whether this request is struck.
+    /// Whether it is injected at this request.
     fn is_meant(&self, request: &Seen) -> bool {
         if request.by_factory() || self.over.load(Ordering::SeqCst) {
             return false;
@@ -109,13 +115,13 @@ impl Striker {
         }
     }
 
-    fn strike(&self) -> Action {
-        match &self.blow {
-            Blow::Act(action) => {
-                self.struck.store(true, Ordering::SeqCst);
+    fn inject(&self) -> Action {
+        match &self.fault {
+            Fault::Act(action) => {
+                self.injected.store(true, Ordering::SeqCst);
                 action.clone()
             }
-            Blow::Kill => {
+            Fault::Kill => {
                 let mut child = self.child.lock().expect("nobody panics with it");
                 // What a killed run had sent may come while the next one is started.
                 let is_over = self.over.load(Ordering::SeqCst);
@@ -123,7 +129,7 @@ impl Striker {
                     // Waited for, so that it is dead when the request goes on.
                     child.kill().expect("it can be killed");
                     child.wait().expect("it ends");
-                    self.struck.store(true, Ordering::SeqCst);
+                    self.injected.store(true, Ordering::SeqCst);
                     self.end();
                 }
                 Action::Drop
@@ -132,7 +138,7 @@ impl Striker {
     }
 }
 
-impl Intercept for Striker {
+impl Intercept for Injector {
     fn before(&self, request: &Seen) -> Action {
         if !self.is_meant(request) {
             return self.others(request);
@@ -141,7 +147,7 @@ impl Intercept for Striker {
             self.meant.lock().expect("nobody panics with it").push(request.number);
             return Action::Pass;
         }
-        self.strike()
+        self.inject()
     }
 
     fn after(&self, request: &Seen, _: u16) -> Action {
@@ -151,7 +157,7 @@ impl Intercept for Striker {
             .expect("nobody panics with it")
             .contains(&request.number)
         {
-            return self.strike();
+            return self.inject();
         }
         Action::Pass
     }
