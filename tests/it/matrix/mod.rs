@@ -7,7 +7,7 @@
 mod check;
 mod declared;
 mod dice;
-mod elsewhere;
+mod external_changes;
 pub(crate) mod fault;
 mod injector;
 pub(crate) mod interrupt;

@@ -15,7 +15,7 @@ use setpoint::sandbox::{Action, DROID_PASSWORD, Intercept, RequestLog, Seen, Wor
 use super::check::api_write;
 use super::declared::Declared;
 use super::dice::Dice;
-use super::elsewhere::{droid, happen};
+use super::external_changes::{change, droid};
 use super::fault::{mishap_of, private};
 use super::injector::{Fault, Injector, Reach};
 use super::point::unlock;
@@ -227,7 +227,7 @@ impl Run {
 
     fn others(&mut self, world: &mut World) {
         for _ in 0..self.dice.below(4) {
-            let what = happen(world, &self.declared, &mut self.dice);
+            let what = change(world, &self.declared, &mut self.dice);
             self.story.push(what.to_owned());
         }
     }

@@ -7,7 +7,7 @@ use super::declared::{Declared, PLACES, REDIRECT};
 use super::dice::Dice;
 
 /// One thing happens; what it was, in a word, for the report.
-pub(super) fn happen(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
+pub(super) fn change(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
     match dice.below(4) {
         0 => to_the_application(world, declared, dice),
         1 => to_the_droid(world, declared, dice),
@@ -57,7 +57,7 @@ fn to_the_application(world: &mut World, declared: &Declared, dice: &mut Dice) -
         _ => {
             application.secret_digest = digest("renewed by somebody");
             application.secret_plain = None;
-            "secret renewed elsewhere"
+            "secret renewed by somebody"
         }
     }
 }
