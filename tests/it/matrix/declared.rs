@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// The redirect URI that Factory has for this organization.
 pub(super) const REDIRECT: &str = "https://app.factory.ai/api/integrations/redirect/gitlab-sh";
@@ -87,13 +87,13 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    pub(super) fn new(dice: &mut Dice) -> Self {
-        let admin_session = dice.percent(70);
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        let admin_session = rng.percent(70);
         let mut declared = Self {
             admin_session,
-            impersonate: admin_session && dice.percent(30),
-            vault: dice.percent(40),
-            team: dice.percent(15),
+            impersonate: admin_session && rng.percent(30),
+            vault: rng.percent(40),
+            team: rng.percent(15),
             name: "Factory Integration".to_owned(),
             redirects: vec![REDIRECT],
             trusted: true,
@@ -107,61 +107,61 @@ impl Declared {
             enable: vec!["platform/**"],
             except: Vec::new(),
             disable_unlisted: false,
-            few_removals: dice.percent(15),
+            few_removals: rng.percent(15),
         };
-        declared.choose_places(dice);
-        for _ in 0..dice.below(6) {
-            declared.change(dice);
+        declared.choose_places(rng);
+        for _ in 0..rng.below(6) {
+            declared.change(rng);
         }
         declared
     }
 
-    fn choose_places(&mut self, dice: &mut Dice) {
-        let places: Vec<&'static str> = dice.some(&PLACES, 30).into_iter().copied().collect();
-        self.memberships = places.into_iter().map(|place| (place, *dice.pick(&ROLES))).collect();
+    fn choose_places(&mut self, rng: &mut Rng) {
+        let places: Vec<&'static str> = rng.some(&PLACES, 30).into_iter().copied().collect();
+        self.memberships = places.into_iter().map(|place| (place, *rng.pick(&ROLES))).collect();
     }
 
     /// Changes one thing. Where the record is, and where the secret is kept, stay.
-    pub(super) fn change(&mut self, dice: &mut Dice) {
-        match dice.below(14) {
-            0 => self.name = (*dice.pick(&["Factory Integration", "Factory", "Factory (staging)"])).to_owned(),
+    pub(super) fn change(&mut self, rng: &mut Rng) {
+        match rng.below(14) {
+            0 => self.name = (*rng.pick(&["Factory Integration", "Factory", "Factory (staging)"])).to_owned(),
             1 => {
                 self.redirects = vec![REDIRECT];
-                if dice.percent(70) {
+                if rng.percent(70) {
                     self.redirects.push("https://extra.example.com/callback");
                 }
             }
             2 => self.trusted = !self.trusted,
-            3 => self.confidential = dice.percent(80),
+            3 => self.confidential = rng.percent(80),
             4 => {
                 self.scopes = SCOPES.to_vec();
                 self.scopes
-                    .extend(dice.some(&["read_registry", "openid", "profile"], 40));
-                let by = usize::try_from(dice.below(7)).unwrap_or(0);
+                    .extend(rng.some(&["read_registry", "openid", "profile"], 40));
+                let by = usize::try_from(rng.below(7)).unwrap_or(0);
                 self.scopes.rotate_left(by);
             }
             5 => {
-                let username = (*dice.pick(&["factory-droid", "Factory-Droid", "droid", "the.droid"])).to_owned();
+                let username = (*rng.pick(&["factory-droid", "Factory-Droid", "droid", "the.droid"])).to_owned();
                 let old = std::mem::replace(&mut self.username, username);
-                self.previously = if dice.percent(80) && !old.eq_ignore_ascii_case(&self.username) {
+                self.previously = if rng.percent(80) && !old.eq_ignore_ascii_case(&self.username) {
                     vec![old]
                 } else {
                     Vec::new()
                 };
             }
-            6 => self.display_name = *dice.pick(&["Factory Droid", "The Droid", "Dröid <Factory>"]),
+            6 => self.display_name = *rng.pick(&["Factory Droid", "The Droid", "Dröid <Factory>"]),
             7 => {
-                self.email = *dice.pick(&["factory-droid@example.com", "droid@example.com", "Droid@Example.com"]);
+                self.email = *rng.pick(&["factory-droid@example.com", "droid@example.com", "Droid@Example.com"]);
             }
-            8 => self.choose_places(dice),
+            8 => self.choose_places(rng),
             9 => {
-                let enable: Vec<&'static str> = dice.some(&ENABLE, 20).into_iter().copied().collect();
+                let enable: Vec<&'static str> = rng.some(&ENABLE, 20).into_iter().copied().collect();
                 self.enable = enable;
             }
-            10 => self.except = dice.some(&EXCEPT, 30).into_iter().copied().collect(),
+            10 => self.except = rng.some(&EXCEPT, 30).into_iter().copied().collect(),
             11 => self.disable_unlisted = !self.disable_unlisted,
-            12 => self.admin_session = dice.percent(70) || self.impersonate,
-            _ => self.impersonate = self.admin_session && dice.percent(50),
+            12 => self.admin_session = rng.percent(70) || self.impersonate,
+            _ => self.impersonate = self.admin_session && rng.percent(50),
         }
         // Both at once is a fault of the file.
         let named = |path: &&str| !self.enable.iter().any(|enable| enable.eq_ignore_ascii_case(path));

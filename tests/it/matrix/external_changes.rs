@@ -4,21 +4,21 @@ use setpoint::sandbox::world::{Application, FactoryIntegration, Source, User, Us
 use setpoint::sandbox::{DROID_PASSWORD, World};
 
 use super::declared::{Declared, PLACES, REDIRECT};
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// One thing happens; what it was, in a word, for the report.
-pub(super) fn change(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
-    match dice.below(4) {
-        0 => to_the_application(world, declared, dice),
-        1 => to_the_droid(world, declared, dice),
-        2 => to_factory(world, dice),
-        _ => to_gitlab(world, declared, dice),
+pub(super) fn change(world: &mut World, declared: &Declared, rng: &mut Rng) -> &'static str {
+    match rng.below(4) {
+        0 => to_the_application(world, declared, rng),
+        1 => to_the_droid(world, declared, rng),
+        2 => to_factory(world, rng),
+        _ => to_gitlab(world, declared, rng),
     }
 }
 
-fn to_the_application(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
+fn to_the_application(world: &mut World, declared: &Declared, rng: &mut Rng) -> &'static str {
     let named = |application: &&mut Application| application.name == declared.name;
-    let what = dice.below(8);
+    let what = rng.below(8);
     if what == 0 {
         world
             .applications
@@ -26,11 +26,11 @@ fn to_the_application(world: &mut World, declared: &Declared, dice: &mut Dice) -
         return "application deleted";
     }
     if what == 1 {
-        add_application(world, &declared.name, dice);
+        add_application(world, &declared.name, rng);
         return "application of the name made by somebody";
     }
     let Some(application) = world.applications.iter_mut().find(named) else {
-        add_application(world, &declared.name, dice);
+        add_application(world, &declared.name, rng);
         return "application made by somebody";
     };
     match what {
@@ -62,16 +62,16 @@ fn to_the_application(world: &mut World, declared: &Declared, dice: &mut Dice) -
     }
 }
 
-fn add_application(world: &mut World, name: &str, dice: &mut Dice) {
+fn add_application(world: &mut World, name: &str, rng: &mut Rng) {
     let id = world.next_id("application");
     world.applications.push(Application {
         id,
-        uid: format!("{:016x}", dice.next()).repeat(4),
+        uid: format!("{:016x}", rng.next()).repeat(4),
         name: name.to_owned(),
         redirect_uri: REDIRECT.to_owned(),
         scopes: vec!["api".to_owned()],
         confidential: true,
-        trusted: dice.percent(50),
+        trusted: rng.percent(50),
         secret_digest: digest("a secret of somebody"),
         ..Application::default()
     });
@@ -85,7 +85,7 @@ pub(super) fn droid(world: &World, declared: &Declared) -> Option<u64> {
         .map(|user| user.id)
 }
 
-fn to_the_droid(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
+fn to_the_droid(world: &mut World, declared: &Declared, rng: &mut Rng) -> &'static str {
     let Some(id) = droid(world, declared) else {
         let id = world.next_id("user");
         let now = world.now();
@@ -101,7 +101,7 @@ fn to_the_droid(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'st
         });
         return "droid made by hand";
     };
-    let what = dice.below(9);
+    let what = rng.below(9);
     if what == 0 {
         world.users.retain(|user| user.id != id);
         world.members.retain(|member| member.user_id != id);
@@ -109,7 +109,7 @@ fn to_the_droid(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'st
         return "droid deleted";
     }
     if what == 1 {
-        let place = dice.pick(&PLACES);
+        let place = rng.pick(&PLACES);
         let Some(source) = source(world, place) else {
             return "nothing";
         };
@@ -119,9 +119,9 @@ fn to_the_droid(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'st
         return "membership withdrawn";
     }
     if what == 2 {
-        let place = dice.pick(&PLACES);
+        let place = rng.pick(&PLACES);
         if let Some(source) = source(world, place) {
-            world.set_member(source, id, *dice.pick(&[10, 20, 30, 40, 50]));
+            world.set_member(source, id, *rng.pick(&[10, 20, 30, 40, 50]));
         }
         return "membership given or changed";
     }
@@ -161,7 +161,7 @@ fn source(world: &World, place: &str) -> Option<Source> {
     group.or_else(|| world.project_at(place).map(|project| Source::Project(project.id)))
 }
 
-fn to_factory(world: &mut World, dice: &mut Dice) -> &'static str {
+fn to_factory(world: &mut World, rng: &mut Rng) -> &'static str {
     let projects: Vec<u64> = world.projects.iter().map(|project| project.id).collect();
     let factory = &mut world.factory;
     let Some(integration) = &mut factory.integration else {
@@ -173,7 +173,7 @@ fn to_factory(world: &mut World, dice: &mut Dice) -> &'static str {
         });
         return "an integration typed in by somebody";
     };
-    match dice.below(7) {
+    match rng.below(7) {
         0 => {
             factory.integration = None;
             factory.enabled.clear();
@@ -205,7 +205,7 @@ fn to_factory(world: &mut World, dice: &mut Dice) -> &'static str {
         }
         _ => {
             for _ in 0..3 {
-                let id = *dice.pick(&projects);
+                let id = *rng.pick(&projects);
                 if !factory.enabled.remove(&id) {
                     factory.enabled.insert(id);
                 }
@@ -215,9 +215,9 @@ fn to_factory(world: &mut World, dice: &mut Dice) -> &'static str {
     }
 }
 
-fn to_gitlab(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'static str {
-    let at = usize::try_from(dice.below(world.projects.len() as u64)).unwrap_or(0);
-    match dice.below(7) {
+fn to_gitlab(world: &mut World, declared: &Declared, rng: &mut Rng) -> &'static str {
+    let at = usize::try_from(rng.below(world.projects.len() as u64)).unwrap_or(0);
+    match rng.below(7) {
         0 => {
             world.projects[at].archived = !world.projects[at].archived;
             "project archived, or brought back"
@@ -228,7 +228,7 @@ fn to_gitlab(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'stati
             "project moved"
         }
         2 => {
-            world.projects[at].visibility = *dice.pick(&[Visibility::Private, Visibility::Internal]);
+            world.projects[at].visibility = *rng.pick(&[Visibility::Private, Visibility::Internal]);
             "project's visibility changed"
         }
         3 => {
@@ -239,7 +239,7 @@ fn to_gitlab(world: &mut World, declared: &Declared, dice: &mut Dice) -> &'stati
             "project added, unless it is there"
         }
         4 => {
-            add_application(world, "Somebody else's", dice);
+            add_application(world, "Somebody else's", rng);
             "application of somebody else"
         }
         5 => {

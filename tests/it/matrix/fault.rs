@@ -6,9 +6,9 @@ use std::sync::Arc;
 use setpoint::sandbox::Action;
 
 use super::check::check;
-use super::dice::Dice;
 use super::injector::{Fault, Injector, Reach};
 use super::point::{Point, converge, kinds, record, release};
+use super::rng::Rng;
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
 use super::{Extent, Tally, Verdict, each};
@@ -215,15 +215,15 @@ fn is_success((point, mishap, _): &Trial) -> bool {
 }
 
 /// A quick mishap by chance: its name, whether it comes after the request, what it does and how far it goes.
-pub(super) fn mishap_of(dice: &mut Dice) -> (&'static str, bool, Action, Reach) {
+pub(super) fn mishap_of(rng: &mut Rng) -> (&'static str, bool, Action, Reach) {
     let mut quick = mishaps();
     quick.retain(|mishap| !mishap.slow);
-    let mishap = dice.pick(&quick);
+    let mishap = rng.pick(&quick);
     (
         mishap.name,
         mishap.after,
         mishap.action.clone(),
-        *dice.pick(mishap.reaches),
+        *rng.pick(mishap.reaches),
     )
 }
 

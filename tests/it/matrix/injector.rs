@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use setpoint::sandbox::{Action, Intercept, Seen, Side};
 
-use super::dice::Dice;
 use super::point::kind;
+use super::rng::Rng;
 
 /// What happens.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +109,7 @@ impl Injector {
     fn others(&self, request: &Seen) -> Action {
         match self.shuffle {
             Some(seed) if !request.by_factory() && !self.over.load(Ordering::SeqCst) => {
-                Action::Delay(Dice::new(seed ^ (request.number << 20)).below(12))
+                Action::Delay(Rng::new(seed ^ (request.number << 20)).below(12))
             }
             _ => Action::Pass,
         }

@@ -6,7 +6,6 @@
 
 mod check;
 mod declared;
-mod dice;
 mod external_changes;
 pub(crate) mod fault;
 mod injector;
@@ -14,6 +13,7 @@ pub(crate) mod interrupt;
 pub(crate) mod kill;
 mod point;
 pub(crate) mod random;
+mod rng;
 pub(crate) mod scenario;
 pub(crate) mod stage;
 

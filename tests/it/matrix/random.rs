@@ -14,11 +14,11 @@ use setpoint::sandbox::{Action, DROID_PASSWORD, Intercept, RequestLog, Seen, Wor
 
 use super::check::api_write;
 use super::declared::Declared;
-use super::dice::Dice;
 use super::external_changes::{change, droid};
 use super::fault::{mishap_of, private};
 use super::injector::{Fault, Injector, Reach};
 use super::point::unlock;
+use super::rng::Rng;
 use super::scenario::world_of_others;
 use super::stage::{Ended, Snapshot, Stage};
 use super::{Tally, Verdict, each};
@@ -49,7 +49,7 @@ const APPLY: [&str; 4] = ["apply", "--auto-approve", "--allow-removals", "1000"]
 const LEAST_SCOPES: usize = 7;
 
 struct Run {
-    dice: Dice,
+    rng: Rng,
     declared: Declared,
     /// What was done, in words.
     story: Vec<String>,
@@ -67,12 +67,12 @@ struct Before {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         // Neighbours differ in one bit at first.
-        dice.next();
-        let declared = Declared::new(&mut dice);
+        rng.next();
+        let declared = Declared::new(&mut rng);
         Self {
-            dice,
+            rng,
             declared,
             story: Vec::new(),
         }
@@ -92,12 +92,12 @@ impl Run {
     /// The runs that it took until nothing was left.
     fn try_out(&mut self, found: &Mutex<Found>) -> Result<usize, String> {
         let start = self.past()?;
-        let undisturbed = self.dice.percent(40);
+        let undisturbed = self.rng.percent(40);
         let faults = Arc::new(Several::default());
         let mut count = 0;
         let stage = Stage::new(&start, |child| {
             let mut injectors = faults.injectors.lock().expect("nobody panics with it");
-            while !undisturbed && (count == 0 || (count < 3 && self.dice.percent(40))) {
+            while !undisturbed && (count == 0 || (count < 3 && self.rng.percent(40))) {
                 count += 1;
                 injectors.push(Arc::new(self.fault(Arc::clone(&child))));
             }
@@ -108,7 +108,7 @@ impl Run {
         self.rebuild_a_lost_record(&stage)?;
         let before = self.before(&stage);
         self.refused_by_the_guard(&stage, &before)?;
-        let parallelism = *self.dice.pick(&["1", "8"]);
+        let parallelism = *self.rng.pick(&["1", "8"]);
         let mut command = APPLY.to_vec();
         command.extend(["--parallelism", parallelism]);
 
@@ -188,11 +188,11 @@ impl Run {
     /// A world with a past: what was applied before, what others did since, and the record of it, an older one, or none.
     fn past(&mut self) -> Result<Snapshot, String> {
         let mut world = world_of_others();
-        world.switches.hash_secrets = self.dice.percent(80);
-        (*self.dice.pick(&["17.8.0-ee", "18.5.1-ee", "19.1.0-ee"])).clone_into(&mut world.switches.gitlab_version);
+        world.switches.hash_secrets = self.rng.percent(80);
+        (*self.rng.pick(&["17.8.0-ee", "18.5.1-ee", "19.1.0-ee"])).clone_into(&mut world.switches.gitlab_version);
         let mut snapshot = Snapshot::of(world);
         let mut old = None;
-        for _ in 0..self.dice.below(3) {
+        for _ in 0..self.rng.below(3) {
             self.others(&mut snapshot.world);
             let stage = Stage::new(&snapshot, |_| None);
             stage.configure_as(|gitlab, factory| self.declared.render(gitlab, factory));
@@ -203,12 +203,12 @@ impl Run {
             self.story.push(format!("apply: {:?}", ended.code));
             old.get_or_insert_with(|| stage.snapshot());
             snapshot = stage.snapshot();
-            for _ in 0..self.dice.below(4) {
-                self.declared.change(&mut self.dice);
+            for _ in 0..self.rng.below(4) {
+                self.declared.change(&mut self.rng);
             }
         }
         self.others(&mut snapshot.world);
-        match (self.dice.below(10), old) {
+        match (self.rng.below(10), old) {
             (0..2, _) => {
                 self.story.push("record lost".to_owned());
                 snapshot.world.terraform_states.clear();
@@ -226,21 +226,21 @@ impl Run {
     }
 
     fn others(&mut self, world: &mut World) {
-        for _ in 0..self.dice.below(4) {
-            let what = change(world, &self.declared, &mut self.dice);
+        for _ in 0..self.rng.below(4) {
+            let what = change(world, &self.declared, &mut self.rng);
             self.story.push(what.to_owned());
         }
     }
 
     /// A mishap, or death, at some request.
     fn fault(&mut self, child: Arc<Mutex<Option<std::process::Child>>>) -> Injector {
-        let number = usize::try_from(1 + self.dice.below(50)).unwrap_or(1);
-        if self.dice.percent(25) {
-            let after = self.dice.percent(50);
+        let number = usize::try_from(1 + self.rng.below(50)).unwrap_or(1);
+        if self.rng.percent(25) {
+            let after = self.rng.percent(50);
             self.story.push(format!("to be killed at request {number}"));
             return Injector::new(child, number, after, Fault::Kill, Reach::Once);
         }
-        let (name, after, action, reach) = mishap_of(&mut self.dice);
+        let (name, after, action, reach) = mishap_of(&mut self.rng);
         self.story.push(format!("{name} ({reach:?}) at request {number}"));
         Injector::new(child, number, after, Fault::Act(action), reach)
     }

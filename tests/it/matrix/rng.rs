@@ -2,9 +2,9 @@
 
 /// A generator of numbers (the finalizer of `SplitMix64` over a counter).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
