@@ -261,7 +261,7 @@ impl Canaries {
 }
 
 /// A sandbox whose every secret is a canary, and a configuration with all kinds of secrets in it.
-pub(super) struct Cage {
+pub(super) struct SealedFixture {
     pub(super) fixture: Fixture,
     pub(super) proxy: Arc<Proxy>,
     pub(super) canaries: Canaries,
@@ -270,7 +270,7 @@ pub(super) struct Cage {
 /// Where the application's secret may be.
 pub(super) const STORE: &str = "store/secret";
 
-impl Cage {
+impl SealedFixture {
     pub(super) async fn new() -> Self {
         let mut options = Options::default();
         for switch in ["protected_paths_limit=0", "gitlab_version=19.0.0-ee"] {
@@ -289,13 +289,13 @@ impl Cage {
                 "\n[application.secret]\nsave = {{ file = \"{STORE}\" }}\nload = {{ file = \"{STORE}\" }}\n\n[user]"
             ),
         );
-        let cage = Self {
+        let sealed = Self {
             fixture,
             proxy,
             canaries: Canaries::fixed(),
         };
-        cage.watch(|_, _| Action::Pass);
-        cage
+        sealed.watch(|_, _| Action::Pass);
+        sealed
     }
 
     /// Follows a script, and takes note of every secret that passes.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::canary::{Cage, GITLAB_TOKEN};
+use super::canary::{GITLAB_TOKEN, SealedFixture};
 use crate::common::Fixture;
 
 /// Writes down its own environment and the command lines of itself and of who started it.
@@ -16,29 +16,29 @@ fn command(script: &str) -> String {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn children_get_no_secret_of_others() {
-    let cage = Cage::new().await;
-    let token = cage.fixture.path("token");
+    let sealed = SealedFixture::new().await;
+    let token = sealed.fixture.path("token");
     std::fs::write(&token, GITLAB_TOKEN).expect("the token");
     // A token, and the application's secret, both ways.
-    cage.fixture.edit_config(
+    sealed.fixture.edit_config(
         "token = { env = \"GITLAB_TOKEN\" }",
         &format!("token = {}", command(&format!("{SPY}; cat token"))),
     );
-    cage.fixture.edit_config(
+    sealed.fixture.edit_config(
         "save = { file = \"store/secret\" }",
         &format!(
             "save = {}",
             command(&format!("{SPY}; mkdir -p store; cat > store/secret"))
         ),
     );
-    cage.fixture.edit_config(
+    sealed.fixture.edit_config(
         "load = { file = \"store/secret\" }",
         &format!(
             "load = {}",
             command(&format!("{SPY}; test ! -e store/secret || cat store/secret"))
         ),
     );
-    let mut apply = cage.command(&["apply", "--auto-approve"]);
+    let mut apply = sealed.command(&["apply", "--auto-approve"]);
     apply
         .env("VAULT_ADDR", "https://vault.example.com")
         .env_remove("GITLAB_TOKEN")
@@ -46,7 +46,7 @@ async fn children_get_no_secret_of_others() {
         .env_remove("FACTORY_DROID_TOTP");
     crate::common::run(apply).await.expect(0);
     std::fs::remove_file(&token).expect("the token");
-    let environment = std::fs::read_to_string(cage.fixture.path("seen.env")).expect("the children's environment");
+    let environment = std::fs::read_to_string(sealed.fixture.path("seen.env")).expect("the children's environment");
     for needed in ["PATH=", "HOME=", "VAULT_ADDR=https://vault.example.com"] {
         assert!(environment.matches(needed).count() >= 3, "{needed}\n{environment}");
     }
@@ -58,8 +58,8 @@ async fn children_get_no_secret_of_others() {
     ] {
         assert!(!environment.contains(withheld), "{withheld}\n{environment}");
     }
-    cage.canaries.expect_in_no_file(
-        cage.fixture.folder(),
+    sealed.canaries.expect_in_no_file(
+        sealed.fixture.folder(),
         &["store/secret"],
         "the children's environments and arguments",
     );

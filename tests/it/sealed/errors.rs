@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use setpoint::sandbox::{Action, Seen};
 
-use super::canary::{Cage, STORE};
+use super::canary::{STORE, SealedFixture};
 use crate::common::plans::unwrapped;
 use crate::common::proxy::Phase;
 
@@ -59,11 +59,11 @@ fn echo(request: &Seen, form: usize) -> Action {
 
 #[tokio::test]
 async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
-    let cage = Cage::new().await;
-    let world = cage.fixture.world(|world| world.clone());
-    cage.run(&["apply", "--auto-approve"]).await.expect(0);
+    let sealed = SealedFixture::new().await;
+    let world = sealed.fixture.world(|world| world.clone());
+    sealed.run(&["apply", "--auto-approve"]).await.expect(0);
     let mut places: Vec<(String, String)> = Vec::new();
-    for request in cage.fixture.sandbox.requests() {
+    for request in sealed.fixture.sandbox.requests() {
         // Of repositories and members one is like the other.
         let path: String = request
             .path
@@ -77,12 +77,12 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
     }
     assert!(places.len() > 15, "{places:#?}");
     for (number, (method, place)) in places.iter().enumerate() {
-        cage.fixture.world(|now| *now = world.clone());
-        let _ = std::fs::remove_dir_all(cage.fixture.path(".setpoint"));
-        let _ = std::fs::remove_file(cage.fixture.path(STORE));
+        sealed.fixture.world(|now| *now = world.clone());
+        let _ = std::fs::remove_dir_all(sealed.fixture.path(".setpoint"));
+        let _ = std::fs::remove_file(sealed.fixture.path(STORE));
         let (method, place) = (method.clone(), place.clone());
         let place_too = place.clone();
-        cage.watch(move |request, phase| {
+        sealed.watch(move |request, phase| {
             let path: String = request
                 .path
                 .split('/')
@@ -95,7 +95,7 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
                 Action::Pass
             }
         });
-        let ran = cage.run(&["apply", "--auto-approve", "-vvv"]).await;
+        let ran = sealed.run(&["apply", "--auto-approve", "-vvv"]).await;
         assert!(
             [0, 1, 3].contains(&ran.code),
             "{place_too}\n{}\n{}",
@@ -107,8 +107,8 @@ async fn a_server_that_repeats_what_it_was_sent_is_not_repeated() {
 
 #[tokio::test]
 async fn a_wrong_token_is_not_in_what_is_said_about_it() {
-    let cage = Cage::new().await;
-    cage.watch(|request, phase| {
+    let sealed = SealedFixture::new().await;
+    sealed.watch(|request, phase| {
         let wrong = request.headers.iter().any(|(_, value)| value.contains("wrong"));
         if phase == Phase::Before && wrong {
             return echo(request, 0);
@@ -118,7 +118,7 @@ async fn a_wrong_token_is_not_in_what_is_said_about_it() {
     for name in ["GITLAB_TOKEN", "FACTORY_API_KEY"] {
         let canary = format!("wrong-{name}-canary");
         for command in ["plan", "doctor"] {
-            let mut command = cage.command(&[command, "-vvv"]);
+            let mut command = sealed.command(&[command, "-vvv"]);
             command.env(name, &canary);
             let ran = crate::common::run(command).await.expect(1);
             assert!(
@@ -133,31 +133,31 @@ async fn a_wrong_token_is_not_in_what_is_said_about_it() {
 
 #[tokio::test]
 async fn a_reference_that_fails_with_the_secret_on_standard_error_keeps_it() {
-    let cage = Cage::new().await;
+    let sealed = SealedFixture::new().await;
     for script in [
         "echo glpat-canary-in-a-script >&2; exit 1",
         "echo glpat-canary-in-a-script; exit 1",
         "set -x; true glpat-canary-in-a-script; exit 1",
     ] {
-        let before = std::fs::read_to_string(cage.fixture.path("setpoint.toml")).expect("the configuration");
-        cage.fixture.edit_config(
+        let before = std::fs::read_to_string(sealed.fixture.path("setpoint.toml")).expect("the configuration");
+        sealed.fixture.edit_config(
             "{ env = \"GITLAB_TOKEN\" }",
             &format!("{{ command = [\"sh\", \"-c\", \"{script}\"] }}"),
         );
         for command in ["plan", "doctor", "drift"] {
-            let ran = cage.run(&[command, "-vvv"]).await.expect(1);
+            let ran = sealed.run(&[command, "-vvv"]).await.expect(1);
             let said = format!("{}{}", ran.stdout, ran.stderr);
             assert!(unwrapped(&said).contains("failed (exit status: 1)"), "{said}");
             assert!(!said.contains("glpat-canary"), "{said}");
         }
-        cage.fixture.write_config(&before);
+        sealed.fixture.write_config(&before);
     }
 }
 
 #[tokio::test]
 async fn a_secret_in_the_wrong_place_of_the_file_is_not_quoted() {
-    let cage = Cage::new().await;
-    let good = std::fs::read_to_string(cage.fixture.path("setpoint.toml")).expect("the configuration");
+    let sealed = SealedFixture::new().await;
+    let good = std::fs::read_to_string(sealed.fixture.path("setpoint.toml")).expect("the configuration");
     let reference = "token = { env = \"GITLAB_TOKEN\" }";
     for wrong in [
         "token = \"glpat-canary-in-the-file\"",
@@ -172,9 +172,9 @@ async fn a_secret_in_the_wrong_place_of_the_file_is_not_quoted() {
         "tokens = \"glpat-canary-in-the-file\"",
         "private_token = \"glpat-canary-in-the-file\"",
     ] {
-        cage.fixture.write_config(&good.replace(reference, wrong));
+        sealed.fixture.write_config(&good.replace(reference, wrong));
         for command in ["validate", "plan", "doctor"] {
-            let ran = cage.fixture.run(&[command, "-vvv"]).await.expect(1);
+            let ran = sealed.fixture.run(&[command, "-vvv"]).await.expect(1);
             let said = format!("{}{}", ran.stdout, ran.stderr);
             // A name that was given as one is named: an unset variable could not be told otherwise.
             let is_name = wrong.contains("env = \"glpat");
@@ -186,12 +186,13 @@ async fn a_secret_in_the_wrong_place_of_the_file_is_not_quoted() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_is_named_and_no_more() {
-    let cage = Cage::new().await;
-    let config = cage.fixture.path("setpoint.toml");
+    let sealed = SealedFixture::new().await;
+    let config = sealed.fixture.path("setpoint.toml");
     std::fs::remove_file(&config).expect("the configuration");
     std::fs::create_dir(&config).expect("a folder in its place");
-    let ran = crate::common::run(cage.command(&["plan", "-vvv"])).await.expect(1);
-    cage.canaries
+    let ran = crate::common::run(sealed.command(&["plan", "-vvv"])).await.expect(1);
+    sealed
+        .canaries
         .expect_unspoken(&ran, "a folder in place of the configuration");
     assert!(ran.stderr.contains("setpoint.toml"), "{}", ran.stderr);
 }

@@ -1,7 +1,7 @@
 //! Every command, in every form, at every loudness, with both logs: no secret in what it says and leaves behind. Every
 //! combination of these takes minutes; everyday there are a few of them, with each value of each at least once.
 
-use super::canary::{ADMIN_TOTP, CODE, Cage, DROID_TOTP, STORE};
+use super::canary::{ADMIN_TOTP, CODE, DROID_TOTP, STORE, SealedFixture};
 use crate::common::Fixture;
 use crate::common::plans::DROID;
 
@@ -31,11 +31,11 @@ fn all() -> Vec<Way> {
 }
 
 /// Runs a command line in each way, after what `prepare` does.
-async fn in_each(cage: &Cage, ways: &[Way], arguments: &[&str], codes: &[i32], prepare: impl Fn(&Fixture)) {
+async fn in_each(sealed: &SealedFixture, ways: &[Way], arguments: &[&str], codes: &[i32], prepare: impl Fn(&Fixture)) {
     for way in ways {
-        prepare(&cage.fixture);
+        prepare(&sealed.fixture);
         let arguments = [way, arguments].concat();
-        let ran = cage.run(&arguments).await;
+        let ran = sealed.run(&arguments).await;
         assert!(
             codes.contains(&ran.code),
             "{arguments:?}\n{}\n{}",
@@ -47,23 +47,25 @@ async fn in_each(cage: &Cage, ways: &[Way], arguments: &[&str], codes: &[i32], p
 
 /// Commands that need nothing, commands that look, and commands about the record.
 async fn what_only_looks(ways: &[Way]) {
-    let cage = Cage::new().await;
+    let sealed = SealedFixture::new().await;
     let nothing = |_: &Fixture| {};
-    in_each(&cage, ways, &["init", "-c", "new.toml"], &[0], |fixture| {
+    in_each(&sealed, ways, &["init", "-c", "new.toml"], &[0], |fixture| {
         let _ = std::fs::remove_file(fixture.path("new.toml"));
     })
     .await;
-    in_each(&cage, ways, &["schema", "plan"], &[0], nothing).await;
-    in_each(&cage, ways, &["completions", "bash"], &[0], nothing).await;
-    in_each(&cage, ways, &["man"], &[0], nothing).await;
-    cage.run(&["apply", "--auto-approve", "-vvv"]).await.expect(0);
+    in_each(&sealed, ways, &["schema", "plan"], &[0], nothing).await;
+    in_each(&sealed, ways, &["completions", "bash"], &[0], nothing).await;
+    in_each(&sealed, ways, &["man"], &[0], nothing).await;
+    sealed.run(&["apply", "--auto-approve", "-vvv"]).await.expect(0);
     // Something to say: drift, and something pending.
-    cage.fixture
+    sealed
+        .fixture
         .change_application(|application| application.scopes.truncate(2));
-    cage.fixture
+    sealed
+        .fixture
         .edit_config("[repositories]", "[repositories]\nunlisted = \"disable\"");
-    in_each(&cage, ways, &["validate"], &[0], nothing).await;
-    in_each(&cage, ways, &["doctor"], &[0, 1], nothing).await;
+    in_each(&sealed, ways, &["validate"], &[0], nothing).await;
+    in_each(&sealed, ways, &["doctor"], &[0, 1], nothing).await;
     let plan = [
         "plan",
         "--out",
@@ -72,48 +74,48 @@ async fn what_only_looks(ways: &[Way]) {
         "report.json",
         "--detailed-exitcode",
     ];
-    in_each(&cage, ways, &plan, &[2], nothing).await;
-    in_each(&cage, ways, &["drift", "--metrics", "setpoint.prom"], &[2], nothing).await;
-    in_each(&cage, ways, &["export"], &[0], nothing).await;
-    in_each(&cage, ways, &["state", "show"], &[0], nothing).await;
-    in_each(&cage, ways, &["state", "journal"], &[0], nothing).await;
+    in_each(&sealed, ways, &plan, &[2], nothing).await;
+    in_each(&sealed, ways, &["drift", "--metrics", "setpoint.prom"], &[2], nothing).await;
+    in_each(&sealed, ways, &["export"], &[0], nothing).await;
+    in_each(&sealed, ways, &["state", "show"], &[0], nothing).await;
+    in_each(&sealed, ways, &["state", "journal"], &[0], nothing).await;
 }
 
 /// Commands about the record: it is locked by somebody, lost, and put back.
 async fn what_mends_the_record(ways: &[Way]) {
-    let cage = Cage::new().await;
-    cage.run(&["apply", "--auto-approve"]).await.expect(0);
+    let sealed = SealedFixture::new().await;
+    sealed.run(&["apply", "--auto-approve"]).await.expect(0);
     let record = |fixture: &Fixture| fixture.path(".setpoint/state.json");
-    std::fs::copy(record(&cage.fixture), cage.fixture.path("backup.json")).expect("a copy");
+    std::fs::copy(record(&sealed.fixture), sealed.fixture.path("backup.json")).expect("a copy");
     let lock = serde_json::json!({
         "ID": "0d8a1b06-8d47-4b58-9b76-0f6b1f1c0001", "Operation": "apply", "Info": "by hand",
         "Who": "ada@elsewhere.example.com", "Version": "1", "Created": "2026-01-01T00:00:00Z", "Path": "",
     });
     let unlock = ["state", "unlock", "--auto-approve"];
-    in_each(&cage, ways, &unlock, &[0], |fixture| {
+    in_each(&sealed, ways, &unlock, &[0], |fixture| {
         std::fs::write(fixture.path(".setpoint/state.json.lock"), lock.to_string()).expect("a lock");
     })
     .await;
     let lose = |fixture: &Fixture| std::fs::write(record(fixture), "garbage").expect("no record");
     let push = ["state", "push", "backup.json", "--auto-approve"];
-    in_each(&cage, ways, &push, &[0], lose).await;
-    in_each(&cage, ways, &["state", "rebuild", "--auto-approve"], &[0], lose).await;
+    in_each(&sealed, ways, &push, &[0], lose).await;
+    in_each(&sealed, ways, &["state", "rebuild", "--auto-approve"], &[0], lose).await;
 }
 
 async fn what_writes(ways: &[Way]) {
-    let cage = Cage::new().await;
-    let world = cage.fixture.world(|world| world.clone());
+    let sealed = SealedFixture::new().await;
+    let world = sealed.fixture.world(|world| world.clone());
     let anew = |fixture: &Fixture| {
         fixture.world(|now| *now = world.clone());
         let _ = std::fs::remove_dir_all(fixture.path(".setpoint"));
         let _ = std::fs::remove_file(fixture.path(STORE));
     };
-    cage.run(&["plan", "--out", "plan.out"]).await.expect(0);
-    in_each(&cage, ways, &["apply", "plan.out"], &[0], anew).await;
-    in_each(&cage, ways, &["apply", "--auto-approve"], &[0], anew).await;
-    in_each(&cage, ways, &["rotate", "--auto-approve"], &[0], |_| {}).await;
+    sealed.run(&["plan", "--out", "plan.out"]).await.expect(0);
+    in_each(&sealed, ways, &["apply", "plan.out"], &[0], anew).await;
+    in_each(&sealed, ways, &["apply", "--auto-approve"], &[0], anew).await;
+    in_each(&sealed, ways, &["rotate", "--auto-approve"], &[0], |_| {}).await;
     expect_kinds(
-        &cage,
+        &sealed,
         &[
             "cookie",
             "authenticity_token",
@@ -123,14 +125,14 @@ async fn what_writes(ways: &[Way]) {
             "refresh token",
         ],
     );
-    let connected = cage.fixture.world(|world| world.clone());
-    let state = std::fs::read(cage.fixture.path(".setpoint/state.json")).expect("the record");
+    let connected = sealed.fixture.world(|world| world.clone());
+    let state = std::fs::read(sealed.fixture.path(".setpoint/state.json")).expect("the record");
     let again = |fixture: &Fixture| {
         fixture.world(|now| *now = connected.clone());
         std::fs::write(fixture.path(".setpoint/state.json"), &state).expect("the record");
     };
     in_each(
-        &cage,
+        &sealed,
         ways,
         &["destroy", "--auto-approve", "--delete-user"],
         &[0],
@@ -141,8 +143,8 @@ async fn what_writes(ways: &[Way]) {
 
 /// Requires that it is looked for at least for these.
 #[track_caller]
-fn expect_kinds(cage: &Cage, wanted: &[&str]) {
-    let kinds = cage.canaries.kinds();
+fn expect_kinds(sealed: &SealedFixture, wanted: &[&str]) {
+    let kinds = sealed.canaries.kinds();
     for kind in wanted {
         assert!(
             kinds.iter().any(|name| name.contains(kind)),
@@ -152,40 +154,41 @@ fn expect_kinds(cage: &Cage, wanted: &[&str]) {
 }
 
 async fn what_is_left_to_a_person(ways: &[Way]) {
-    let cage = Cage::new().await;
-    cage.fixture.edit_config("driver = \"api\"", "driver = \"assisted\"");
-    in_each(&cage, ways, &["apply", "--auto-approve"], &[3], |_| {}).await;
+    let sealed = SealedFixture::new().await;
+    sealed.fixture.edit_config("driver = \"api\"", "driver = \"assisted\"");
+    in_each(&sealed, ways, &["apply", "--auto-approve"], &[3], |_| {}).await;
     in_each(
-        &cage,
+        &sealed,
         ways,
         &["confirm", "--all", "--auto-approve"],
         &[0, 1, 3, 4],
         |_| {},
     )
     .await;
-    in_each(&cage, ways, &["plan"], &[0], |_| {}).await;
+    in_each(&sealed, ways, &["plan"], &[0], |_| {}).await;
 }
 
 async fn a_record_behind_a_password(ways: &[Way]) {
-    let cage = Cage::new().await;
+    let sealed = SealedFixture::new().await;
     let url = format!(
         "{}/api/v4/projects/1/terraform/state/setpoint",
-        cage.fixture.sandbox.gitlab_url()
+        sealed.fixture.sandbox.gitlab_url()
     );
-    cage.fixture.edit_config(
+    sealed.fixture.edit_config(
         "[repositories]",
         &format!(
             "[state]\nurl = \"{url}\"\nusername = \"root\"\npassword = {{ env = \"STATE_PASSWORD\" }}\n\n[repositories]"
         ),
     );
     // GitLab knows no such password.
-    in_each(&cage, ways, &["plan"], &[1], |_| {}).await;
-    in_each(&cage, ways, &["state", "show"], &[1], |_| {}).await;
-    expect_kinds(&cage, &["an authorization"]);
-    let mut command = cage.command(&["apply", "--auto-approve", "-vvv"]);
+    in_each(&sealed, ways, &["plan"], &[1], |_| {}).await;
+    in_each(&sealed, ways, &["state", "show"], &[1], |_| {}).await;
+    expect_kinds(&sealed, &["an authorization"]);
+    let mut command = sealed.command(&["apply", "--auto-approve", "-vvv"]);
     command.env("STATE_PASSWORD", super::canary::GITLAB_TOKEN);
     let ran = crate::common::run(command).await.expect(0);
-    cage.canaries
+    sealed
+        .canaries
         .expect_unspoken(&ran, "apply with a record behind a password");
 }
 
@@ -248,17 +251,19 @@ async fn a_record_behind_a_password_says_nothing_of_it_in_any_way() {
 #[tokio::test]
 #[ignore = "takes minutes: `.ci/run` runs it"]
 async fn neither_the_keys_nor_the_codes_of_two_factor_authentication_are_said() {
-    let cage = Cage::new().await;
-    cage.fixture.edit_config(
+    let sealed = SealedFixture::new().await;
+    sealed.fixture.edit_config(
         "password = { env = \"FACTORY_DROID_PASSWORD\" }",
         "password = { env = \"FACTORY_DROID_PASSWORD\" }\ntotp_secret = { env = \"FACTORY_DROID_TOTP\" }",
     );
-    cage.fixture.world(|world| world.switches.admin_mode = true);
+    sealed.fixture.world(|world| world.switches.admin_mode = true);
     // The droid that is made has no key yet.
-    cage.fixture
+    sealed
+        .fixture
         .change_user("root", |root| root.totp_secret = Some(ADMIN_TOTP.to_owned()));
-    cage.run(&["apply", "--auto-approve"]).await.expect(0);
-    cage.fixture
+    sealed.run(&["apply", "--auto-approve"]).await.expect(0);
+    sealed
+        .fixture
         .change_user(DROID, |droid| droid.totp_secret = Some(DROID_TOTP.to_owned()));
     for (way, command) in [
         (&["-vvv"][..], &["rotate", "--auto-approve"][..]),
@@ -267,13 +272,13 @@ async fn neither_the_keys_nor_the_codes_of_two_factor_authentication_are_said() 
     ] {
         // As if half a minute had passed: a code works once.
         for user in ["root", DROID] {
-            cage.fixture.change_user(user, |user| user.totp_last_step = None);
+            sealed.fixture.change_user(user, |user| user.totp_last_step = None);
         }
-        cage.run(&[way, command].concat()).await.expect(0);
-        cage.fixture.expect_connected("with codes");
+        sealed.run(&[way, command].concat()).await.expect(0);
+        sealed.fixture.expect_connected("with codes");
     }
-    expect_kinds(&cage, &["TOTP key", CODE]);
-    let log = cage.fixture.requests_since(0);
+    expect_kinds(&sealed, &["TOTP key", CODE]);
+    let log = sealed.fixture.requests_since(0);
     for path in ["POST /users/sign_in", "POST /admin/session"] {
         assert!(log.iter().any(|request| request == path), "{path}: {log:#?}");
     }
