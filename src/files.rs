@@ -49,6 +49,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(),
     Ok(())
 }
 
+/// Writes a file of that length beside the path, and removes it: whether a replacement would find room, and permission.
+pub(crate) fn probe(path: &Path, length: usize, readers: Readers) -> Result<(), Obstacle> {
+    create_folder_of(path, readers)?;
+    is_there(path)?;
+    let mut file = temporary_beside(path, readers)?;
+    file.write_all(&vec![b' '; length])?;
+    file.as_file().sync_all()?;
+    Ok(())
+}
+
 /// A new file in the folder of another, which is gone when it is dropped. It is 0600 from the start, unless other
 /// programs are to read it.
 pub(crate) fn temporary_beside(path: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {

@@ -35,6 +35,11 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Whether it is the same one.
+    pub fn is(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+
     /// What the state record keeps instead of the secret: `sha256:` and 64 hexadecimal digits over the record's
     /// lineage and the secret, so that equal secrets in two records do not show as equal.
     pub fn fingerprint(&self, lineage: &str) -> String {

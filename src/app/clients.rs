@@ -140,6 +140,23 @@ impl Writers {
         Ok((password, droid))
     }
 
+    /// Tries the secret's store where the plan makes a secret: a renewal cannot be undone.
+    pub(crate) async fn try_store(&self, plan: &Plan) -> Result<()> {
+        let makes_one = plan
+            .changes
+            .iter()
+            .flat_map(|change| &change.operations)
+            .any(Operation::makes_secret);
+        if !makes_one {
+            return Ok(());
+        }
+        self.secret_store.probe().await.map_err(|why| {
+            Failure::new(why)
+                .context("the application's new secret could not be kept, so nothing was changed")
+                .hint("see to it that `application.secret.save` works, then run the same command again")
+        })
+    }
+
     /// What the executor acts through.
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
         let Readers {

@@ -46,6 +46,7 @@ pub(crate) async fn replace(mut config: Config, globals: &Globals) -> Result<(Co
     // A real store must never get the sandbox's secret.
     let secret = world_file.with_extension("secret");
     config.secret.save = config.secret.save.map(|_| SaveTo::File(secret.clone()));
+    config.secret.probe = None;
     config.secret.load = config.secret.load.map(|_| SecretRef::File(secret));
     Ok((config, Some(sandbox)))
 }

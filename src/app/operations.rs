@@ -401,6 +401,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let writers = Writers::upgrade(readers, context, &plan).await?;
         // Both go out before the first write to either side, so that a full disk shows before it, too.
         let begun = async {
+            context.interrupts.guard(writers.try_store(&plan)).await?;
             let adopted = adopt(context, &record, adopted).await?;
             let journal = RunJournal::begin(context, &run_id, plan.command, digest, &gate)?;
             Ok((adopted, journal))

@@ -1,7 +1,11 @@
 //! Where the application's secret is kept, as `application.secret` says: handed to a command on standard input or
 //! put into a private file before Factory gets it, and read back from there.
+//!
+//! GitLab shows a secret once, and a renewal cannot be undone. So the store is tried before one is made, and what it
+//! gives back is held against what it was given.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -11,16 +15,38 @@ use crate::executor::SecretStore;
 use crate::files::{self, Obstacle, Readers};
 use crate::secrets::{Secret, SecretRef};
 
+/// As large as what is written to try a file: no secret is longer.
+const ROOM: usize = 4096;
+/// How often a secret is read back before the store is taken to give another, for some take a moment.
+const READ_BACK: u32 = 3;
+const READ_BACK_AFTER: Duration = Duration::from_millis(500);
+
 /// The configured store.
 pub(crate) struct ConfiguredStore(pub(crate) SecretStoreConfig);
 
-#[async_trait]
-impl SecretStore for ConfiguredStore {
-    fn saves(&self) -> bool {
-        self.0.save.is_some()
+impl ConfiguredStore {
+    /// Finds out, before a secret is made, whether it could be kept. A file is written beside the one in question. A
+    /// command is probed as `application.secret.probe` says; without that it is given once more what it gives back,
+    /// and where that is nothing, it is only seen to that its program is there.
+    pub(crate) async fn probe(&self) -> Result<(), String> {
+        match (&self.0.save, &self.0.probe) {
+            (None, _) => Ok(()),
+            (Some(SaveTo::File(path)), _) => files::probe(path, ROOM, Readers::Owner)
+                .map_err(|error| format!("no secret could be saved to {}: {error}", path.display())),
+            (Some(SaveTo::Command(_)), Some(probe)) => probe
+                .succeeds()
+                .await
+                .map_err(|error| format!("`application.secret.probe` failed: {}", error.told(term::is_seen()))),
+            (Some(SaveTo::Command(command)), None) => match self.load().await? {
+                Some(secret) => self.save(&secret).await,
+                None => command
+                    .is_there()
+                    .map_err(|error| format!("`application.secret.save` cannot work: {error}")),
+            },
+        }
     }
 
-    async fn save(&self, secret: &Secret) -> Result<(), String> {
+    async fn keep(&self, secret: &Secret) -> Result<(), String> {
         match &self.0.save {
             None => Ok(()),
             Some(SaveTo::File(path)) => to_file(path, secret)
@@ -30,6 +56,42 @@ impl SecretStore for ConfiguredStore {
                 .await
                 .map_err(|error| format!("`application.secret.save` failed: {error}")),
         }
+    }
+
+    /// Whether the store gives back what it was given.
+    async fn read_back(&self, secret: &Secret) -> Result<(), String> {
+        if self.0.save.is_none() || self.0.load.is_none() {
+            return Ok(());
+        }
+        let mut attempt = 1;
+        loop {
+            let loaded = self
+                .load()
+                .await
+                .map_err(|why| format!("`application.secret.load` failed after the secret was saved: {why}"))?;
+            let gives = match loaded {
+                Some(loaded) if loaded.is(secret) => return Ok(()),
+                Some(_) => "something else than `application.secret.save` was given",
+                None => "nothing after `application.secret.save` was given a secret",
+            };
+            if attempt == READ_BACK {
+                return Err(format!("`application.secret.load` gives {gives}"));
+            }
+            attempt += 1;
+            tokio::time::sleep(READ_BACK_AFTER).await;
+        }
+    }
+}
+
+#[async_trait]
+impl SecretStore for ConfiguredStore {
+    fn saves(&self) -> bool {
+        self.0.save.is_some()
+    }
+
+    async fn save(&self, secret: &Secret) -> Result<(), String> {
+        self.keep(secret).await?;
+        self.read_back(secret).await
     }
 
     async fn load(&self) -> Result<Option<Secret>, String> {
@@ -58,7 +120,11 @@ mod tests {
     use crate::secrets::{Secret, SecretCommand, SecretRef};
 
     fn store(save: SaveTo, load: Option<SecretRef>) -> ConfiguredStore {
-        ConfiguredStore(SecretStoreConfig { save: Some(save), load })
+        ConfiguredStore(SecretStoreConfig {
+            save: Some(save),
+            load,
+            probe: None,
+        })
     }
 
     #[tokio::test]
@@ -93,5 +159,76 @@ mod tests {
             .await
             .unwrap_err();
         assert!(error.contains("no such path"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_store_that_gives_back_something_else_has_not_kept_it() {
+        let command = |script: &str| SecretCommand::new(["sh", "-c", script].map(str::to_owned).to_vec());
+        let load = |script: &str| Some(SecretRef::Command(command(script)));
+        let secret = Secret::new("gloas-fake");
+        for (gives, says) in [
+            ("printf gloas-fake", None),
+            ("echo gloas-fake", None),
+            ("printf 'gloas-fake\\n\\n'", Some("gives something else")),
+            ("echo gloas-other", Some("gives something else")),
+            ("true", Some("gives nothing")),
+            ("exit 1", Some("failed after the secret was saved")),
+        ] {
+            let store = store(SaveTo::Command(command("cat > /dev/null")), load(gives));
+            let saved = store.save(&secret).await;
+            match says {
+                None => saved.unwrap(),
+                Some(says) => {
+                    let error = saved.unwrap_err();
+                    assert!(error.contains(says) && !error.contains("gloas"), "{gives}: {error}");
+                }
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn it_is_tried_without_a_secret_being_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let command = |script: String| SecretCommand::new(vec!["sh".to_owned(), "-c".to_owned(), script]);
+        // A file is not touched.
+        store(SaveTo::File(path("secret")), None).probe().await.unwrap();
+        assert!(!path("secret").exists());
+        std::fs::create_dir(path("folder")).unwrap();
+        assert!(store(SaveTo::File(path("folder")), None).probe().await.is_err());
+        // A command without anything to say is looked for only.
+        let kept = path("kept");
+        let save = || SaveTo::Command(command(format!("echo >> {0}.log; cat > {0}", kept.display())));
+        let load = || {
+            Some(SecretRef::Command(command(format!(
+                "cat {} 2>&1 || true",
+                kept.display()
+            ))))
+        };
+        store(save(), None).probe().await.unwrap();
+        assert!(!kept.exists());
+        let nowhere = SecretCommand::new(vec!["no-such-program".to_owned()]);
+        let error = store(SaveTo::Command(nowhere), None).probe().await.unwrap_err();
+        assert!(error.contains("was not found"), "{error}");
+        // Otherwise it is given what it has.
+        std::fs::write(&kept, "gloas-old\n").unwrap();
+        store(save(), load()).probe().await.unwrap();
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "gloas-old");
+        let failing = store(SaveTo::Command(command("exit 7".to_owned())), load());
+        assert!(failing.probe().await.unwrap_err().contains("exit status: 7"));
+        // A probe of its own is what counts.
+        let mut probed = store(SaveTo::Command(command("exit 7".to_owned())), load());
+        probed.0.probe = Some(command("test -z \"$(cat)\"".to_owned()));
+        probed.probe().await.unwrap();
+        probed.0.probe = Some(command("echo sealed >&2; exit 2".to_owned()));
+        assert!(
+            probed
+                .probe()
+                .await
+                .unwrap_err()
+                .contains("`application.secret.probe` failed")
+        );
     }
 }

@@ -202,6 +202,11 @@ fn secret_store(raw: &RawApplication, beside: &Beside<'_>) -> SecretStoreConfig 
             SecretDestination::File(path) => SaveTo::File(beside.path(path)),
         }),
         load: beside.optional_secret(&store.load),
+        probe: store
+            .probe
+            .as_deref()
+            .and_then(|probe| probe.command.as_deref())
+            .map(|words| beside.command(words)),
     }
 }
 

@@ -183,6 +183,18 @@ pub(super) struct RawSecretStore {
     pub(super) save: Option<Placed<SecretDestination>>,
     /// Gives the secret back.
     pub(super) load: Option<Placed<SecretReference>>,
+    /// Run before a secret is made: it succeeds where `save` will.
+    pub(super) probe: Option<Placed<RawProbe>>,
+}
+
+/// A command that looks without changing anything.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Probe")]
+pub(super) struct RawProbe {
+    /// A program and its arguments, run without a shell.
+    #[schemars(required, length(min = 1))]
+    pub(super) command: Option<Placed<Vec<Text>>>,
 }
 
 /// The GitLab user as whom Factory acts.

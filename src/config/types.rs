@@ -59,6 +59,9 @@ impl Config {
         if let Some(SaveTo::Command(command)) = &mut self.secret.save {
             command.withhold(names);
         }
+        if let Some(command) = &mut self.secret.probe {
+            command.withhold(names);
+        }
     }
 
     /// Names, paths and addresses that stand in the file for everybody to read. What commands are given does not: it may
@@ -121,7 +124,12 @@ impl Config {
                     app_url: _,
                     token: factory_token,
                 },
-            secret: SecretStoreConfig { save: _, load },
+            secret:
+                SecretStoreConfig {
+                    save: _,
+                    load,
+                    probe: _,
+                },
             droid:
                 DroidConfig {
                     password,
@@ -276,6 +284,8 @@ pub struct SecretStoreConfig {
     pub save: Option<SaveTo>,
     /// Gives it back.
     pub load: Option<SecretRef>,
+    /// Tells, before a secret is made, whether `save` will work.
+    pub probe: Option<SecretCommand>,
 }
 
 /// What takes a new secret.

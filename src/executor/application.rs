@@ -43,14 +43,8 @@ impl Run<'_> {
         self.ledger.announce(vec![intent.clone()], |_| {}).await?;
         match self.effects.gitlab.create_application(desired).await {
             Ok((created, secret)) => {
-                let saved = self.keep(secret).await;
-                let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
-                self.adopt(write, desired, &created, fingerprint).await?;
-                saved.map_err(|why| {
-                    Failure(format!(
-                        "the application was created, but its secret could not be saved: {why}; the next run renews it"
-                    ))
-                })
+                let fingerprint = self.keep(secret).await;
+                self.adopt(write, desired, &created, fingerprint).await
             }
             Err(error) if error.may_have_been_processed() => {
                 let known = intent.applications_before;
@@ -191,20 +185,14 @@ impl Run<'_> {
             .await?;
         match self.effects.gitlab.renew_secret(id).await {
             Ok(secret) => {
-                let saved = self.keep(secret).await;
+                let fingerprint = self.keep(secret).await;
                 let now = (self.effects.clock)();
-                let fingerprint = saved.is_ok().then(|| self.fresh_fingerprint()).flatten();
                 self.ledger
                     .settle(write, |record| {
                         set_secret(record, fingerprint.map(|fingerprint| (fingerprint, Some(now))));
                     })
                     .await
-                    .map_err(|state| unrecorded(&state))?;
-                saved.map_err(|why| {
-                    Failure(format!(
-                        "the secret was renewed, but the new one could not be saved: {why}; the next run renews it again"
-                    ))
-                })
+                    .map_err(|state| unrecorded(&state))
             }
             Err(error) => {
                 if !error.may_have_been_processed() {
@@ -223,20 +211,18 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps a fresh secret: in memory for Factory, and in the secret store before anybody else has it.
-    async fn keep(&self, secret: Secret) -> Result<(), String> {
-        let result = self.effects.secret_store.save(&secret).await;
+    /// Keeps a fresh secret: in memory for Factory, and in the secret store before anybody else has it. One that it does
+    /// not take is in force all the same, and goes to Factory; it has no fingerprint in the record until Factory has it.
+    async fn keep(&self, secret: Secret) -> Option<String> {
+        let unsaved = self.effects.secret_store.save(&secret).await.err();
+        let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
+        let kept = unsaved.is_none().then_some(fingerprint);
         *self.fresh.borrow_mut() = Some(Fresh {
-            saved: self.effects.secret_store.saves() && result.is_ok(),
+            saved: self.effects.secret_store.saves() && unsaved.is_none(),
+            unsaved,
             secret,
         });
-        result
-    }
-
-    fn fresh_fingerprint(&self) -> Option<String> {
-        let lineage = self.ledger.record().lineage.clone();
-        let fresh = self.fresh.borrow();
-        fresh.as_ref().map(|fresh| fresh.secret.fingerprint(&lineage))
+        kept
     }
 }
 

@@ -4,7 +4,6 @@ use super::attest::{attest, denial};
 use super::effects::{Answer, Card};
 use super::run::Failure;
 use super::walk::{Stage, Walk, is_aside, is_repository};
-use super::writes::waiting_deletions;
 use crate::model::{ApplicationId, ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
 
 impl Walk<'_> {
@@ -63,7 +62,7 @@ impl Walk<'_> {
     fn leave(&mut self, card: &[(usize, usize)], why: &str) {
         for &(at, step) in card {
             let change = &self.plan.changes[at];
-            if change.steps[step..].iter().all(is_aside) && waiting_deletions(self.plan, change).next().is_some() {
+            if change.steps[step..].iter().all(is_aside) && self.is_to_be_held(at) {
                 self.left[at] = Some(why.to_owned());
                 self.stages[at] = Stage::Held;
             } else {

@@ -1,10 +1,10 @@
 //! A person's word in the record, bound to the values that it is about. Pure, because `apply` and `confirm` record the
 //! same way.
 
-use super::factory::forget_connection;
+use super::factory::{forget_connection, handed_over};
 use crate::model::{
     ApplicationUid, Attestation, AuthorizedUser, Evidence, Known, OperatorStep, RecordedApplication,
-    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, Testimony, UserId,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SecretSource, Testimony, UserId,
 };
 
 /// What the droid's own page of authorized applications has against an approval, in words; nothing where it lists the
@@ -52,7 +52,10 @@ pub fn attest(
             recorded.fields.trusted = Known::Known(*trusted);
             recorded.trusted_attested = attested;
         }
-        OperatorStep::SaveConnection { domain, .. } => {
+        OperatorStep::SaveConnection { domain, secret, .. } => {
+            if let (SecretSource::Fresh, Some(uid), Some(fingerprint)) = (secret, application, &secret_fingerprint) {
+                handed_over(record, uid, fingerprint, attestation.at);
+            }
             record.connection = Some(RecordedConnection {
                 domain: domain.clone(),
                 application: application.ok_or_else(needs_application)?.clone(),

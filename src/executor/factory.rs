@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::ledger::strike;
 use super::run::{Failure, Run, Step, Write, describe, unrecorded};
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;
 use crate::model::{
-    Address, ApplicationRef, AuthorizationOperation, ConnectionOperation, Domain, IntegrationStatus,
+    Address, ApplicationRef, ApplicationUid, AuthorizationOperation, ConnectionOperation, Domain, IntegrationStatus,
     ObservedIntegration, ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState,
     RepositoryOperation, SecretSource,
 };
@@ -85,8 +87,12 @@ impl Run<'_> {
         let (_, uid) = self.application(application)?;
         let secret = self.secret(source).await?;
         let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
+        let now = (self.effects.clock)();
         let request = factory.save_connection(domain.as_str(), &uid, &secret);
         self.announced(write, request, |record, integration| {
+            if source == SecretSource::Fresh {
+                handed_over(record, &uid, &fingerprint, now);
+            }
             record.connection = Some(RecordedConnection {
                 domain: domain.clone(),
                 application: uid.clone(),
@@ -303,6 +309,20 @@ fn record_selection(record: &mut RecordedState, address: &Address, operation: Re
             }
         }
         RepositoryOperation::Disable { id } => drop(record.repositories.remove(&id)),
+    }
+}
+
+/// Factory has the secret that is in force: it is known by that, also where nobody else could keep it.
+pub(super) fn handed_over(record: &mut RecordedState, uid: &ApplicationUid, fingerprint: &str, at: Timestamp) {
+    let application = record
+        .application
+        .as_mut()
+        .filter(|application| &application.uid == uid);
+    if let Some(application) = application
+        && application.secret_fingerprint.as_deref() != Some(fingerprint)
+    {
+        application.secret_fingerprint = Some(fingerprint.to_owned());
+        application.secret_at = Some(at);
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Write<'a> {
 pub(super) struct Fresh {
     pub(super) secret: Secret,
     pub(super) saved: bool,
+    /// Why the store did not take it.
+    pub(super) unsaved: Option<String>,
 }
 
 pub(super) struct Run<'a> {

@@ -13,6 +13,12 @@ use crate::secrets::Secret;
 use crate::state::render;
 use crate::testing::{ADMIN, Fault, How, World, at, in_turn};
 
+/// Answered with a refusal, and not carried out.
+const REFUSED: Fault = Fault::Fail {
+    kind: ErrorKind::Forbidden,
+    processed: false,
+};
+
 fn path(text: &str) -> FullPath {
     FullPath::new(text)
 }
@@ -179,32 +185,71 @@ fn concurrency_stays_within_its_bound_and_shares_state_writes() {
 #[test]
 fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     let (world, declared) = estate(2, 2);
-    world.get().vault_is_sealed = true;
+    world.get().cut = Some(at("save connection", REFUSED));
     let executed = apply(&world, &declared, How::default());
     let of = |address: Address| outcome_of(&executed, &address).clone();
-    let application = of(Address::Application);
-    assert_eq!(application.outcome, Outcome::Failed);
-    assert!(application.error.unwrap().contains("the store is sealed"));
-    assert_eq!(of(Address::Connection).outcome, Outcome::Skipped);
-    assert_eq!(
-        of(Address::Connection).error.as_deref(),
-        Some("gitlab.application failed")
-    );
+    assert_eq!(of(Address::Connection).outcome, Outcome::Failed);
+    let authorization = of(Address::Authorization);
+    assert_eq!(authorization.outcome, Outcome::Skipped);
+    assert_eq!(authorization.error.as_deref(), Some("factory.connection failed"));
     assert_eq!(of(repository(0)).outcome, Outcome::Skipped);
     assert_eq!(of(Address::Membership(path("g000"))).outcome, Outcome::Done);
-    let sides = world.get();
-    assert!(sides.record.intents.is_empty());
-    assert_eq!(
-        sides.record.application.as_ref().unwrap().secret_fingerprint,
-        None,
-        "a secret that was not saved is not trusted"
+    assert!(world.get().record.intents.is_empty());
+}
+
+#[test]
+fn a_secret_that_cannot_be_saved_goes_to_factory_and_the_change_says_what_to_do() {
+    let (world, declared) = estate(2, 2);
+    world.get().vault_is_sealed = true;
+    let executed = apply(&world, &declared, How::default());
+    let application = outcome_of(&executed, &Address::Application);
+    assert_eq!(application.outcome, Outcome::Operator);
+    let said = application.error.as_ref().unwrap();
+    assert!(
+        said.contains("the store is sealed") && said.contains("setpoint rotate"),
+        "{said}"
     );
+    let left = executed.outcomes.iter().filter(|one| one.outcome != Outcome::Done);
+    assert_eq!(left.count(), 1, "{executed:#?}");
+    assert!(world.get().connected().is_some());
+    // It is known by its fingerprint, and not renewed again.
+    let record = &world.get().record.clone();
+    assert_eq!(
+        record.application.as_ref().unwrap().secret_fingerprint,
+        record.connection.as_ref().unwrap().secret_fingerprint
+    );
+    assert_eq!(world.look(&declared, Command::Apply).1.changes, []);
+}
+
+#[test]
+fn a_secret_that_neither_the_store_nor_factory_took_is_renewed() {
+    let (world, declared) = estate(0, 0);
+    world.get().vault_is_sealed = true;
+    world.get().cut = Some(at("save connection", REFUSED));
+    let executed = apply(&world, &declared, How::default());
+    let application = outcome_of(&executed, &Address::Application);
+    assert_eq!(application.outcome, Outcome::Failed);
+    assert!(
+        application
+            .error
+            .as_ref()
+            .unwrap()
+            .ends_with("so the next run renews it")
+    );
+    assert_eq!(
+        world.get().record.application.as_ref().unwrap().secret_fingerprint,
+        None,
+        "a secret that nobody has is not trusted"
+    );
+    world.get().vault_is_sealed = false;
+    assert!(is_complete(&apply(&world, &declared, How::default())));
+    assert!(world.get().connected().is_some());
 }
 
 #[test]
 fn fail_fast_ends_at_the_first_failure() {
     let (world, declared) = estate(2, 0);
-    world.get().vault_is_sealed = true;
+    world.get().cut = Some(at("create application", REFUSED));
     let how = How {
         fail_fast: true,
         ..in_turn()

@@ -15,7 +15,7 @@ use super::factory::BATCH;
 use super::run::{Failure, Run};
 use super::writes::{Finished, WritesEnd, carry_out, selection, stop_words, waiting_deletions};
 use super::{Executed, Unwritten};
-use crate::model::{Address, Change, ChangeOutcome, OperatorStep, Outcome, Plan, Status};
+use crate::model::{Address, Change, ChangeOutcome, Operation, OperatorStep, Outcome, Plan, Status};
 
 /// Where a change stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub(super) enum Stage {
     Running,
     /// Its writes are done; the step of this number is next.
     Asking(usize),
-    /// All done but the deletion of the old application, and steps that it need not wait for.
+    /// All done but what waits for the rest of the plan: the deletion of the old application, and what there is to say
+    /// of a secret that could not be saved. Steps that nothing depends on may be left, too.
     Held,
     /// Over.
     Ended(Outcome),
@@ -105,7 +106,7 @@ impl<'a> Walk<'a> {
                 for (at, end) in finished {
                     self.end_writes(at, end);
                 }
-            } else if !self.ask_next().await && !self.finish_replacement().await {
+            } else if !self.ask_next().await && !self.finish_held().await {
                 break;
             }
         }
@@ -220,7 +221,7 @@ impl<'a> Walk<'a> {
     fn end_writes(&mut self, at: usize, end: WritesEnd) {
         match end {
             WritesEnd::Done => self.begin_asking(at),
-            WritesEnd::Failed(why) => self.end(at, Outcome::Failed, Some(why)),
+            WritesEnd::Failed(why) => self.end_held(at, Outcome::Failed, Some(why)),
             WritesEnd::Stopped(why) => self.end(at, Outcome::Skipped, Some(why)),
         }
     }
@@ -234,10 +235,56 @@ impl<'a> Walk<'a> {
         let change = &self.plan.changes[at];
         if step < change.steps.len() {
             self.stages[at] = Stage::Asking(step);
-        } else if waiting_deletions(self.plan, change).next().is_some() {
+        } else if self.is_to_be_held(at) {
             self.stages[at] = Stage::Held;
         } else {
             self.end(at, Outcome::Done, None);
+        }
+    }
+
+    /// Whether a change whose own part is done ends with the plan only.
+    pub(super) fn is_to_be_held(&self, at: usize) -> bool {
+        waiting_deletions(self.plan, &self.plan.changes[at]).next().is_some() || self.unsaved(at).is_some()
+    }
+
+    /// What there is to say of a secret that this change made and that could not be saved.
+    fn unsaved(&self, at: usize) -> Option<(Outcome, String)> {
+        let makes_one = self.plan.changes[at].operations.iter().any(Operation::makes_secret);
+        let fresh = self.run.fresh.borrow();
+        let fresh = fresh.as_ref().filter(|_| makes_one)?;
+        let why = fresh.unsaved.as_ref()?;
+        let record = self.run.ledger.record();
+        let fingerprint = fresh.secret.fingerprint(&record.lineage);
+        let handed = record
+            .connection
+            .as_ref()
+            .and_then(|saved| saved.secret_fingerprint.as_ref());
+        Some(if handed == Some(&fingerprint) {
+            let todo =
+                "Factory has the new secret and works with it, but nobody else has it, because it could not be saved";
+            (
+                Outcome::Operator,
+                format!("{todo}: {why}; once that works, `setpoint rotate` makes another one, which is saved"),
+            )
+        } else {
+            (
+                Outcome::Failed,
+                format!(
+                    "the new secret could not be saved: {why}; nor was Factory given it, so the next run renews it"
+                ),
+            )
+        })
+    }
+
+    /// Ends a change with what there is to say of its secret.
+    fn end_held(&mut self, at: usize, outcome: Outcome, why: Option<String>) {
+        match (self.unsaved(at), why) {
+            (None, why) => self.end(at, outcome, why),
+            (Some((unsaved, text)), None) => self.end(at, unsaved, Some(text)),
+            (Some((unsaved, text)), Some(why)) => {
+                let outcome = if unsaved == Outcome::Failed { unsaved } else { outcome };
+                self.end(at, outcome, Some(format!("{why}; besides, {text}")));
+            }
         }
     }
 
@@ -271,12 +318,17 @@ impl<'a> Walk<'a> {
         (0..self.stages.len()).map(|at| self.outcome(at)).collect()
     }
 
-    /// Deletes the old application once Factory has left it. Whether there was one to decide on.
-    async fn finish_replacement(&mut self) -> bool {
+    /// Ends what waited for the rest of the plan, and deletes the old application once Factory has left it. Whether there
+    /// was anything to decide on.
+    async fn finish_held(&mut self) -> bool {
         let Some(at) = (0..self.stages.len()).find(|&at| self.stages[at] == Stage::Held) else {
             return false;
         };
         let change = &self.plan.changes[at];
+        if waiting_deletions(self.plan, change).next().is_none() {
+            self.end_all_but_steps(at);
+            return true;
+        }
         if let Some((address, outcome)) = self.still_needed() {
             let why = format!("the new application is there; the old one is kept until {address} is done");
             let outcome = if outcome == Outcome::Operator {
@@ -284,7 +336,7 @@ impl<'a> Walk<'a> {
             } else {
                 Outcome::Skipped
             };
-            self.end(at, outcome, Some(why));
+            self.end_held(at, outcome, Some(why));
             return true;
         }
         // A closed window lets what was begun be finished; an interrupt does not.
@@ -293,24 +345,26 @@ impl<'a> Walk<'a> {
             .filter(|_| self.options.stopped() != Some(StopReason::WindowClosed))
         {
             let why = format!("the new application is there and the old one is not deleted yet: {why}");
-            self.end(at, Outcome::Skipped, Some(why));
+            self.end_held(at, Outcome::Skipped, Some(why));
             return true;
         }
         for operation in waiting_deletions(self.plan, change) {
             if let Err(Failure(why)) = self.run.perform(change, operation).await {
-                self.end(
-                    at,
-                    Outcome::Failed,
-                    Some(format!("the old application was not deleted: {why}")),
-                );
+                let why = format!("the old application was not deleted: {why}");
+                self.end_held(at, Outcome::Failed, Some(why));
                 return true;
             }
         }
-        match self.left[at].take() {
-            Some(why) => self.end(at, Outcome::Operator, Some(why)),
-            None => self.end(at, Outcome::Done, None),
-        }
+        self.end_all_but_steps(at);
         true
+    }
+
+    /// Ends what is done, but for steps that were left.
+    fn end_all_but_steps(&mut self, at: usize) {
+        match self.left[at].take() {
+            Some(why) => self.end_held(at, Outcome::Operator, Some(why)),
+            None => self.end_held(at, Outcome::Done, None),
+        }
     }
 
     /// What of Factory's move to the new application is not done.

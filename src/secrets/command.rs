@@ -5,6 +5,8 @@
 //! waiting for it, and by [`end_commands`] when Setpoint is ended on the spot.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,11 +18,15 @@ use crate::glyphs;
 
 /// A command that has not ended by then is ended.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long is waited for the rest of its output once it has ended.
+const AFTER_ITS_END: Duration = Duration::from_millis(200);
 /// No token, password or key is longer.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
 /// How much of a failing command's standard error is shown.
 const MAX_ERROR_LINES: usize = 5;
 const MAX_ERROR_COLUMNS: usize = 200;
+/// Where programs are looked for where `PATH` is not set.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// How much of it is looked at, in bytes.
 const SHOWN_OF: usize = 16 * 1024;
 /// Said in place of what may hold the secret: a command that printed something before it failed may have printed it on
@@ -75,6 +81,14 @@ impl SecretCommand {
         self.run(Some(secret), TIMEOUT).await.map(drop)
     }
 
+    /// Runs it without input, for whether it succeeds.
+    ///
+    /// # Errors
+    /// It could not be started, did not end in time, or failed.
+    pub async fn succeeds(&self) -> Result<(), SecretError> {
+        self.run(None, TIMEOUT).await.map(drop)
+    }
+
     /// What it prints on standard output. It gets no input.
     pub(super) async fn ask(&self) -> Result<Vec<u8>, SecretError> {
         self.run(None, TIMEOUT).await
@@ -84,13 +98,29 @@ impl SecretCommand {
         let mut child = self.start(input.is_some())?;
         // Dropped before the child is, so that the group is still the child's.
         let group = Group::of(&child);
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, from_stdout, from_stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let run = async {
-            let (stdout, stderr, ()) = tokio::join!(read_bounded(stdout), read_bounded(stderr), write(stdin, input));
-            // Only now: until it is waited for, its number is nobody else's.
-            (stdout, stderr, child.wait().await)
+            let mut reading = pin!(async {
+                tokio::try_join!(gather(from_stdout, &mut stdout), gather(from_stderr, &mut stderr)).map(drop)
+            });
+            let mut ended = pin!(async {
+                let ((), status) = tokio::join!(write(stdin, input), child.wait());
+                status
+            });
+            tokio::select! {
+                status = &mut ended => {
+                    // What it left running may hold its output open for as long as it likes.
+                    let read = tokio::time::timeout(AFTER_ITS_END, &mut reading).await;
+                    status.and_then(|status| read.unwrap_or(Ok(())).map(|()| status))
+                }
+                read = &mut reading => match read {
+                    Ok(()) => ended.await,
+                    Err(error) => Err(error),
+                },
+            }
         };
-        let Ok((stdout, stderr, status)) = tokio::time::timeout(timeout, run).await else {
+        let Ok(status) = tokio::time::timeout(timeout, run).await else {
             return Err(SecretError::new(
                 format!("{self} had not ended after {} s and was stopped", timeout.as_secs()),
                 "run it by hand: it may be waiting for input, which it does not get here, or for the network",
@@ -99,11 +129,7 @@ impl SecretCommand {
         group.disarm();
         let failed =
             |error: std::io::Error| SecretError::new(format!("{self} cannot be run: {error}"), "run it by hand");
-        let (stdout, stderr, status) = (
-            stdout.map_err(failed)?,
-            stderr.map_err(failed)?,
-            status.map_err(failed)?,
-        );
+        let status = status.map_err(failed)?;
         if status.success() {
             return Ok(stdout);
         }
@@ -123,15 +149,50 @@ impl SecretCommand {
         })
     }
 
-    fn start(&self, gets_input: bool) -> Result<tokio::process::Child, SecretError> {
-        let Some((program, arguments)) = self.words.split_first() else {
+    /// Whether its program is there.
+    ///
+    /// # Errors
+    /// It is not, or may not be executed.
+    pub fn is_there(&self) -> Result<(), SecretError> {
+        let program = self.find()?;
+        match std::fs::metadata(&program) {
+            Ok(metadata) if is_executable(&metadata) => Ok(()),
+            Ok(_) => Err(self.not_started(&std::io::ErrorKind::PermissionDenied.into())),
+            Err(error) => Err(self.not_started(&error)),
+        }
+    }
+
+    /// Where its program is. A bare name is looked for in those folders of `PATH` that are named from the root on, and
+    /// never in the current one, where anybody's file may be.
+    fn find(&self) -> Result<PathBuf, SecretError> {
+        let program = Path::new(self.program());
+        if program.as_os_str().is_empty() {
             return Err(SecretError::new(
                 "a command reference is empty".to_owned(),
                 "name a program and its arguments",
             ));
-        };
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments).kill_on_drop(true).stderr(Stdio::piped());
+        }
+        if cfg!(not(unix)) || program.components().count() > 1 || self.program().contains('/') {
+            return Ok(program.to_owned());
+        }
+        let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        let mut candidates = std::env::split_paths(&path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(program))
+            .filter(|candidate| candidate.is_file());
+        let first = candidates.next();
+        let is_executable = |candidate: &PathBuf| std::fs::metadata(candidate).is_ok_and(|one| is_executable(&one));
+        let best = first.iter().cloned().chain(candidates).find(is_executable);
+        best.or(first)
+            .ok_or_else(|| self.not_started(&std::io::ErrorKind::NotFound.into()))
+    }
+
+    fn start(&self, gets_input: bool) -> Result<tokio::process::Child, SecretError> {
+        let mut command = tokio::process::Command::new(self.find()?);
+        command
+            .args(self.words.iter().skip(1))
+            .kill_on_drop(true)
+            .stderr(Stdio::piped());
         if gets_input {
             command.stdin(Stdio::piped()).stdout(Stdio::null());
         } else {
@@ -160,6 +221,17 @@ impl SecretCommand {
     }
 }
 
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    metadata.is_file()
+}
+
 /// Hands the secret over. A command that ends without reading to the end is judged by its exit status alone.
 async fn write(stdin: Option<tokio::process::ChildStdin>, secret: Option<&Secret>) {
     if let (Some(mut stdin), Some(secret)) = (stdin, secret) {
@@ -168,14 +240,14 @@ async fn write(stdin: Option<tokio::process::ChildStdin>, secret: Option<&Secret
     }
 }
 
-/// Reads all, keeps one byte more than the limit, so that too much shows.
-async fn read_bounded<R: tokio::io::AsyncRead + Unpin>(stream: Option<R>) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
+/// Reads all, keeps one byte more than the limit, so that too much shows. Given up at any moment, what was read is there.
+async fn gather<R: tokio::io::AsyncRead + Unpin>(stream: Option<R>, kept: &mut Vec<u8>) -> std::io::Result<()> {
     if let Some(mut stream) = stream {
-        (&mut stream).take(MAX_BYTES + 1).read_to_end(&mut kept).await?;
+        let mut rest = (&mut stream).take(MAX_BYTES + 1);
+        while rest.read_buf(kept).await? > 0 {}
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
     }
-    Ok(kept)
+    Ok(())
 }
 
 /// The first lines of what a failing command said on standard error, each on a line of its own and indented.
@@ -312,6 +384,32 @@ mod tests {
         }
         let error = shell("echo no such path >&2; exit 1").give(&secret).await.unwrap_err();
         assert!(error.message.ends_with(":\n  no such path"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_with_its_output_open_is_not_waited_for() {
+        let begun = std::time::Instant::now();
+        let said = shell("sleep 20 & printf gloas-fake").ask().await.unwrap();
+        assert_eq!(said, b"gloas-fake");
+        shell("sleep 20 & cat > /dev/null")
+            .give(&Secret::new("gloas-fake"))
+            .await
+            .unwrap();
+        let error = shell("sleep 20 & echo no such path >&2; exit 1")
+            .ask()
+            .await
+            .unwrap_err();
+        assert_eq!(error.said.as_deref(), Some("\n  no such path"));
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_bare_name_is_not_looked_for_in_the_current_folder() {
+        // The tests run in the package's folder, which has a `src`.
+        assert!(SecretCommand::new(vec!["Cargo.toml".to_owned()]).is_there().is_err());
+        assert!(SecretCommand::new(vec!["sh".to_owned()]).is_there().is_ok());
+        assert!(SecretCommand::new(vec!["./src".to_owned()]).is_there().is_err());
     }
 
     #[test]

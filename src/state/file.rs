@@ -2,7 +2,7 @@
 //! through a symbolic link at the final name.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::StateError;
@@ -89,12 +89,7 @@ pub(super) fn keep(path: &Path, bytes: &[u8], word: &str) -> Result<PathBuf, Sta
 
 /// Writes a file of that length beside the path, and removes it: whether there is room, and permission.
 pub(super) fn probe(path: &Path, length: usize) -> Result<(), StateError> {
-    create_folder_of(path)?;
-    is_there(path)?;
-    let fail = || io_error("write", path);
-    let mut file = files::temporary_beside(path, Readers::Owner).map_err(fail())?;
-    file.write_all(&vec![b' '; length]).map_err(fail())?;
-    file.as_file().sync_all().map_err(fail())
+    files::probe(path, length, Readers::Owner).map_err(obstacle("write", path))
 }
 
 /// Opens a file of one's own for reading and writing, created with 0600 where there is none. `create_new` does not

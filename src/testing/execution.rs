@@ -319,6 +319,7 @@ impl SecretStore for World {
         if !self.saves() {
             return Ok(());
         }
+        self.get().unsaved = true;
         if self.get().vault_is_sealed {
             return Err("the store is sealed".to_owned());
         }
@@ -326,7 +327,9 @@ impl SecretStore for World {
             sides.saved.push(secret.expose().to_owned());
             Ok(())
         });
-        saved.await.map_err(|error| error.to_string())
+        saved.await.map_err(|error| error.to_string())?;
+        self.get().unsaved = false;
+        Ok(())
     }
 
     async fn load(&self) -> std::result::Result<Option<Secret>, String> {

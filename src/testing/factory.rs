@@ -82,7 +82,7 @@ impl FactoryWrite for World {
         secret: &Secret,
     ) -> Result<ObservedIntegration> {
         self.write_to("save connection", Kind::Connection, |sides| {
-            let kept = !sides.saves || sides.saved.iter().any(|saved| saved == secret.expose());
+            let kept = !sides.saves || sides.unsaved || sides.saved.iter().any(|saved| saved == secret.expose());
             assert!(kept, "Factory is given what the secret store has not");
             sides.save_connection(&domain.into(), uid, secret.expose());
             sides.made.connection = true;

@@ -347,7 +347,8 @@ impl Run {
             Some(&app.secret),
             sides.integration.as_ref().map(|integration| &integration.secret)
         );
-        assert_eq!(Some(&app.secret), sides.saved.last());
+        // One that could not be saved is not renewed for that.
+        assert!(sides.unsaved || Some(&app.secret) == sides.saved.last());
     }
 }
 

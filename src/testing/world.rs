@@ -76,6 +76,8 @@ pub(crate) struct Sides {
     /// Every secret that was saved; the last one is what is loaded.
     pub(crate) saved: Vec<String>,
     pub(crate) vault_is_sealed: bool,
+    /// Whether the newest secret could not be saved.
+    pub(crate) unsaved: bool,
 
     pub(crate) record: RecordedState,
     /// The records that the last run wrote.
@@ -173,6 +175,7 @@ impl World {
             loads: false,
             saved: Vec::new(),
             vault_is_sealed: false,
+            unsaved: false,
             record: RecordedState::empty("lineage", "0.0.0"),
             stored: Vec::new(),
             full_from: None,

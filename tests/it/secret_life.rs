@@ -7,7 +7,7 @@ use serde_json::json;
 use setpoint::sandbox::world::digest;
 use setpoint::sandbox::{Action, Options};
 
-use super::common::plans::{change, differing, find, unwrapped};
+use super::common::plans::{change, find, unwrapped};
 use super::common::proxy::{Cut, Phase, Proxy, cut_at_each_write};
 use super::common::{Fixture, Ran};
 
@@ -101,8 +101,23 @@ async fn it_is_kept_before_factory_has_it() {
     }
 }
 
+/// The secret in force is Factory's, nobody else has it, and it is not renewed for that.
+async fn expect_kept_by_factory_alone(fixture: &Fixture, ran: &Ran) {
+    let said = unwrapped(&ran.stdout);
+    assert!(said.contains("Factory has the new secret and works with it"), "{said}");
+    assert!(said.contains("`setpoint rotate`"), "{said}");
+    fixture.expect_connected("with a secret that could not be saved");
+    let (writes, secret) = (fixture.api_writes(), fixture.application().secret_digest);
+    fixture
+        .expect_nothing_to_do("with a secret that could not be saved")
+        .await;
+    fixture.apply().await.expect(0);
+    assert_eq!(fixture.api_writes(), writes);
+    assert_eq!(fixture.application().secret_digest, secret);
+}
+
 #[tokio::test]
-async fn a_store_that_fails_keeps_factory_from_a_secret_that_nobody_has() {
+async fn a_secret_that_no_store_takes_is_factorys_all_the_same() {
     let fixture = Fixture::new().await;
     store(
         &fixture,
@@ -110,14 +125,68 @@ async fn a_store_that_fails_keeps_factory_from_a_secret_that_nobody_has() {
     );
     let ran = fixture.apply().await.expect(3);
     assert!(unwrapped(&ran.stdout).contains("the vault is sealed"), "{}", ran.stdout);
-    assert!(fixture.world(|world| world.factory.integration.is_none()));
-    let id = fixture.application().id;
-    fixture.edit_config("echo the vault is sealed >&2; exit 7", "cat > secret");
-    let plan = fixture.plan().await;
-    assert_eq!(differing(change(&plan, "gitlab.application")), ["trusted", "secret"]);
-    fixture.apply().await.expect(0);
-    assert_eq!(fixture.application().id, id);
+    expect_kept_by_factory_alone(&fixture, &ran).await;
+    fixture.edit_config(
+        "echo the vault is sealed >&2; exit 7",
+        &format!("mkdir -p store; cat > {STORE}"),
+    );
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(0);
+    expect_stored(&fixture, "after the store works");
     fixture.expect_connected("after the store works");
+}
+
+#[tokio::test]
+async fn a_store_that_gives_back_something_else_is_said_once_and_no_reason_to_renew() {
+    let fixture = Fixture::new().await;
+    store(
+        &fixture,
+        &format!(
+            "save = {{ command = [\"sh\", \"-c\", \"mkdir -p store; tr a-z A-Z > {STORE}\"] }}\nload = {{ command = [\"sh\", \
+             \"-c\", \"test ! -e {STORE} || cat {STORE}\"] }}"
+        ),
+    );
+    let ran = fixture.apply().await.expect(3);
+    let said = unwrapped(&ran.stdout);
+    assert!(
+        said.contains("`application.secret.load` gives something else than `application.secret.save` was given"),
+        "{said}"
+    );
+    expect_kept_by_factory_alone(&fixture, &ran).await;
+    let plan = fixture.plan().await;
+    assert_eq!(plan["warnings"][0]["code"], "secret_not_stored", "{plan}");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_work_is_found_before_anything_is_renewed() {
+    let fixture = Fixture::new().await;
+    by_commands(&fixture);
+    fixture.apply().await.expect(0);
+    let secret = fixture.application().secret_digest;
+    let refused = async |says: &str| {
+        let writes = fixture.api_writes();
+        let ran = fixture.run(&["rotate", "--auto-approve"]).await.expect(1);
+        let said = unwrapped(&ran.stderr);
+        assert!(
+            said.contains("could not be kept, so nothing was changed") && said.contains(says),
+            "{said}"
+        );
+        assert_eq!(
+            (fixture.api_writes(), fixture.application().secret_digest),
+            (writes, secret.clone())
+        );
+    };
+    // What the store has is given to it once more.
+    fixture.edit_config("\"cat > store/secret\"", "\"exit 7\"");
+    refused("exit status: 7").await;
+    // Or a command tells.
+    fixture.edit_config(
+        "\"exit 7\"] }",
+        "\"cat > store/secret\"] }\nprobe = { command = [\"sh\", \"-c\", \"exit 8\"] }",
+    );
+    refused("exit status: 8").await;
+    fixture.edit_config("exit 8", "exit 0");
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(0);
+    expect_stored(&fixture, "after the store works");
 }
 
 #[tokio::test]

@@ -197,8 +197,9 @@ impl From<RepositoryOperation> for Operation {
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     let mut application = application::plan(inputs, builder);
     let secret = application::decide_secret(inputs, &application);
-    if let Some(renewal) = secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
-        application.renew(renewal);
+    match secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
+        Some(renewal) => application.renew(renewal),
+        None => application::warn_of_store(inputs, builder, &application),
     }
     application.settle(builder);
     let user = user::plan(inputs, builder);

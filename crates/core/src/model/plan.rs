@@ -365,6 +365,8 @@ pub enum WarningCode {
     Targeted,
     /// A write of an earlier run ended without its answer.
     Interrupted,
+    /// The store of the application's secret has not the one that Factory has.
+    SecretNotStored,
 }
 
 /// Counts over the changes. A change counts once by its action, and again under `operator` or `blocked`.

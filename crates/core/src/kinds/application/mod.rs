@@ -24,7 +24,7 @@ use crate::planner::refresh::Settled;
 pub(crate) use identity::created_by;
 pub use identity::{ApplicationMatch, identify_application};
 pub(crate) use plan::{ApplicationPlan, plan};
-pub(crate) use secret::{ConnectionSecret, decide as decide_secret};
+pub(crate) use secret::{ConnectionSecret, decide as decide_secret, warn_of_store};
 
 /// What is declared, live and recorded of an application. Everything is declared; what GitLab does not show, and nobody
 /// recorded, is unknown.

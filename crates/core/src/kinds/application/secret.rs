@@ -6,11 +6,13 @@ use crate::kinds::Operation;
 use crate::kinds::connection::ConnectionOperation;
 use crate::model::{
     Address, ApplicationRef, ApplicationUid, Command, IntegrationStatus, Origin, Reason, SecretCheck, SecretSource,
+    WarningCode,
 };
 use crate::planner::inputs::Inputs;
 
 use super::plan::ApplicationPlan;
 use super::{ApplicationOperation, created_by};
+use crate::planner::builder::PlanBuilder;
 
 /// What the connection needs.
 #[derive(Debug)]
@@ -84,6 +86,18 @@ impl<'a> SecretState<'a> {
         }
     }
 
+    /// Whether the store gives another secret than the newest, and GitLab refuses it: it did not take the newest one. What
+    /// Factory has may be in force all the same.
+    fn store_is_behind(&self, check: &SecretCheck) -> bool {
+        match (check, self.newest) {
+            (SecretCheck::Rejected { fingerprint }, Some(newest)) => fingerprint != newest,
+            (SecretCheck::Rejected { fingerprint: _ }, None)
+            | (SecretCheck::Accepted { fingerprint: _ } | SecretCheck::NoneStored | SecretCheck::NotChecked, _) => {
+                false
+            }
+        }
+    }
+
     fn unanswered(&self) -> bool {
         self.unanswered_secret || self.unanswered_save
     }
@@ -141,6 +155,29 @@ pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
     })
 }
 
+/// Says that the store has not the secret that Factory was given last: nothing is renewed for that.
+pub(crate) fn warn_of_store(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>) {
+    let state = SecretState::of(inputs, application);
+    if state.newest.is_none() || state.newest != state.handed {
+        return;
+    }
+    let check = &inputs.observed.gitlab.secret;
+    let gives = match check {
+        SecretCheck::Rejected { fingerprint: _ } if state.store_is_behind(check) => {
+            "another secret than Factory was given last, and GitLab refuses it"
+        }
+        SecretCheck::NoneStored => "nothing, so that the secret which Factory has cannot be checked",
+        SecretCheck::Rejected { fingerprint: _ }
+        | SecretCheck::Accepted { fingerprint: _ }
+        | SecretCheck::NotChecked => return,
+    };
+    builder.warn(
+        WarningCode::SecretNotStored,
+        Some(Address::Application),
+        format!("application.secret.load gives {gives}; `setpoint rotate` makes one that both get"),
+    );
+}
+
 /// Whether the secret that is in force can be handed over without renewing it: loaded and accepted by GitLab, or, where
 /// a person hands it over, kept where that person finds it.
 fn is_at_hand(inputs: &Inputs<'_>, state: &SecretState<'_>) -> bool {
@@ -162,8 +199,9 @@ fn moved(inputs: &Inputs<'_>, state: &SecretState<'_>) -> Option<(Reason, Origin
     let never_worked =
         !state.handover_recorded && matches!(status, Some(IntegrationStatus::Configured | IntegrationStatus::Error));
     let remembered = state.handed.or(state.newest).is_some();
-    match &inputs.observed.gitlab.secret {
-        SecretCheck::Rejected { fingerprint: _ } => {
+    let check = &inputs.observed.gitlab.secret;
+    match check {
+        SecretCheck::Rejected { fingerprint: _ } if !state.store_is_behind(check) => {
             let origin = match (state.unanswered_secret, remembered) {
                 (true, _) => Origin::Pending,
                 (false, true) => Origin::Drift,
@@ -182,8 +220,8 @@ fn moved(inputs: &Inputs<'_>, state: &SecretState<'_>) -> Option<(Reason, Origin
             None if state.refused => Some((Reason::Differs, Origin::Drift)),
             None => None,
         },
-        check @ (SecretCheck::NoneStored | SecretCheck::NotChecked) => {
-            let lost = *check == SecretCheck::NoneStored;
+        SecretCheck::Rejected { fingerprint: _ } | SecretCheck::NoneStored | SecretCheck::NotChecked => {
+            let lost = *check != SecretCheck::NotChecked;
             if state.unanswered() || (state.recorded && state.newest != state.handed) {
                 Some((Reason::SecretUnknown, Origin::Pending))
             } else if state.refused {
@@ -201,7 +239,8 @@ fn moved(inputs: &Inputs<'_>, state: &SecretState<'_>) -> Option<(Reason, Origin
 }
 
 fn renewal(inputs: &Inputs<'_>, state: &SecretState<'_>, moves: Option<(Reason, Origin)>, rotating: bool) -> Renewal {
-    let rejected = matches!(inputs.observed.gitlab.secret, SecretCheck::Rejected { .. });
+    let check = &inputs.observed.gitlab.secret;
+    let rejected = matches!(check, SecretCheck::Rejected { .. }) && !state.store_is_behind(check);
     let (reason, note) = if rotating {
         (
             Reason::Differs,

@@ -228,6 +228,27 @@ fn a_refused_secret_is_renewed_and_handed_over() {
 }
 
 #[test]
+fn a_store_that_has_another_secret_than_the_newest_is_no_reason_to_renew() {
+    let mut case = converged();
+    case.policy.can_load_secret = true;
+    for gives in [
+        SecretCheck::Rejected {
+            fingerprint: "sha256:older".to_owned(),
+        },
+        SecretCheck::NoneStored,
+    ] {
+        case.observed.gitlab.secret = gives;
+        let plan = case.plan();
+        assert_eq!(plan.changes, []);
+        assert_eq!(plan.warnings[0].code, WarningCode::SecretNotStored);
+        // Where Factory says that its authorization broke, the secret may be the reason.
+        let mut broken = case.clone();
+        broken.integration().status = IntegrationStatus::Error;
+        assert_eq!(at(&broken.plan(), "gitlab.application").reason, Reason::SecretUnknown);
+    }
+}
+
+#[test]
 fn an_accepted_secret_is_handed_over_as_it_is() {
     let mut case = converged();
     case.observed.gitlab.secret = SecretCheck::Accepted {
