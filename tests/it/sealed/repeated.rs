@@ -6,8 +6,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use setpoint::sandbox::{Action, Seen};
 
-use super::canary::{ADMIN_PASSWORD, Cage, DROID_PASSWORD, FACTORY_KEY, GITLAB_TOKEN, STATE_PASSWORD, STORE};
-use crate::common::hand::{Deed, Moment};
+use super::canary::{ADMIN_PASSWORD, DROID_PASSWORD, FACTORY_KEY, GITLAB_TOKEN, STATE_PASSWORD, STORE, SealedFixture};
+use crate::common::proxy::Phase;
 
 /// Every fixed secret has it in it, and nothing else of the test has.
 const CANARY: &str = "canary";
@@ -418,17 +418,17 @@ fn in_the_record() -> Vec<Place> {
 }
 
 /// Lets one place after the other repeat; `prepare` puts both sides and the files back.
-async fn in_each(cage: &Cage, places: Vec<Place>, prepare: impl Fn()) {
+async fn in_each(sealed: &SealedFixture, places: Vec<Place>, prepare: impl Fn()) {
     let mut wrong = Vec::new();
     for (number, place) in places.into_iter().enumerate() {
         prepare();
         let text = said(place.secrets);
         let (method, end) = place.request;
-        cage.watch(move |request, moment| {
-            if moment == Moment::Before && request.method == method && request.path.ends_with(end) {
-                Deed::Do((place.answer)(request, &text))
+        sealed.watch(move |request, phase| {
+            if phase == Phase::Before && request.method == method && request.path.ends_with(end) {
+                (place.answer)(request, &text)
             } else {
-                Deed::Pass
+                Action::Pass
             }
         });
         let form: &[&str] = match number % 3 {
@@ -436,7 +436,7 @@ async fn in_each(cage: &Cage, places: Vec<Place>, prepare: impl Fn()) {
             1 => &["-vvv", "--format", "json", "--log-format", "json"],
             _ => &["--format", "markdown"],
         };
-        let ran = cage.run(&[place.command, form].concat()).await;
+        let ran = sealed.run(&[place.command, form].concat()).await;
         let mut all = format!("{}\n{}", ran.stdout, ran.stderr);
         if !all.contains("***") || !matches!(ran.code, 0..=4) {
             wrong.push(format!(
@@ -445,7 +445,7 @@ async fn in_each(cage: &Cage, places: Vec<Place>, prepare: impl Fn()) {
             ));
         }
         for name in ["state.json", "journal.jsonl"] {
-            all += &std::fs::read_to_string(cage.fixture.path(".setpoint").join(name)).unwrap_or_default();
+            all += &std::fs::read_to_string(sealed.fixture.path(".setpoint").join(name)).unwrap_or_default();
         }
         // Not even a part of one is left.
         if all.to_lowercase().contains(CANARY) {
@@ -457,36 +457,36 @@ async fn in_each(cage: &Cage, places: Vec<Place>, prepare: impl Fn()) {
 
 #[tokio::test]
 async fn a_plan_repeats_nothing_at_any_place() {
-    let cage = Cage::new().await;
-    cage.run(APPLY).await.expect(0);
-    let record = std::fs::read(cage.fixture.path(".setpoint/state.json")).expect("the record");
-    in_each(&cage, in_a_plan(), || {
-        std::fs::write(cage.fixture.path(".setpoint/state.json"), &record).expect("the record");
+    let sealed = SealedFixture::new().await;
+    sealed.run(APPLY).await.expect(0);
+    let record = std::fs::read(sealed.fixture.path(".setpoint/state.json")).expect("the record");
+    in_each(&sealed, in_a_plan(), || {
+        std::fs::write(sealed.fixture.path(".setpoint/state.json"), &record).expect("the record");
     })
     .await;
-    in_each(&cage, in_doctor(), || {}).await;
+    in_each(&sealed, in_doctor(), || {}).await;
 }
 
 #[tokio::test]
 async fn an_apply_repeats_nothing_at_any_place() {
-    let cage = Cage::new().await;
-    let world = cage.fixture.world(|world| world.clone());
-    in_each(&cage, in_an_apply(), || {
-        cage.fixture.world(|now| *now = world.clone());
-        let _ = std::fs::remove_dir_all(cage.fixture.path(".setpoint"));
-        let _ = std::fs::remove_file(cage.fixture.path(STORE));
+    let sealed = SealedFixture::new().await;
+    let world = sealed.fixture.world(|world| world.clone());
+    in_each(&sealed, in_an_apply(), || {
+        sealed.fixture.world(|now| *now = world.clone());
+        let _ = std::fs::remove_dir_all(sealed.fixture.path(".setpoint"));
+        let _ = std::fs::remove_file(sealed.fixture.path(STORE));
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_state_backend_is_not_repeated_at_any_place() {
-    let cage = Cage::new().await;
+    let sealed = SealedFixture::new().await;
     let base = format!(
         "{}/api/v4/projects/1/terraform/state/setpoint",
-        cage.fixture.sandbox.gitlab_url()
+        sealed.fixture.sandbox.gitlab_url()
     );
-    cage.fixture.edit_config(
+    sealed.fixture.edit_config(
         "[repositories]",
         &format!(
             "[state]\nurl = \"{base}\"\nlock_url = \"{base}/lock\"\nunlock_url = \"{base}/lock\"\nlock_method = \"POST\"\n\
@@ -494,16 +494,16 @@ async fn a_state_backend_is_not_repeated_at_any_place() {
         ),
     );
     // GitLab takes the token for a password.
-    cage.fixture.world(|world| {
+    sealed.fixture.world(|world| {
         let mut token = world.personal_tokens[0].clone();
         token.token_digest = setpoint::sandbox::world::digest(STATE_PASSWORD);
         world.personal_tokens.push(token);
     });
-    let world = cage.fixture.world(|world| world.clone());
-    in_each(&cage, in_the_record(), || {
-        cage.fixture.world(|now| *now = world.clone());
-        let _ = std::fs::remove_dir_all(cage.fixture.path(".setpoint"));
-        let _ = std::fs::remove_file(cage.fixture.path(STORE));
+    let world = sealed.fixture.world(|world| world.clone());
+    in_each(&sealed, in_the_record(), || {
+        sealed.fixture.world(|now| *now = world.clone());
+        let _ = std::fs::remove_dir_all(sealed.fixture.path(".setpoint"));
+        let _ = std::fs::remove_file(sealed.fixture.path(STORE));
     })
     .await;
 }
