@@ -114,6 +114,32 @@ pub(super) fn not_public(url: &Url) -> Option<&'static str> {
     }
 }
 
+/// The host of an address in the form that computers use (`xn--…`), where as it is written it has letters of several
+/// scripts that have letters of one look in common.
+pub(super) fn look_alike(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("://")?;
+    let written = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let mut scripts = written.chars().filter_map(script);
+    let first = scripts.next()?;
+    scripts.any(|script| script != first).then_some(())?;
+    Some(base(text).ok()?.host_str()?.to_owned())
+}
+
+/// The script of a letter, if letters of it look like those of others (Unicode: Scripts, confusables). Latin, Greek,
+/// Cyrillic, Armenian, Cherokee, Coptic and Lisu, by number.
+fn script(letter: char) -> Option<u8> {
+    match letter {
+        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{250}'..='\u{2af}' | '\u{1e00}'..='\u{1eff}' => Some(0),
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Some(1),
+        '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}' => Some(2),
+        '\u{530}'..='\u{58f}' => Some(3),
+        '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => Some(4),
+        '\u{2c80}'..='\u{2cff}' => Some(5),
+        '\u{a4d0}'..='\u{a4ff}' => Some(6),
+        _ => None,
+    }
+}
+
 /// Whether an address is on this machine: `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]`.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -145,7 +171,27 @@ pub(super) fn below(url: &Url, segment: &str) -> Url {
 
 #[cfg(test)]
 mod tests {
-    use super::{base, below, is_gitlab_state, not_public, redirect, server};
+    use super::{base, below, is_gitlab_state, look_alike, not_public, redirect, server};
+
+    #[test]
+    fn a_host_of_several_scripts_is_shown_as_computers_see_it() {
+        for (text, shown) in [
+            ("https://gitl\u{430}b.example.com/x", "xn--gitlb-7ve.example.com"),
+            ("https://\u{3bf}ps.example.com", "xn--ps-ibc.example.com"),
+        ] {
+            assert_eq!(look_alike(text).as_deref(), Some(shown), "{text}");
+        }
+        for text in [
+            "https://gitlab.example.com",
+            "https://xn--gitlb-7ve.example.com",
+            "https://m\u{fc}nchen.example.com",
+            "https://\u{65e5}\u{672c}.example.com",
+            "https://127.0.0.1:8080",
+            "no address",
+        ] {
+            assert_eq!(look_alike(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn addresses_of_servers() {

@@ -20,6 +20,10 @@ use crate::secrets::Secret;
 const BATCH: usize = 100;
 /// More pages than any organization has.
 const MOST_PAGES: usize = 10_000;
+/// More than the text of any list of repositories, in bytes.
+const MOST_TEXT: usize = 64 * 1024 * 1024;
+/// More than any cursor, in bytes.
+const LONGEST_CURSOR: usize = 4096;
 /// Hosts under which Factory itself is known, in both regions: API first, web application second.
 const CANONICAL: [(&str, &str); 2] = [
     ("https://api.factory.ai", "https://app.factory.ai"),
@@ -170,6 +174,7 @@ impl FactoryRead for FactoryApi {
     async fn repositories(&self) -> Result<Known<BTreeMap<ProjectId, FactoryRepository>>> {
         let mut repositories = BTreeMap::new();
         let mut seen = BTreeSet::new();
+        let mut text = 0;
         let mut cursor: Option<String> = None;
         let limit = BATCH.to_string();
         for _ in 0..MOST_PAGES {
@@ -181,6 +186,12 @@ impl FactoryRead for FactoryApi {
             }
             let answer = answer.success().map_err(explained)?;
             let page: wire::Page = answer.json().map_err(explained)?;
+            text += page.repositories.iter().map(wire::Repository::text).sum::<usize>();
+            let cursor_length = page.pagination.next_cursor.as_ref().map_or(0, String::len);
+            if page.repositories.len() > BATCH || text > MOST_TEXT || cursor_length > LONGEST_CURSOR {
+                let message = "Factory's list of repositories is longer than any that has a reason to be";
+                return Err(answer.failed(ErrorKind::TooLarge, message));
+            }
             for repository in page.repositories {
                 repositories.insert(repository.id, repository.observed());
             }

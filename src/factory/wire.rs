@@ -92,6 +92,11 @@ pub(super) struct Repository {
 }
 
 impl Repository {
+    /// The bytes of text that are kept of it.
+    pub(super) fn text(&self) -> usize {
+        self.full_path.len()
+    }
+
     pub(super) fn observed(self) -> FactoryRepository {
         FactoryRepository {
             path: FullPath::new(self.full_path),

@@ -2,6 +2,8 @@
 //! are, and keyset pages, followed by their `Link`. A link's host is GitLab's external one, perhaps not the one that we
 //! talk to, so only its query is taken, onto the URL that was asked.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 
@@ -11,21 +13,48 @@ use crate::http::{Client, ErrorKind, Request, Response, Result};
 pub(super) const PER_PAGE: usize = 100;
 /// More pages than any list here has; GitLab itself ends offset pages at 50,000 rows.
 const MOST_PAGES: u64 = 10_000;
+/// More rows than any list here has.
+const MOST_ROWS: usize = 1_000_000;
+/// More than the text of any list here, in bytes.
+const MOST_TEXT: usize = 64 * 1024 * 1024;
+
+/// A row of a list.
+pub(super) trait Row: DeserializeOwned {
+    /// The bytes of text that are kept of it.
+    fn text(&self) -> usize;
+}
+
+/// What a list may have in sum, however many pages it comes in.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    rows: AtomicUsize,
+    text: AtomicUsize,
+}
+
+impl Room {
+    /// Takes the room of these rows. Whether there was enough.
+    fn take<T: Row>(&self, rows: &[T]) -> bool {
+        let text = rows.iter().map(Row::text).sum();
+        let add = |sum: &AtomicUsize, more: usize| sum.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        add(&self.rows, rows.len()) <= MOST_ROWS && add(&self.text, text) <= MOST_TEXT
+    }
+}
 
 /// All rows of a list by offset pages.
-pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Request) -> Result<Vec<T>> {
+pub(super) async fn offset<T: Row>(client: &Client, request: Request) -> Result<Vec<T>> {
+    let room = Room::default();
     let page = |number: u64| {
         request
             .clone()
             .query([("per_page", PER_PAGE.to_string()), ("page", number.to_string())])
     };
     let first = client.call(page(1)).await?;
-    let mut rows: Vec<T> = rows_of(&first)?;
+    let mut rows: Vec<T> = rows_of(&first, &room)?;
     if let Some(total) = header_number(&first, "x-total-pages") {
         if total > MOST_PAGES {
             return Err(endless(&first));
         }
-        let rest = (2..=total).map(async |number| rows_of::<T>(&client.call(page(number)).await?));
+        let rest = (2..=total).map(async |number| rows_of::<T>(&client.call(page(number)).await?, &room));
         rows.extend(try_join_all(rest).await?.into_iter().flatten());
         return Ok(rows);
     }
@@ -37,19 +66,19 @@ pub(super) async fn offset<T: DeserializeOwned>(client: &Client, request: Reques
         }
         current = next;
         answer = client.call(page(next)).await?;
-        rows.extend(rows_of::<T>(&answer)?);
+        rows.extend(rows_of::<T>(&answer, &room)?);
     }
     Ok(rows)
 }
 
 /// All rows from a first request on by keyset pages in ascending order of id. `id` gives a row's id: ids have to rise
 /// from page to page, so that a server that repeats itself is found out.
-pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request, id: fn(&T) -> u64) -> Result<Vec<T>> {
+pub(super) async fn keyset<T: Row>(client: &Client, first: Request, room: &Room, id: fn(&T) -> u64) -> Result<Vec<T>> {
     let mut rows: Vec<T> = Vec::new();
     let mut request = first.clone();
     for _ in 0..MOST_PAGES {
         let answer = client.call(request).await?;
-        let page: Vec<T> = rows_of(&answer)?;
+        let page: Vec<T> = rows_of(&answer, room)?;
         let (before, after) = (rows.last().map(id), page.first().map(id));
         if let (Some(before), Some(after)) = (before, after)
             && after <= before
@@ -71,8 +100,8 @@ pub(super) async fn keyset<T: DeserializeOwned>(client: &Client, first: Request,
     ))
 }
 
-/// The rows of a page. With the number of pages bounded, this bounds the number of rows.
-fn rows_of<T: DeserializeOwned>(answer: &Response) -> Result<Vec<T>> {
+/// The rows of a page.
+pub(super) fn rows_of<T: Row>(answer: &Response, room: &Room) -> Result<Vec<T>> {
     let rows: Vec<T> = answer.json()?;
     if rows.len() > PER_PAGE {
         return Err(answer.unexpected(format!(
@@ -80,6 +109,15 @@ fn rows_of<T: DeserializeOwned>(answer: &Response) -> Result<Vec<T>> {
             answer.label(),
             rows.len()
         )));
+    }
+    if !room.take(&rows) {
+        return Err(answer.failed(
+            ErrorKind::TooLarge,
+            format!(
+                "GitLab's list of {} is longer than any that has a reason to be",
+                answer.label()
+            ),
+        ));
     }
     Ok(rows)
 }
@@ -131,7 +169,29 @@ fn next_link(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::next_link;
+    use serde::Deserialize;
+
+    use super::{MOST_ROWS, MOST_TEXT, Room, Row, next_link};
+
+    #[derive(Deserialize)]
+    struct Text(String);
+
+    impl Row for Text {
+        fn text(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded_in_sum() {
+        let rows = |number: usize, length: usize| (0..number).map(|_| Text("x".repeat(length))).collect::<Vec<_>>();
+        let room = Room::default();
+        assert!((0..MOST_ROWS / 100).all(|_| room.take(&rows(100, 0))));
+        assert!(!room.take(&rows(1, 0)));
+        let room = Room::default();
+        assert!(room.take(&rows(1, MOST_TEXT / 2)) && room.take(&rows(1, MOST_TEXT / 2)));
+        assert!(!room.take(&rows(1, 1)));
+    }
 
     #[test]
     fn the_next_link_is_found_among_others() {

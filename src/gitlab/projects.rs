@@ -5,7 +5,7 @@
 use futures_util::future::try_join_all;
 
 use super::api::GitlabApi;
-use super::pages::{PER_PAGE, keyset, next_query, offset};
+use super::pages::{PER_PAGE, Room, keyset, next_query, offset, rows_of};
 use super::wire;
 use crate::http::{ErrorKind, Request, Result};
 use crate::model::{FullPath, ObservedProject};
@@ -36,14 +36,15 @@ impl GitlabApi {
     /// there are left to be read in parallel.
     pub(super) async fn all_projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
         let newest = self.client.call(self.keyset_request("desc")).await?;
-        let mut projects: Vec<wire::Project> = newest.json()?;
+        let room = Room::default();
+        let mut projects: Vec<wire::Project> = rows_of(&newest, &room)?;
         let lowest = projects.iter().map(|project| project.id).min();
         if let (Some(_), Some(lowest)) = (next_query(&newest, projects.len()), lowest) {
             let reads = ranges(lowest).into_iter().map(|(after, before)| {
                 let request = self
                     .keyset_request("asc")
                     .query([("id_after", after.to_string()), ("id_before", before.to_string())]);
-                keyset(&self.client, request, |project: &wire::Project| project.id)
+                keyset(&self.client, request, &room, |project: &wire::Project| project.id)
             });
             for more in try_join_all(reads).await? {
                 projects.extend(more);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer};
 
+use super::pages::Row;
+
 use crate::model::{
     ApplicationFields, ApplicationId, ApplicationUid, FullPath, GroupId, Known, MembershipFields, NamespaceKind,
     ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId, Role, SourceKind, UserFields,
@@ -145,6 +147,13 @@ enum SourceType {
     Namespace,
 }
 
+impl Row for Membership {
+    /// Numbers.
+    fn text(&self) -> usize {
+        0
+    }
+}
+
 impl Membership {
     pub(super) fn observed(self) -> ObservedMembership {
         ObservedMembership {
@@ -179,6 +188,13 @@ pub(super) struct Project {
     marked_for_deletion_on: Option<String>,
     #[serde(default)]
     marked_for_deletion_at: Option<String>,
+}
+
+impl Row for Project {
+    fn text(&self) -> usize {
+        let marks = [&self.marked_for_deletion_on, &self.marked_for_deletion_at];
+        self.path_with_namespace.len() + marks.into_iter().flatten().map(String::len).sum::<usize>()
+    }
 }
 
 impl Project {

@@ -1,28 +1,28 @@
 //! The client: one origin, one credential, one set of limits.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use jiff::Timestamp;
-use reqwest::cookie::{CookieStore as _, Jar};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::cookies::Cookies;
+use super::proxy::{self, Proxy};
 use super::retry::{Decision, Ending, asked_wait};
-use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, address, failure};
-use crate::secrets::{Secret, learn};
+use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, address, failure, tls};
+use crate::secrets::Secret;
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
 pub const JSON_LIMIT: usize = 8 * 1024 * 1024;
 /// The limit of a web page, in bytes. GitLab's own have some 100 to 500 kB.
 pub const HTML_LIMIT: usize = 2 * 1024 * 1024;
-/// Shorter values of cookies are settings.
-const SECRET_COOKIE: usize = 16;
 
 /// What a client proves itself with. Sent to the client's own origin and nowhere else.
 #[derive(Debug, Clone, Default)]
@@ -114,8 +114,10 @@ pub(super) struct Context {
     pub(super) base: Url,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) has_credential: bool,
-    /// The cookies of a web session, which are secrets too.
-    jar: Option<Arc<Jar>>,
+    /// The proxy on the way there.
+    pub(super) proxy: Option<Proxy>,
+    /// The cookies of a web session.
+    cookies: Option<Cookies>,
 }
 
 impl Context {
@@ -127,19 +129,9 @@ impl Context {
             base,
             ca_file: None,
             has_credential: true,
-            jar: None,
+            proxy: None,
+            cookies: None,
         }
-    }
-
-    /// Takes note of the cookies that a request to this address carries.
-    fn learn_cookies(&self, url: &Url) {
-        let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(url)) else {
-            return;
-        };
-        let pairs = cookies.to_str().unwrap_or_default().split("; ");
-        let values = pairs.filter_map(|cookie| Some(cookie.split_once('=')?.1));
-        // Settings such as `0` or `true` are no secrets, and would be found everywhere.
-        values.filter(|value| value.len() >= SECRET_COOKIE).for_each(learn);
     }
 }
 
@@ -168,15 +160,16 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         check_base(options.side, &options.base_url)?;
         let credential = credential_header(options.side, &options.credential)?;
-        let jar = options.cookies.then(|| Arc::new(Jar::default()));
-        let http = build(&options, jar.as_ref())?;
+        let proxy = proxy_before(options.side, &options.base_url)?;
+        let http = build(&options, proxy.as_ref())?;
         Ok(Self(Arc::new(Inner {
             context: Arc::new(Context {
                 side: options.side,
                 base: options.base_url,
                 ca_file: options.ca_file,
                 has_credential: credential.is_some(),
-                jar,
+                proxy,
+                cookies: options.cookies.then(Cookies::default),
             }),
             http,
             credential,
@@ -357,10 +350,15 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        // What is sent, and what is sent back: a sign-in replaces the cookie.
-        inner.context.learn_cookies(&request.url);
+        let cookies = inner.context.cookies.as_ref();
+        if let Some(header) = cookies.and_then(|cookies| cookies.header(&request.url, Timestamp::now())) {
+            builder = builder.header(COOKIE, header);
+        }
         let mut answer = builder.send().await.map_err(|error| fail(&error))?;
-        inner.context.learn_cookies(&request.url);
+        if let Some(cookies) = cookies {
+            let kept = cookies.keep(&request.url, answer.headers(), Timestamp::now());
+            kept.map_err(|_| (failure::too_many_cookies(&inner.context, request), Ending::Final))?;
+        }
         let limit = request.limit.unwrap_or(inner.max_body);
         let too_large = || (failure::too_large(&inner.context, request, limit), Ending::Final);
         if answer.content_length().is_some_and(|length| length > limit as u64) {
@@ -440,10 +438,24 @@ fn credential_header(side: Side, credential: &Credential) -> Result<Option<(Head
     Ok(Some((name, value)))
 }
 
-fn build(options: &ClientOptions, jar: Option<&Arc<Jar>>) -> Result<reqwest::Client> {
-    static PROVIDER: Once = Once::new();
-    // Another installation of the same process wins; both are rustls.
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+/// The proxy that the environment names for a server; none for this machine, whatever it says.
+fn proxy_before(side: Side, base: &Url) -> Result<Option<Proxy>> {
+    if base.scheme() == "http" {
+        return Ok(None);
+    }
+    proxy::before(base, |name| std::env::var_os(name)).map_err(|proxy::Unreadable { variable, why }| {
+        refused(
+            side,
+            format!("the environment variable {variable}, which names the proxy on the way to {side}, {why}"),
+        )
+        .with_hint(format!(
+            "set {variable} to an address such as http://proxy.example.com:3128, or unset it; NO_PROXY lists hosts that are \
+             reached without one"
+        ))
+    })
+}
+
+fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Client> {
     let Timeouts { connect, read, total } = options.timeouts;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("setpoint/", env!("CARGO_PKG_VERSION")))
@@ -453,34 +465,32 @@ fn build(options: &ClientOptions, jar: Option<&Arc<Jar>>) -> Result<reqwest::Cli
         .connect_timeout(connect)
         .read_timeout(read)
         .timeout(total)
-        .tls_version_min(reqwest::tls::Version::TLS_1_2);
-    if let Some(jar) = jar {
-        builder = builder.cookie_provider(Arc::clone(jar));
-    }
+        // What the environment says was read already.
+        .no_proxy();
+    let failed = |error: &reqwest::Error| {
+        refused(
+            options.side,
+            format!("the HTTP client could not be set up: {}", failure::chain(error)),
+        )
+    };
+    let untrusted = |tls::Untrusted { message, hint }| refused(options.side, message).with_hint(hint);
     if options.base_url.scheme() == "http" {
-        // This machine: neither a proxy nor the system's certificates, which slim containers lack, have a part in it.
-        builder = builder.no_proxy().tls_certs_only([]);
-    } else {
-        builder = builder.https_only(true);
-        if let Some(file) = &options.ca_file {
-            builder = builder.tls_certs_merge(certificates(options.side, file)?);
+        // This machine: the system's certificates, which slim containers lack, have no part in it, and neither has whatever
+        // somebody makes of the name.
+        builder = builder.tls_backend_preconfigured(tls::none().map_err(untrusted)?);
+        if let Some(name) = options.base_url.domain() {
+            let here = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+            ];
+            builder = builder.resolve_to_addrs(name, &here);
         }
+        return builder.build().map_err(|error| failed(&error));
     }
-    builder.build().map_err(|error| {
-        let message = format!("the HTTPS client could not be set up: {}", failure::chain(&error));
-        refused(options.side, message).with_hint("check that the system has its root certificates installed")
-    })
-}
-
-fn certificates(side: Side, file: &Path) -> Result<Vec<reqwest::Certificate>> {
-    let shown = file.display();
-    let pem = std::fs::read(file).map_err(|error| refused(side, format!("ca_file {shown} cannot be read: {error}")))?;
-    let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        return Err(
-            refused(side, format!("ca_file {shown} holds no certificate in PEM form"))
-                .with_hint("it has to hold one or more blocks that begin with -----BEGIN CERTIFICATE-----"),
-        );
+    let tls = tls::settings(options.ca_file.as_deref()).map_err(untrusted)?;
+    builder = builder.https_only(true).tls_backend_preconfigured(tls);
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.address.clone()).map_err(|error| failed(&error))?);
     }
-    Ok(found)
+    builder.build().map_err(|error| failed(&error))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::client::Context;
+use super::proxy::Proxy;
 use super::retry::Ending;
 use super::{Error, ErrorKind, Request, Response, Side, address};
 use crate::secrets::RemoteText;
@@ -44,27 +45,30 @@ pub(super) fn chain(error: &reqwest::Error) -> RemoteText {
     RemoteText::new(&words.join(": "))
 }
 
+/// The causes, the nearest first.
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| {
+        // An `io::Error` passes over the error that it wraps when it is asked for its source.
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn std::error::Error + 'static)),
+            None => cause.source(),
+        }
+    })
+}
+
 /// The first error of a type among the causes.
 fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref() {
-            return Some(found);
-        }
-        // An `io::Error` passes over the error that it wraps when it is asked for its source.
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => inner.source(),
-        };
-    }
-    None
+    sources(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// No whole answer came.
 pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::Error) -> (Error, Ending) {
     let side = context.side;
-    let place = format!("{side} at {}", address::origin(&context.base));
+    let place = match &context.proxy {
+        Some(proxy) => format!("{side} at {} through {proxy}", address::origin(&context.base)),
+        None => format!("{side} at {}", address::origin(&context.base)),
+    };
     let new = |kind, message| Error::new(side, kind, request.label(), message);
     if error.is_builder() {
         let message = format!("the request could not be built: {}", chain(error));
@@ -87,6 +91,9 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
         return (failed.with_hint(tls_hint(context, tls)), Ending::Final);
     }
     let again = Ending::NotProcessed { wait: None };
+    if let Some(proxy) = &context.proxy {
+        return at_proxy(context, request, proxy, error);
+    }
     let host = context.base.host_str().unwrap_or_default();
     let key = url_key(side);
     if error.is_dns() {
@@ -101,12 +108,71 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
         unreachable(format!("{place} refuses connections"))
             .with_hint(format!("check {key}, its port, and that the server runs"))
     } else if error.is_timeout() {
-        unreachable(format!("no connection to {place} came about in time"))
-            .with_hint(format!("check {key}, firewalls and proxies (HTTPS_PROXY, NO_PROXY)"))
+        unreachable(format!("no connection to {place} came about in time")).with_hint(format!(
+            "check {key} and firewalls; if a proxy is on the way, name it in HTTPS_PROXY"
+        ))
     } else {
         unreachable(format!("no connection to {place}: {}", chain(error)))
     };
     (failed, again)
+}
+
+/// No connection came about, and a proxy was to make it: nobody knows more of the server than what the proxy says.
+fn at_proxy(context: &Context, request: &Request, proxy: &Proxy, error: &reqwest::Error) -> (Error, Ending) {
+    let server = context.base.host_str().unwrap_or_default();
+    let port = context.base.port_or_known_default().unwrap_or(443);
+    let variable = proxy.variable;
+    // The library says no more than these words.
+    let tunnel = sources(error)
+        .map(ToString::to_string)
+        .find_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned));
+    let refused = find::<std::io::Error>(error).is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+    let without = format!("if {server} is reached without a proxy, add it to NO_PROXY");
+    let again = Ending::NotProcessed { wait: None };
+    let (message, hint, ending) = match tunnel.as_deref() {
+        Some("proxy authorization required") => (
+            format!("{proxy} wants a user name and password, or does not accept those that it was given (407)"),
+            format!("put them into {variable}, as http://USER:PASSWORD@HOST:PORT with percent-encoding; {without}"),
+            Ending::Final,
+        ),
+        _ if error.is_dns() => (
+            format!("the host name of {proxy} could not be resolved"),
+            format!("check {variable} and this machine's DNS; {without}"),
+            Ending::Final,
+        ),
+        _ if refused => (
+            format!("{proxy} refuses connections"),
+            format!("check {variable}, its port, and that the proxy runs; {without}"),
+            again,
+        ),
+        _ if error.is_timeout() => (
+            format!("{proxy} made no connection to {server}:{port} in time"),
+            format!("check {variable} and firewalls; {without}"),
+            again,
+        ),
+        Some("failed to create underlying connection" | "io error establishing tunnel") | None => (
+            format!("no connection came about with {proxy}: {}", chain(error)),
+            format!("check {variable}; {without}"),
+            again,
+        ),
+        Some(_) => (
+            format!("{proxy} makes no connection to {server}:{port}"),
+            format!("see the proxy's log: it may not allow that host, or not find it; {without}"),
+            again,
+        ),
+    };
+    let error = Error::new(context.side, ErrorKind::Unreachable, request.label(), message);
+    (error.with_hint(hint), ending)
+}
+
+/// The server sets more cookies than any browser keeps.
+pub(super) fn too_many_cookies(context: &Context, request: &Request) -> Error {
+    let message = format!(
+        "{} at {} sets more cookies than a browser keeps",
+        capital(context.side),
+        address::origin(&context.base)
+    );
+    Error::new(context.side, ErrorKind::TooLarge, request.label(), message)
 }
 
 fn tls_hint(context: &Context, error: &rustls::Error) -> String {

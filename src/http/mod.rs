@@ -7,13 +7,16 @@
 mod address;
 mod answer;
 mod client;
+mod cookies;
 mod counter;
 mod error;
 mod failure;
 mod markup;
+mod proxy;
 mod request;
 mod response;
 mod retry;
+mod tls;
 
 pub use address::{is_loopback, join, origin, same_origin};
 pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Timeouts};

@@ -84,6 +84,9 @@ mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod proxies;
 #[cfg(all(unix, feature = "sandbox"))]
 mod random_worlds;
 #[cfg(all(unix, feature = "sandbox"))]

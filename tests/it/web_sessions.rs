@@ -672,7 +672,7 @@ async fn a_captcha_is_seen_before_the_password_is_sent() {
 #[tokio::test]
 async fn failed_sign_ins_are_few() {
     let bench = Bench::new(&[]).await;
-    let droid = bench.by_password("wrong", None);
+    let droid = bench.by_password("a-wrong-password", None);
     for _ in 0..6 {
         assert_eq!(bench.authorize(&droid).await.unwrap_err().kind, ErrorKind::Unauthorized);
     }

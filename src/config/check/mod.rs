@@ -28,8 +28,9 @@ pub(super) struct Facts<'a> {
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 25] = [
+const CHECKS: [Check; 26] = [
     sides::gitlab_addresses_are_servers,
+    sides::hosts_are_of_one_script,
     sides::gitlab_texts_are_filled,
     sides::files_are_there,
     sides::factory_can_reach_gitlab,

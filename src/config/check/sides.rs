@@ -12,6 +12,35 @@ pub(super) fn gitlab_addresses_are_servers(facts: &Facts<'_>, findings: &mut Vec
     }
 }
 
+/// A host that mixes scripts may only look like the one that is meant, and would get the tokens for it.
+pub(super) fn hosts_are_of_one_script(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let gitlab = facts.raw.gitlab.as_ref();
+    let factory = facts.raw.factory.as_ref();
+    let state = facts.raw.state.as_ref();
+    let addresses = [
+        ("gitlab.url", gitlab.and_then(|gitlab| gitlab.url.as_ref())),
+        (
+            "gitlab.external_url",
+            gitlab.and_then(|gitlab| gitlab.external_url.as_ref()),
+        ),
+        ("factory.api_url", factory.and_then(|factory| factory.api_url.as_ref())),
+        ("factory.app_url", factory.and_then(|factory| factory.app_url.as_ref())),
+        ("state.url", state.and_then(|state| state.url.as_ref())),
+    ];
+    for (key, address) in addresses {
+        let Some((address, shown)) = address.and_then(|address| Some((address, uri::look_alike(address)?))) else {
+            continue;
+        };
+        findings.push(Finding::warning(
+            address.span(),
+            format!(
+                "`{key}` mixes letters of several scripts, and may only look like the host that is meant: it is {shown}"
+            ),
+            "type the host anew; if it is the right one, write it in that form, which ends this warning",
+        ));
+    }
+}
+
 pub(super) fn gitlab_texts_are_filled(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if let Some(gitlab) = &facts.raw.gitlab {
         filled("gitlab.ca_file", gitlab.ca_file.as_ref(), findings);

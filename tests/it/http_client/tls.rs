@@ -18,10 +18,19 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 
 /// Serves so many connections over TLS, with the certificate of a private authority; gives the port.
 pub(crate) fn serve(connections: usize) -> u16 {
+    let certificate = CertificateDer::from_pem_file(fixture("server.pem")).unwrap();
+    serve_as(
+        certificate,
+        PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap(),
+        connections,
+    )
+}
+
+/// The same with another certificate.
+fn serve_as(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>, connections: usize) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let chain = vec![CertificateDer::from_pem_file(fixture("server.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
+    let chain = vec![certificate];
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -77,6 +86,64 @@ fn a_ca_file_has_to_hold_certificates() {
         options.ca_file = Some(fixture(file));
         let error = Client::new(options).unwrap_err();
         assert!(error.message.contains(said), "{}", error.message);
+    }
+}
+
+/// A certificate that its server signed itself, as `openssl req -x509` makes it: marked as an authority's.
+fn self_signed(name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (parameters.self_signed(&key).unwrap(), key)
+}
+
+#[tokio::test]
+async fn a_certificate_that_its_server_signed_itself_is_trusted_where_it_is_the_very_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.pem");
+    let (certificate, key) = self_signed("localhost");
+    let (twin, _) = self_signed("localhost");
+    let (elsewhere, its_key) = self_signed("gitlab.example.com");
+    let key_of = |key: &rcgen::KeyPair| PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let ask = async |served: &rcgen::Certificate, key: &rcgen::KeyPair, named: &[&rcgen::Certificate]| {
+        let port = serve_as(served.der().clone(), key_of(key), 1);
+        std::fs::write(&file, named.iter().map(|one| one.pem()).collect::<String>()).unwrap();
+        let client = client(port, Some(file.clone()));
+        client.call(client.get(&["api"])).await
+    };
+    ask(&certificate, &key, &[&twin, &certificate]).await.unwrap();
+    // Another certificate of the same name, and the right one of another host.
+    let error = ask(&certificate, &key, &[&twin]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+    let error = ask(&elsewhere, &its_key, &[&elsewhere]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+    assert!(error.hint.unwrap().contains("another host name"), "{}", error.message);
+}
+
+#[test]
+fn a_bundle_with_a_bad_block_says_which_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.pem");
+    let good = std::fs::read_to_string(fixture("ca.pem")).unwrap();
+    let lines = good.lines().count();
+    let begin = "-----BEGIN CERTIFICATE-----";
+    let end = "-----END CERTIFICATE-----";
+    for bad in [
+        format!("{begin}\nMIIB not base64!\n{end}\n"),
+        format!("{begin}\nTUlJQg==\n{end}\n"),
+        format!("{begin}\n{end}\n"),
+        format!("{begin}\nTUlJQg==\n"),
+    ] {
+        std::fs::write(&file, format!("{good}# the second\n{bad}{good}")).unwrap();
+        let mut options = ClientOptions::new(Side::Gitlab, "https://localhost".parse().unwrap());
+        options.ca_file = Some(file.clone());
+        let error = Client::new(options).unwrap_err();
+        let place = format!(
+            "certificate 2 of ca_file {}, which begins at line {}",
+            file.display(),
+            lines + 2
+        );
+        assert!(error.message.starts_with(&place), "{bad}\n{}", error.message);
     }
 }
 
