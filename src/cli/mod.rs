@@ -123,7 +123,7 @@ fn execute(cli: Cli) -> Result<Exit> {
 async fn dispatch(cli: Cli) -> Result<Exit> {
     let Cli { globals, command } = cli;
     match command {
-        Command::Init(args) => args.run(&globals),
+        Command::Init(args) => args.run(&globals).await,
         Command::Validate(args) => args.run(&globals),
         Command::Doctor(args) => args.run(globals).await,
         Command::Plan(args) => args.run(globals).await,

@@ -27,7 +27,7 @@ use toml::de::DeTable;
 
 pub use fault::{ConfigError, Fault, Severity, Warnings};
 pub use schema::schema;
-pub use starter::starter;
+pub use starter::{Answers, starter, starter_for};
 pub use types::{
     AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
     SecretStoreConfig, StateConfig, redirect_uris,

@@ -74,6 +74,10 @@ async fn init_writes_a_sound_file_once() {
     run(setpoint(folder.path(), &["init"])).await.expect(0);
     let written = std::fs::read(folder.path().join("setpoint.toml")).unwrap();
     run(setpoint(folder.path(), &["validate"])).await.expect(0);
+    let beside = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(beside(".gitignore"), "/.setpoint/\n");
+    assert!(beside("setpoint.toml").starts_with("#:schema .setpoint/setpoint.schema.json\n"));
+    assert!(beside(".setpoint/setpoint.schema.json").contains("\"setpoint.toml\""));
     std::fs::write(folder.path().join("setpoint.toml"), "# mine\n").unwrap();
     let ran = run(setpoint(folder.path(), &["init"])).await.expect(1);
     assert!(ran.stderr.contains("is there already"), "{}", ran.stderr);

@@ -6,6 +6,7 @@
 mod due;
 mod evidence;
 pub(crate) mod hands;
+mod init;
 mod rebuilt;
 mod terminal;
 mod trusted;
