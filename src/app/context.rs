@@ -22,8 +22,7 @@ use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, Sta
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
-    // Styled in any case: what is not for a terminal is stripped where it is printed.
-    let config = config::load(path).map_err(|error| Failure::rendered(error.render(true)))?;
+    let config = config::load(path)?;
     declare_public(config.public_words());
     Ok(config)
 }

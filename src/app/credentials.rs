@@ -77,10 +77,11 @@ impl Credentials {
         if self == Self::Sandbox {
             return Ok(name.of_sandbox());
         }
-        reference
-            .resolve()
-            .await
-            .map_err(|error| Failure::from(error).context(format!("`{}` cannot be read", name.as_str())))
+        reference.resolve().await.map_err(|error| {
+            Failure::new(error.told(crate::cli::term::is_seen()))
+                .hint(error.hint)
+                .context(format!("`{}` cannot be read", name.as_str()))
+        })
     }
 
     /// The credential, which has to be there.

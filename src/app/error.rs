@@ -1,42 +1,41 @@
-//! What a command says when it fails: `error:`, `Caused by:` and `hint:`, and the exit code that goes with it.
+//! Why a use case ended without its report: what is wrong, what that comes from, and what to do. How it is laid out is
+//! the command line's to say.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
-
-use crate::cli::exit::Exit;
-use crate::cli::term;
+use crate::config::ConfigError;
 use crate::files::Obstacle;
-use crate::render::text::{sanitize_lines, wrap};
 
-/// Result of a command or a part of it.
+/// Result of a use case or a part of it.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// A failed command.
+/// A use case that failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    exit: Exit,
-    body: Body,
+    /// Whether it was refused before the first write.
+    pub(crate) is_refusal: bool,
+    pub(crate) body: Body,
 }
 
+/// What a failure says.
 #[derive(Debug)]
-enum Body {
+pub(crate) enum Body {
     /// One message with its causes, outermost first, and what to do.
     Message {
         message: String,
         causes: Vec<String>,
         hint: Option<String>,
     },
-    /// Diagnostics that have their own form, such as those of a configuration file.
-    Rendered(String),
+    /// All faults of a configuration, each with its place.
+    Configuration(Box<ConfigError>),
 }
 
 impl Failure {
     /// An error.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
-            exit: Exit::Error,
+            is_refusal: false,
             body: Body::Message {
                 message: message.into(),
                 causes: Vec::new(),
@@ -48,16 +47,8 @@ impl Failure {
     /// A refusal before the first write.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self {
-            exit: Exit::Refused,
+            is_refusal: true,
             ..Self::new(message)
-        }
-    }
-
-    /// Diagnostics that are already laid out for people, styled, and free of control characters of others.
-    pub(crate) fn rendered(text: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Error,
-            body: Body::Rendered(text.into()),
         }
     }
 
@@ -100,55 +91,6 @@ impl Failure {
         }
         failure
     }
-
-    /// The exit code.
-    pub(crate) fn exit(&self) -> Exit {
-        self.exit
-    }
-
-    /// The first line, for the log.
-    pub(crate) fn message(&self) -> &str {
-        match &self.body {
-            Body::Message { message, .. } => message,
-            Body::Rendered(text) => text,
-        }
-    }
-
-    /// The text for standard error, styled.
-    pub(crate) fn render(&self) -> String {
-        let (message, causes, hint) = match &self.body {
-            Body::Rendered(text) => return format!("{}\n", text.trim_end()),
-            Body::Message { message, causes, hint } => (message, causes, hint),
-        };
-        let mut out = String::new();
-        labelled(&mut out, AnsiColor::Red, "error", message);
-        if !causes.is_empty() {
-            out.push_str("\nCaused by:\n");
-            for cause in causes {
-                let _ = writeln!(out, "{}", wrap(&sanitize_lines(cause), 80, "  ", "  "));
-            }
-        }
-        if let Some(hint) = hint {
-            out.push('\n');
-            labelled(&mut out, AnsiColor::Cyan, "hint", hint);
-        }
-        out
-    }
-}
-
-/// A warning with what to do, for standard error: of something that changes nothing about how the command ended.
-pub(crate) fn warning(message: &str, hint: &str) -> String {
-    let mut out = String::new();
-    labelled(&mut out, AnsiColor::Yellow, "warning", message);
-    labelled(&mut out, AnsiColor::Cyan, "hint", hint);
-    out
-}
-
-fn labelled(out: &mut String, color: AnsiColor, label: &str, text: &str) {
-    let style: Style = color.on_default().bold();
-    let indent = " ".repeat(label.len() + 2);
-    let text = wrap(&sanitize_lines(text), 80, &indent, &indent);
-    let _ = writeln!(out, "{style}{label}:{style:#} {}", text.trim_start());
 }
 
 impl From<crate::http::Error> for Failure {
@@ -175,34 +117,21 @@ impl From<crate::state::StateError> for Failure {
     }
 }
 
-impl From<crate::secrets::SecretError> for Failure {
-    fn from(error: crate::secrets::SecretError) -> Self {
-        Self::new(error.told(term::is_seen())).hint(error.hint)
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            is_refusal: false,
+            body: Body::Configuration(Box::new(error)),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Failure;
-
-    fn plain(failure: &Failure) -> String {
-        anstream::adapter::strip_str(&failure.render()).to_string()
-    }
-
-    #[test]
-    fn an_error_has_its_causes_and_a_hint() {
-        let failure = Failure::new("connection refused")
-            .context("GitLab cannot be reached at http://localhost:1")
-            .hint("check `gitlab.url`");
-        assert_eq!(
-            plain(&failure),
-            "error: GitLab cannot be reached at http://localhost:1\n\nCaused by:\n  connection refused\n\nhint: check `gitlab.url`\n"
-        );
-    }
-
-    #[test]
-    fn remote_text_cannot_forge_a_line_or_move_the_cursor() {
-        let failure = Failure::new("GitLab says: \u{1b}[2Jgone\rerror");
-        assert!(!plain(&failure).contains(['\u{1b}', '\r']), "{}", plain(&failure));
+/// The message alone, for the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.body {
+            Body::Message { message, .. } => f.write_str(message),
+            Body::Configuration(error) => error.fmt(f),
+        }
     }
 }

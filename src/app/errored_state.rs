@@ -2,7 +2,7 @@
 //! begun; `setpoint state push` puts it back.
 
 use super::context::{self, Context};
-use super::error::warning;
+use crate::cli::diagnostic::warning;
 use crate::cli::term;
 use crate::executor::Unwritten;
 use crate::files::{self, Readers};

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::context::{self, Context};
-use super::error::{self, Failure, Result};
-use crate::cli::term;
+use super::error::{Failure, Result};
+use crate::cli::{diagnostic, term};
 use crate::files::{self, Readers};
 use crate::http::{ClientOptions, Side};
 use crate::model::{Change, Plan};
@@ -114,7 +114,7 @@ impl Notifier {
         if let Some((warning, hint)) = &before.warning
             && !context.globals.quiet
         {
-            term::err(&error::warning(warning, hint));
+            term::err(&diagnostic::warning(warning, hint));
         }
         if after != before.memory || before.warning.is_some() {
             failures.extend(keep(&file, &after, before.set_aside).err());

@@ -71,7 +71,7 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
         Ok(None) => Expiry::Unknown,
         Err(failure) => {
             tracing::info!(
-                reason = failure.message(),
+                reason = %failure,
                 "when gitlab.token expires could not be read"
             );
             Expiry::Unknown
@@ -323,7 +323,7 @@ fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
             format!("release it with `setpoint state unlock {id}`, if the next run is refused"),
         )
     };
-    term::err(&super::error::warning(&message, &hint));
+    term::err(&crate::cli::diagnostic::warning(&message, &hint));
 }
 
 /// Shows the plan and asks: everything that comes before the first write.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::app::error::Failure;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -20,6 +22,11 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// Of a command that failed.
+    pub(crate) fn of(failure: &Failure) -> Self {
+        if failure.is_refusal { Self::Refused } else { Self::Error }
+    }
+
     /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {

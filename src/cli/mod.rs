@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
 mod commands;
+pub(crate) mod diagnostic;
 pub(crate) mod exit;
 pub(crate) mod globals;
 pub(crate) mod interrupt;
@@ -93,8 +94,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match panic::contain(|| execute(cli)) {
         Ok(exit) => exit,
         Err(failure) => {
-            term::err(&failure.render());
-            failure.exit()
+            term::err(&diagnostic::error(&failure));
+            Exit::of(&failure)
         }
     }
 }

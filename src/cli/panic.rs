@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::panic::{PanicHookInfo, catch_unwind};
 
+use super::diagnostic;
 use super::exit::Exit;
 use super::term;
 use crate::app::error::{Failure, Result};
@@ -22,14 +23,14 @@ fn report(info: &PanicHookInfo<'_>) -> String {
     let place = info
         .location()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    let mut text = Failure::new(format!(
+    let failure = Failure::new(format!(
         "Setpoint came into a state that it does not know, at {place}, and stopped"
     ))
     .hint(
         "the record says what was begun, and the next run takes it up from there; report this with the place and the \
          version. The message itself is not shown, for it may hold secrets",
-    )
-    .render();
+    );
+    let mut text = diagnostic::error(&failure);
     let trace = std::backtrace::Backtrace::capture();
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
         let _ = write!(text, "\n{trace}");

@@ -10,6 +10,7 @@ use crate::app::error::{Failure, Result};
 use crate::app::notification::{Notifier, Notify};
 use crate::app::operations;
 use crate::cli::commands::Note;
+use crate::cli::diagnostic;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
@@ -106,7 +107,7 @@ impl Args {
         let shown = measured.and_then(|()| operations::show(context, &plan, max_chars));
         let untold = told.unwrap_or_default();
         for failure in &untold {
-            term::err(&failure.render());
+            term::err(&diagnostic::error(failure));
         }
         shown?;
         Ok(if plan.changes.iter().any(|change| self.counts(change)) {

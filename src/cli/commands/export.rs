@@ -6,8 +6,9 @@ use futures_util::future::try_join_all;
 use toml::{Table, Value};
 
 use crate::app::context::Context;
-use crate::app::error::{Failure, Result, warning};
+use crate::app::error::{Failure, Result};
 use crate::app::operations::{self, View};
+use crate::cli::diagnostic::warning;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};

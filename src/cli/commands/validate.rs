@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::error::{Failure, Result};
+use crate::app::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term;
@@ -21,7 +21,7 @@ impl Args {
         let loaded = config::load(&globals.config);
         match globals.format {
             Format::Human | Format::Markdown => {
-                let config = loaded.map_err(|error| Failure::rendered(error.render(true)))?;
+                let config = loaded?;
                 let warnings = config.warnings.render(true);
                 if !warnings.is_empty() {
                     term::err(&format!("{warnings}\n"));

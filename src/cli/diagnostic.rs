@@ -1,0 +1,71 @@
+//! How a failure and a warning are laid out for people: `error:`, `Caused by:` and `hint:`.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::app::error::{Body, Failure};
+use crate::render::text::{sanitize_lines, wrap};
+
+/// A failed command, for standard error, styled.
+pub(crate) fn error(failure: &Failure) -> String {
+    let (message, causes, hint) = match &failure.body {
+        // Styled in any case: what is not for a terminal is stripped where it is printed.
+        Body::Configuration(error) => return format!("{}\n", error.render(true).trim_end()),
+        Body::Message { message, causes, hint } => (message, causes, hint),
+    };
+    let mut out = String::new();
+    labelled(&mut out, AnsiColor::Red, "error", message);
+    if !causes.is_empty() {
+        out.push_str("\nCaused by:\n");
+        for cause in causes {
+            let _ = writeln!(out, "{}", wrap(&sanitize_lines(cause), 80, "  ", "  "));
+        }
+    }
+    if let Some(hint) = hint {
+        out.push('\n');
+        labelled(&mut out, AnsiColor::Cyan, "hint", hint);
+    }
+    out
+}
+
+/// A warning with what to do, for standard error: of something that changes nothing about how the command ended.
+pub(crate) fn warning(message: &str, hint: &str) -> String {
+    let mut out = String::new();
+    labelled(&mut out, AnsiColor::Yellow, "warning", message);
+    labelled(&mut out, AnsiColor::Cyan, "hint", hint);
+    out
+}
+
+fn labelled(out: &mut String, color: AnsiColor, label: &str, text: &str) {
+    let style: Style = color.on_default().bold();
+    let indent = " ".repeat(label.len() + 2);
+    let text = wrap(&sanitize_lines(text), 80, &indent, &indent);
+    let _ = writeln!(out, "{style}{label}:{style:#} {}", text.trim_start());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, error};
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&error(failure)).to_string()
+    }
+
+    #[test]
+    fn an_error_has_its_causes_and_a_hint() {
+        let failure = Failure::new("connection refused")
+            .context("GitLab cannot be reached at http://localhost:1")
+            .hint("check `gitlab.url`");
+        assert_eq!(
+            plain(&failure),
+            "error: GitLab cannot be reached at http://localhost:1\n\nCaused by:\n  connection refused\n\nhint: check `gitlab.url`\n"
+        );
+    }
+
+    #[test]
+    fn remote_text_cannot_forge_a_line_or_move_the_cursor() {
+        let failure = Failure::new("GitLab says: \u{1b}[2Jgone\rerror");
+        assert!(!plain(&failure).contains(['\u{1b}', '\r']), "{}", plain(&failure));
+    }
+}
