@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 
 use super::credentials::{CredentialName, Credentials};
 use super::error::{Failure, Result};
+use super::interrupts::Interrupts;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::interrupt::Interrupts;
 use crate::config::{self, Config, HttpStateConfig, StateConfig};
 use crate::http::{Client, ClientOptions, Counter, Credential, Side};
 use crate::model::{Command, Policy, RecordedState};
@@ -146,7 +146,7 @@ impl Context {
     /// As [`Self::open`], and keeps these environment variables, which hold secrets that the flags name, from the
     /// commands of the configuration.
     pub(crate) async fn open_withholding(globals: Globals, variables: &BTreeSet<String>) -> Result<Self> {
-        let interrupts = Interrupts::listen()?;
+        let interrupts = crate::cli::signals::listen()?;
         let mut config = load(&globals.config)?;
         config.withhold(variables);
         #[cfg(feature = "sandbox")]

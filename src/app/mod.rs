@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod embedded;
 pub(crate) mod error;
 pub(crate) mod errored_state;
+pub(crate) mod interrupts;
 pub(crate) mod notification;
 pub(crate) mod operations;
 pub(crate) mod push;

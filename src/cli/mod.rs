@@ -6,11 +6,11 @@ mod commands;
 pub(crate) mod diagnostic;
 pub(crate) mod exit;
 pub(crate) mod globals;
-pub(crate) mod interrupt;
 mod journal_text;
 mod logging;
 pub(crate) mod operator;
 mod panic;
+pub(crate) mod signals;
 pub(crate) mod term;
 mod toml_text;
 

@@ -10,7 +10,7 @@ use crate::app::context;
 use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::interrupt::Interrupts;
+use crate::cli::signals;
 use crate::cli::term;
 use crate::render;
 use crate::sandbox::{Options, Sandbox, Switches};
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let interrupts = Interrupts::listen()?;
+        let interrupts = signals::listen()?;
         let mut switches = Switches::default();
         for assignment in &self.set {
             switches.set(assignment).map_err(Failure::new)?;

@@ -1,0 +1,95 @@
+//! Ctrl-C, SIGTERM and SIGHUP: the first interrupts the use case, the second ends the program on the spot.
+//!
+//! SIGHUP is what is left of a terminal that was closed, in the middle of a change window perhaps: the requests under way
+//! are finished and recorded then as well. Under `nohup`, which ignores it, it stays ignored.
+
+use super::exit::Exit;
+use super::term;
+use crate::app::error::{Failure, Result};
+use crate::app::interrupts::{self, Interrupts};
+use crate::secrets;
+
+/// Listens for the whole run of a command.
+pub(crate) fn listen() -> Result<Interrupts> {
+    let mut signals = Signals::new().map_err(|error| Failure::of(&error).context("signals cannot be watched"))?;
+    let (interrupter, interrupts) = interrupts::channel();
+    tokio::spawn(async move {
+        signals.next().await;
+        if interrupter.interrupt() {
+            term::err(
+                "\nInterrupted. What is under way is finished and recorded, nothing new begins.\n\
+                 Interrupt again to end at once.\n",
+            );
+        }
+        signals.next().await;
+        secrets::end_commands();
+        std::process::exit(Exit::Interrupted.code().into());
+    });
+    Ok(interrupts)
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// None where it is ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: hangup_counts().then(|| signal(SignalKind::hangup())).transpose()?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = hung_up(self.hangup.as_mut()) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn hung_up(hangup: Option<&mut tokio::signal::unix::Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the program was started with SIGHUP not ignored. Only Linux tells; elsewhere the signal keeps its default,
+/// which ends the program on the spot, and the next run goes on from the record.
+#[cfg(unix)]
+fn hangup_counts() -> bool {
+    const HANGUP_BIT: u64 = 1;
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return false;
+    };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & HANGUP_BIT == 0)
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
