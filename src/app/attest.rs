@@ -75,7 +75,7 @@ async fn record(
         record_step(&mut record, step, &attestation)
             .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;
     }
-    context.store.write(&mut record).await?;
+    context.records.store.write(&mut record).await?;
     term::out(&format!(
         "{} attested on {} by {}.\n",
         render::text::count(steps.len() as u64, "step", "steps"),

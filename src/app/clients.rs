@@ -38,6 +38,7 @@ impl Readers {
     pub(crate) async fn connect(context: &Context, record: &RecordedState) -> Result<Self> {
         let config = &context.config;
         let token = context
+            .endpoints
             .credentials
             .need(CredentialName::GitlabToken, &config.gitlab.token)
             .await?;
@@ -117,7 +118,7 @@ impl Writers {
                 readers.droid = readers.droid.or(droid);
                 Ok(Self {
                     readers,
-                    secret_store: ConfiguredStore(context.config.secret.clone()),
+                    secret_store: context.endpoints.secret_store.clone(),
                     droid_password: password,
                 })
             }
@@ -191,10 +192,10 @@ impl Writers {
 
 pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
     ClientOptions {
-        ca_file: context.config.gitlab.ca_file.clone(),
+        ca_file: context.endpoints.ca_file.clone(),
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
-        ..ClientOptions::new(Side::Gitlab, context.config.gitlab.url.clone())
+        ..ClientOptions::new(Side::Gitlab, context.endpoints.gitlab.clone())
     }
 }
 
@@ -207,7 +208,7 @@ pub(crate) fn web_options(context: &Context) -> WebOptions {
 }
 
 async fn totp(context: &Context, name: CredentialName, reference: Option<&SecretRef>) -> Result<Option<Arc<Totp>>> {
-    let Some(secret) = context.credentials.find(name, reference).await? else {
+    let Some(secret) = context.endpoints.credentials.find(name, reference).await? else {
         return Ok(None);
     };
     let totp = Totp::new(&secret)
@@ -222,6 +223,7 @@ async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
     let account = Account {
         username: session.username.clone(),
         password: context
+            .endpoints
             .credentials
             .need(CredentialName::AdminPassword, &session.password)
             .await?,
@@ -233,12 +235,14 @@ async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
 async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {
     match &context.config.droid.password {
         Some(reference) if needed => context
+            .endpoints
             .credentials
             .need(CredentialName::DroidPassword, reference)
             .await
             .map(Some),
         reference => {
             context
+                .endpoints
                 .credentials
                 .find(CredentialName::DroidPassword, reference.as_ref())
                 .await
@@ -275,6 +279,7 @@ async fn factory_api(context: &Context) -> Result<FactoryApi> {
         ));
     };
     let token = context
+        .endpoints
         .credentials
         .need(CredentialName::FactoryToken, reference)
         .await?;
@@ -282,13 +287,12 @@ async fn factory_api(context: &Context) -> Result<FactoryApi> {
 }
 
 pub(crate) fn factory_client(context: &Context, token: Secret) -> http::Result<FactoryApi> {
-    let factory = &context.config.factory;
     let api = Client::new(ClientOptions {
         credential: Credential::Bearer(token),
-        ..factory_options(context, &factory.api_url)
+        ..factory_options(context, &context.endpoints.factory_api)
     })?;
     // Redirect URIs of older organizations lie at the app's host; the key does not go there.
-    let app = Client::new(factory_options(context, &factory.app_url))?;
+    let app = Client::new(factory_options(context, &context.endpoints.factory_app))?;
     Ok(FactoryApi::new(api, app))
 }
 
@@ -304,8 +308,7 @@ async fn loaded_secret(context: &Context) -> Result<LoadedSecret> {
     if context.config.secret.load.is_none() {
         return Ok(LoadedSecret::NotConfigured);
     }
-    let store = ConfiguredStore(context.config.secret.clone());
-    match store.load().await {
+    match context.endpoints.secret_store.load().await {
         Ok(Some(secret)) => Ok(LoadedSecret::Secret(secret)),
         Ok(None) => Ok(LoadedSecret::Nothing),
         Err(why) => Err(Failure::new(why).context("`application.secret.load` failed")),

@@ -1,24 +1,26 @@
-//! What a command works with, put together from the configuration and the flags: the state store, the credentials, the
-//! request counter, and with `--sandbox` the embedded GitLab and Factory in place of the real ones.
+//! What a use case works with, put together from the configuration and the settings: both sides, the record, the request
+//! counter. With `--sandbox` the embedded GitLab and Factory take the place of the real ones.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::credentials::{CredentialName, Credentials};
-use super::error::{Failure, Result};
+use super::endpoints::Endpoints;
+use super::error::Result;
 use super::interrupts::Interrupts;
-use crate::cli::exit::Exit;
+use super::records::Records;
 use crate::cli::globals::Globals;
-use crate::config::{self, Config, HttpStateConfig, StateConfig};
-use crate::http::{Client, ClientOptions, Counter, Credential, Side};
-use crate::model::{Command, Policy, RecordedState};
+use crate::config::{self, Config};
+use crate::http::{Counter, Side};
+use crate::model::{Command, Policy};
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
-use crate::state::{self, Actor, HttpBackend, HttpStore, Journal, LocalStore, StateError, StateStore};
+use crate::state::Actor;
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
@@ -27,103 +29,29 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// Whether `--sandbox` was given.
-pub(crate) fn is_sandbox(globals: &Globals) -> bool {
-    #[cfg(feature = "sandbox")]
-    return globals.sandbox.is_some();
-    #[cfg(not(feature = "sandbox"))]
-    {
-        let _ = globals;
-        false
-    }
+/// What is given from outside beside the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The configuration file.
+    pub(crate) config: PathBuf,
+    /// The file of the sandbox's world, where that takes the place of both sides.
+    pub(crate) sandbox: Option<PathBuf>,
+    /// How many requests may be under way at once.
+    pub(crate) parallelism: NonZeroUsize,
+    /// How long to wait for the lock.
+    pub(crate) lock_timeout: Duration,
+    /// Whether what is told goes to a person's terminal, and not to a log that others read.
+    pub(crate) to_a_person: bool,
 }
 
-/// The file that keeps the sandbox's world.
-#[cfg(feature = "sandbox")]
-pub(crate) fn world_file(globals: &Globals) -> PathBuf {
-    match &globals.sandbox {
-        Some(Some(file)) => file.clone(),
-        Some(None) | None => beside(&globals.config, ".setpoint/sandbox.json"),
-    }
-}
-
-/// A path beside the configuration file.
-pub(crate) fn beside(config: &Path, relative: &str) -> PathBuf {
-    config.parent().unwrap_or(Path::new("")).join(relative)
-}
-
-/// The store of the state record. With `--sandbox` it is a local file in any case.
-pub(crate) async fn open_store(config: &Config, globals: &Globals) -> Result<Box<dyn StateStore>> {
-    match &config.state {
-        StateConfig::File(path) => Ok(Box::new(LocalStore::new(path))),
-        StateConfig::Http(_) if is_sandbox(globals) => {
-            Ok(Box::new(LocalStore::new(beside(&config.file, ".setpoint/state.json"))))
-        }
-        StateConfig::Http(http) => open_http_store(config, http, globals).await,
-    }
-}
-
-async fn open_http_store(config: &Config, http: &HttpStateConfig, globals: &Globals) -> Result<Box<dyn StateStore>> {
-    let credential = match (&http.username, &http.password) {
-        (Some(username), Some(reference)) => Credential::Basic {
-            username: username.clone(),
-            password: Credentials::Configured
-                .need(CredentialName::StatePassword, reference)
-                .await?,
-        },
-        _ => Credential::None,
-    };
-    let client = Client::new(ClientOptions {
-        credential,
-        ca_file: config.gitlab.ca_file.clone(),
-        parallelism: Arc::new(Semaphore::new(globals.parallelism.get())),
-        ..ClientOptions::new(Side::Other, origin_of(&http.url))
-    })?;
-    let backend = HttpBackend {
-        url: http.url.clone(),
-        lock_url: http.lock_url.clone(),
-        unlock_url: http.unlock_url.clone(),
-        lock_method: http.lock_method.clone(),
-        unlock_method: http.unlock_method.clone(),
-        aside: local_record(config),
-    };
-    Ok(Box::new(HttpStore::new(client, backend)?))
-}
-
-fn origin_of(url: &url::Url) -> url::Url {
-    let mut origin = url.clone();
-    origin.set_path("/");
-    origin.set_query(None);
-    origin
-}
-
-/// The path of the local record, or where it would be: what is kept of a record that is elsewhere begins with it.
-pub(crate) fn local_record(config: &Config) -> PathBuf {
-    match &config.state {
-        StateConfig::File(path) => path.clone(),
-        StateConfig::Http(_) => beside(&config.file, ".setpoint/state.json"),
-    }
-}
-
-/// The journal: beside a local record, else beside the configuration.
-pub(crate) fn journal(config: &Config) -> Journal {
-    match &config.state {
-        StateConfig::File(path) => Journal::beside(path),
-        StateConfig::Http(_) => Journal::new(beside(&config.file, ".setpoint/journal.jsonl")),
-    }
-}
-
-/// What a command works with.
+/// What a use case works with.
 pub(crate) struct Context {
     /// The flags of all commands.
     pub(crate) globals: Globals,
-    /// The configuration, with the sandbox's addresses where it stands in.
+    pub(crate) settings: Settings,
     pub(crate) config: Config,
-    /// The credentials.
-    pub(crate) credentials: Credentials,
-    /// Where the record is.
-    pub(crate) store: Box<dyn StateStore>,
-    /// Ctrl-C, SIGTERM and SIGHUP.
+    pub(crate) endpoints: Endpoints,
+    pub(crate) records: Records,
     pub(crate) interrupts: Interrupts,
     /// Who runs this.
     pub(crate) actor: Actor,
@@ -147,27 +75,31 @@ impl Context {
     /// commands of the configuration.
     pub(crate) async fn open_withholding(globals: Globals, variables: &BTreeSet<String>) -> Result<Self> {
         let interrupts = crate::cli::signals::listen()?;
-        let mut config = load(&globals.config)?;
+        let settings = globals.settings();
+        let mut config = load(&settings.config)?;
         config.withhold(variables);
         #[cfg(feature = "sandbox")]
-        let (config, sandbox) = super::embedded::replace(config, &globals).await?;
-        let credentials = if is_sandbox(&globals) {
-            Credentials::Sandbox
-        } else {
-            Credentials::Configured
+        let (endpoints, sandbox) = match &settings.sandbox {
+            Some(world) => {
+                let (endpoints, sandbox) = super::embedded::start(&config, world).await?;
+                (endpoints, Some(sandbox))
+            }
+            None => (Endpoints::configured(&config, settings.to_a_person), None),
         };
-        let store = open_store(&config, &globals).await?;
+        #[cfg(not(feature = "sandbox"))]
+        let endpoints = Endpoints::configured(&config, settings.to_a_person);
         Ok(Self {
-            credentials,
-            store,
+            records: Records::open(&config, &settings).await?,
+            endpoints,
             interrupts,
             actor: Actor::from_env(),
             counter: Arc::default(),
-            parallelism: Arc::new(Semaphore::new(globals.parallelism.get())),
+            parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
             started: Timestamp::now(),
             #[cfg(feature = "sandbox")]
             sandbox,
             config,
+            settings,
             globals,
         })
     }
@@ -177,12 +109,13 @@ impl Context {
         not(feature = "sandbox"),
         expect(clippy::unused_async, reason = "only the sandbox has to be waited for")
     )]
-    pub(crate) async fn close(self, ended: Result<Exit>) -> Result<Exit> {
+    pub(crate) async fn close<T>(self, ended: Result<T>) -> Result<T> {
         #[cfg(feature = "sandbox")]
         if let Some(sandbox) = self.sandbox {
             let stopped = sandbox.stop().await;
             if ended.is_ok() {
-                stopped.map_err(|error| Failure::of(&error).context("the sandbox cannot keep its world"))?;
+                stopped
+                    .map_err(|error| super::error::Failure::of(&error).context("the sandbox cannot keep its world"))?;
             }
         }
         ended
@@ -201,56 +134,13 @@ impl Context {
         }
     }
 
-    /// The record, or a new one where there is none yet.
-    pub(crate) async fn record(&self) -> Result<RecordedState> {
-        let sandbox = is_sandbox(&self.globals);
-        match self.store.read().await? {
-            Some(record) => {
-                state::check_world(&record, sandbox, &self.store.place())?;
-                Ok(record)
-            }
-            None => {
-                self.was_never_there(sandbox)?;
-                Ok(state::new_record(sandbox)?)
-            }
-        }
-    }
-
-    /// Refuses to begin a record where the journal says that there was one.
-    fn was_never_there(&self, sandbox: bool) -> Result<()> {
-        let journal = journal(&self.config);
-        let contents = journal.read()?;
-        let Some(last) = contents.last_done(sandbox) else {
-            return Ok(());
-        };
-        let evidence = format!(
-            "the journal {} has what a run changed at {}",
-            journal.path().display(),
-            last.at.strftime("%Y-%m-%d %H:%M UTC")
-        );
-        Err(StateError::Missing {
-            place: self.store.place(),
-            evidence,
-        }
-        .into())
-    }
-
-    /// GitLab as a person's browser reaches it: the external URL, but the sandbox itself where that stands in.
-    pub(crate) fn browser_gitlab_url(&self) -> String {
-        if is_sandbox(&self.globals) {
-            bare(&self.config.gitlab.url)
-        } else {
-            bare(&self.config.gitlab.external_url)
-        }
-    }
-
     /// What a plan is made with.
     pub(crate) fn environment(&self) -> Environment {
         Environment {
             created_at: self.started,
             config_digest: self.config.digest.clone(),
-            gitlab_url: bare(&self.config.gitlab.url),
-            factory_url: bare(&self.config.factory.api_url),
+            gitlab_url: bare(&self.endpoints.gitlab),
+            factory_url: bare(&self.endpoints.factory_api),
         }
     }
 
@@ -272,6 +162,6 @@ impl Context {
 }
 
 /// A URL without its final slash.
-fn bare(url: &url::Url) -> String {
+pub(crate) fn bare(url: &url::Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

@@ -6,9 +6,10 @@ use crate::secrets::{Secret, SecretRef};
 /// Where credentials come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Credentials {
-    /// The references of the configuration are followed.
-    Configured,
+    /// The references of the configuration are followed. What a command said is told `to_a_person` only.
+    Configured { to_a_person: bool },
     /// No reference is followed; the sandbox's own credentials stand in.
+    #[cfg(feature = "sandbox")]
     Sandbox,
 }
 
@@ -73,15 +74,15 @@ impl Credentials {
         let Some(reference) = reference else {
             return Ok(None);
         };
-        #[cfg(feature = "sandbox")]
-        if self == Self::Sandbox {
-            return Ok(name.of_sandbox());
+        match self {
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox => Ok(name.of_sandbox()),
+            Self::Configured { to_a_person } => reference.resolve().await.map_err(|error| {
+                Failure::new(error.told(to_a_person))
+                    .hint(error.hint)
+                    .context(format!("`{}` cannot be read", name.as_str()))
+            }),
         }
-        reference.resolve().await.map_err(|error| {
-            Failure::new(error.told(crate::cli::term::is_seen()))
-                .hint(error.hint)
-                .context(format!("`{}` cannot be read", name.as_str()))
-        })
     }
 
     /// The credential, which has to be there.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::clients;
-use super::context::{self, Context};
-use super::credentials::CredentialName;
+use super::context::Context;
+use super::credentials::{CredentialName, Credentials};
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
-use crate::cli::term;
 use crate::config::{Config, Driver};
 use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
 use crate::executor::SecretStore as _;
@@ -40,7 +39,7 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
                 Err(check) => vec![check.clone()],
             }
         },
-        doctor::state(context.store.as_ref(), context::is_sandbox(&context.globals)),
+        doctor::state(context.records.store.as_ref(), context.records.of_sandbox),
     );
     checks.extend(of_gitlab);
     checks.extend(of_factory);
@@ -69,7 +68,7 @@ async fn reads(
     if checks.iter().any(|check| check.id == "gitlab.further") {
         return skipped("GitLab cannot be asked");
     }
-    let Ok(record) = context.record().await else {
+    let Ok(record) = context.records.read_or_begin().await else {
         return skipped("the record cannot be");
     };
     let assisted = AssistedFactory::new(record.clone());
@@ -139,15 +138,17 @@ impl Secrets {
             },
             loaded: None,
         };
-        let (stored, loaded) = stored(config).await;
+        let (stored, loaded) = stored(&context.endpoints.secret_store).await;
         secrets.loaded = loaded;
-        if context::is_sandbox(&context.globals) {
-            checks = vec![Check::skipped(
-                "secrets",
-                "No reference was followed: the sandbox's own credentials stand in",
-            )];
-        } else {
-            checks.extend(stored);
+        match context.endpoints.credentials {
+            Credentials::Configured { .. } => checks.extend(stored),
+            #[cfg(feature = "sandbox")]
+            Credentials::Sandbox => {
+                checks = vec![Check::skipped(
+                    "secrets",
+                    "No reference was followed: the sandbox's own credentials stand in",
+                )];
+            }
         }
         (secrets, checks)
     }
@@ -172,15 +173,11 @@ struct Look<'a> {
 impl Look<'_> {
     async fn find(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Secret> {
         let reference = reference?;
-        if context::is_sandbox(&self.context.globals) {
-            return self
-                .context
-                .credentials
-                .find(name, Some(reference))
-                .await
-                .ok()
-                .flatten();
-        }
+        let to_a_person = match self.context.endpoints.credentials {
+            Credentials::Configured { to_a_person } => to_a_person,
+            #[cfg(feature = "sandbox")]
+            sandbox @ Credentials::Sandbox => return sandbox.find(name, Some(reference)).await.ok().flatten(),
+        };
         let id = format!("secrets.{}", name.as_str());
         let (check, secret) = match reference.resolve().await {
             Ok(Some(secret)) => (given(&id, name.as_str(), reference), Some(secret)),
@@ -189,7 +186,7 @@ impl Look<'_> {
                 (Check::failure(&id, message, fix), None)
             }
             Err(error) => {
-                let message = format!("`{}` cannot be read: {}", name.as_str(), error.told(term::is_seen()));
+                let message = format!("`{}` cannot be read: {}", name.as_str(), error.told(to_a_person));
                 (Check::failure(&id, message, error.hint), None)
             }
         };
@@ -228,12 +225,12 @@ fn given(id: &str, name: &str, reference: &SecretRef) -> Check {
 }
 
 /// The application's stored secret may be missing: then there is none yet.
-async fn stored(config: &Config) -> (Option<Check>, Option<LoadedSecret>) {
+async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>) {
     const ID: &str = "secrets.application.secret.load";
-    let Some(load) = &config.secret.load else {
+    let Some(load) = &store.config.load else {
         return (None, Some(LoadedSecret::NotConfigured));
     };
-    match ConfiguredStore(config.secret.clone()).load().await {
+    match store.load().await {
         Ok(Some(secret)) => {
             let check = given(ID, "application.secret.load", load);
             (Some(check), Some(LoadedSecret::Secret(secret)))
@@ -288,6 +285,8 @@ impl Gitlab {
         let by_password = context.config.droid.sign_in == Some(SignIn::Password);
         let side = GitlabSide {
             config: &context.config,
+            url: &context.endpoints.gitlab,
+            ca_file: context.endpoints.ca_file.as_deref(),
             read: &self.api,
             inspect: &self.api,
             has_token: self.has_token,
@@ -315,16 +314,14 @@ impl Gitlab {
     }
 }
 
-/// GitLab at its external URL, where that is another and not replaced. It gets no credential.
+/// GitLab as a browser reaches it, where that is elsewhere. It gets no credential.
 fn external(context: &Context) -> Option<GitlabApi> {
-    let gitlab = &context.config.gitlab;
-    let same = same_origin(&gitlab.url, &gitlab.external_url)
-        && gitlab.url.path().trim_end_matches('/') == gitlab.external_url.path().trim_end_matches('/');
-    if same || context::is_sandbox(&context.globals) {
+    let (own, browser) = (&context.endpoints.gitlab, &context.endpoints.gitlab_in_browser);
+    if same_origin(own, browser) && own.path().trim_end_matches('/') == browser.path().trim_end_matches('/') {
         return None;
     }
     let options = ClientOptions {
-        base_url: gitlab.external_url.clone(),
+        base_url: browser.clone(),
         ..clients::gitlab_options(context)
     };
     Client::new(options).ok().map(GitlabApi::new)
@@ -361,7 +358,7 @@ impl Factory {
     /// Puts the clients together. Nothing is sent yet.
     fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
         let unusable = |error| unusable("factory.reachable", error);
-        let app = Client::new(clients::factory_options(context, &context.config.factory.app_url));
+        let app = Client::new(clients::factory_options(context, &context.endpoints.factory_app));
         let api = secrets
             .factory_token
             .clone()
@@ -375,6 +372,8 @@ impl Factory {
     async fn check(&self, context: &Context) -> Vec<Check> {
         let side = FactorySide {
             config: &context.config,
+            api_url: &context.endpoints.factory_api,
+            app_url: &context.endpoints.factory_app,
             site: &self.site,
             api: self.api.as_ref().map(|api| api as &dyn FactoryRead),
         };

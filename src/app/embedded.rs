@@ -1,21 +1,20 @@
-//! `--sandbox`: the embedded GitLab and Factory, started in this process and put in place of the real ones. What the
-//! configuration declares stays as it is, so that it can be tried out as it stands.
+//! `--sandbox`: the embedded GitLab and Factory, started in this process. What the configuration declares is what they
+//! are made for, so that it can be tried out as it stands.
+
+use std::path::Path;
 
 use url::Url;
 
-use super::context;
+use super::credentials::Credentials;
+use super::endpoints::Endpoints;
 use super::error::{Failure, Result};
-use crate::cli::globals::Globals;
-use crate::config::{Config, SaveTo};
+use super::secret_store::ConfiguredStore;
+use crate::config::{Config, SaveTo, SecretStoreConfig};
 use crate::sandbox::{self, Options, Sandbox, Switches};
 use crate::secrets::SecretRef;
 
-/// Starts the sandbox where `--sandbox` is given, and points the configuration at it.
-pub(crate) async fn replace(mut config: Config, globals: &Globals) -> Result<(Config, Option<Sandbox>)> {
-    if globals.sandbox.is_none() {
-        return Ok((config, None));
-    }
-    let world_file = context::world_file(globals);
+/// Starts the sandbox with the world of a file.
+pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoints, Sandbox)> {
     if let Some(folder) = world_file.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::of(&error).context(format!("{} cannot be made", folder.display())))?;
@@ -23,14 +22,14 @@ pub(crate) async fn replace(mut config: Config, globals: &Globals) -> Result<(Co
     let switches = if world_file.exists() {
         Switches::default()
     } else {
-        suitable(&config)?
+        suitable(config)?
     };
     let sandbox = sandbox::start(Options {
         switches,
         gitlab_external_url: Some(bare(&config.gitlab.external_url)),
         factory_api_external: Some(bare(&config.factory.api_url)),
         factory_app_external: Some(bare(&config.factory.app_url)),
-        world_file: Some(world_file.clone()),
+        world_file: Some(world_file.to_owned()),
         ..Options::default()
     })
     .await
@@ -39,16 +38,26 @@ pub(crate) async fn replace(mut config: Config, globals: &Globals) -> Result<(Co
             .context(format!("the sandbox cannot start with {}", world_file.display()))
             .hint("remove that file to begin with a new world, or name another with --sandbox=FILE")
     })?;
-    config.gitlab.url = parse(&sandbox.gitlab_url())?;
-    config.gitlab.ca_file = None;
-    config.factory.api_url = parse(&sandbox.factory_api_url())?;
-    config.factory.app_url = parse(&sandbox.factory_app_url())?;
+    let gitlab = parse(&sandbox.gitlab_url())?;
     // A real store must never get the sandbox's secret.
     let secret = world_file.with_extension("secret");
-    config.secret.save = config.secret.save.map(|_| SaveTo::File(secret.clone()));
-    config.secret.probe = None;
-    config.secret.load = config.secret.load.map(|_| SecretRef::File(secret));
-    Ok((config, Some(sandbox)))
+    let endpoints = Endpoints {
+        gitlab_in_browser: gitlab.clone(),
+        gitlab,
+        ca_file: None,
+        factory_api: parse(&sandbox.factory_api_url())?,
+        factory_app: parse(&sandbox.factory_app_url())?,
+        credentials: Credentials::Sandbox,
+        secret_store: ConfiguredStore {
+            config: SecretStoreConfig {
+                save: config.secret.save.as_ref().map(|_| SaveTo::File(secret.clone())),
+                load: config.secret.load.as_ref().map(|_| SecretRef::File(secret)),
+                probe: None,
+            },
+            to_a_person: false,
+        },
+    };
+    Ok((endpoints, sandbox))
 }
 
 /// A new world is made so that the configuration fits: the same relative URL root and generation of redirect URI.

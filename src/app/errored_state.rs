@@ -1,7 +1,8 @@
 //! A record that the store did not take at the end of a run, kept in a local file. It says what was done, and what was
 //! begun; `setpoint state push` puts it back.
 
-use super::context::{self, Context};
+use super::context::Context;
+use super::records;
 use crate::cli::diagnostic::warning;
 use crate::cli::term;
 use crate::executor::Unwritten;
@@ -10,13 +11,13 @@ use crate::state;
 
 /// Keeps it, and says where, or why that is not possible either.
 pub(crate) fn keep(context: &Context, unwritten: &Unwritten) {
-    let path = state::free_name(&context::local_record(&context.config), "unwritten");
+    let path = state::free_name(&records::local_record(&context.config), "unwritten");
     let kept = state::render(&unwritten.record)
         .map_err(|error| error.to_string())
         .and_then(|text| files::replace(&path, &text, Readers::Owner).map_err(|error| error.to_string()));
     let message = format!(
         "the state record at {} is behind what was done: {}",
-        context.store.place(),
+        context.records.store.place(),
         unwritten.why
     );
     let hint = match kept {

@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 pub(crate) mod doctor;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
+pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod errored_state;
 pub(crate) mod interrupts;
@@ -14,6 +15,7 @@ pub(crate) mod notification;
 pub(crate) mod operations;
 pub(crate) mod push;
 pub(crate) mod rebuild;
+pub(crate) mod records;
 pub(crate) mod run_journal;
 pub(crate) mod secret_store;
 pub(crate) mod window;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::error::{Failure, Result};
+use super::records::beside;
 use crate::cli::{diagnostic, term};
 use crate::files::{self, Readers};
 use crate::http::{ClientOptions, Side};
@@ -125,7 +126,7 @@ impl Notifier {
     fn file(&self, context: &Context) -> PathBuf {
         match &self.file {
             Some(file) => file.clone(),
-            None => context::beside(&context.config.file, ".setpoint/notified.json"),
+            None => beside(&context.config.file, ".setpoint/notified.json"),
         }
     }
 
@@ -141,10 +142,10 @@ impl Notifier {
         };
         // The webhook's own origin takes the place of this address.
         let options = ClientOptions {
-            ca_file: context.config.gitlab.ca_file.clone(),
+            ca_file: context.endpoints.ca_file.clone(),
             parallelism: std::sync::Arc::clone(&context.parallelism),
             counter: std::sync::Arc::clone(&context.counter),
-            ..ClientOptions::new(Side::Other, context.config.gitlab.url.clone())
+            ..ClientOptions::new(Side::Other, context.endpoints.gitlab.clone())
         };
         let told = match self.form {
             Form::Json => self.hook.post(options, &render::notify_document(&news)).await,
@@ -168,7 +169,7 @@ fn subject(context: &Context) -> Subject {
             .as_str()
             .trim_end_matches('/')
             .to_owned(),
-        sandbox: context::is_sandbox(&context.globals),
+        sandbox: context.records.of_sandbox,
     }
 }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::clients::{Readers, Writers};
-use super::context::{self, Context};
+use super::context::Context;
 use super::error::{Failure, Result};
 use super::errored_state;
 use super::run_journal::{RunJournal, digest};
@@ -42,7 +42,7 @@ pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Resu
 /// failed, and where it cannot be read the look is none the worse.
 pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
     let started = async {
-        let record = context.interrupts.guard(context.record()).await?;
+        let record = context.interrupts.guard(context.records.read_or_begin()).await?;
         let readers = connect(context, &record).await?;
         Ok((record, readers))
     };
@@ -81,7 +81,7 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
 
 /// As [`refresh_and_plan`], and leaves web sessions open for what follows.
 pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
-    let record = context.interrupts.guard(context.record()).await?;
+    let record = context.interrupts.guard(context.records.read_or_begin()).await?;
     let (view, readers) = refresh_and_plan_from(context, policy, record).await?;
     match not_lost(context, &view) {
         Ok(()) => Ok((view, readers)),
@@ -102,7 +102,7 @@ fn not_lost(context: &Context, view: &View) -> Result<()> {
         .flatten();
     evidence.map_or(Ok(()), |evidence| {
         Err(StateError::Missing {
-            place: context.store.place(),
+            place: context.records.store.place(),
             evidence,
         }
         .into())
@@ -207,7 +207,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
 /// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
 /// something has moved that the plan rests on, or where a plan made now would not do the same.
 pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Exit> {
-    if saved.is_of_sandbox() != context::is_sandbox(&context.globals) {
+    if saved.is_of_sandbox() != context.records.of_sandbox {
         let (made_for, hint) = if saved.is_of_sandbox() {
             ("the embedded sandbox", "pass --sandbox, or plan anew without it")
         } else {
@@ -290,15 +290,15 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
     let info = LockInfo::new(command, &context.actor, Timestamp::now())?;
     context
         .interrupts
-        .guard(async { Ok(context.store.lock(&info, context.globals.lock_timeout).await?) })
+        .guard(async { Ok(context.records.store.lock(&info, context.settings.lock_timeout).await?) })
         .await?;
-    if let Some(dead) = context.store.left_behind().filter(|_| !context.globals.quiet) {
+    if let Some(dead) = context.records.store.left_behind().filter(|_| !context.globals.quiet) {
         term::err(&format!(
             "The lock is taken over from {dead}:\nthat process is gone and did not release it.\n"
         ));
     }
     let ended = work.await;
-    if let Err(error) = context.store.unlock(&info.id).await {
+    if let Err(error) = context.records.store.unlock(&info.id).await {
         cannot_unlock(context, &info.id, &error);
     }
     ended
@@ -317,7 +317,7 @@ fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
         (
             format!(
                 "the lock on {} may be left behind: {}",
-                context.store.place(),
+                context.records.store.place(),
                 reason.trim_end_matches('.')
             ),
             format!("release it with `setpoint state unlock {id}`, if the next run is refused"),
@@ -415,7 +415,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         };
         context.interrupts.writing_begins();
         let options = executor::Options {
-            parallelism: context.globals.parallelism.get(),
+            parallelism: context.settings.parallelism.get(),
             fail_fast: run.fail_fast,
             stop: context.interrupts.stop(),
             until: gate.until,
@@ -439,7 +439,15 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let person = Person::at_the_terminal(context);
         let operator: &dyn Operator = if term::can_ask() { &person } else { &NobodyThere };
         let effects = writers.effects(operator);
-        let executed = executor::execute(&plan, adopted, &effects, context.store.as_ref(), &options, &observer).await;
+        let executed = executor::execute(
+            &plan,
+            adopted,
+            &effects,
+            context.records.store.as_ref(),
+            &options,
+            &observer,
+        )
+        .await;
         writers.end().await;
         if let Some(unwritten) = &executed.unwritten {
             errored_state::keep(context, unwritten);
@@ -480,9 +488,9 @@ fn exit_of(summary: OutcomeSummary) -> Exit {
 /// write, it is found out whether something could be: nothing is begun that could not be recorded.
 async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedState) -> Result<RecordedState> {
     if &adopted != before {
-        context.store.write(&mut adopted).await?;
+        context.records.store.write(&mut adopted).await?;
     }
-    context.store.probe(&adopted).await?;
+    context.records.store.probe(&adopted).await?;
     Ok(adopted)
 }
 
@@ -510,7 +518,7 @@ async fn checklist(context: &Context, plan: &Plan, report: &ApplyReport) -> Stri
     if changes.iter().all(|change| change.steps.is_empty()) {
         return String::new();
     }
-    let record = context.store.read().await.ok().flatten();
+    let record = context.records.store.read().await.ok().flatten();
     let application = record.as_ref().and_then(application_ids);
     let steps: Vec<(&Address, &OperatorStep)> = changes
         .iter()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::locked;
 use super::run_journal::RunJournal;
@@ -21,7 +21,7 @@ pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_app
         StateError::Damaged { .. } => Failure::new(error.to_string()).hint("give a file that holds a whole record"),
         error => error.into(),
     })?;
-    state::check_world(&record, context::is_sandbox(&context.globals), &name)?;
+    context.records.check(&record, &name)?;
     locked(context, COMMAND, async {
         let stored = context
             .interrupts
@@ -37,9 +37,9 @@ pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_app
                 return Err(Failure::refused("declined: the record is as it was"));
             }
         }
-        context.store.probe(&record).await?;
+        context.records.store.probe(&record).await?;
         RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
-        let kept = context.store.replace(&mut record).await?;
+        let kept = context.records.store.replace(&mut record).await?;
         say_replaced(context, &record, kept.as_deref())
     })
     .await
@@ -47,15 +47,15 @@ pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_app
 
 /// What is stored, in words; refuses where it is worth more than what is to be put there.
 async fn may_be_replaced(context: &Context, record: &RecordedState, replace: bool) -> Result<String> {
-    let place = context.store.place();
-    let (stored, objection) = match context.store.read().await {
+    let place = context.records.store.place();
+    let (stored, objection) = match context.records.store.read().await {
         Ok(None) => return Ok(format!("There is no record at {place}.")),
         Err(error @ StateError::Damaged { .. }) => return Ok(format!("{error}.")),
         Err(error @ StateError::Newer { .. }) => (error.to_string(), Some("is of a newer Setpoint")),
         Err(error @ StateError::Unanswered { .. }) => (error.to_string(), Some("may be there all the same")),
         Err(error) => return Err(error.into()),
         Ok(Some(stored)) => {
-            state::check_world(&stored, context::is_sandbox(&context.globals), &place)?;
+            context.records.check(&stored, &place)?;
             let objection = if stored.lineage != record.lineage {
                 Some("has another history")
             } else if stored.serial > record.serial {
@@ -91,7 +91,7 @@ pub(crate) fn say_replaced(context: &Context, record: &RecordedState, kept: Opti
     });
     term::out(&format!(
         "\n{} is written, with the serial {}.\n{kept}`setpoint plan` shows what differs.\n",
-        context.store.place(),
+        context.records.store.place(),
         record.serial
     ))?;
     Ok(Exit::Done)

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::clients::Readers;
-use super::context::{self, Context};
+use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
 use super::push;
@@ -14,7 +14,7 @@ use crate::cli::term;
 use crate::model::{ApplicationMatch, Command, Evidence, Observed, Plan, RecordedState, identify_application};
 use crate::planner::{self, Presumed};
 use crate::render::text::{count, sanitize, wrap};
-use crate::state::{self, StateError};
+use crate::state::StateError;
 use crate::{config::Driver, render};
 
 /// What `setpoint state rebuild` does.
@@ -36,9 +36,9 @@ pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool
                 return Err(Failure::refused("declined: the record is as it was"));
             }
         }
-        context.store.probe(&rebuilt).await?;
+        context.records.store.probe(&rebuilt).await?;
         RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
-        let kept = context.store.replace(&mut rebuilt).await?;
+        let kept = context.records.store.replace(&mut rebuilt).await?;
         push::say_replaced(context, &rebuilt, kept.as_deref())
     };
     locked(context, COMMAND, Box::pin(work)).await
@@ -46,14 +46,14 @@ pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool
 
 /// Why there is a need for a new record; refuses where there is none.
 async fn must_be_lost(context: &Context, replace: bool) -> Result<String> {
-    let place = context.store.place();
-    let there = match context.store.read().await {
+    let place = context.records.store.place();
+    let there = match context.records.store.read().await {
         Ok(None) => return Ok(format!("There is no record at {place}.")),
         Err(error @ StateError::Damaged { .. }) => return Ok(format!("{error}.")),
         Err(error @ (StateError::Newer { .. } | StateError::Unanswered { .. })) => error.to_string(),
         Err(error) => return Err(error.into()),
         Ok(Some(record)) => {
-            state::check_world(&record, context::is_sandbox(&context.globals), &place)?;
+            context.records.check(&record, &place)?;
             format!(
                 "the record at {place} can be read, and has the serial {}",
                 record.serial
@@ -78,7 +78,7 @@ struct Seen {
 /// Looks at both sides with an empty record, and under the assisted driver once more with what can be presumed.
 async fn look(context: &Context) -> Result<Seen> {
     let policy = context.policy(Command::Apply);
-    let blank = state::new_record(context::is_sandbox(&context.globals))?;
+    let blank = context.records.begin()?;
     let (view, readers) = refresh_and_plan_from(context, &policy, blank).await?;
     let evidence = context
         .interrupts

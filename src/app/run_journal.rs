@@ -5,8 +5,9 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::error::Result;
+use super::records;
 use super::window::Gate;
 use crate::cli::exit::Exit;
 use crate::config::Config;
@@ -29,13 +30,13 @@ impl RunJournal {
         gate: &Gate,
     ) -> Result<Self> {
         let journal = Self {
-            journal: context::journal(&context.config),
+            journal: records::journal(&context.config),
             run_id: run_id.to_owned(),
         };
         journal.journal.append(&journal.entry(JournalEvent::Started {
             who: context.actor.clone(),
             command: command.name().to_owned(),
-            sandbox: context::is_sandbox(&context.globals),
+            sandbox: context.records.of_sandbox,
             plan_digest: digest,
             window: gate.window.clone(),
             reason: gate.reason.clone(),
@@ -53,7 +54,7 @@ impl RunJournal {
                 command: command.to_owned(),
             },
         };
-        Ok(context::journal(config).append(&entry)?)
+        Ok(records::journal(config).append(&entry)?)
     }
 
     /// A change ended.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::cli::term;
 use crate::config::{SaveTo, SecretStoreConfig};
 use crate::executor::SecretStore;
 use crate::files::{self, Obstacle, Readers};
@@ -22,21 +21,26 @@ const READ_BACK: u32 = 3;
 const READ_BACK_AFTER: Duration = Duration::from_millis(500);
 
 /// The configured store.
-pub(crate) struct ConfiguredStore(pub(crate) SecretStoreConfig);
+#[derive(Debug, Clone)]
+pub(crate) struct ConfiguredStore {
+    pub(crate) config: SecretStoreConfig,
+    /// Whether what a command said is told.
+    pub(crate) to_a_person: bool,
+}
 
 impl ConfiguredStore {
     /// Finds out, before a secret is made, whether it could be kept. A file is written beside the one in question. A
     /// command is probed as `application.secret.probe` says; without that it is given once more what it gives back,
     /// and where that is nothing, it is only seen to that its program is there.
     pub(crate) async fn probe(&self) -> Result<(), String> {
-        match (&self.0.save, &self.0.probe) {
+        match (&self.config.save, &self.config.probe) {
             (None, _) => Ok(()),
             (Some(SaveTo::File(path)), _) => files::probe(path, ROOM, Readers::Owner)
                 .map_err(|error| format!("no secret could be saved to {}: {error}", path.display())),
             (Some(SaveTo::Command(_)), Some(probe)) => probe
                 .succeeds()
                 .await
-                .map_err(|error| format!("`application.secret.probe` failed: {}", error.told(term::is_seen()))),
+                .map_err(|error| format!("`application.secret.probe` failed: {}", error.told(self.to_a_person))),
             (Some(SaveTo::Command(command)), None) => match self.load().await? {
                 Some(secret) => self.save(&secret).await,
                 None => command
@@ -47,7 +51,7 @@ impl ConfiguredStore {
     }
 
     async fn keep(&self, secret: &Secret) -> Result<(), String> {
-        match &self.0.save {
+        match &self.config.save {
             None => Ok(()),
             Some(SaveTo::File(path)) => to_file(path, secret)
                 .map_err(|error| format!("the secret cannot be saved to {}: {error}", path.display())),
@@ -60,7 +64,7 @@ impl ConfiguredStore {
 
     /// Whether the store gives back what it was given.
     async fn read_back(&self, secret: &Secret) -> Result<(), String> {
-        if self.0.save.is_none() || self.0.load.is_none() {
+        if self.config.save.is_none() || self.config.load.is_none() {
             return Ok(());
         }
         let mut attempt = 1;
@@ -86,7 +90,7 @@ impl ConfiguredStore {
 #[async_trait]
 impl SecretStore for ConfiguredStore {
     fn saves(&self) -> bool {
-        self.0.save.is_some()
+        self.config.save.is_some()
     }
 
     async fn save(&self, secret: &Secret) -> Result<(), String> {
@@ -95,7 +99,7 @@ impl SecretStore for ConfiguredStore {
     }
 
     async fn load(&self) -> Result<Option<Secret>, String> {
-        let Some(reference) = &self.0.load else {
+        let Some(reference) = &self.config.load else {
             return Ok(None);
         };
         // A file that is not there yet is how `save` and `load` begin.
@@ -104,7 +108,7 @@ impl SecretStore for ConfiguredStore {
         {
             return Ok(None);
         }
-        reference.resolve().await.map_err(|error| error.told(term::is_seen()))
+        reference.resolve().await.map_err(|error| error.told(self.to_a_person))
     }
 }
 
@@ -120,11 +124,14 @@ mod tests {
     use crate::secrets::{Secret, SecretCommand, SecretRef};
 
     fn store(save: SaveTo, load: Option<SecretRef>) -> ConfiguredStore {
-        ConfiguredStore(SecretStoreConfig {
-            save: Some(save),
-            load,
-            probe: None,
-        })
+        ConfiguredStore {
+            config: SecretStoreConfig {
+                save: Some(save),
+                load,
+                probe: None,
+            },
+            to_a_person: false,
+        }
     }
 
     #[tokio::test]
@@ -220,9 +227,9 @@ mod tests {
         assert!(failing.probe().await.unwrap_err().contains("exit status: 7"));
         // A probe of its own is what counts.
         let mut probed = store(SaveTo::Command(command("exit 7".to_owned())), load());
-        probed.0.probe = Some(command("test -z \"$(cat)\"".to_owned()));
+        probed.config.probe = Some(command("test -z \"$(cat)\"".to_owned()));
         probed.probe().await.unwrap();
-        probed.0.probe = Some(command("echo sealed >&2; exit 2".to_owned()));
+        probed.config.probe = Some(command("echo sealed >&2; exit 2".to_owned()));
         assert!(
             probed
                 .probe()

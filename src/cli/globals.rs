@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::term;
+use crate::app::context::Settings;
+use crate::app::records::beside;
+
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
@@ -51,6 +55,31 @@ pub(crate) struct Globals {
     /// How long to wait for the state lock, such as 30s or 5m
     #[arg(long, global = true, value_name = "DUR", default_value = "0s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
+}
+
+impl Globals {
+    /// What of this a use case is told.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            config: self.config.clone(),
+            #[cfg(feature = "sandbox")]
+            sandbox: self.sandbox.as_ref().map(|_| self.world_file()),
+            #[cfg(not(feature = "sandbox"))]
+            sandbox: None,
+            parallelism: self.parallelism,
+            lock_timeout: self.lock_timeout,
+            to_a_person: term::is_seen(),
+        }
+    }
+
+    /// The file that keeps the sandbox's world.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn world_file(&self) -> PathBuf {
+        match &self.sandbox {
+            Some(Some(file)) => file.clone(),
+            Some(None) | None => beside(&self.config, ".setpoint/sandbox.json"),
+        }
+    }
 }
 
 // The values speak for themselves: with a description each, `--help` would give every one a line.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::term;
-use crate::app::context::{Context, beside};
+use crate::app::context::{Context, bare};
+use crate::app::records::beside;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
@@ -87,10 +88,9 @@ impl Operator for Person<'_> {
 
 /// What cards are filled in with.
 pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
-    let bare = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
     CardFacts {
-        gitlab_url: context.browser_gitlab_url(),
-        app_url: bare(&context.config.factory.app_url),
+        gitlab_url: bare(&context.endpoints.gitlab_in_browser),
+        app_url: bare(&context.endpoints.factory_app),
         sign_in: context.config.droid.sign_in,
         secret,
         width: term::width(),
@@ -99,13 +99,13 @@ pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
 
 /// Where the configuration keeps the secret.
 pub(crate) fn saved_place(context: &Context) -> SecretPlace {
-    match &context.config.secret.save {
+    match &context.endpoints.secret_store.config.save {
         Some(SaveTo::File(path)) => SecretPlace::Saved(format!("the file {}", path.display())),
         Some(SaveTo::Command(command)) => SecretPlace::Saved(format!(
             "the store that `application.secret.save` gave it to (`{}`)",
             command.program()
         )),
-        None => match &context.config.secret.load {
+        None => match &context.endpoints.secret_store.config.load {
             Some(_) => SecretPlace::Saved("the place that `application.secret.load` reads".to_owned()),
             None => SecretPlace::Unknown,
         },

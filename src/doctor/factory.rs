@@ -1,5 +1,7 @@
 //! Factory's side: reachable, and with the `api` driver whether the key, its plan and its role suffice.
 
+use url::Url;
+
 use super::Check;
 use crate::config::{Config, Driver};
 use crate::factory::{FactoryInspect, FactoryRead};
@@ -13,6 +15,10 @@ const OLD_GENERATION: &str = "/api/integrations/redirect/gitlab-sh";
 pub struct FactorySide<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// Its API.
+    pub api_url: &'a Url,
+    /// Its web application.
+    pub app_url: &'a Url,
     /// Factory's web application, where a person does the steps of the assisted driver.
     pub site: &'a dyn FactoryInspect,
     /// Factory over its API; none without a key or under the assisted driver.
@@ -38,7 +44,7 @@ impl FactorySide<'_> {
     }
 
     async fn site(&self) -> Vec<Check> {
-        let place = origin(&self.config.factory.app_url);
+        let place = origin(self.app_url);
         match self.site.reach().await {
             Ok(()) => reached(&place),
             Err(error) => unreached(&error),
@@ -57,7 +63,7 @@ impl FactorySide<'_> {
     }
 
     async fn api(&self, api: &dyn FactoryRead) -> Vec<Check> {
-        let place = origin(&self.config.factory.api_url);
+        let place = origin(self.api_url);
         let (mut checks, integration) = match api.integration().await {
             Ok(integration) => {
                 let mut checks = reached(&place);
@@ -92,7 +98,7 @@ impl FactorySide<'_> {
         if !declared.iter().all(old) {
             return Check::ok(ID, "application.redirect_uri is of the generation since 2026-01-27");
         }
-        let api = origin(&self.config.factory.api_url);
+        let api = origin(self.api_url);
         Check::warning(
             ID,
             "application.redirect_uri is that of organizations set up before 2026-01-27",

@@ -1,7 +1,10 @@
 //! GitLab's side: the way there, the instance, Setpoint's token and the administrator it belongs to.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
+use url::Url;
 
 use super::{Check, instance, sign_in};
 use crate::config::Config;
@@ -20,6 +23,10 @@ const EXPIRY_WARNING_DAYS: i32 = 14;
 pub struct GitlabSide<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// Where it is asked.
+    pub url: &'a Url,
+    /// Certificates for it, added to the system's.
+    pub ca_file: Option<&'a Path>,
     /// GitLab's API.
     pub read: &'a dyn GitlabRead,
     /// The same, asked about itself.
@@ -97,8 +104,8 @@ impl GitlabSide<'_> {
     }
 
     fn reached(&self, probe: &Probe) -> Vec<Check> {
-        let url = &self.config.gitlab.url;
-        let tls = match (url.scheme(), &self.config.gitlab.ca_file) {
+        let url = self.url;
+        let tls = match (url.scheme(), self.ca_file) {
             ("http", _) => "The connection is not encrypted, and does not leave this machine".to_owned(),
             (_, Some(file)) => format!("The TLS certificate is accepted, with ca_file {}", file.display()),
             (_, None) => "The TLS certificate is accepted".to_owned(),

@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use crate::app::context::beside;
 use crate::app::error::{Failure, Result};
+use crate::app::records::beside;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::context;
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::operations::{self, View};
@@ -77,7 +76,7 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
         desired: &context.config.desired,
         observed: &view.observed,
         recorded: &view.record,
-        sandbox: context::is_sandbox(&context.globals),
+        sandbox: context.records.of_sandbox,
     };
     let text = saved::write(&view.plan, &context.environment(), &basis)
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;

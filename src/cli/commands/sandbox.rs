@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::context;
 use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
@@ -52,7 +51,7 @@ impl Args {
         let world_file = match (self.memory, self.world) {
             (true, _) => None,
             (false, Some(file)) => Some(file),
-            (false, None) => Some(context::world_file(&globals)),
+            (false, None) => Some(globals.world_file()),
         };
         let listen = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let sandbox = crate::sandbox::start(Options {

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use crate::app::context::{self, Context};
 use crate::app::error::{Failure, Result};
+use crate::app::records::{Records, journal as journal_of};
 use crate::app::{push, rebuild};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::{journal_text, term};
 use crate::config::Config;
 use crate::render;
-use crate::state::{Holder, StateStore, check_world};
+use crate::state::{Holder, StateStore};
 
 /// Look at the state record and its lock, and mend them
 #[derive(Debug, clap::Args)]
@@ -85,13 +86,10 @@ struct Push {
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         match self.command {
-            State::Show => {
-                let store = open(&globals).await?;
-                show(&globals, store.as_ref()).await
-            }
+            State::Show => show(&globals, &open(&globals).await?).await,
             State::Unlock(unlock) => {
-                let store = open(&globals).await?;
-                unlock.run(store.as_ref()).await
+                let records = open(&globals).await?;
+                unlock.run(records.store.as_ref()).await
             }
             State::Journal => journal(&globals, &context::load(&globals.config)?),
             State::Rebuild(Rebuild { replace, auto_approve }) => {
@@ -112,15 +110,14 @@ impl Args {
     }
 }
 
-async fn open(globals: &Globals) -> Result<Box<dyn StateStore>> {
-    context::open_store(&context::load(&globals.config)?, globals).await
+async fn open(globals: &Globals) -> Result<Records> {
+    let settings = globals.settings();
+    Records::open(&context::load(&settings.config)?, &settings).await
 }
 
-async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
-    let record = store.read().await?;
-    if let Some(record) = &record {
-        check_world(record, context::is_sandbox(globals), &store.place())?;
-    }
+async fn show(globals: &Globals, records: &Records) -> Result<Exit> {
+    let record = records.read().await?;
+    let store = &records.store;
     let holder = store.holder().await?;
     match globals.format {
         Format::Human | Format::Markdown => {
@@ -154,7 +151,7 @@ async fn show(globals: &Globals, store: &dyn StateStore) -> Result<Exit> {
 }
 
 fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
-    let journal = context::journal(config);
+    let journal = journal_of(config);
     let contents = journal.read()?;
     match globals.format {
         Format::Human | Format::Markdown => term::out(&journal_text::journal(&contents.entries))?,

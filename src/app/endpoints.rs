@@ -1,0 +1,42 @@
+//! Both sides as a run reaches them, and the secrets for them. Made once, from the configuration or from the sandbox:
+//! the configuration stays as it was read, and nothing else has to ask which of the two it is.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::credentials::Credentials;
+use super::secret_store::ConfiguredStore;
+use crate::config::Config;
+
+/// Where a run goes.
+pub(crate) struct Endpoints {
+    pub(crate) gitlab: Url,
+    /// GitLab as a person's browser reaches it.
+    pub(crate) gitlab_in_browser: Url,
+    /// Certificates for GitLab, added to the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) factory_api: Url,
+    pub(crate) factory_app: Url,
+    pub(crate) credentials: Credentials,
+    /// Keeps the application's secret.
+    pub(crate) secret_store: ConfiguredStore,
+}
+
+impl Endpoints {
+    /// The real sides.
+    pub(crate) fn configured(config: &Config, to_a_person: bool) -> Self {
+        Self {
+            gitlab: config.gitlab.url.clone(),
+            gitlab_in_browser: config.gitlab.external_url.clone(),
+            ca_file: config.gitlab.ca_file.clone(),
+            factory_api: config.factory.api_url.clone(),
+            factory_app: config.factory.app_url.clone(),
+            credentials: Credentials::Configured { to_a_person },
+            secret_store: ConfiguredStore {
+                config: config.secret.clone(),
+                to_a_person,
+            },
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Where the state record of a run is. With the sandbox it is a local file in any case, and it says that it is the
+//! sandbox's, so that neither is ever taken for the other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::context::Settings;
+use super::credentials::{CredentialName, Credentials};
+use super::error::Result;
+use crate::config::{Config, HttpStateConfig, StateConfig};
+use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::model::RecordedState;
+use crate::state::{self, HttpBackend, HttpStore, Journal, LocalStore, StateError, StateStore};
+
+/// The record of a run.
+pub(crate) struct Records {
+    pub(crate) store: Box<dyn StateStore>,
+    /// What was written to either side.
+    pub(crate) journal: Journal,
+    /// Whether it describes the sandbox.
+    pub(crate) of_sandbox: bool,
+}
+
+impl Records {
+    /// Finds the record. Nothing is read yet.
+    pub(crate) async fn open(config: &Config, settings: &Settings) -> Result<Self> {
+        let of_sandbox = settings.sandbox.is_some();
+        let store: Box<dyn StateStore> = match &config.state {
+            StateConfig::Http(http) if !of_sandbox => Box::new(over_http(config, http, settings).await?),
+            StateConfig::Http(_) | StateConfig::File(_) => Box::new(LocalStore::new(local_record(config))),
+        };
+        Ok(Self {
+            store,
+            journal: journal(config),
+            of_sandbox,
+        })
+    }
+
+    /// Refuses a record of the other world.
+    pub(crate) fn check(&self, record: &RecordedState, place: &str) -> Result<()> {
+        Ok(state::check_world(record, self.of_sandbox, place)?)
+    }
+
+    /// The record, or none where nothing was ever written.
+    pub(crate) async fn read(&self) -> Result<Option<RecordedState>> {
+        let record = self.store.read().await?;
+        if let Some(record) = &record {
+            self.check(record, &self.store.place())?;
+        }
+        Ok(record)
+    }
+
+    /// The record, or a new one where there is none yet.
+    pub(crate) async fn read_or_begin(&self) -> Result<RecordedState> {
+        match self.read().await? {
+            Some(record) => Ok(record),
+            None => {
+                self.was_never_there()?;
+                self.begin()
+            }
+        }
+    }
+
+    /// Refuses to begin a record where the journal says that there was one.
+    fn was_never_there(&self) -> Result<()> {
+        let contents = self.journal.read()?;
+        let Some(last) = contents.last_done(self.of_sandbox) else {
+            return Ok(());
+        };
+        let evidence = format!(
+            "the journal {} has what a run changed at {}",
+            self.journal.path().display(),
+            last.at.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        Err(StateError::Missing {
+            place: self.store.place(),
+            evidence,
+        }
+        .into())
+    }
+
+    /// A new record.
+    pub(crate) fn begin(&self) -> Result<RecordedState> {
+        Ok(state::new_record(self.of_sandbox)?)
+    }
+}
+
+async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings) -> Result<HttpStore> {
+    let credentials = Credentials::Configured {
+        to_a_person: settings.to_a_person,
+    };
+    let credential = match (&http.username, &http.password) {
+        (Some(username), Some(reference)) => Credential::Basic {
+            username: username.clone(),
+            password: credentials.need(CredentialName::StatePassword, reference).await?,
+        },
+        _ => Credential::None,
+    };
+    let client = Client::new(ClientOptions {
+        credential,
+        ca_file: config.gitlab.ca_file.clone(),
+        parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
+        ..ClientOptions::new(Side::Other, origin_of(&http.url))
+    })?;
+    let backend = HttpBackend {
+        url: http.url.clone(),
+        lock_url: http.lock_url.clone(),
+        unlock_url: http.unlock_url.clone(),
+        lock_method: http.lock_method.clone(),
+        unlock_method: http.unlock_method.clone(),
+        aside: local_record(config),
+    };
+    Ok(HttpStore::new(client, backend)?)
+}
+
+fn origin_of(url: &url::Url) -> url::Url {
+    let mut origin = url.clone();
+    origin.set_path("/");
+    origin.set_query(None);
+    origin
+}
+
+/// A path beside the configuration file.
+pub(crate) fn beside(config: &Path, relative: &str) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(relative)
+}
+
+/// The path of the local record, or where it would be: what is kept of a record that is elsewhere begins with it.
+pub(crate) fn local_record(config: &Config) -> PathBuf {
+    match &config.state {
+        StateConfig::File(path) => path.clone(),
+        StateConfig::Http(_) => beside(&config.file, ".setpoint/state.json"),
+    }
+}
+
+/// The journal: beside the local record, or where that would be.
+pub(crate) fn journal(config: &Config) -> Journal {
+    Journal::beside(&local_record(config))
+}
