@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
 use super::endpoints::Endpoints;
@@ -130,6 +131,8 @@ impl Context {
             saves_secret: self.config.secret.save.is_some(),
             replace_application: self.config.replace_application,
             guards: self.config.guards,
+            // GitLab's days are those of UTC.
+            today: Some(Timestamp::now().to_zoned(TimeZone::UTC).date()),
             ..Policy::new(command)
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -442,6 +443,8 @@ pub struct Policy {
     pub guards: Guards,
     /// What the operator allows for this run.
     pub allowances: Allowances,
+    /// The day on which the plan is made, for what ends on a day; none where nobody is told of that.
+    pub today: Option<Date>,
     /// Only these and what they depend on; empty means all.
     pub targets: BTreeSet<Address>,
     /// `destroy --block-user`.
@@ -462,6 +465,7 @@ impl Policy {
             replace_application: false,
             guards: Guards::default(),
             allowances: Allowances::default(),
+            today: None,
             targets: BTreeSet::new(),
             block_user: false,
             delete_user: false,
