@@ -26,7 +26,7 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
             rows.map(|rows| rows.into_iter().map(wire::Membership::observed).count())
                 .err()
         }
-        6 => answer.json::<wire::Member>().err(),
+        6 => answer.json::<super::members::Member>().err(),
         7 => {
             let projects = answer.json::<Vec<wire::Project>>();
             projects
@@ -34,7 +34,7 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
                 .err()
         }
         8 => answer.json::<wire::Discovery>().err(),
-        9 => answer.json::<wire::Addition>().err(),
+        9 => answer.json::<super::members::Addition>().err(),
         _ => {
             let groups = [FullPath::new("platform"), FullPath::new("web")];
             let asked: Vec<&FullPath> = groups.iter().collect();

@@ -7,6 +7,7 @@ mod api;
 mod fuzz;
 mod graphql;
 mod inspect;
+mod members;
 mod pages;
 mod projects;
 mod read;
@@ -48,6 +49,8 @@ pub trait GitlabRead: Send + Sync {
     async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>>;
     /// The user's direct memberships, all pages (`GET /users/:id/memberships`).
     async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>>;
+    /// One direct membership in full, which the list does not show (`GET …/members/:user_id`).
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>>;
     /// The full path of a group or project now; none where there is none that the token can see.
     async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>>;
     /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a

@@ -11,8 +11,8 @@ use super::pages::offset;
 use super::{GitlabRead, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
-    ApplicationUid, FullPath, GitlabVersion, Known, NamespaceKind, ObservedApplication, ObservedMembership,
-    ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
+    ApplicationUid, FullPath, GitlabVersion, Known, MembershipFields, NamespaceKind, ObservedApplication,
+    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -93,6 +93,10 @@ impl GitlabRead for GitlabApi {
         let request = self.get(&["users", &user.to_string(), "memberships"]);
         let rows = offset::<wire::Membership>(&self.client, request).await?;
         Ok(rows.into_iter().map(wire::Membership::observed).collect())
+    }
+
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>> {
+        self.member(source, user).await
     }
 
     async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>> {

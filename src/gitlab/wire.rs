@@ -168,12 +168,6 @@ impl Membership {
     }
 }
 
-/// A member (GitLab: lib/api/entities/member.rb).
-#[derive(Debug, Deserialize)]
-pub(super) struct Member {
-    pub(super) access_level: u64,
-}
-
 /// A project in full: the simple form has neither `archived` nor the mark of deletion
 /// (GitLab: lib/api/entities/project.rb).
 #[derive(Debug, Deserialize)]
@@ -221,16 +215,6 @@ pub(super) struct Discovery {
 pub(super) struct Introspection {
     #[serde(rename = "active")]
     pub(super) _active: bool,
-}
-
-/// The answer to an addition of members, where it is no member (GitLab: `lib/api/members.rb`): several at once, or
-/// one that waits for an administrator's approval.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Addition {
-    pub(super) status: Option<String>,
-    pub(super) message: Option<serde_json::Value>,
-    pub(super) queued_users: Option<serde_json::Value>,
 }
 
 /// An id as a number or, as GitLab's own `OpenAPI` document has it, as a string of digits.

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::api::{GitlabApi, borrowed, members};
+use super::api::GitlabApi;
 use super::{GitlabRead as _, GitlabWrite, wire};
 use crate::diff::recorded_values;
-use crate::http::{ErrorKind, Request, Response, Result, StatusCode};
+use crate::http::{ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationFields, ApplicationId, ApplicationUid, MembershipFields, ObservedApplication, ObservedUser, SourceKind,
     UserAttribute, UserEdit, UserFields, UserId,
 };
-use crate::secrets::{RemoteText, Secret};
+use crate::secrets::Secret;
 
 #[async_trait]
 impl GitlabWrite for GitlabApi {
@@ -111,44 +111,15 @@ impl GitlabWrite for GitlabApi {
     }
 
     async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
-        let MembershipFields { role } = fields;
-        let body = json!({ "user_id": user.0, "access_level": role.access_level() });
-        let request = self.post(&borrowed(&members(source, None))).json(&body)?;
-        let answer = self.client.send(request).await?;
-        if answer.status() == StatusCode::CONFLICT {
-            // Somebody else, or an attempt of ours whose answer got lost, was first.
-            let there: wire::Member = self
-                .client
-                .json(self.get(&borrowed(&members(source, Some(user)))))
-                .await?;
-            return if there.access_level == role.access_level() {
-                Ok(())
-            } else {
-                Err(answer.error())
-            };
-        }
-        let answer = answer.success()?;
-        added(&answer)
+        self.add(source, user, fields).await
     }
 
     async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
-        let MembershipFields { role } = fields;
-        let request = self
-            .put(&borrowed(&members(source, Some(user))))
-            .json(&json!({ "access_level": role.access_level() }))?
-            .repeatable();
-        let answer = self.client.call(request).await?;
-        let now: wire::Member = answer.json()?;
-        if now.access_level == role.access_level() {
-            Ok(())
-        } else {
-            Err(answer.unexpected("GitLab took the new role and answered another"))
-        }
+        self.change(source, user, fields).await
     }
 
     async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()> {
-        let request: Request = self.delete(&borrowed(&members(source, Some(user)))).repeatable();
-        gone(&self.client.send(request).await?)
+        self.remove(source, user).await
     }
 }
 
@@ -186,29 +157,10 @@ fn shown_secret(answer: &Response, secret: Option<String>) -> Result<Secret> {
 }
 
 /// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
-fn gone(answer: &Response) -> Result<()> {
+pub(super) fn gone(answer: &Response) -> Result<()> {
     let absent = answer.status() == StatusCode::NOT_FOUND && !answer.is_html();
     if absent {
         return Ok(());
     }
     answer.exactly(StatusCode::NO_CONTENT)
-}
-
-/// An addition can fail with a status of success, or wait for somebody's approval.
-fn added(answer: &Response) -> Result<()> {
-    let addition: wire::Addition = answer.json()?;
-    if addition.status.as_deref() == Some("error") {
-        let said = addition.message.map(|message| message.to_string()).unwrap_or_default();
-        let message = format!("GitLab did not add the member: {}", RemoteText::new(&said));
-        return Err(answer.failed(ErrorKind::Invalid, message));
-    }
-    if addition.queued_users.is_some() {
-        return Err(answer
-            .failed(
-                ErrorKind::Refused,
-                "GitLab queued the membership until an administrator approves it",
-            )
-            .with_hint("approve it in the Admin Area under Role promotions, then run again"));
-    }
-    Ok(())
 }

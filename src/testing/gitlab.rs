@@ -80,6 +80,11 @@ impl GitlabRead for World {
         .await
     }
 
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>> {
+        self.read_from("membership", |sides| Ok(sides.members.get(&(user, source)).copied()))
+            .await
+    }
+
     async fn path_of(&self, _: SourceKind) -> Result<Option<FullPath>> {
         unreachable!("neither a plan nor its execution asks for a path by its id")
     }
