@@ -20,8 +20,8 @@ use crate::model::{
 use crate::secrets::{SecretCommand, SecretRef};
 
 use super::raw::{
-    Day, Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawRepositories,
-    RawState, RawUser, SecretDestination, SecretReference, Text,
+    Day, Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership,
+    RawRepositories, RawState, RawUser, SecretDestination, SecretReference, Text,
 };
 use super::types::{
     AdminSessionConfig, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo, SecretStoreConfig,
@@ -53,6 +53,9 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
     let gitlab = gitlab(raw.gitlab.as_ref()?, &beside)?;
     let application = raw.application.as_ref()?;
     let user = raw.user.as_ref()?;
+    let memberships = user.memberships.iter().flatten();
+    let memberships = memberships.map(|(path, raw)| Some((FullPath::new(path.get()), membership(&raw.0)?)));
+    let memberships = memberships.collect::<Option<BTreeMap<_, _>>>()?;
     let guards = raw.guards.as_deref();
     let mut config = Config {
         file: file.to_owned(),
@@ -61,7 +64,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
         desired: Desired {
             application: desired_application(application)?,
             user: desired_user(user)?,
-            memberships: memberships(user),
+            memberships,
             connection: DesiredConnection {
                 domain: gitlab.external_url.as_str().trim_end_matches('/').into(),
             },
@@ -172,12 +175,10 @@ fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
     })
 }
 
-fn memberships(raw: &RawUser) -> BTreeMap<FullPath, MembershipFields> {
-    raw.memberships
-        .iter()
-        .flatten()
-        .map(|(path, role)| (FullPath::new(path.get()), MembershipFields { role: **role }))
-        .collect()
+fn membership(raw: &RawMembership) -> Option<MembershipFields> {
+    Some(MembershipFields {
+        role: copied(&raw.role)?,
+    })
 }
 
 fn repositories(raw: &RawRepositories) -> Option<DesiredRepositories> {

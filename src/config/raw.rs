@@ -221,7 +221,40 @@ pub(super) struct RawUser {
     /// administrator's session.
     pub(super) sign_in: Option<Placed<SignIn>>,
     /// The user's direct role by the full path of a group or project.
-    pub(super) memberships: Option<BTreeMap<Text, Placed<Role>>>,
+    pub(super) memberships: Option<BTreeMap<Text, Placed<RoleOrMembership>>>,
+}
+
+/// What the user may do in a group or project.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Membership")]
+pub(super) struct RawMembership {
+    /// The direct role.
+    #[schemars(required)]
+    pub(super) role: Option<Placed<Role>>,
+}
+
+/// A role, or a table of it and more. The walk turns the former into the latter before the types see it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RoleOrMembership(pub(super) RawMembership);
+
+impl JsonSchema for RoleOrMembership {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RoleOrMembership".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (role, membership) = (
+            generator.subschema_for::<Role>(),
+            generator.subschema_for::<RawMembership>(),
+        );
+        schemars::json_schema!({ "anyOf": [role, membership] })
+    }
 }
 
 /// The repositories that are enabled in Factory.

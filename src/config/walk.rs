@@ -163,13 +163,8 @@ impl<'s> Walk<'s> {
         if let Some(choices) = choices(schema) {
             return self.choice(&choices, value, path);
         }
-        if let Some(many) = schema.get("anyOf").and_then(|any| any.get(1)) {
-            if matches!(value.get_ref(), DeValue::String(_)) {
-                let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
-                *value.get_mut() = DeValue::Array([Spanned::new(span, one)].into_iter().collect());
-                return true;
-            }
-            return self.value(many, value, path);
+        if let Some([short, long]) = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
+            return self.either(short, long, value, path);
         }
         match (schema.get("type").and_then(Value::as_str), value.get_mut()) {
             (Some("object"), DeValue::Table(table)) => {
@@ -201,6 +196,32 @@ impl<'s> Walk<'s> {
                 let finding = wrong_type(wanted, schema, found, path, span);
                 self.find(finding);
                 false
+            }
+        }
+    }
+
+    /// One of several, or a table of which one key is required, may stand alone; it is put into the longer form.
+    fn either(&mut self, short: &'s Value, long: &'s Value, value: &mut Spanned<DeValue<'_>>, path: &Path) -> bool {
+        let long = self.resolve(long);
+        let main = long.pointer("/required/0").and_then(Value::as_str);
+        let span = value.span();
+        match (main, value.get_ref()) {
+            (None, DeValue::String(_)) => {
+                let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
+                *value.get_mut() = DeValue::Array([Spanned::new(span, one)].into_iter().collect());
+                true
+            }
+            (None, _) | (Some(_), DeValue::Table(_)) => self.value(long, value, path),
+            (Some(main), _) => {
+                let sound = self.value(short, value, path);
+                let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
+                let mut table = DeTable::new();
+                table.insert(
+                    Spanned::new(span.clone(), main.to_owned().into()),
+                    Spanned::new(span, one),
+                );
+                *value.get_mut() = DeValue::Table(table);
+                sound
             }
         }
     }

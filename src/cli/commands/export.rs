@@ -14,9 +14,7 @@ use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
 use crate::gitlab::GitlabRead;
-use crate::model::{
-    Command, Fields, Known, MembershipFields, Observed, ObservedMembership, RecordedState, identify_application,
-};
+use crate::model::{Command, Fields, Known, Observed, ObservedMembership, RecordedState, identify_application};
 use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
@@ -143,16 +141,27 @@ async fn memberships(gitlab: &dyn GitlabRead, live: &[ObservedMembership]) -> cr
         let Some(path) = path else {
             continue;
         };
-        let MembershipFields { role } = &membership.fields;
-        if let Some(role) = role.name() {
-            named.insert(path.to_string(), Value::from(role));
-        } else {
+        let mut declared = Table::new();
+        declare(&mut declared, &membership.fields);
+        let role = membership.fields.role;
+        if role.name().is_none() {
             let path = sanitize(path.as_str());
             term::err(&warning(
                 &format!("{path} is left out: GitLab's access level {role} is no role of a configuration"),
                 "the membership stays as it is, for only what is declared is touched",
             ));
+            continue;
         }
+        // A role that is all there is stands alone.
+        let value = match declared.remove("role") {
+            Some(role) if declared.is_empty() => role,
+            Some(role) => {
+                declared.insert("role".to_owned(), role);
+                declared.into()
+            }
+            None => continue,
+        };
+        named.insert(path.to_string(), value);
     }
     Ok(named.into_iter().collect())
 }

@@ -1,6 +1,7 @@
 //! `gitlab.membership["PATH"]`: the droid's direct roles, and what it will be able to see through them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -22,6 +23,13 @@ use super::user::UserPlan;
 pub struct MembershipFields {
     /// What the droid may do there.
     pub role: Role,
+}
+
+impl fmt::Display for MembershipFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role } = self;
+        write!(f, "{role}")
+    }
 }
 
 impl From<Role> for MembershipFields {

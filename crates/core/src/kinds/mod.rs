@@ -299,7 +299,7 @@ pub fn remembered(record: &RecordedState) -> Vec<(Address, String, Option<&Attes
         lines.push((Address::User, text, None));
     }
     for (path, membership) in &record.memberships {
-        let text = membership.fields.role.to_string();
+        let text = membership.fields.to_string();
         lines.push((Address::Membership(path.clone()), text, None));
     }
     if let Some(connection) = &record.connection {
