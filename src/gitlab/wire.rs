@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer};
 use super::pages::Row;
 
 use crate::model::{
-    ApplicationFields, ApplicationId, ApplicationUid, FullPath, GroupId, Known, MembershipFields, NamespaceKind,
-    ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId, Role, SourceKind, UserFields,
-    UserId, UserState, Visibility,
+    ApplicationFields, ApplicationId, ApplicationUid, FullPath, GroupId, Known, NamespaceKind, ObservedApplication,
+    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Role, SourceKind, UserFields, UserId, UserState,
+    Visibility,
 };
 
 /// `GET /metadata` (GitLab: lib/api/metadata.rb).
@@ -161,9 +161,7 @@ impl Membership {
                 SourceType::Project => SourceKind::Project(ProjectId(self.source_id)),
                 SourceType::Namespace => SourceKind::Group(GroupId(self.source_id)),
             },
-            fields: MembershipFields {
-                role: Role::from_access_level(self.access_level),
-            },
+            fields: Role::from_access_level(self.access_level).into(),
         }
     }
 }
