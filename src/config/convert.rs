@@ -178,6 +178,7 @@ fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
 fn membership(raw: &RawMembership) -> Option<MembershipFields> {
     Some(MembershipFields {
         role: copied(&raw.role)?,
+        expires_at: raw.expires_at.as_deref().map(|day| day.parse()).transpose().ok()?,
     })
 }
 

@@ -232,6 +232,9 @@ pub(super) struct RawMembership {
     /// The direct role.
     #[schemars(required)]
     pub(super) role: Option<Placed<Role>>,
+    /// The day on which GitLab takes the role away, as YYYY-MM-DD. Left out: none.
+    #[schemars(extend("format" = "date"))]
+    pub(super) expires_at: Option<Text>,
 }
 
 /// A role, or a table of it and more. The walk turns the former into the latter before the types see it.

@@ -1,6 +1,7 @@
 //! Direct memberships over the API: one read in full, added, changed and taken away.
 
-use serde::Deserialize;
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::api::{GitlabApi, borrowed, members};
@@ -13,12 +14,16 @@ use crate::secrets::RemoteText;
 #[derive(Debug, Deserialize)]
 pub(super) struct Member {
     access_level: u64,
+    /// A day; an older GitLab may add a time of that day.
+    #[serde(default, deserialize_with = "day")]
+    expires_at: Option<Date>,
 }
 
 impl Member {
     fn observed(self) -> MembershipFields {
         MembershipFields {
             role: Role::from_access_level(self.access_level),
+            expires_at: self.expires_at,
         }
     }
 }
@@ -35,8 +40,19 @@ pub(super) struct Addition {
 
 /// What a write sends.
 fn body(fields: MembershipFields) -> Map<String, Value> {
-    let MembershipFields { role } = fields;
-    Map::from_iter([("access_level".to_owned(), json!(role.access_level()))])
+    let MembershipFields { role, expires_at } = fields;
+    // GitLab takes an empty text for no end.
+    let end = expires_at.map_or_else(String::new, |day| day.to_string());
+    Map::from_iter([
+        ("access_level".to_owned(), json!(role.access_level())),
+        ("expires_at".to_owned(), json!(end)),
+    ])
+}
+
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Date>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let day = |text: String| text.chars().take(10).collect::<String>().parse();
+    text.map(day).transpose().map_err(serde::de::Error::custom)
 }
 
 impl GitlabApi {

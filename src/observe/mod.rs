@@ -13,13 +13,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;
+use futures_util::future::try_join_all;
 
 use crate::factory::FactoryRead;
 use crate::gitlab::{AdminRead, DroidSession, GitlabRead, ResolvedPaths};
 use crate::http::{ErrorKind, Result, Side};
 use crate::model::{
-    Desired, Evidence, FactorySource, IntegrationStatus, Known, Observed, ObservedFactory, ObservedGitlab,
-    ObservedIntegration, RecordedState,
+    Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory, ObservedGitlab,
+    ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
 };
 use crate::secrets::Secret;
 
@@ -110,7 +111,10 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         tokio::try_join!(gitlab.version(), gitlab.own_user(), application, repositories, evidence)?;
     let (integration, account, namespaces) =
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone())?;
-    let integration = as_it_is_now(*factory, integration, &list).await?;
+    let (integration, memberships) = tokio::try_join!(
+        as_it_is_now(*factory, integration, &list),
+        with_their_ends(*gitlab, desired, recorded, &account, &namespaces.paths),
+    )?;
     let mut projects: BTreeMap<_, _> = repositories.projects;
     projects.extend(namespaces.projects.into_iter().map(|project| (project.id, project)));
     let mut resolved = namespaces.paths;
@@ -125,7 +129,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             username_holder: account.username_holder,
             email_holder: account.email_holder,
             namespaces: resolved,
-            memberships: account.memberships,
+            memberships,
             paths: repositories.paths,
             projects,
             secret: application.secret,
@@ -146,6 +150,37 @@ async fn resolve_memberships(gitlab: &dyn GitlabRead, desired: &Desired) -> Resu
         return Ok(ResolvedPaths::default());
     }
     gitlab.resolve(&paths).await
+}
+
+/// The memberships, and of those that are declared or recorded to end, when they do: the list does not show that.
+async fn with_their_ends(
+    gitlab: &dyn GitlabRead,
+    desired: &Desired,
+    recorded: &RecordedState,
+    account: &Account,
+    namespaces: &BTreeMap<FullPath, Resolution>,
+) -> Result<Vec<ObservedMembership>> {
+    let declared = desired.memberships.iter().map(|(path, fields)| (path, fields));
+    let remembered = recorded.memberships.iter().map(|(path, entry)| (path, &entry.fields));
+    let ending: BTreeSet<SourceKind> = declared
+        .chain(remembered)
+        .filter(|(_, fields)| fields.expires_at.is_some())
+        .filter_map(|(path, _)| match namespaces.get(path) {
+            Some(Resolution::Found(source)) => Some(*source),
+            Some(Resolution::Moved { .. } | Resolution::NotFound) | None => None,
+        })
+        .collect();
+    let in_full = account.memberships.iter().map(async |listed| {
+        let source = listed.source;
+        match &account.user {
+            Some(user) if ending.contains(&source) => {
+                let found = gitlab.membership(source, user.id).await?;
+                Ok(found.map(|fields| ObservedMembership { source, fields }))
+            }
+            _ => Ok(Some(*listed)),
+        }
+    });
+    Ok(try_join_all(in_full).await?.into_iter().flatten().collect())
 }
 
 type RepositoryList = Known<BTreeMap<crate::model::ProjectId, crate::model::FactoryRepository>>;

@@ -7,8 +7,8 @@ use super::execution::{Cut, Fault, How, at_call, in_turn};
 use super::world::{ADMIN, Sides, World};
 use crate::http::ErrorKind;
 use crate::model::{
-    Address, Change, Command, Desired, FullPath, GroupId, Known, Observed, Outcome, Plan, ProjectId, Role, SourceKind,
-    Status, Unlisted, UserId, UserState,
+    Address, Change, Command, Desired, FullPath, GroupId, Known, MembershipFields, Observed, Outcome, Plan, ProjectId,
+    Role, SourceKind, Status, Unlisted, UserId, UserState,
 };
 use crate::planner::fixture::{desired, patterns, strings};
 use crate::planner::plan;
@@ -383,6 +383,10 @@ fn declare(desired: &mut Desired, event: &Event) {
         }
         Event::DeclareMemberships(which) => {
             let path = FullPath::new;
+            let ending = MembershipFields {
+                expires_at: Some("2036-12-31".parse().unwrap()),
+                ..Role::Developer.into()
+            };
             desired.memberships = match which {
                 0 => [].into(),
                 1 => [
@@ -392,7 +396,7 @@ fn declare(desired: &mut Desired, event: &Event) {
                 .into(),
                 2 => [
                     (path("platform"), Role::Maintainer.into()),
-                    (path("platform/services"), Role::Developer.into()),
+                    (path("platform/services"), ending),
                 ]
                 .into(),
                 3 => [
@@ -400,11 +404,7 @@ fn declare(desired: &mut Desired, event: &Event) {
                     (path("nowhere"), Role::Guest.into()),
                 ]
                 .into(),
-                4 => [
-                    (path("web/journal"), Role::Developer.into()),
-                    (path("hidden"), Role::Owner.into()),
-                ]
-                .into(),
+                4 => [(path("web/journal"), ending), (path("hidden"), Role::Owner.into())].into(),
                 _ => [(path("platform/services/checkout"), Role::Planner.into())].into(),
             };
         }

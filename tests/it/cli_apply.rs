@@ -262,6 +262,53 @@ async fn what_is_exported_has_an_empty_plan() {
 }
 
 #[tokio::test]
+async fn a_membership_ends_on_the_day_that_is_declared() {
+    let ends = |fixture: &Fixture| {
+        fixture.sandbox.with_world(|world| {
+            let droid = world.user_named("factory-droid").expect("the droid is there").id;
+            let ends = world.members.iter().filter(|member| member.user_id == droid);
+            ends.filter_map(|member| member.expires_at.clone()).collect::<Vec<_>>()
+        })
+    };
+    let fixture = complete().await;
+    let soon = (Timestamp::now() + Duration::from_hours(24 * 20))
+        .strftime("%Y-%m-%d")
+        .to_string();
+    let table = |day: &str| format!("\"platform\" = {{ role = \"developer\", expires_at = \"{day}\" }}");
+    fixture.edit_config("\"platform\" = \"developer\"", &table("2036-12-31"));
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    assert_eq!(ends(&fixture), ["2036-12-31"]);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    let exported = fixture.run(&["export"]).await.expect(0).stdout;
+    assert!(exported.contains("expires_at = \"2036-12-31\""), "{exported}");
+    // Another day in the file: edited in place, and told of, for it is near.
+    fixture.edit_config("2036-12-31", &soon);
+    let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    assert!(ran.all().contains("ends on"), "{}", ran.all());
+    assert_eq!(ends(&fixture), [soon.clone()]);
+    // Somebody lets it end another day: drift.
+    fixture.sandbox.with_world(|world| {
+        for member in &mut world.members {
+            member.expires_at = member.expires_at.take().map(|_| "2030-01-01".to_owned());
+        }
+    });
+    let drift = fixture.run(&["drift"]).await.expect(2);
+    assert!(drift.stdout.contains("2030-01-01"), "{}", drift.stdout);
+    // Without an end in the file it is taken back.
+    fixture.edit_config(&table(&soon), "\"platform\" = \"developer\"");
+    fixture.run(&["apply", "--auto-approve"]).await.expect(0);
+    assert_eq!(ends(&fixture), Vec::<String>::new());
+    // A day of the past is a fault of the file.
+    fixture.edit_config("\"platform\" = \"developer\"", &table("2026-01-31"));
+    let ran = fixture.run(&["plan"]).await;
+    assert!(
+        ran.stderr.contains("`expires_at` of a membership is not in the future"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
 async fn an_export_has_the_memberships_that_no_file_names() {
     let fixture = applied().await;
     fixture.sandbox.with_world(|world| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{self, try_join_all};
 use toml::{Table, Value};
 
 use crate::app::context::Context;
@@ -14,7 +14,7 @@ use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
 use crate::gitlab::GitlabRead;
-use crate::model::{Command, Fields, Known, Observed, ObservedMembership, RecordedState, identify_application};
+use crate::model::{Command, Fields, Known, Observed, ObservedGitlab, RecordedState, identify_application};
 use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
@@ -47,7 +47,7 @@ impl Args {
 
 async fn export(context: &Context) -> Result<Exit> {
     let (view, readers) = operations::refresh_and_plan_connected(context, &context.policy(Command::Plan)).await?;
-    let found = memberships(readers.sources().gitlab, &view.observed.gitlab.memberships);
+    let found = memberships(readers.sources().gitlab, &view.observed.gitlab);
     let memberships = context.interrupts.guard(async { Ok(found.await?) }).await;
     readers.end().await;
     let memberships = memberships?;
@@ -134,16 +134,20 @@ fn user(table: &mut Table, observed: &Observed, memberships: Table) {
 
 /// The droid's direct memberships by their paths. One that a configuration has no word for is left out, and said: it
 /// stays as it is, for only what is declared is touched.
-async fn memberships(gitlab: &dyn GitlabRead, live: &[ObservedMembership]) -> crate::http::Result<Table> {
-    let paths = try_join_all(live.iter().map(|membership| gitlab.path_of(membership.source))).await?;
+async fn memberships(gitlab: &dyn GitlabRead, observed: &ObservedGitlab) -> crate::http::Result<Table> {
+    let Some(user) = &observed.user else {
+        return Ok(Table::new());
+    };
+    let sources = observed.memberships.iter().map(|membership| membership.source);
+    let live = sources.map(|source| future::try_join(gitlab.path_of(source), gitlab.membership(source, user.id)));
     let mut named = BTreeMap::new();
-    for (membership, path) in live.iter().zip(paths) {
-        let Some(path) = path else {
+    for live in try_join_all(live).await? {
+        let (Some(path), Some(fields)) = live else {
             continue;
         };
         let mut declared = Table::new();
-        declare(&mut declared, &membership.fields);
-        let role = membership.fields.role;
+        declare(&mut declared, &fields);
+        let role = fields.role;
         if role.name().is_none() {
             let path = sanitize(path.as_str());
             term::err(&warning(

@@ -1,5 +1,9 @@
 //! The droid user, how to be it, and what it may do.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use super::super::fault::Finding;
 use super::super::raw::{RawUser, Text};
 use super::repositories::path_problem;
@@ -142,6 +146,9 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
 pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let mut seen: std::collections::BTreeMap<FullPath, usize> = std::collections::BTreeMap::new();
     let memberships = user(facts).and_then(|user| user.memberships.as_ref());
+    for membership in memberships.into_iter().flat_map(std::collections::BTreeMap::values) {
+        findings.extend(membership.0.expires_at.as_ref().and_then(has_ended));
+    }
     let mut paths: Vec<&Text> = memberships
         .into_iter()
         .flat_map(std::collections::BTreeMap::keys)
@@ -165,4 +172,16 @@ pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Findin
             ));
         }
     }
+}
+
+/// GitLab refuses a day of the past, and takes the membership away on the day itself.
+fn has_ended(expires_at: &Text) -> Option<Finding> {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let (what, hint) = match expires_at.parse::<Date>() {
+        Err(_) => ("is no day", "write it as YYYY-MM-DD, such as 2027-01-31"),
+        Ok(day) if day <= today => ("is not in the future", "set a later day, or take the membership out"),
+        Ok(_) => return None,
+    };
+    let message = format!("`expires_at` of a membership {what}");
+    Some(Finding::new(expires_at.span(), message, hint))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -18,24 +19,33 @@ use crate::planner::refresh::Settled;
 use super::Operation;
 use super::user::UserPlan;
 
+/// How many days before the end of a membership somebody is told.
+const NOTICE_DAYS: i32 = 30;
+
 /// What is declared, live and recorded of a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipFields {
     /// What the droid may do there.
     pub role: Role,
+    /// The day on which GitLab takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Date>,
 }
 
 impl fmt::Display for MembershipFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { role } = self;
-        write!(f, "{role}")
+        let Self { role, expires_at } = self;
+        match expires_at {
+            Some(day) => write!(f, "{role} until {day}"),
+            None => write!(f, "{role}"),
+        }
     }
 }
 
 impl From<Role> for MembershipFields {
-    /// A membership as what this is.
+    /// A membership in this role that does not end.
     fn from(role: Role) -> Self {
-        Self { role }
+        Self { role, expires_at: None }
     }
 }
 
@@ -45,19 +55,25 @@ impl From<Role> for MembershipFields {
 pub enum MembershipAttribute {
     /// [`MembershipFields::role`]
     Role(Role),
+    /// [`MembershipFields::expires_at`]
+    ExpiresAt(Option<Date>),
 }
 
 impl Fields for MembershipFields {
     type Attribute = MembershipAttribute;
 
     fn attributes(&self) -> Vec<MembershipAttribute> {
-        let Self { role } = self;
-        vec![MembershipAttribute::Role(*role)]
+        let Self { role, expires_at } = self;
+        vec![
+            MembershipAttribute::Role(*role),
+            MembershipAttribute::ExpiresAt(*expires_at),
+        ]
     }
 
     fn set(&mut self, attribute: MembershipAttribute) {
         match attribute {
             MembershipAttribute::Role(role) => self.role = role,
+            MembershipAttribute::ExpiresAt(expires_at) => self.expires_at = expires_at,
         }
     }
 }
@@ -279,7 +295,9 @@ fn declared(
             (Some(inherited), Some(direct)) if direct.role > inherited => inherited,
             _ => desired.role,
         },
+        ..desired
     };
+    warn_of_the_end(inputs, builder, &address, desired);
     if direct == Some(wanted) {
         builder.keep(address);
         return;
@@ -312,7 +330,7 @@ fn declared(
     let mut planned = change(address, actions, reason, origin);
     planned.attributes = attributes;
     planned.operations.push(operation.into());
-    if wanted != desired {
+    if wanted.role != desired.role {
         planned.notes.push(format!(
             "a group above gives the role {}, and GitLab takes no lower one here than that",
             wanted.role
@@ -322,6 +340,21 @@ fn declared(
         planned.depends_on.push(Address::User);
     }
     builder.push(planned);
+}
+
+/// Tells of a membership that ends soon, while there is time to have it last longer.
+fn warn_of_the_end(inputs: &Inputs<'_>, builder: &mut PlanBuilder, address: &Address, desired: MembershipFields) {
+    let (Some(day), Some(today)) = (desired.expires_at, inputs.policy.today) else {
+        return;
+    };
+    let left = today.until(day).map_or(i32::MAX, |left| left.get_days());
+    if left <= NOTICE_DAYS {
+        let message = format!(
+            "it ends on {day}, {left} days from now, and what the droid reaches through it ends with it; set a later \
+             `expires_at`, or none"
+        );
+        builder.warn(WarningCode::MembershipExpires, Some(address.clone()), message);
+    }
 }
 
 fn unreachable(

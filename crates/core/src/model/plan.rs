@@ -354,6 +354,8 @@ pub enum WarningCode {
     Unobservable,
     /// The droid has the role already, from a group above.
     MembershipInherited,
+    /// A declared membership ends within thirty days.
+    MembershipExpires,
     /// A listed repository is archived.
     RepositoryArchived,
     /// A listed repository waits to be deleted.

@@ -5,6 +5,7 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::access::Roles;
@@ -249,6 +250,7 @@ async fn add(call: Call) -> Answer {
         if place.ldap_locked {
             return Err(answers::message(405, "405 Method Not Allowed"));
         }
+        refuse_past_end(&call, world)?;
         if wanted.contains(',') {
             return Ok(add_many(&call, world, &place, &wanted, level));
         }
@@ -259,6 +261,18 @@ async fn add(call: Call) -> Answer {
             Err(Refused::Lower(fault)) => Err(answers::invalid(400, "access_level", &[&fault])),
         }
     })
+}
+
+/// A membership may not end before today (GitLab: `app/validators/future_date_validator.rb`).
+fn refuse_past_end(call: &Call, world: &World) -> Result<(), Response> {
+    match call.params.filled("expires_at").map(|day| day.parse::<Date>()) {
+        None => Ok(()),
+        Some(Err(_)) => Err(answers::error(400, "expires_at is invalid")),
+        Some(Ok(day)) if day.to_string() < world.today() => {
+            Err(answers::invalid(400, "expires_at", &["cannot be a date in the past"]))
+        }
+        Some(Ok(_)) => Ok(()),
+    }
 }
 
 /// Why a membership is not made.
@@ -345,6 +359,7 @@ async fn change(call: Call) -> Answer {
         if place.ldap_locked {
             return Err(answers::forbidden());
         }
+        refuse_past_end(&call, world)?;
         let fault = lower_than_inherited(world, place.source, user_id, level);
         let member = world
             .members

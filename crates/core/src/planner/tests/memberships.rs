@@ -115,3 +115,33 @@ fn what_was_ours_and_is_declared_no_longer_is_taken_away() {
     declare(&mut case, "renamed", Role::Developer, Resolution::Found(PLATFORM));
     assert_eq!(case.plan().changes, []);
 }
+
+#[test]
+fn an_end_is_compared_and_told_of_in_time() {
+    let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
+    let mut case = converged();
+    let declared = case.desired.memberships.get_mut(&FullPath::new("platform")).unwrap();
+    declared.expires_at = Some(day("2027-01-31"));
+    let change = case.only_change();
+    assert_eq!((change.actions, change.origin), (Actions::Update, Origin::Pending));
+    assert_eq!(change.attributes.len(), 1);
+    assert_eq!(
+        (change.attributes[0].path.as_str(), &change.attributes[0].after),
+        ("expires_at", &"2027-01-31".into())
+    );
+    // As declared; then somebody lets it end earlier, and then never.
+    case.observed.gitlab.memberships[0].fields.expires_at = Some(day("2027-01-31"));
+    let entry = case.recorded.memberships.get_mut(&FullPath::new("platform")).unwrap();
+    entry.fields.expires_at = Some(day("2027-01-31"));
+    assert_eq!(case.plan().changes, []);
+    for elsewhere in [Some(day("2027-01-02")), None] {
+        case.observed.gitlab.memberships[0].fields.expires_at = elsewhere;
+        assert_eq!(case.only_change().origin, Origin::Drift, "{elsewhere:?}");
+    }
+    case.observed.gitlab.memberships[0].fields.expires_at = Some(day("2027-01-31"));
+    for (today, warns) in [("2026-12-31", false), ("2027-01-01", true), ("2027-01-30", true)] {
+        case.policy.today = Some(day(today));
+        let codes: Vec<_> = case.plan().warnings.into_iter().map(|warning| warning.code).collect();
+        assert_eq!(codes == [WarningCode::MembershipExpires], warns, "{today}: {codes:?}");
+    }
+}
