@@ -14,7 +14,7 @@ use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken};
-use crate::http::{self, Client, ClientOptions, Credential, Side};
+use crate::http::{self, Client, ClientOptions, Credential};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
@@ -195,7 +195,7 @@ pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
         ca_file: context.endpoints.ca_file.clone(),
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
-        ..ClientOptions::new(Side::Gitlab, context.endpoints.gitlab.clone())
+        ..ClientOptions::new(&crate::gitlab::PEER, context.endpoints.gitlab.clone())
     }
 }
 
@@ -300,7 +300,7 @@ pub(crate) fn factory_options(context: &Context, url: &url::Url) -> ClientOption
     ClientOptions {
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
-        ..ClientOptions::new(Side::Factory, url.clone())
+        ..ClientOptions::new(&crate::factory::PEER, url.clone())
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::{Failure, Result};
 use super::records::beside;
 use crate::cli::{diagnostic, term};
 use crate::files::{self, Readers};
-use crate::http::{ClientOptions, Side};
+use crate::http::{ANYBODY, ClientOptions};
 use crate::model::{Change, Plan};
 use crate::notify::{Doubt, Finding, Hook, HookError, Memory, Subject};
 use crate::render::{self, News};
@@ -145,7 +145,7 @@ impl Notifier {
             ca_file: context.endpoints.ca_file.clone(),
             parallelism: std::sync::Arc::clone(&context.parallelism),
             counter: std::sync::Arc::clone(&context.counter),
-            ..ClientOptions::new(Side::Other, context.endpoints.gitlab.clone())
+            ..ClientOptions::new(&ANYBODY, context.endpoints.gitlab.clone())
         };
         let told = match self.form {
             Form::Json => self.hook.post(options, &render::notify_document(&news)).await,

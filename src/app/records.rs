@@ -10,7 +10,7 @@ use super::context::Settings;
 use super::credentials::{CredentialName, Credentials};
 use super::error::Result;
 use crate::config::{Config, HttpStateConfig, StateConfig};
-use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::http::{ANYBODY, Client, ClientOptions, Credential};
 use crate::model::RecordedState;
 use crate::state::{self, HttpBackend, HttpStore, Journal, LocalStore, StateError, StateStore};
 
@@ -102,7 +102,7 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
         credential,
         ca_file: config.gitlab.ca_file.clone(),
         parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
-        ..ClientOptions::new(Side::Other, origin_of(&http.url))
+        ..ClientOptions::new(&ANYBODY, origin_of(&http.url))
     })?;
     let backend = HttpBackend {
         url: http.url.clone(),

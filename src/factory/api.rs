@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use url::Url;
 
+use super::errors::explained;
 use super::page::reason;
 use super::wire;
 use super::{FactoryRead, FactoryWrite};
@@ -297,17 +298,4 @@ impl FactoryWrite for FactoryApi {
 /// endpoints.
 fn is_absent(answer: &Response) -> bool {
     answer.status() == StatusCode::NOT_FOUND && answer.json::<wire::Problem>().is_ok()
-}
-
-/// Adds what to do about errors that have their own meaning here.
-fn explained(error: Error) -> Error {
-    let hint = match error.kind {
-        ErrorKind::PaymentRequired => "give factory.token a key of an organization with the Enterprise plan",
-        ErrorKind::NotFound | ErrorKind::Status(404 | 405 | 501) | ErrorKind::Unexpected | ErrorKind::Redirect => {
-            "the driver \"api\" needs a server that speaks Setpoint's contract, and factory.ai as it is today does not: set \
-             factory.driver = \"assisted\", or factory.api_url to a server that does"
-        }
-        _ => return error,
-    };
-    error.with_hint(hint)
 }

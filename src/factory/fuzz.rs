@@ -1,13 +1,13 @@
 //! Factory's JSON and pages as they are read, for fuzzing.
 
 use crate::fuzz::expect_clean;
-use crate::http::{Response, Side};
+use crate::http::Response;
 
 use super::{page, wire};
 
 /// Reads a body as the answer of one endpoint.
 pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
-    let answer = Response::made(Side::Factory, status, body);
+    let answer = Response::made(&super::PEER, status, body);
     expect_clean(&answer.error().message);
     let error = match endpoint % 5 {
         0 => {
@@ -37,7 +37,7 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
 
 /// Reads a page for what it says.
 pub(crate) fn fuzz_page(html: &str) {
-    let answer = Response::made(Side::Factory, 3, html.as_bytes());
+    let answer = Response::made(&super::PEER, 3, html.as_bytes());
     if let Some(reason) = page::reason(&answer) {
         expect_clean(reason.as_str());
     }

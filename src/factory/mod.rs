@@ -2,6 +2,7 @@
 
 mod api;
 mod assisted;
+mod errors;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod page;
@@ -20,6 +21,7 @@ use crate::secrets::Secret;
 
 pub use api::FactoryApi;
 pub use assisted::AssistedFactory;
+pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::{fuzz_json, fuzz_page};
 pub use site::{FactoryInspect, FactorySite};

@@ -13,7 +13,7 @@ const FURNITURE: [&str; 12] = [
 /// The text of an answer that is a page; for other answers, what their body says.
 pub(super) fn reason(answer: &Response) -> Option<RemoteText> {
     if !answer.is_html() {
-        return answer.reason();
+        return answer.said().text;
     }
     RemoteText::new(&text(&answer.text())).said()
 }

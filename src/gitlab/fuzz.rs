@@ -1,14 +1,14 @@
 //! GitLab's JSON as it is read, for fuzzing.
 
 use crate::fuzz::expect_clean;
-use crate::http::{Response, Side};
+use crate::http::Response;
 use crate::model::FullPath;
 
 use super::{graphql, wire};
 
 /// Reads a body as the answer of one endpoint.
 pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
-    let answer = Response::made(Side::Gitlab, status, body);
+    let answer = Response::made(&super::PEER, status, body);
     expect_clean(&answer.error().message);
     let error = match endpoint % 11 {
         0 => answer.json::<wire::Metadata>().err(),

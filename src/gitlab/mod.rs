@@ -3,6 +3,7 @@
 //! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
 
 mod api;
+mod errors;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod graphql;
@@ -28,6 +29,7 @@ use crate::model::{
 use crate::secrets::Secret;
 
 pub use api::GitlabApi;
+pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;
 pub use inspect::{AdminInspect, GitlabInspect, Instance, InstanceSettings, OwnToken, Probe};

@@ -24,7 +24,7 @@ impl GitlabRead for GitlabApi {
     async fn version(&self) -> Result<GitlabVersion> {
         let answer = self.client.send(self.get(&["metadata"])).await?;
         // GitLab's own 404, not that of a server that knows nothing of its API.
-        if answer.status() == StatusCode::NOT_FOUND && answer.reason().is_some() && !answer.is_html() {
+        if answer.status() == StatusCode::NOT_FOUND && answer.said().text.is_some() && !answer.is_html() {
             return Err(too_old(&answer, "older than 15.2"));
         }
         let answer = answer.success()?;
@@ -171,7 +171,7 @@ impl GitlabRead for GitlabApi {
     async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool> {
         let answer = self.client.send(self.introspection(application, secret)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED
-            && answer.code().is_some_and(|code| code.as_str() == "invalid_client")
+            && answer.said().code.is_some_and(|code| code.as_str() == "invalid_client")
         {
             return Ok(false);
         }

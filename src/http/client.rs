@@ -16,7 +16,7 @@ use url::Url;
 use super::cookies::Cookies;
 use super::proxy::{self, Proxy};
 use super::retry::{Decision, Ending, asked_wait};
-use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, address, failure, tls};
+use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, address, failure, tls};
 use crate::secrets::Secret;
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
@@ -64,11 +64,35 @@ impl Default for Timeouts {
     }
 }
 
+/// Whom a client talks to, as messages call it, and what its refusals mean where that is known.
+#[derive(Debug)]
+pub struct Peer {
+    /// For the counter.
+    pub side: Side,
+    /// At the beginning of a sentence.
+    pub name: &'static str,
+    /// The configuration's name for its address.
+    pub url_key: &'static str,
+    /// The configuration's name for further certificates, where there is one.
+    pub ca_key: Option<&'static str>,
+    /// What an answer means that is none of success; none leaves it to the status.
+    pub meaning: fn(&Response, &Said) -> Option<Error>,
+}
+
+/// Whoever speaks plain HTTP: a state backend, a webhook.
+pub static ANYBODY: Peer = Peer {
+    side: Side::Other,
+    name: "The server",
+    url_key: "the configured URL",
+    ca_key: None,
+    meaning: |_, _| None,
+};
+
 /// What a client is made of.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Whom it talks to, for messages and the counter.
-    pub side: Side,
+    /// Whom it talks to.
+    pub peer: &'static Peer,
     /// Its origin, and the path that all URLs start with.
     pub base_url: Url,
     /// What it proves itself with.
@@ -91,9 +115,9 @@ pub struct ClientOptions {
 
 impl ClientOptions {
     /// A client without credential, cookies and further certificates, with the default limits.
-    pub fn new(side: Side, base_url: Url) -> Self {
+    pub fn new(peer: &'static Peer, base_url: Url) -> Self {
         Self {
-            side,
+            peer,
             base_url,
             credential: Credential::None,
             ca_file: None,
@@ -110,7 +134,7 @@ impl ClientOptions {
 /// What errors need to know about the client that met them.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub(super) side: Side,
+    pub(super) peer: &'static Peer,
     pub(super) base: Url,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) has_credential: bool,
@@ -123,9 +147,9 @@ pub(super) struct Context {
 impl Context {
     /// Of a client that carries nothing, for answers that nobody sent.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn of(side: Side, base: Url) -> Self {
+    pub(super) fn of(peer: &'static Peer, base: Url) -> Self {
         Self {
-            side,
+            peer,
             base,
             ca_file: None,
             has_credential: true,
@@ -158,13 +182,13 @@ impl Client {
     /// [`ErrorKind::Refused`]: the address is no `https` URL (nor `http` on this machine), holds a user name, the
     /// certificates cannot be read, or the credential has characters that no header can have.
     pub fn new(options: ClientOptions) -> Result<Self> {
-        check_base(options.side, &options.base_url)?;
-        let credential = credential_header(options.side, &options.credential)?;
-        let proxy = proxy_before(options.side, &options.base_url)?;
+        check_base(options.peer.side, &options.base_url)?;
+        let credential = credential_header(options.peer.side, &options.credential)?;
+        let proxy = proxy_before(options.peer.side, &options.base_url)?;
         let http = build(&options, proxy.as_ref())?;
         Ok(Self(Arc::new(Inner {
             context: Arc::new(Context {
-                side: options.side,
+                peer: options.peer,
                 base: options.base_url,
                 ca_file: options.ca_file,
                 has_credential: credential.is_some(),
@@ -183,7 +207,7 @@ impl Client {
 
     /// Whom it talks to.
     pub fn side(&self) -> Side {
-        self.0.context.side
+        self.0.context.peer.side
     }
 
     /// The base URL that it was made for.
@@ -331,7 +355,8 @@ impl Client {
                 }
                 Ending::NotProcessed { wait }
             }
-            502..=504 if !failure::is_maintenance(answer) => Ending::Uncertain { wait },
+            // Who knows what it means knows that no repetition will better it.
+            502..=504 if answer.meaning().is_none() => Ending::Uncertain { wait },
             _ => Ending::Final,
         }
     }
@@ -469,11 +494,11 @@ fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Clie
         .no_proxy();
     let failed = |error: &reqwest::Error| {
         refused(
-            options.side,
+            options.peer.side,
             format!("the HTTP client could not be set up: {}", failure::chain(error)),
         )
     };
-    let untrusted = |tls::Untrusted { message, hint }| refused(options.side, message).with_hint(hint);
+    let untrusted = |tls::Untrusted { message, hint }| refused(options.peer.side, message).with_hint(hint);
     if options.base_url.scheme() == "http" {
         // This machine: the system's certificates, which slim containers lack, have no part in it, and neither has whatever
         // somebody makes of the name.

@@ -4,29 +4,11 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use super::answer::Answer;
-use super::client::Context;
+use super::client::{Context, Peer};
 use super::proxy::Proxy;
 use super::retry::Ending;
-use super::{Error, ErrorKind, Request, Response, Side, address};
+use super::{Error, ErrorKind, Request, Response, Said, address};
 use crate::secrets::RemoteText;
-
-/// The configuration's name for the address of a side.
-fn url_key(side: Side) -> &'static str {
-    match side {
-        Side::Gitlab => "gitlab.url",
-        Side::Factory => "factory.api_url",
-        Side::Other => "the configured URL",
-    }
-}
-
-fn capital(side: Side) -> &'static str {
-    match side {
-        Side::Gitlab => "GitLab",
-        Side::Factory => "Factory",
-        Side::Other => "The server",
-    }
-}
 
 /// An error and its causes in one line; reqwest's own words leave the cause out.
 pub(super) fn chain(error: &reqwest::Error) -> RemoteText {
@@ -64,7 +46,7 @@ fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
 
 /// No whole answer came.
 pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::Error) -> (Error, Ending) {
-    let side = context.side;
+    let side = context.peer.side;
     let place = match &context.proxy {
         Some(proxy) => format!("{side} at {} through {proxy}", address::origin(&context.base)),
         None => format!("{side} at {}", address::origin(&context.base)),
@@ -95,7 +77,7 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
         return at_proxy(context, request, proxy, error);
     }
     let host = context.base.host_str().unwrap_or_default();
-    let key = url_key(side);
+    let key = context.peer.url_key;
     if error.is_dns() {
         let failed = unreachable(format!("the host name {host} of {side} could not be resolved"));
         return (
@@ -161,7 +143,7 @@ fn at_proxy(context: &Context, request: &Request, proxy: &Proxy, error: &reqwest
             again,
         ),
     };
-    let error = Error::new(context.side, ErrorKind::Unreachable, request.label(), message);
+    let error = Error::new(context.peer.side, ErrorKind::Unreachable, request.label(), message);
     (error.with_hint(hint), ending)
 }
 
@@ -169,36 +151,35 @@ fn at_proxy(context: &Context, request: &Request, proxy: &Proxy, error: &reqwest
 pub(super) fn too_many_cookies(context: &Context, request: &Request) -> Error {
     let message = format!(
         "{} at {} sets more cookies than a browser keeps",
-        capital(context.side),
+        context.peer.name,
         address::origin(&context.base)
     );
-    Error::new(context.side, ErrorKind::TooLarge, request.label(), message)
+    Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
 }
 
 fn tls_hint(context: &Context, error: &rustls::Error) -> String {
     use rustls::CertificateError as Certificate;
     use rustls::Error::{InvalidCertificate, InvalidMessage};
-    match (error, context.side) {
-        (InvalidMessage(_), _) => "the server does not speak TLS on this port: check the port".to_owned(),
-        (InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }), _) => {
+    match error {
+        InvalidMessage(_) => "the server does not speak TLS on this port: check the port".to_owned(),
+        InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
             "renew the server's certificate, and check the clock of this machine".to_owned()
         }
-        (InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }), side) => {
-            format!("check {}: the certificate is for another host name", url_key(side))
-        }
-        (InvalidCertificate(_), Side::Gitlab) => match &context.ca_file {
-            Some(file) => format!(
+        InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => format!(
+            "check {}: the certificate is for another host name",
+            context.peer.url_key
+        ),
+        InvalidCertificate(_) => match (&context.ca_file, context.peer.ca_key) {
+            (Some(file), _) => format!(
                 "put the certificate of the authority that signs the server's into ca_file {}: neither the one in it nor \
                  any of the system's does",
                 file.display()
             ),
-            None => "if a private authority signs the certificate, put its certificate into a file and name it as \
-                     gitlab.ca_file"
-                .to_owned(),
+            (None, Some(key)) => format!(
+                "if a private authority signs the certificate, put its certificate into a file and name it as {key}"
+            ),
+            (None, None) => "add the authority that signs the certificate to the system's root certificates".to_owned(),
         },
-        (InvalidCertificate(_), _) => {
-            "add the authority that signs the certificate to the system's root certificates".to_owned()
-        }
         _ => "TLS 1.2 or 1.3 is needed".to_owned(),
     }
 }
@@ -207,11 +188,11 @@ fn tls_hint(context: &Context, error: &rustls::Error) -> String {
 pub(super) fn too_large(context: &Context, request: &Request, limit: usize) -> Error {
     let message = format!(
         "{} at {} sent more than {} KiB, which no such answer needs",
-        capital(context.side),
+        context.peer.name,
         address::origin(&context.base),
         limit / 1024
     );
-    Error::new(context.side, ErrorKind::TooLarge, request.label(), message)
+    Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
 }
 
 /// The server is still busy after all attempts, or asks for more patience than we have.
@@ -219,7 +200,7 @@ pub(super) fn busy(answer: &Response, too_long: Option<Duration>) -> Error {
     if answer.status.as_u16() != 429 && too_long.is_none() {
         return status(answer);
     }
-    let who = capital(answer.context.side);
+    let who = answer.context.peer.name;
     let kind = match answer.status.as_u16() {
         429 => ErrorKind::RateLimited,
         other => ErrorKind::Server(other),
@@ -231,7 +212,7 @@ pub(super) fn busy(answer: &Response, too_long: Option<Duration>) -> Error {
             answer.attempts
         ),
     };
-    Error::new(answer.context.side, kind, answer.label.clone(), message)
+    Error::new(answer.context.peer.side, kind, answer.label.clone(), message)
         .with_hint("run it again later, or with a lower --parallelism")
 }
 
@@ -243,22 +224,15 @@ fn seconds(wait: Duration) -> String {
     }
 }
 
-/// Whether a 503 is GitLab's maintenance mode, which refuses writes until an administrator ends it.
-pub(super) fn is_maintenance(answer: &Response) -> bool {
-    answer.status.as_u16() == 503
-        && answer.context.side == Side::Gitlab
-        && String::from_utf8_lossy(&answer.body)
-            .to_ascii_lowercase()
-            .contains("maintenance mode")
-}
-
-/// What a status other than success means.
+/// What an answer means that is none of success.
 pub(super) fn status(answer: &Response) -> Error {
-    let said = Answer::of(answer);
-    let side = answer.context.side;
-    let who = capital(side);
+    let said = answer.said();
+    if let Some(error) = (answer.context.peer.meaning)(answer, &said) {
+        return error;
+    }
+    let who = answer.context.peer.name;
     let code = answer.status.as_u16();
-    let new = |kind, message: String| Error::new(side, kind, answer.label.clone(), message);
+    let new = |kind, message: String| answer.failed(kind, message);
     let with_reason = |text: String| match &said.text {
         Some(reason) => format!("{text}: {reason}"),
         None => text,
@@ -269,35 +243,26 @@ pub(super) fn status(answer: &Response) -> Error {
             ErrorKind::Invalid,
             with_reason(format!("{who} does not take {}", answer.label)),
         ),
-        401 => unauthorized(answer, &said),
-        402 => new(
-            ErrorKind::PaymentRequired,
-            with_reason(format!("{who} says that the plan is too small")),
+        401 if answer.context.has_credential => new(
+            ErrorKind::Unauthorized,
+            with_reason(format!("{who} does not accept the user name or password")),
+        )
+        .with_hint("check the user name and the password of the configuration"),
+        401 => new(
+            ErrorKind::Unauthorized,
+            with_reason(format!("{who} wants a sign-in for {}", answer.label)),
         ),
-        403 => forbidden(answer, &said),
-        404 => {
-            let message = with_reason(format!("{who} has no {}", answer.label));
-            // An API says why; a 404 without a word comes from something that does not know the path at all, and says
-            // nothing about what was asked for.
-            if answer.url.path().contains("/api/") && (answer.is_html() || said.text.is_none()) {
-                let (key, base) = (url_key(side), &answer.context.base);
-                return new(ErrorKind::Status(404), message).with_hint(format!(
-                    "is {key} ({base}) right, with the relative URL root if there is one?"
-                ));
-            }
-            new(ErrorKind::NotFound, message)
-        }
+        403 => new(
+            ErrorKind::Forbidden,
+            with_reason(format!("{who} forbids {}", answer.label)),
+        ),
+        404 => not_found(answer, &said),
         409 => new(
             ErrorKind::Conflict,
             with_reason(format!("{who} sees a conflict in {}", answer.label)),
         ),
         423 => new(ErrorKind::Locked, format!("{who} says that it is locked")),
         429 => busy(answer, None),
-        503 if is_maintenance(answer) => new(
-            ErrorKind::ReadOnly,
-            format!("{who} is in maintenance mode and takes no writes"),
-        )
-        .with_hint("run it again when an administrator has ended the maintenance mode"),
         500..=599 => {
             let attempts = match answer.attempts {
                 1 => String::new(),
@@ -316,104 +281,45 @@ pub(super) fn status(answer: &Response) -> Error {
     }
 }
 
-fn unauthorized(answer: &Response, said: &Answer) -> Error {
-    let side = answer.context.side;
-    let who = capital(side);
-    let what = match (side, answer.context.has_credential) {
-        (_, false) => format!("{who} wants a sign-in for {}", answer.label),
-        (Side::Gitlab, true) => "GitLab does not accept the token".to_owned(),
-        (Side::Factory, true) => "Factory does not accept the API key".to_owned(),
-        (Side::Other, true) => "The server does not accept the user name or password".to_owned(),
-    };
+/// An API says why; a 404 without a word comes from something that does not know the path at all, and says nothing about
+/// what was asked for.
+fn not_found(answer: &Response, said: &Said) -> Error {
+    let peer = answer.context.peer;
     let message = match &said.text {
-        Some(reason) => format!("{what}: {reason}"),
-        None => what,
+        Some(reason) => format!("{} has no {}: {reason}", peer.name, answer.label),
+        None => format!("{} has no {}", peer.name, answer.label),
     };
-    let error = Error::new(side, ErrorKind::Unauthorized, answer.label.clone(), message);
-    match side {
-        _ if !answer.context.has_credential => error,
-        Side::Gitlab => error.with_hint(
-            "give gitlab.token a personal access token of an administrator that has not expired, with the scope api \
-             (and admin_mode where Admin Mode is on)",
-        ),
-        Side::Factory => error.with_hint(
-            "give factory.token an API key of an Owner or Manager, and check that factory.region is the organization's",
-        ),
-        Side::Other => error.with_hint("check the user name and the password of the configuration"),
+    if answer.url.path().contains("/api/") && (answer.is_html() || said.text.is_none()) {
+        return answer.failed(ErrorKind::Status(404), message).with_hint(format!(
+            "is {} ({}) right, with the relative URL root if there is one?",
+            peer.url_key, answer.context.base
+        ));
     }
-}
-
-fn forbidden(answer: &Response, said: &Answer) -> Error {
-    let side = answer.context.side;
-    let reason = said.text.clone().unwrap_or_default();
-    let lower = reason.as_str().to_ascii_lowercase();
-    let new = |kind, message: String| Error::new(side, kind, answer.label.clone(), message);
-    if said.code.as_ref().map(RemoteText::as_str) == Some("insufficient_scope") {
-        let scope = said.scope.as_ref().map_or("api", RemoteText::as_str);
-        return new(
-            ErrorKind::Forbidden,
-            format!(
-                "the token lacks the scope for {}; one of these would do: {scope}",
-                answer.label
-            ),
-        )
-        .with_hint("give gitlab.token a token with the scope api (and admin_mode where Admin Mode is on)");
-    }
-    if lower.contains("read-only") {
-        return new(
-            ErrorKind::ReadOnly,
-            format!("this GitLab is read-only and takes no writes: {reason}"),
-        )
-        .with_hint("gitlab.url may name a Geo secondary: name the primary");
-    }
-    let who = capital(side);
-    let message = match &said.text {
-        None => format!("{who} forbids {}", answer.label),
-        Some(reason) => format!("{who} forbids {}: {reason}", answer.label),
-    };
-    let error = new(ErrorKind::Forbidden, message);
-    match side {
-        Side::Gitlab if answer.context.has_credential => error.with_hint(
-            "the token has to be an administrator's; where Admin Mode is on, it needs the scope admin_mode besides api",
-        ),
-        Side::Factory if answer.context.has_credential => {
-            error.with_hint("give factory.token the API key of an Owner or a Manager")
-        }
-        _ => error,
-    }
+    answer.failed(ErrorKind::NotFound, message)
 }
 
 /// A redirect where none is followed.
 fn redirect(answer: &Response) -> Error {
-    let side = answer.context.side;
-    let who = capital(side);
-    let base = &answer.context.base;
-    let Some(mut target) = answer.location() else {
-        let message = format!("{who} answered {} without saying where to go", answer.status.as_u16());
-        return Error::new(side, ErrorKind::Redirect, answer.label.clone(), message);
+    let Peer { name, url_key, .. } = *answer.context.peer;
+    let Some(target) = answer.location() else {
+        let message = format!("{name} answered {} without saying where to go", answer.status.as_u16());
+        return answer.failed(ErrorKind::Redirect, message);
     };
-    target.set_query(None);
-    target.set_fragment(None);
-    let place = RemoteText::new(&address::origin(&target));
-    let key = url_key(side);
-    let (message, hint) = if target.path().ends_with("/users/sign_in") {
-        let message = format!("{who} wants a browser's sign-in instead of answering {}", answer.label);
-        (
-            message,
-            format!("is {key} the address of GitLab itself, with its relative URL root?"),
-        )
-    } else if address::same_origin(base, &target) {
+    if address::same_origin(&answer.context.base, &target) {
         let message = format!(
-            "{who} redirects {} to {}, and redirects are not followed",
+            "{name} redirects {} to {}, and redirects are not followed",
             answer.label,
             RemoteText::new(target.path())
         );
-        (message, format!("check the path of {key}"))
-    } else {
-        let message = format!("{who} redirects to {place}, and no credential is ever sent there");
-        (message, format!("if that is its right address, set {key} to it"))
-    };
-    Error::new(side, ErrorKind::Redirect, answer.label.clone(), message).with_hint(hint)
+        return answer
+            .failed(ErrorKind::Redirect, message)
+            .with_hint(format!("check the path of {url_key}"));
+    }
+    let place = RemoteText::new(&address::origin(&target));
+    let message = format!("{name} redirects to {place}, and no credential is ever sent there");
+    answer
+        .failed(ErrorKind::Redirect, message)
+        .with_hint(format!("if that is its right address, set {url_key} to it"))
 }
 
 /// The answer is no JSON, or none of the shape that was due.
@@ -431,16 +337,15 @@ pub(super) fn shape(answer: &Response, error: &serde_path_to_error::Error<serde_
     let reason = RemoteText::new(&inner.to_string());
     let message = format!(
         "{} answered {} with JSON of another shape than documented{place}: {reason}",
-        capital(answer.context.side),
-        answer.label
+        answer.context.peer.name, answer.label
     );
     answer.unexpected(message)
 }
 
 /// The answer is no JSON.
 pub(super) fn no_json(answer: &Response, error: &serde_json::Error) -> Error {
-    let who = capital(answer.context.side);
-    let key = url_key(answer.context.side);
+    let who = answer.context.peer.name;
+    let key = answer.context.peer.url_key;
     if answer.is_html() || answer.body.trim_ascii_start().starts_with(b"<") {
         let base = &answer.context.base;
         return answer

@@ -5,7 +5,6 @@
 //! request only where that cannot do harm.
 
 mod address;
-mod answer;
 mod client;
 mod cookies;
 mod counter;
@@ -16,10 +15,11 @@ mod proxy;
 mod request;
 mod response;
 mod retry;
+mod said;
 mod tls;
 
 pub use address::{is_loopback, join, origin, same_origin};
-pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Timeouts};
+pub use client::{ANYBODY, Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Peer, Timeouts};
 pub use counter::{Counter, Counts};
 pub use error::{Error, ErrorKind, Result, Side};
 pub use markup::{TooComplex, parse_html};
@@ -28,3 +28,4 @@ pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use response::Response;
 pub use retry::{RetryPolicy, Sleep, parse_date};
+pub use said::Said;

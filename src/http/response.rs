@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::client::Context;
-use super::{Error, ErrorKind, Result, failure};
-use crate::secrets::RemoteText;
+use super::{Error, ErrorKind, Result, Said, failure};
 
 /// An answer, redirects included: none is followed.
 #[derive(Clone)]
@@ -26,11 +25,11 @@ pub struct Response {
 impl Response {
     /// An answer that nobody sent, for fuzzing: `status` chooses one of those that are told apart.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn made(side: super::Side, status: u8, body: &[u8]) -> Self {
+    pub(crate) fn made(peer: &'static super::Peer, status: u8, body: &[u8]) -> Self {
         const STATUSES: [u16; 12] = [200, 400, 401, 403, 404, 409, 422, 423, 429, 500, 502, 302];
         let url = Url::parse("https://server.example.com/path").unwrap_or_else(|_| unreachable!("it is a URL"));
         Self {
-            context: Arc::new(Context::of(side, url.clone())),
+            context: Arc::new(Context::of(peer, url.clone())),
             label: "GET /path".to_owned(),
             url,
             status: StatusCode::from_u16(STATUSES[usize::from(status) % STATUSES.len()]).unwrap_or_default(),
@@ -140,7 +139,7 @@ impl Response {
 
     /// An error of this kind about this answer.
     pub fn failed(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error::new(self.context.side, kind, self.label.clone(), message)
+        Error::new(self.context.peer.side, kind, self.label.clone(), message)
     }
 
     /// How many attempts it took, 1 being the usual.
@@ -148,14 +147,24 @@ impl Response {
         self.attempts
     }
 
-    /// OAuth's error code in the body, such as `invalid_client`.
-    pub fn code(&self) -> Option<RemoteText> {
-        super::answer::Answer::of(self).code
+    /// What the server says went wrong, where its body has words for it.
+    pub fn said(&self) -> Said {
+        Said::of(self)
     }
 
-    /// What the server says went wrong, where its body has words for it.
-    pub fn reason(&self) -> Option<RemoteText> {
-        super::answer::Answer::of(self).text
+    /// What this means where somebody knows the server.
+    pub(super) fn meaning(&self) -> Option<Error> {
+        (self.context.peer.meaning)(self, &self.said())
+    }
+
+    /// The address of the client that it came to.
+    pub fn base_url(&self) -> &Url {
+        &self.context.base
+    }
+
+    /// Whether the client has a credential.
+    pub fn has_credential(&self) -> bool {
+        self.context.has_credential
     }
 }
 

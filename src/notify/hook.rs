@@ -147,7 +147,7 @@ impl Hook {
         if status.is_success() {
             return Ok(());
         }
-        let said = match answer.reason() {
+        let said = match answer.said().text {
             Some(reason) => format!(": {reason}"),
             None => String::new(),
         };

@@ -141,7 +141,8 @@ impl HttpStore {
 
     fn unanswered(&self, answer: &Response) -> StateError {
         let said = answer
-            .reason()
+            .said()
+            .text
             .map_or_else(String::new, |reason| format!(" ({reason})"));
         StateError::Unanswered {
             place: self.place(),
@@ -177,7 +178,8 @@ impl HttpStore {
                 let why = match holder_in(&answer) {
                     Some(holder) => format!("it is held by {holder}"),
                     None => answer
-                        .reason()
+                        .said()
+                        .text
                         .map_or_else(|| format!("the backend answered {}", answer.status()), String::from),
                 };
                 Err(StateError::LockLost {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use setpoint::factory::{FactoryApi, FactoryRead as _, FactoryWrite as _};
 use setpoint::gitlab::{GitlabApi, GitlabWrite as _};
-use setpoint::http::{Client, ClientOptions, Counter, Credential, ErrorKind, RetryPolicy, Side};
+use setpoint::http::{Client, ClientOptions, Counter, Credential, ErrorKind, Peer, RetryPolicy, Side};
 use setpoint::model::{
     ApplicationFields, ApplicationUid, GroupId, IntegrationStatus, Known, ProjectId, Role, SourceKind, UserFields,
     UserId,
@@ -42,8 +42,8 @@ impl Intercept for Watch {
     }
 }
 
-fn client(side: Side, url: &str, credential: Credential, counter: &Arc<Counter>) -> Client {
-    let mut options = ClientOptions::new(side, url.parse().unwrap());
+fn client(peer: &'static Peer, url: &str, credential: Credential, counter: &Arc<Counter>) -> Client {
+    let mut options = ClientOptions::new(peer, url.parse().unwrap());
     options.credential = credential;
     options.counter = Arc::clone(counter);
     options.retry = RetryPolicy {
@@ -70,9 +70,14 @@ impl Bench {
         let keys = sandbox.credentials();
         let key = Credential::Bearer(Secret::new(keys.factory_key));
         let token = Credential::PrivateToken(Secret::new(keys.gitlab_token));
-        let api = client(Side::Factory, &sandbox.factory_api_url(), key, &counter);
-        let app = client(Side::Factory, &sandbox.factory_app_url(), Credential::None, &counter);
-        let gitlab = client(Side::Gitlab, &sandbox.gitlab_url(), token, &counter);
+        let api = client(&setpoint::factory::PEER, &sandbox.factory_api_url(), key, &counter);
+        let app = client(
+            &setpoint::factory::PEER,
+            &sandbox.factory_app_url(),
+            Credential::None,
+            &counter,
+        );
+        let gitlab = client(&setpoint::gitlab::PEER, &sandbox.gitlab_url(), token, &counter);
         Self {
             factory: FactoryApi::new(api, app),
             gitlab: GitlabApi::new(gitlab),
@@ -232,7 +237,7 @@ async fn no_other_host_gets_the_code() {
 #[tokio::test]
 async fn the_other_regions_host_is_no_stand_in() {
     let counter = Arc::default();
-    let eu = |url| client(Side::Factory, url, Credential::None, &counter);
+    let eu = |url| client(&setpoint::factory::PEER, url, Credential::None, &counter);
     let factory = FactoryApi::new(eu("https://api.eu.factory.ai"), eu("https://app.eu.factory.ai"));
     let redirect = format!("https://api.factory.ai{CALLBACK}?code=c&state=s")
         .parse()
@@ -301,7 +306,12 @@ async fn a_server_without_the_endpoints_is_told_from_one_without_an_integration(
     let bench = Bench::new(&[]).await;
     // GitLab's server has no such endpoints, as Factory's own has none.
     let counter = Arc::default();
-    let elsewhere = client(Side::Factory, &bench.sandbox.gitlab_url(), Credential::None, &counter);
+    let elsewhere = client(
+        &setpoint::factory::PEER,
+        &bench.sandbox.gitlab_url(),
+        Credential::None,
+        &counter,
+    );
     let factory = FactoryApi::new(elsewhere.clone(), elsewhere);
     let error = factory.integration().await.unwrap_err();
     assert!(

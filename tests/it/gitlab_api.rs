@@ -43,7 +43,7 @@ impl Bench {
             options.switches.set(switch).unwrap();
         }
         let sandbox = sandbox::start(options).await.unwrap();
-        let mut options = ClientOptions::new(Side::Gitlab, sandbox.gitlab_url().parse().unwrap());
+        let mut options = ClientOptions::new(&setpoint::gitlab::PEER, sandbox.gitlab_url().parse().unwrap());
         options.credential = Credential::PrivateToken(Secret::new(sandbox.credentials().gitlab_token));
         options.retry = RetryPolicy {
             sleep: Arc::new(|_| Box::pin(async {})),

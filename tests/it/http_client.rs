@@ -28,7 +28,7 @@ impl Patient {
     fn with(server: &Server, change: impl FnOnce(&mut ClientOptions)) -> Self {
         let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
         let notes = Arc::clone(&waits);
-        let mut options = ClientOptions::new(Side::Gitlab, server.url());
+        let mut options = ClientOptions::new(&setpoint::gitlab::PEER, server.url());
         options.credential = Credential::PrivateToken(Secret::new(TOKEN));
         options.retry = RetryPolicy {
             attempts: 3,
@@ -339,7 +339,7 @@ async fn the_credential_goes_to_its_own_origin_only_and_not_where_it_is_not_want
 
 #[tokio::test]
 async fn only_this_machine_is_reached_without_encryption() {
-    let options = ClientOptions::new(Side::Gitlab, "http://gitlab.example.com".parse().unwrap());
+    let options = ClientOptions::new(&setpoint::gitlab::PEER, "http://gitlab.example.com".parse().unwrap());
     let error = Client::new(options).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.hint.unwrap().contains("https://"));

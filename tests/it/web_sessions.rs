@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
 use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
-use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy, Side};
+use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy};
 use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid, Known};
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
 use setpoint::sandbox::world::{Application, OauthToken, User, UserState, World, digest};
@@ -78,7 +78,7 @@ impl Bench {
         let sandbox = Arc::new(sandbox::start(options).await.unwrap());
         sandbox.with_world(furnish);
         let url: Url = sandbox.gitlab_url().parse().unwrap();
-        let mut client = ClientOptions::new(Side::Gitlab, url.clone());
+        let mut client = ClientOptions::new(&setpoint::gitlab::PEER, url.clone());
         client.retry = RetryPolicy {
             sleep: Arc::new(|_| Box::pin(std::future::ready(()))),
             ..RetryPolicy::default()

@@ -215,7 +215,7 @@ impl WebSession {
         match response.status() {
             StatusCode::UNAUTHORIZED => Ok(None),
             StatusCode::FORBIDDEN => {
-                let said = response.reason();
+                let said = response.said().text;
                 let said = said.as_ref().map_or("403 Forbidden", RemoteText::as_str);
                 let message = format!("GitLab lets this account sign in, but not act: {said}");
                 Err(Error::new(

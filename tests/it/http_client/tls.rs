@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
-use setpoint::http::{Client, ClientOptions, ErrorKind, Side};
+use setpoint::http::{Client, ClientOptions, ErrorKind};
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,7 +56,10 @@ fn serve_as(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>, c
 }
 
 fn client(port: u16, ca_file: Option<PathBuf>) -> Client {
-    let mut options = ClientOptions::new(Side::Gitlab, format!("https://localhost:{port}").parse().unwrap());
+    let mut options = ClientOptions::new(
+        &setpoint::gitlab::PEER,
+        format!("https://localhost:{port}").parse().unwrap(),
+    );
     options.ca_file = ca_file;
     Client::new(options).unwrap()
 }
@@ -82,7 +85,7 @@ async fn an_unknown_authority_is_refused_and_the_way_out_named() {
 #[test]
 fn a_ca_file_has_to_hold_certificates() {
     for (file, said) in [("server.key", "no certificate"), ("missing.pem", "cannot be read")] {
-        let mut options = ClientOptions::new(Side::Gitlab, "https://localhost".parse().unwrap());
+        let mut options = ClientOptions::new(&setpoint::gitlab::PEER, "https://localhost".parse().unwrap());
         options.ca_file = Some(fixture(file));
         let error = Client::new(options).unwrap_err();
         assert!(error.message.contains(said), "{}", error.message);
@@ -135,7 +138,7 @@ fn a_bundle_with_a_bad_block_says_which_one() {
         format!("{begin}\nTUlJQg==\n"),
     ] {
         std::fs::write(&file, format!("{good}# the second\n{bad}{good}")).unwrap();
-        let mut options = ClientOptions::new(Side::Gitlab, "https://localhost".parse().unwrap());
+        let mut options = ClientOptions::new(&setpoint::gitlab::PEER, "https://localhost".parse().unwrap());
         options.ca_file = Some(file.clone());
         let error = Client::new(options).unwrap_err();
         let place = format!(

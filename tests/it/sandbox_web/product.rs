@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
 use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
-use setpoint::http::{ClientOptions, Side};
+use setpoint::http::ClientOptions;
 use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid};
 use setpoint::sandbox::Sandbox;
 use setpoint::secrets::Secret;
@@ -51,7 +51,7 @@ impl Scene {
     fn options(&self) -> WebOptions {
         let url = Url::parse(&self.sandbox.gitlab_url()).unwrap();
         WebOptions {
-            client: ClientOptions::new(Side::Gitlab, url.clone()),
+            client: ClientOptions::new(&setpoint::gitlab::PEER, url.clone()),
             external_url: url,
             clock: self.clock.clone(),
         }

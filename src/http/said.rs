@@ -1,5 +1,5 @@
-//! The words of a server about a failure. GitLab has two shapes of error bodies, Factory three, and proxies before
-//! both answer plain text or HTML.
+//! The words of a server about a failure. Error bodies have many shapes in JSON, and what stands before a server answers
+//! plain text or HTML.
 
 use serde_json::Value;
 
@@ -7,17 +7,17 @@ use super::Response;
 use crate::secrets::RemoteText;
 
 /// What an error body says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
     /// All of it in one line.
-    pub(super) text: Option<RemoteText>,
+    pub text: Option<RemoteText>,
     /// OAuth's error code, such as `insufficient_scope`.
-    pub(super) code: Option<RemoteText>,
+    pub code: Option<RemoteText>,
     /// The scopes that would suffice, with `insufficient_scope`.
-    pub(super) scope: Option<RemoteText>,
+    pub scope: Option<RemoteText>,
 }
 
-impl Answer {
+impl Said {
     /// Reads the body of an answer.
     pub(super) fn of(response: &Response) -> Self {
         if let Ok(value) = serde_json::from_slice(&response.body) {
@@ -95,11 +95,11 @@ fn collect(field: &RemoteText, value: &Value, into: &mut Vec<(RemoteText, Remote
 
 #[cfg(test)]
 mod tests {
-    use super::Answer;
+    use super::Said;
     use serde_json::json;
 
     fn text(value: &serde_json::Value) -> Option<String> {
-        Answer::of_json(value).text.map(String::from)
+        Said::of_json(value).text.map(String::from)
     }
 
     #[test]
