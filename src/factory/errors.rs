@@ -17,6 +17,9 @@ fn meaning(answer: &Response, said: &Said) -> Option<Error> {
         None => text,
     };
     match answer.status().as_u16() {
+        407 => Some(answer.from_between()),
+        // The contract answers JSON; its pages are where a browser is sent.
+        401 | 403 if answer.is_html() && !answer.asked_for_page() => Some(answer.from_between()),
         401 if answer.has_credential() => {
             let message = with_reason("Factory does not accept the API key".to_owned());
             Some(answer.failed(ErrorKind::Unauthorized, message).with_hint(

@@ -15,11 +15,51 @@ pub static PEER: Peer = Peer {
 fn meaning(answer: &Response, said: &Said) -> Option<Error> {
     match answer.status().as_u16() {
         300..=399 => sign_in_page(answer),
+        407 => Some(answer.from_between()),
+        401 | 403 if !is_gitlabs(answer) => Some(answer.from_between()),
+        404 if !is_gitlabs(answer) => Some(no_gitlab(answer)),
         401 if answer.has_credential() => Some(unauthorized(answer, said)),
         403 => Some(forbidden(answer, said)),
         503 => maintenance(answer),
         _ => None,
     }
+}
+
+/// Whether an answer is GitLab's own and not that of a proxy, a firewall or a sign-in page before it. Its API answers no
+/// pages; its pages have its name in them, the words of its error pages, or the headers that Rails puts on every answer.
+pub(crate) fn is_gitlabs(answer: &Response) -> bool {
+    const HEADERS: [&str; 3] = ["x-gitlab-meta", "x-request-id", "x-runtime"];
+    const WORDS: [&str; 4] = [
+        "404: page not found",
+        "the page you're looking for could not be found",
+        "the change you requested was rejected",
+        "csrf-token",
+    ];
+    if !answer.is_html() {
+        return true;
+    }
+    if !answer.asked_for_page() {
+        return false;
+    }
+    let page = answer.text().to_ascii_lowercase();
+    // What only repeats the address that was asked knows no more than that.
+    let host = answer.base_url().host_str().unwrap_or_default().to_ascii_lowercase();
+    let page = if host.is_empty() { page } else { page.replace(&host, "") };
+    HEADERS.iter().any(|name| answer.header(name).is_some())
+        || page.contains("gitlab")
+        || WORDS.iter().any(|words| page.contains(words))
+}
+
+/// Where there is no GitLab at all, or not at this path.
+fn no_gitlab(answer: &Response) -> Error {
+    let message = format!(
+        "{} is answered with 404 Not Found and a page that is not GitLab's",
+        answer.label()
+    );
+    answer.failed(ErrorKind::Status(404), message).with_hint(format!(
+        "is gitlab.url ({}) right, with the relative URL root if there is one? Else see what stands before GitLab",
+        answer.base_url()
+    ))
 }
 
 /// Where there is no GitLab's API, its pages may be.
@@ -84,4 +124,33 @@ fn maintenance(answer: &Response) -> Option<Error> {
             .failed(ErrorKind::ReadOnly, "GitLab is in maintenance mode and takes no writes")
             .with_hint("run it again when an administrator has ended the maintenance mode")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PEER, is_gitlabs};
+    use crate::http::Response;
+
+    #[test]
+    fn a_page_of_something_before_gitlab_is_told_from_gitlabs() {
+        let page = |body: &str| Response::page(&PEER, 404, body);
+        for own in [
+            "<title>Sign in · GitLab</title>",
+            "<title>Not Found</title><h1>404: Page not found</h1>",
+            "<h3>The change you requested was rejected.</h3>",
+        ] {
+            assert!(is_gitlabs(&page(own)), "{own}");
+        }
+        for other in [
+            "<html><center><h1>404 Not Found</h1></center><hr><center>nginx</center></html>",
+            "<address>Apache/2.4 Server at gitlab.example.com Port 443</address>",
+            "<title>Company sign-in</title>",
+            "<p>",
+        ] {
+            assert!(!is_gitlabs(&page(other)), "{other}");
+        }
+        // Where its API was asked, no page is GitLab's.
+        assert!(!is_gitlabs(&Response::made(&PEER, 4, b"<title>GitLab</title>")));
+        assert!(is_gitlabs(&Response::made(&PEER, 4, b"{}")));
+    }
 }

@@ -22,8 +22,8 @@ use async_trait::async_trait;
 
 use crate::http::Result;
 use crate::model::{
-    ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Known,
-    MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
+    ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, GroupId,
+    Known, MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
     Resolution, SourceKind, UserEdit, UserFields, UserId,
 };
 use crate::secrets::Secret;
@@ -59,11 +59,20 @@ pub trait GitlabRead: Send + Sync {
     /// project that moved is found by one more request for each path that led nowhere. Projects come with their data.
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths>;
     /// All projects below a group, or of the instance, archived ones and those pending deletion included.
-    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>>;
+    async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>>;
     /// Scopes that the instance knows (`/.well-known/openid-configuration`), unknown where it does not say.
     async fn supported_scopes(&self) -> Result<Known<BTreeSet<String>>>;
     /// Whether GitLab accepts this client secret, by token introspection, which changes nothing.
     async fn accepts_secret(&self, application: &ApplicationUid, secret: &Secret) -> Result<bool>;
+}
+
+/// A group whose projects are read.
+#[derive(Debug, Clone)]
+pub struct Below<'a> {
+    /// Its path.
+    pub path: &'a FullPath,
+    /// Its id, where that is known.
+    pub id: Option<GroupId>,
 }
 
 /// The account of Setpoint's own token.

@@ -59,16 +59,26 @@ pub(super) async fn offset<T: Row>(client: &Client, request: Request) -> Result<
         return Ok(rows);
     }
     // Totals are left out above 10,000 rows: one page after the other.
-    let (mut answer, mut current) = (first, 1);
-    while let Some(next) = header_number(&answer, "x-next-page") {
+    let (mut answer, mut current, mut count) = (first, 1, rows.len());
+    loop {
+        let next = match answer.header("x-next-page").map(str::trim) {
+            Some("") => return Ok(rows),
+            Some(number) => number.parse().map_err(|_| endless(&answer))?,
+            // Something on the way dropped the header: a page that is full may have others after it.
+            None if count == PER_PAGE => current + 1,
+            None => return Ok(rows),
+        };
         if next <= current || next > MOST_PAGES {
             return Err(endless(&answer));
         }
-        current = next;
-        answer = client.call(page(next)).await?;
-        rows.extend(rows_of::<T>(&answer, &room)?);
+        let following = client.call(page(next)).await?;
+        let more = rows_of::<T>(&following, &room)?;
+        if !more.is_empty() && following.body() == answer.body() {
+            return Err(endless(&following));
+        }
+        (answer, current, count) = (following, next, more.len());
+        rows.extend(more);
     }
-    Ok(rows)
 }
 
 /// All rows from a first request on by keyset pages in ascending order of id. `id` gives a row's id: ids have to rise
@@ -85,12 +95,16 @@ pub(super) async fn keyset<T: Row>(client: &Client, first: Request, room: &Room,
         {
             return Err(endless(&answer));
         }
-        let next = next_query(&answer, page.len());
+        let last = page.last().map(id).filter(|_| page.len() == PER_PAGE);
         rows.extend(page);
-        match next {
-            Some(query) => request = first.clone().with_query(&query),
-            None => return Ok(rows),
-        }
+        request = match (last, next_query(&answer)) {
+            // A page that is not full is the last, although GitLab puts a link on each that is not empty (GitLab:
+            // `lib/gitlab/pagination/keyset/pager.rb`).
+            (None, _) => return Ok(rows),
+            (Some(_), Some(query)) => first.clone().with_query(&query),
+            // Something on the way dropped the header.
+            (Some(last), None) => first.clone().with_pair("id_after", &last.to_string()),
+        };
     }
     Err(crate::http::Error::new(
         client.side(),
@@ -130,12 +144,8 @@ fn header_number(answer: &Response, name: &str) -> Option<u64> {
     answer.header(name)?.trim().parse().ok()
 }
 
-/// The query of the link to the page after one of so many rows. A page that is not full is the last, although GitLab
-/// puts a link on each that is not empty (GitLab: `lib/gitlab/pagination/keyset/pager.rb`).
-pub(super) fn next_query(answer: &Response, rows: usize) -> Option<String> {
-    if rows < PER_PAGE {
-        return None;
-    }
+/// The query of the link to the next page.
+fn next_query(answer: &Response) -> Option<String> {
     let target = next_link(answer.header("link")?)?;
     Some(answer.url().join(target).ok()?.query()?.to_owned())
 }

@@ -4,8 +4,9 @@
 
 use futures_util::future::try_join_all;
 
+use super::Below;
 use super::api::GitlabApi;
-use super::pages::{PER_PAGE, Room, keyset, next_query, offset, rows_of};
+use super::pages::{PER_PAGE, Room, keyset, offset, rows_of};
 use super::wire;
 use crate::http::{ErrorKind, Request, Result};
 use crate::model::{FullPath, ObservedProject};
@@ -18,18 +19,22 @@ const RANGES: u64 = 16;
 impl GitlabApi {
     /// All projects below a group by offset pages. GitLab refuses offsets beyond 50,000 (405); then the
     /// instance's list is read instead.
-    pub(super) async fn projects_below(&self, group: &FullPath) -> Result<Vec<ObservedProject>> {
-        let request = self.get(&["groups", group.as_str(), "projects"]).query([
+    pub(super) async fn projects_below(&self, group: &Below<'_>) -> Result<Vec<ObservedProject>> {
+        // A path in a URL has its slashes encoded, which some proxies refuse or undo.
+        let name = group
+            .id
+            .map_or_else(|| group.path.as_str().to_owned(), |id| id.to_string());
+        let request = self.get(&["groups", &name, "projects"]).query([
             ("include_subgroups", "true"),
             ("with_shared", "false"),
             ("order_by", "id"),
             ("sort", "asc"),
         ]);
         let projects = match offset::<wire::Project>(&self.client, request).await {
-            Err(error) if error.kind == ErrorKind::Status(405) => return self.all_projects(Some(group)).await,
+            Err(error) if error.kind == ErrorKind::Status(405) => return self.all_projects(Some(group.path)).await,
             other => other?,
         };
-        Ok(observed(projects, Some(group)))
+        Ok(observed(projects, Some(group.path)))
     }
 
     /// All projects of the instance by keyset pages. The first page starts at the highest id, which tells what ranges
@@ -38,8 +43,9 @@ impl GitlabApi {
         let newest = self.client.call(self.keyset_request("desc")).await?;
         let room = Room::default();
         let mut projects: Vec<wire::Project> = rows_of(&newest, &room)?;
+        // A page that is not full is the only one.
         let lowest = projects.iter().map(|project| project.id).min();
-        if let (Some(_), Some(lowest)) = (next_query(&newest, projects.len()), lowest) {
+        if let Some(lowest) = lowest.filter(|_| projects.len() == PER_PAGE) {
             let reads = ranges(lowest).into_iter().map(|(after, before)| {
                 let request = self
                     .keyset_request("asc")

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::api::GitlabApi;
 use super::graphql::{Found, GROUPS, PROJECTS};
 use super::pages::offset;
-use super::{GitlabRead, OwnUser, ResolvedPaths, wire};
+use super::{Below, GitlabRead, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationUid, FullPath, GitlabVersion, Known, MembershipFields, NamespaceKind, ObservedApplication,
@@ -147,7 +147,7 @@ impl GitlabRead for GitlabApi {
         Ok(resolved)
     }
 
-    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
+    async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>> {
         match below {
             Some(group) => self.projects_below(group).await,
             None => self.all_projects(None).await,

@@ -356,7 +356,8 @@ impl Client {
                 Ending::NotProcessed { wait }
             }
             // Who knows what it means knows that no repetition will better it.
-            502..=504 if answer.meaning().is_none() => Ending::Uncertain { wait },
+            // 520 to 524 are what a network before the server says where that server does not answer.
+            502..=504 | 520..=524 if answer.meaning().is_none() => Ending::Uncertain { wait },
             _ => Ending::Final,
         }
     }
@@ -403,6 +404,7 @@ impl Client {
             status: answer.status(),
             headers: answer.headers().clone(),
             body,
+            asked_for_page: request.asks_for_page(),
             attempts,
         })
     }

@@ -281,6 +281,25 @@ pub(super) fn status(answer: &Response) -> Error {
     }
 }
 
+/// An answer that something on the way gives in the server's name: it says nothing of what was asked.
+pub(super) fn from_between(answer: &Response) -> Error {
+    let Peer { name, url_key, .. } = *answer.context.peer;
+    let code = answer.status.as_u16();
+    let message = match code {
+        407 => format!(
+            "a proxy between here and {name} wants a sign-in for {} (407)",
+            answer.label
+        ),
+        _ => format!(
+            "something between here and {name} answers {} with {} and a page of its own",
+            answer.label, answer.status
+        ),
+    };
+    answer.failed(ErrorKind::Status(code), message).with_hint(format!(
+        "see what stands before {url_key} (a proxy, a firewall, a sign-in page): nothing is known of the credentials"
+    ))
+}
+
 /// An API says why; a 404 without a word comes from something that does not know the path at all, and says nothing about
 /// what was asked for.
 fn not_found(answer: &Response, said: &Said) -> Error {

@@ -104,6 +104,29 @@ impl Request {
         )
     }
 
+    /// Whether it asks for a web page.
+    pub(super) fn asks_for_page(&self) -> bool {
+        let accepted = self.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+        accepted.is_some_and(|accepted| accepted.starts_with("text/html"))
+    }
+
+    /// Sets a pair of the query, in place of those of its name.
+    #[must_use]
+    pub fn with_pair(mut self, name: &str, value: &str) -> Self {
+        let kept: Vec<(String, String)> = self
+            .url
+            .query_pairs()
+            .into_owned()
+            .filter(|(known, _)| known != name)
+            .collect();
+        self.url
+            .query_pairs_mut()
+            .clear()
+            .extend_pairs(kept)
+            .append_pair(name, value);
+        self
+    }
+
     /// Changes nothing on the server although its method might: counted as a read, and repeated like one.
     #[must_use]
     pub fn reading(mut self) -> Self {

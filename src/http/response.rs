@@ -19,6 +19,7 @@ pub struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    pub(super) asked_for_page: bool,
     pub(super) attempts: u32,
 }
 
@@ -35,7 +36,22 @@ impl Response {
             status: StatusCode::from_u16(STATUSES[usize::from(status) % STATUSES.len()]).unwrap_or_default(),
             headers: HeaderMap::new(),
             body: body.to_vec(),
+            asked_for_page: false,
             attempts: 1,
+        }
+    }
+
+    /// A page of GitLab's host that nobody sent.
+    #[cfg(test)]
+    pub(crate) fn page(peer: &'static super::Peer, status: u16, body: &str) -> Self {
+        let url = Url::parse("https://gitlab.example.com/page").unwrap_or_else(|_| unreachable!("it is a URL"));
+        Self {
+            context: Arc::new(Context::of(peer, url.clone())),
+            label: "GET /page".to_owned(),
+            url,
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            asked_for_page: true,
+            ..Self::made(peer, 0, body.as_bytes())
         }
     }
 
@@ -78,6 +94,16 @@ impl Response {
     pub fn location(&self) -> Option<Url> {
         self.status.is_redirection().then_some(())?;
         self.url.join(self.header(LOCATION.as_str())?).ok()
+    }
+
+    /// Whether a web page was asked for.
+    pub fn asked_for_page(&self) -> bool {
+        self.asked_for_page
+    }
+
+    /// An error about an answer in the server's name that is not the server's own.
+    pub fn from_between(&self) -> Error {
+        failure::from_between(self)
     }
 
     /// Whether this is a web page, by its declared type or, failing that, by its first character.

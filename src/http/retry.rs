@@ -68,7 +68,7 @@ pub(super) enum Ending {
         /// What the server says about when to come back.
         wait: Option<Duration>,
     },
-    /// It may have been processed: 502, 503, 504, a connection that broke.
+    /// It may have been processed: 502, 503, 504, 520 to 524, a connection that broke.
     Uncertain {
         /// What the server says about when to come back.
         wait: Option<Duration>,

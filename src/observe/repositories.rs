@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 
-use crate::gitlab::{GitlabRead, ResolvedPaths};
+use crate::gitlab::{Below, GitlabRead, ResolvedPaths};
 use crate::http::{ErrorKind, Result};
 use crate::model::{
     Desired, FactoryRepository, FactorySource, FullPath, IntegrationStatus, Known as Seen, ObservedIntegration,
@@ -83,7 +83,7 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired, known: &Kno
     let (resolved, groups, found) = tokio::try_join!(
         resolve(gitlab, &explicit),
         resolve(gitlab, &groups),
-        try_join_all(regions.iter().map(|region| projects(gitlab, region.as_ref()))),
+        try_join_all(regions.iter().map(|region| projects(gitlab, region.as_ref(), known))),
     )?;
     let projects = found
         .into_iter()
@@ -106,8 +106,19 @@ async fn resolve(gitlab: &dyn GitlabRead, paths: &BTreeSet<FullPath>) -> Result<
 }
 
 /// A group that does not exist holds no projects.
-async fn projects(gitlab: &dyn GitlabRead, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
-    match gitlab.projects(below).await {
+async fn projects(
+    gitlab: &dyn GitlabRead,
+    below: Option<&FullPath>,
+    known: &Known<'_>,
+) -> Result<Vec<ObservedProject>> {
+    let below = below.map(|path| Below {
+        path,
+        id: match known.namespaces.get(path) {
+            Some(Resolution::Found(SourceKind::Group(id))) => Some(*id),
+            _ => None,
+        },
+    });
+    match gitlab.projects(below.as_ref()).await {
         Err(error) if error.kind == ErrorKind::NotFound && below.is_some() => Ok(Vec::new()),
         result => result,
     }

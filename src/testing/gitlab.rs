@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::world::{ADMIN, Sides, World};
-use crate::gitlab::{AdminRead, AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite, OwnUser, ResolvedPaths};
+use crate::gitlab::{
+    AdminRead, AdminWrite, Approval, Below, DroidSession, GitlabRead, GitlabWrite, OwnUser, ResolvedPaths,
+};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Kind, Known,
@@ -97,7 +99,8 @@ impl GitlabRead for World {
         self.read_from("resolve", |sides| Ok(resolved(sides, paths))).await
     }
 
-    async fn projects(&self, below: Option<&FullPath>) -> Result<Vec<ObservedProject>> {
+    async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>> {
+        let below = below.map(|group| group.path);
         self.read_from("projects", |sides| {
             if below.is_some_and(|group| !sides.groups.contains_key(group)) {
                 return gone();

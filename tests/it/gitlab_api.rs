@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use setpoint::gitlab::{GitlabApi, GitlabRead as _, GitlabWrite as _};
+use setpoint::gitlab::{Below, GitlabApi, GitlabRead as _, GitlabWrite as _};
 use setpoint::http::{Client, ClientOptions, Counter, Credential, ErrorKind, RetryPolicy, Side};
 use setpoint::model::{
     ApplicationFields, ApplicationUid, FullPath, GroupId, Known, NamespaceKind, ProjectId, Resolution, Role,
@@ -470,7 +470,11 @@ async fn a_group_is_read_by_its_pages_and_holds_no_shared_or_similar_ones() {
         world.projects.iter().filter(below).count()
     });
     let mut spent = (0, 0);
-    let found = bench.api.projects(Some(&FullPath::new("Platform"))).await.unwrap();
+    let below = Below {
+        path: &FullPath::new("Platform"),
+        id: None,
+    };
+    let found = bench.api.projects(Some(&below)).await.unwrap();
     assert_eq!(found.len(), expected);
     assert_eq!(bench.spent(&mut spent), (3, 0));
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
+use setpoint::gitlab::{GitlabApi, GitlabRead as _};
 use setpoint::http::{Client, ClientOptions, Credential, ErrorKind, Request, RetryPolicy, Side, Timeouts};
+use setpoint::model::UserId;
 use setpoint::secrets::Secret;
 
 use server::{Answer, Server};
@@ -140,6 +142,88 @@ async fn a_bad_gateway_repeats_reads_and_no_writes() {
         assert!(!error.message.contains('<'), "{}", error.message);
         assert_eq!(server.requests().len(), requests);
     }
+}
+
+#[tokio::test]
+async fn a_network_before_the_server_that_does_not_reach_it_is_a_bad_gateway() {
+    let server = Server::start(vec![
+        Answer::new(522, "text/html", "<html>"),
+        Answer::new(520, "text/html", "<html>"),
+        ok(),
+        Answer::new(524, "text/html", "<html>"),
+    ])
+    .await;
+    let patient = Patient::new(&server);
+    patient.client.call(patient.get()).await.unwrap();
+    let error = patient.client.call(patient.post()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Server(524), "{error}");
+    assert!(error.may_have_been_processed());
+}
+
+#[tokio::test]
+async fn what_stands_before_gitlab_is_not_taken_for_it() {
+    let nginx = "<html><center><h1>Forbidden</h1></center><hr><center>nginx</center></html>";
+    for (status, said) in [
+        (401, "a page of its own"),
+        (403, "a page of its own"),
+        (407, "a proxy between here and GitLab"),
+    ] {
+        let server = Server::start(vec![Answer::new(status, "text/html", nginx)]).await;
+        let patient = Patient::new(&server);
+        let error = patient.client.call(patient.get()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Status(status), "{error}");
+        assert!(
+            error.message.contains(said) && !error.message.contains("token"),
+            "{error}"
+        );
+        assert!(error.hint.unwrap().contains("nothing is known of the credentials"));
+    }
+    let server = Server::start(vec![Answer::new(404, "text/html", nginx)]).await;
+    let patient = Patient::new(&server);
+    let error = patient.client.call(patient.get()).await.unwrap_err();
+    assert!(error.message.ends_with("a page that is not GitLab's"), "{error}");
+    assert!(error.hint.unwrap().contains("relative URL root"));
+}
+
+fn memberships(ids: std::ops::Range<u64>) -> String {
+    let row = |id| serde_json::json!({"source_id": id, "source_type": "Project", "access_level": 30});
+    ids.map(row).collect::<serde_json::Value>().to_string()
+}
+
+fn projects(ids: std::ops::Range<u64>) -> String {
+    let row = |id| serde_json::json!({"id": id, "path_with_namespace": format!("a/{id}"), "visibility": "private", "archived": false});
+    ids.map(row).collect::<serde_json::Value>().to_string()
+}
+
+#[tokio::test]
+async fn a_full_page_without_a_sign_of_more_is_not_the_end() {
+    let server = Server::start(vec![
+        Answer::json(200, &memberships(0..100)),
+        Answer::json(200, &memberships(100..200)),
+        Answer::json(200, &memberships(200..201)),
+    ])
+    .await;
+    let api = GitlabApi::new(Patient::new(&server).client);
+    assert_eq!(api.memberships(UserId(1)).await.unwrap().len(), 201);
+    let server = Server::start(vec![
+        Answer::json(200, &projects(300..400)),
+        Answer::json(200, &projects(1..101)),
+        Answer::json(200, &projects(101..201)),
+        Answer::json(200, "[]"),
+    ])
+    .await;
+    let api = GitlabApi::new(Patient::new(&server).client);
+    assert_eq!(api.projects(None).await.unwrap().len(), 300);
+    let asked = server.requests();
+    assert!(
+        asked[2].contains("id_after=100") && !asked[2].contains("id_after=0"),
+        "{asked:#?}"
+    );
+    // One that gives the same page to whoever asks has no second.
+    let server = Server::start(vec![Answer::json(200, &memberships(0..100)); 3]).await;
+    let api = GitlabApi::new(Patient::new(&server).client);
+    let error = api.memberships(UserId(1)).await.unwrap_err();
+    assert!(error.message.contains("repeat themselves"), "{error}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::application_form::ApplicationForm;
 use super::pages::application_uid;
 use super::session::{Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
+use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, ObservedApplication};
@@ -134,7 +135,7 @@ impl AdminSession {
 
     /// A page about an object: 404 may be the object's or the administrator's.
     fn found(&self, visited: Visited, what: &str) -> Result<Visited> {
-        if visited.response.status() == StatusCode::NOT_FOUND {
+        if visited.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&visited.response) {
             let who = &self.account.username;
             let message = format!("GitLab shows {who} no {what}: there is none, or {who} is no administrator");
             return Err(Error::new(

@@ -15,6 +15,7 @@ use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use super::totp::Totp;
+use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{Approval, DroidSession, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::Evidence;
@@ -188,7 +189,7 @@ fn refusals(visited: Visited) -> Result<Visited> {
 async fn evidence(session: &WebSession, droid: &str) -> Result<Done> {
     for path in ["-/user_settings/applications", "-/profile/applications"] {
         let visited = session.open(session.url(path)).await?;
-        if visited.response.status() == StatusCode::NOT_FOUND {
+        if visited.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&visited.response) {
             continue;
         }
         if visited.is_at("/users/sign_in") {

@@ -12,6 +12,7 @@ use super::super::forms::Form;
 use super::super::pages::impersonation_tooltip;
 use super::super::session::{Effect, Visited, WebSession};
 use super::{AdminSession, State};
+use crate::gitlab::errors::is_gitlabs;
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::secrets::RemoteText;
 
@@ -71,7 +72,8 @@ impl AdminSession {
 
     async fn started(&self, session: &WebSession, sent: Result<Visited>, username: &str) -> Result<(), Started> {
         let landed = sent.map_err(Started::Unclear)?;
-        if landed.response.status() == StatusCode::NOT_FOUND && !landed.redirected {
+        let not_found = landed.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&landed.response);
+        if not_found && !landed.redirected {
             return Err(Started::Refused(switched_off(username)));
         }
         match session.who().await.map_err(Started::Unclear)? {
