@@ -670,13 +670,82 @@ async fn a_captcha_is_seen_before_the_password_is_sent() {
 }
 
 #[tokio::test]
-async fn failed_sign_ins_are_few() {
+async fn what_gitlab_refused_is_not_sent_again() {
     let bench = Bench::new(&[]).await;
     let droid = bench.by_password("a-wrong-password", None);
+    let admin = bench.admin_as("root", "a-wrong-password", None);
     for _ in 0..6 {
         assert_eq!(bench.authorize(&droid).await.unwrap_err().kind, ErrorKind::Unauthorized);
+        let error = admin.application(bench.application()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unauthorized);
     }
-    assert!(bench.count("POST", "/users/sign_in") <= 3);
+    assert_eq!(bench.count("POST", "/users/sign_in"), 2);
+}
+
+/// Whatever GitLab answers a password for Admin Mode with, it gets it once.
+#[tokio::test]
+async fn admin_mode_gets_the_password_once_whatever_the_page() {
+    let html = |status, body: &str| Action::Respond {
+        status,
+        headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+        body: body.to_owned(),
+    };
+    let back = Action::Respond {
+        status: 302,
+        headers: vec![("location".to_owned(), "/admin/session/new".to_owned())],
+        body: String::new(),
+    };
+    let form =
+        "<form action='/admin/session' method='post'><div class='flash-alert'>Invalid login or password</div></form>";
+    let strange = "<title>GitLab</title><div id='js-something-new'></div>";
+    let keys = "<title>GitLab</title><meta name='csrf-token' content='x'>\
+                <div id='js-2fa' data-path='/admin/session' data-totp-enabled='false' data-webauthn-enabled='true'></div>";
+    for (answer, said) in [
+        (back, "more than a password"),
+        (html(200, form), "invalid login or password"),
+        (html(200, strange), "does not let root stay"),
+        (html(200, keys), "a security key, and takes no code"),
+        (html(403, strange), "forbids"),
+    ] {
+        let bench = Bench::struck(&["admin_mode=true"], move |request, after| {
+            let strike = !after && request.method == "POST" && request.path == "/admin/session";
+            if strike { answer.clone() } else { Action::Pass }
+        })
+        .await;
+        let admin = bench.admin();
+        for _ in 0..3 {
+            let error = admin.application(bench.application()).await.unwrap_err();
+            let told = error.message.to_lowercase();
+            assert!(told.contains(said), "{said}: {told}");
+        }
+        assert_eq!(bench.count("POST", "/admin/session"), 1, "{said}");
+        assert_eq!(bench.count("POST", "/users/sign_in"), 1, "{said}");
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty(), "{said}");
+    }
+}
+
+/// An administrator who signs in elsewhere is shown no form for a password.
+#[tokio::test]
+async fn admin_mode_without_a_form_gets_no_password() {
+    let page = "<title>Enter Admin Mode · GitLab</title><meta name='csrf-token' content='x'>\
+                <form action='/users/auth/saml' method='post'><input type='submit'></form>";
+    let bench = Bench::struck(&["admin_mode=true"], move |request, after| {
+        if after || request.path != "/admin/session/new" {
+            return Action::Pass;
+        }
+        Action::Respond {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+            body: page.to_owned(),
+        }
+    })
+    .await;
+    let admin = bench.admin();
+    let error = admin.application(bench.application()).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Forbidden, "single sign-on");
+    assert_eq!(bench.count("POST", "/admin/session"), 0);
+    admin.end().await.unwrap();
 }
 
 #[tokio::test]

@@ -13,15 +13,12 @@ use tokio::sync::Mutex;
 use super::application_form::ApplicationForm;
 use super::pages::application_uid;
 use super::session::{Effect, Visited, WebOptions, WebSession};
-use super::sign_in::{Account, SignIn};
+use super::sign_in::{Account, SignIn, SignIns};
 use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, ObservedApplication};
 use crate::secrets::RemoteText;
-
-/// Sign-ins that one session object tries in its life: GitLab locks an account after ten wrong passwords.
-pub(crate) const MAX_SIGN_INS: u32 = 3;
 
 const ADMIN_MODE: &str = "/admin/session/new";
 
@@ -36,8 +33,7 @@ pub struct AdminSession {
 struct State {
     session: Option<Arc<WebSession>>,
     impersonating: bool,
-    sign_ins: u32,
-    failure: Option<Error>,
+    sign_ins: SignIns,
 }
 
 impl AdminSession {
@@ -63,39 +59,38 @@ impl AdminSession {
         if state.impersonating {
             self.stop(state).await?;
         }
+        state.sign_ins.check()?;
         if let Some(session) = &state.session {
             return Ok(Arc::clone(session));
         }
-        if let Some(failure) = state.failure.as_ref().filter(|_| state.sign_ins >= MAX_SIGN_INS) {
-            return Err(failure.clone());
-        }
-        state.sign_ins += 1;
+        state.sign_ins.begin(&self.account.username)?;
         let session = Arc::new(WebSession::new(&self.options)?);
-        match self.sign_in().run(&session).await {
-            Ok(()) => {
-                (state.session, state.failure) = (Some(Arc::clone(&session)), None);
-                Ok(session)
-            }
-            Err(failure) => {
-                state.failure = Some(failure.clone());
-                Err(failure)
-            }
-        }
+        let signed_in = self.sign_in().run(&session).await;
+        state.sign_ins.remember(signed_in)?;
+        state.session = Some(Arc::clone(&session));
+        Ok(session)
     }
 
-    /// Opens a page of the admin area; signs in again where the session has ended, and enters Admin Mode where asked.
+    /// Opens a page of the admin area; signs in again where the session has ended, and enters Admin Mode where asked:
+    /// each once.
     async fn page(&self, state: &mut State, path: &str) -> Result<(Arc<WebSession>, Visited)> {
-        for _ in 0..3 {
+        let (mut reopened, mut entered) = (false, false);
+        loop {
             let session = self.session(state).await?;
             let visited = session.open(session.url(path)).await?;
-            if visited.is_at("/users/sign_in") {
+            if visited.is_at("/users/sign_in") && !reopened {
                 state.session = None;
-            } else if visited.is_at(ADMIN_MODE) {
-                let landed = self.enter_admin_mode(&session, visited).await?;
+                (reopened, entered) = (true, false);
+            } else if visited.is_at(ADMIN_MODE) && !entered {
+                entered = true;
+                let landed = self.enter_admin_mode(&session, visited).await;
+                let landed = state.sign_ins.remember(landed)?;
                 // GitLab leads back to the page that was asked for; elsewhere, it is opened again.
                 if landed.is_at(&format!("/{path}")) {
                     return Ok((session, landed));
                 }
+            } else if visited.is_at("/users/sign_in") || visited.is_at(ADMIN_MODE) {
+                break;
             } else if let Some(obstacle) = visited.obstacle(&self.account.username) {
                 return Err(obstacle);
             } else {
@@ -103,34 +98,66 @@ impl AdminSession {
             }
         }
         let message = format!("GitLab does not let {} stay in the admin area", self.account.username);
-        Err(Error::new(
-            Side::Gitlab,
-            ErrorKind::Unexpected,
-            format!("GET /{path}"),
-            message,
-        ))
+        let request = format!("GET /{path}");
+        state
+            .sign_ins
+            .remember(Err(Error::new(Side::Gitlab, ErrorKind::Unexpected, request, message)))
     }
 
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
     async fn enter_admin_mode(&self, session: &WebSession, visited: Visited) -> Result<Visited> {
         let form = visited.page.forms.iter().find(|form| form.goes_to("/admin/session"));
-        let form = form.ok_or_else(|| visited.page.lacks("form for Admin Mode (sent to /admin/session)"))?;
+        let form = form.ok_or_else(|| self.no_admin_mode_form(&visited))?;
         let password = &self.account.password;
-        let mut fields = form.hidden();
-        fields.push(("user[password]".to_owned(), password.expose().to_owned()));
+        let fields = form.with(&[("user[password]", password.expose())]);
         let landed = session.submit(visited.url(), form, &fields, Effect::Session).await?;
         let landed = self.sign_in().with_code(session, landed).await?.success()?;
+        let who = &self.account.username;
+        if landed.is_at(ADMIN_MODE) {
+            // The password was taken, and GitLab led back all the same: without an alert, it asks for a further step with
+            // a provider (step-up authentication).
+            return Err(match landed.page.said() {
+                Some(said) => self.no_admin_mode(format!("GitLab does not let {who} enter Admin Mode: {said}")),
+                None => self
+                    .no_admin_mode(format!(
+                        "GitLab asks {who} for more than a password and a code before Admin Mode{}",
+                        landed.page.noticed()
+                    ))
+                    .with_hint(
+                        "Such a step takes a browser: give gitlab.admin_session an administrator who is not asked for it.",
+                    ),
+            });
+        }
         if landed.page.forms.iter().any(|form| form.goes_to("/admin/session")) {
             let said = landed.page.said();
             let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
-            let message = format!("GitLab does not let {} enter Admin Mode: {said}", self.account.username);
+            let message = format!("GitLab does not let {who} enter Admin Mode: {said}");
             return Err(
-                Error::new(Side::Gitlab, ErrorKind::Unauthorized, "POST /admin/session", message).with_hint(
-                    "Check gitlab.admin_session.password; an administrator from LDAP cannot enter this way.",
-                ),
+                Error::new(Side::Gitlab, ErrorKind::Unauthorized, "POST /admin/session", message)
+                    .with_hint("Check gitlab.admin_session.password."),
             );
         }
         Ok(landed)
+    }
+
+    /// GitLab takes no password for Admin Mode of an account that has an identity elsewhere, or a password that nobody
+    /// chose (GitLab: `allow_admin_mode_password_authentication_for_web?`).
+    fn no_admin_mode_form(&self, visited: &Visited) -> Error {
+        if visited.page.csrf().is_err() {
+            return visited.page.lacks("form for Admin Mode (sent to /admin/session)");
+        }
+        let message = format!(
+            "GitLab takes no password of {} for Admin Mode: the account signs in by LDAP or single sign-on, or its password \
+             was set automatically; no password was sent there",
+            self.account.username
+        );
+        self.no_admin_mode(message)
+            .with_hint("Give gitlab.admin_session an administrator whose password GitLab itself keeps.")
+    }
+
+    #[expect(clippy::unused_self, reason = "the errors of Admin Mode are made in one way")]
+    fn no_admin_mode(&self, message: String) -> Error {
+        Error::new(Side::Gitlab, ErrorKind::Forbidden, "GET /admin/session/new", message)
     }
 
     /// A page about an object: 404 may be the object's or the administrator's.

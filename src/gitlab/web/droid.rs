@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::admin::{AdminSession, MAX_SIGN_INS};
+use super::admin::AdminSession;
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
-use super::sign_in::{Account, SignIn};
+use super::sign_in::{Account, SignIn, SignIns};
 use super::totp::Totp;
 use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{Approval, DroidSession, EndSession};
@@ -45,8 +45,7 @@ pub struct Droid {
 #[derive(Default)]
 struct State {
     session: Option<(String, WebSession)>,
-    sign_ins: u32,
-    failure: Option<Error>,
+    sign_ins: SignIns,
 }
 
 /// What is done as the droid.
@@ -113,26 +112,17 @@ impl Droid {
         if let Some((_, other)) = state.session.take() {
             other.sign_out().await?;
         }
-        if let Some(failure) = state.failure.as_ref().filter(|_| state.sign_ins >= MAX_SIGN_INS) {
-            return Err(failure.clone());
-        }
-        state.sign_ins += 1;
+        state.sign_ins.begin(&account.username)?;
         let session = WebSession::new(&self.options)?;
         let sign_in = SignIn {
             account,
             table: "user",
             clock: self.options.clock.as_ref(),
         };
-        match sign_in.run(&session).await {
-            Ok(()) => {
-                (state.session, state.failure) = (Some((account.username.clone(), session)), None);
-                Ok(())
-            }
-            Err(failure) => {
-                state.failure = Some(failure.clone());
-                Err(failure)
-            }
-        }
+        let signed_in = sign_in.run(&session).await;
+        state.sign_ins.remember(signed_in)?;
+        state.session = Some((account.username.clone(), session));
+        Ok(())
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Page {
     pub(crate) links: Vec<Link>,
     /// Messages in flashes and alerts, without repetition.
     pub(crate) alerts: Vec<RemoteText>,
+    /// Notices, which say what was done rather than what is wrong.
+    pub(crate) notices: Vec<RemoteText>,
     /// What is wrong with the form that was sent, an entry for each fault.
     pub(crate) faults: Vec<RemoteText>,
     /// Text of preformatted blocks: `Doorkeeper`'s error page has its description there.
@@ -43,7 +45,21 @@ pub(crate) struct Page {
     pub(crate) captcha: bool,
     /// Whether GitLab asks for a code that it sent by e-mail.
     pub(crate) email_verification: bool,
+    /// The question for a second factor, where the page asks it.
+    pub(crate) second_factor: Option<SecondFactor>,
 }
+
+/// How a page asks for a second factor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecondFactor {
+    /// What sends a code of an authenticator; none where GitLab takes none of this account.
+    pub(crate) form: Option<Form>,
+    /// What GitLab takes besides, or instead.
+    pub(crate) others: Vec<&'static str>,
+}
+
+/// The field of a code of an authenticator.
+pub(crate) const OTP: &str = "user[otp_attempt]";
 
 /// A form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,6 +125,7 @@ impl Page {
             heading: first_text(&document, "h1, h2, h3"),
             main: first_text(&document, "main"),
             preformatted: texts(&document, "pre"),
+            notices: texts(&document, ".flash-notice, [data-testid='alert-info']"),
             captcha: any(&document, ".g-recaptcha, [data-sitekey], script[src*='recaptcha']"),
             email_verification: any(&document, ".js-email-verification"),
             faults: texts(
@@ -119,7 +136,43 @@ impl Page {
         };
         page.alerts = alerts(&document);
         page.links = select(&document, "a[href], button[data-method]", Link::read);
+        page.second_factor = page.second_factor(&document)?;
         Ok(page)
+    }
+
+    /// Up to 19.3 it is asked for by a form, and later by a component without one (`#js-2fa`), which sends the same
+    /// fields to its `data-path` (GitLab: `app/views/devise/shared/_two_factor_auth.html.haml`).
+    fn second_factor(&self, document: &Html) -> Result<Option<SecondFactor>> {
+        let component = select(document, "#js-2fa[data-path]", |element| {
+            let attr = |name: &str| element.attr(name).unwrap_or_default().to_owned();
+            let is = |name: &str, value: &str| element.attr(name).is_some_and(|text| text.trim() == value);
+            let others = [
+                ("data-webauthn-enabled", "a security key"),
+                ("data-email-enabled", "a code sent by e-mail"),
+            ];
+            let others = others.into_iter().filter(|(name, _)| is(name, "true"));
+            Some((
+                attr("data-path"),
+                attr("data-remember-me"),
+                !is("data-totp-enabled", "false"),
+                others.map(|(_, what)| what).collect(),
+            ))
+        });
+        if let Some((path, remember, takes_codes, others)) = component.into_iter().next() {
+            let mut form = self.scripted_form(path.trim(), "post")?;
+            let remember = if remember.is_empty() { "0" } else { &remember };
+            for (name, value) in [("user[remember_me]", remember), ("two_factor_method", "totp")] {
+                form.fields.push(Field::hidden(name, value));
+            }
+            return Ok(Some(SecondFactor {
+                form: takes_codes.then_some(form),
+                others,
+            }));
+        }
+        Ok(self.form_with(OTP).cloned().map(|form| SecondFactor {
+            form: Some(form),
+            others: Vec::new(),
+        }))
     }
 
     /// The page that an answer is. Its words may be quoted; its forms are as they are.
@@ -137,7 +190,7 @@ impl Page {
         let said = self.said().map(|said| format!("; it says: {said}")).unwrap_or_default();
         let message = format!("GitLab's page {title} ({}) has no {what}{said}", self.request);
         Error::new(Side::Gitlab, ErrorKind::Unexpected, &self.request, message)
-            .with_hint("This GitLab's pages differ from those of 16.11 to 19; nothing was sent to this one.")
+            .with_hint("This GitLab's pages differ from those of 16.11 to 19.5; this one was not answered.")
     }
 
     /// The form that sends `field`, by any method and to any address.
@@ -154,16 +207,11 @@ impl Page {
 
     /// A form as GitLab's scripts make it of a link with `data-method`: the method and the page's token, no more.
     pub(crate) fn scripted_form(&self, action: &str, method: &str) -> Result<Form> {
-        let hidden = |name: &str, value: &str| Field {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            kind: FieldKind::Hidden,
-        };
         let mut fields = Vec::new();
         if method != "post" {
-            fields.push(hidden("_method", method));
+            fields.push(Field::hidden("_method", method));
         }
-        fields.push(hidden(TOKEN, self.csrf()?));
+        fields.push(Field::hidden(TOKEN, self.csrf()?));
         Ok(Form {
             action: action.to_owned(),
             method: method.to_owned(),
@@ -181,6 +229,12 @@ impl Page {
             Some((link, method)) => self.scripted_form(&link.href, method).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The page's notices as the end of a sentence.
+    pub(crate) fn noticed(&self) -> String {
+        let noticed = RemoteText::joined(&self.notices, "; ").said();
+        noticed.map(|noticed| format!(": {noticed}")).unwrap_or_default()
     }
 
     /// The page's messages in one line, where it has any.
@@ -230,6 +284,19 @@ impl Form {
         path_of(&self.action).ends_with(path_end)
     }
 
+    /// What is sent with these values filled in: its hidden fields, and these, which may be hidden themselves where a
+    /// script mounts what a person sees.
+    pub(crate) fn with(&self, values: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut fields = self.hidden();
+        fields.retain(|(name, _)| values.iter().all(|(filled, _)| filled != name));
+        fields.extend(
+            values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        fields
+    }
+
     /// What its hidden fields send: the token, `_method` and whatever else the page carries along, but not the
     /// hidden twin of a checkbox.
     pub(crate) fn hidden(&self) -> Vec<(String, String)> {
@@ -246,6 +313,14 @@ impl Form {
 }
 
 impl Field {
+    fn hidden(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            kind: FieldKind::Hidden,
+        }
+    }
+
     fn read(element: ElementRef<'_>) -> Option<Self> {
         let name = element.attr("name").filter(|name| !name.is_empty())?.to_owned();
         if element.attr("disabled").is_some() {
@@ -402,6 +477,45 @@ mod tests {
         assert_eq!(form.action, "/gitlab/users/sign_out");
         assert_eq!(form.hidden(), [("authenticity_token".to_owned(), "tok&en".to_owned())]);
         assert_eq!(page.sender_to("/impersonate").unwrap(), None);
+    }
+
+    #[test]
+    fn a_second_factor_is_asked_for_by_a_form_or_by_a_component() {
+        let page = |html: &str| Page::parse("POST /users/sign_in", html).unwrap();
+        let form = page(
+            r#"<form action="/users/sign_in" method="post"><input type="hidden" name="authenticity_token" value="T">
+            <input type="hidden" name="user[remember_me]" value="0"><input name="user[otp_attempt]"></form>"#,
+        );
+        let form = form.second_factor.unwrap().form.unwrap();
+        assert_eq!(form.hidden().len(), 2);
+
+        let component = |attributes: &str| {
+            page(&format!(
+                r#"<title>GitLab</title><meta name="csrf-token" content="T">
+                <div id="js-2fa" data-path="/git/users/sign_in" data-remember-me="1" {attributes}></div>"#
+            ))
+        };
+        let asked = component(r#"data-totp-enabled="true" data-webauthn-enabled="false""#);
+        let form = asked.second_factor.unwrap().form.unwrap();
+        assert_eq!(
+            (form.action.as_str(), form.method.as_str()),
+            ("/git/users/sign_in", "post")
+        );
+        let sent = [
+            ("authenticity_token", "T"),
+            ("user[remember_me]", "1"),
+            ("two_factor_method", "totp"),
+        ];
+        assert_eq!(
+            form.hidden(),
+            sent.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+
+        let keys = component(r#"data-totp-enabled="false" data-webauthn-enabled="true" data-email-enabled="true""#);
+        let keys = keys.second_factor.unwrap();
+        assert_eq!(keys.form, None);
+        assert_eq!(keys.others, ["a security key", "a code sent by e-mail"]);
+        assert_eq!(page("<p>hello").second_factor, None);
     }
 
     #[test]

@@ -5,14 +5,18 @@
 
 use std::sync::Arc;
 
-use super::forms::Page;
+use super::forms::{OTP, Page};
 use super::session::{Effect, Visited, WebSession};
 use super::totp::{Clock, Totp};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::secrets::{RemoteText, Secret};
 
 const SIGN_IN: &str = "/users/sign_in";
-const OTP: &str = "user[otp_attempt]";
+
+/// Sign-ins that one session object makes in its life, where sessions end before their time.
+const MAX_SIGN_INS: u32 = 3;
+/// Codes that one question for a code is answered with.
+const MAX_CODES: usize = 2;
 
 /// An account that can sign in.
 #[derive(Debug, Clone)]
@@ -23,6 +27,54 @@ pub struct Account {
     pub password: Secret,
     /// Its authenticator. One value for all sessions of the account, because a code works once.
     pub totp: Option<Arc<Totp>>,
+}
+
+/// The sign-ins of one account in one run. What GitLab refused is not sent again, whoever asks: an account is locked
+/// after a few wrong passwords or codes, and with it its tokens.
+#[derive(Debug, Default)]
+pub(crate) struct SignIns {
+    number: u32,
+    refused: Option<Error>,
+}
+
+impl SignIns {
+    /// What GitLab refused before.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
+    /// Before a sign-in: why there is to be none.
+    pub(crate) fn begin(&mut self, who: &str) -> Result<()> {
+        self.check()?;
+        if self.number >= MAX_SIGN_INS {
+            let message = format!("GitLab ended the session of {who} {MAX_SIGN_INS} times; it was not opened again");
+            return Err(Error::new(
+                Side::Gitlab,
+                ErrorKind::Unexpected,
+                "POST /users/sign_in",
+                message,
+            ));
+        }
+        self.number += 1;
+        Ok(())
+    }
+
+    /// Remembers a failure that another attempt would only repeat. An answer that was lost, or a busy server, is none.
+    pub(crate) fn remember<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && !matches!(
+                error.kind,
+                ErrorKind::Unreachable
+                    | ErrorKind::Tls
+                    | ErrorKind::AnswerLost
+                    | ErrorKind::RateLimited
+                    | ErrorKind::Server(_)
+            )
+        {
+            self.refused = Some(error.clone());
+        }
+        result
+    }
 }
 
 /// An account with what messages about it need.
@@ -60,9 +112,10 @@ impl SignIn<'_> {
         if visited.page.captcha {
             return Err(self.captcha());
         }
-        let mut fields = form.hidden();
-        fields.push(("user[login]".to_owned(), self.account.username.clone()));
-        fields.push(("user[password]".to_owned(), self.account.password.expose().to_owned()));
+        let fields = form.with(&[
+            ("user[login]", &self.account.username),
+            ("user[password]", self.account.password.expose()),
+        ]);
         let sent = session.submit(visited.url(), form, &fields, Effect::Session).await;
         let landed = self.with_code(session, sent.map_err(rate_limit)?).await?;
         let verified = self.verify(session, &landed).await;
@@ -77,12 +130,22 @@ impl SignIn<'_> {
         verified
     }
 
-    /// Answers the question for a one-time code, where it is asked. A refused code is followed by one more, of the next
-    /// step: somebody else may have used the first.
+    /// Answers the question for a one-time code, where it is asked. No code is sent twice; a refused one is followed by
+    /// one more, of the next step, because another run may have used the first.
     pub(crate) async fn with_code(&self, session: &WebSession, mut landed: Visited) -> Result<Visited> {
-        for _ in 0..2 {
-            let Some(form) = landed.page.form_with(OTP).cloned() else {
+        for sent in 0..=MAX_CODES {
+            let Some(asked) = landed.page.second_factor.clone() else {
+                // GitLab answers a wrong code with 401.
+                if sent > 0 && landed.response.status() == StatusCode::UNAUTHORIZED {
+                    break;
+                }
                 return Ok(landed);
+            };
+            if sent == MAX_CODES {
+                break;
+            }
+            let Some(form) = asked.form else {
+                return Err(self.no_codes(&asked.others));
             };
             let Some(totp) = &self.account.totp else {
                 let message = format!(
@@ -95,23 +158,37 @@ impl SignIn<'_> {
                 )));
             };
             let code = totp.code(self.clock).await;
-            let mut fields = form.hidden();
-            fields.push((OTP.to_owned(), code.expose().to_owned()));
+            let fields = form.with(&[(OTP, code.expose())]);
             let sent = session.submit(landed.url(), &form, &fields, Effect::Session).await;
             landed = sent.map_err(rate_limit)?;
         }
-        if landed.page.form_with(OTP).is_none() {
-            return Ok(landed);
-        }
-        let said = landed.page.said().map(|said| format!(": {said}")).unwrap_or_default();
+        Err(self.refused_code(&landed.page))
+    }
+
+    fn refused_code(&self, page: &Page) -> Error {
+        let said = page.said().map(|said| format!(": {said}")).unwrap_or_default();
         let message = format!(
             "GitLab does not accept the code of two-factor authentication for {}{said}",
             self.account.username
         );
-        Err(self.error(ErrorKind::Unauthorized, message).with_hint(format!(
+        self.error(ErrorKind::Unauthorized, message).with_hint(format!(
             "Check {}.totp_secret, and that the clocks of this machine and of GitLab agree.",
             self.table
-        )))
+        ))
+    }
+
+    /// GitLab takes no code of an authenticator: the account has none.
+    fn no_codes(&self, others: &[&str]) -> Error {
+        let instead = match others {
+            [] => "something that is no code of an authenticator".to_owned(),
+            others => format!("{}, and takes no code of an authenticator", others.join(" or ")),
+        };
+        let message = format!("GitLab asks {} for {instead}", self.account.username);
+        self.forbidden(message).with_hint(format!(
+            "Register an authenticator for this user, too (User settings > Account > Two-factor authentication), and give \
+             its key as {}.totp_secret.",
+            self.table
+        ))
     }
 
     async fn verify(&self, session: &WebSession, landed: &Visited) -> Result<()> {
@@ -194,13 +271,7 @@ impl SignIn<'_> {
     fn second_factor_or_unknown(&self, page: &Page) -> Error {
         let title = page.title.as_str().to_lowercase();
         if title.contains("two-factor") || title.contains("two factor") {
-            let message = format!(
-                "GitLab asks {} for a second factor that is no code, such as a security key",
-                self.account.username
-            );
-            return self
-                .forbidden(message)
-                .with_hint("Register an authenticator app for this user, too.");
+            return self.no_codes(&["a security key"]);
         }
         page.lacks("sign that somebody is signed in")
     }
