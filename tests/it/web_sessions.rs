@@ -845,13 +845,94 @@ async fn an_impersonation_that_cannot_be_stopped_ends_with_the_session() {
         .await;
         let admin = bench.admin();
         let approved = bench.authorize(&bench.impersonated(&admin)).await;
-        assert_eq!(approved.is_ok(), left == 1, "{approved:?}");
+        assert_callback(&approved.unwrap());
         assert_eq!(bench.signed_in().len(), left);
         assert!(bench.signed_in().iter().all(|(_, impersonated)| !impersonated));
         admin.application(bench.application()).await.unwrap();
         admin.end().await.unwrap();
         assert!(bench.signed_in().is_empty());
     }
+}
+
+/// A GitLab that leads whoever is impersonated to a page that comes first, as it leads the request that would stop it;
+/// to its API the session is then nobody's, or may do nothing.
+fn led_away(to: &'static str, api: Action, signs_out: bool) -> impl Fn(&Seen, bool) -> Action + Send + Sync {
+    let impersonating = Mutex::new(false);
+    move |request, after| {
+        let mut impersonating = impersonating.lock().unwrap();
+        if after {
+            *impersonating |= request.path.ends_with("/impersonate");
+            *impersonating &= request.path != "/users/sign_out";
+            return Action::Pass;
+        }
+        let has_cookie = request.headers.iter().any(|(name, _)| name == "cookie");
+        if !*impersonating || !has_cookie || request.path == to {
+            return Action::Pass;
+        }
+        match request.path.as_str() {
+            "/users/sign_out" if signs_out => Action::Pass,
+            "/api/v4/user" => api.clone(),
+            _ => Action::Respond {
+                status: 302,
+                headers: vec![("location".to_owned(), to.to_owned())],
+                body: String::new(),
+            },
+        }
+    }
+}
+
+fn json_answer(status: u16, message: &str) -> Action {
+    Action::Respond {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: format!("{{\"message\":\"{message}\"}}"),
+    }
+}
+
+#[tokio::test]
+async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
+    for (to, api, said) in [
+        (
+            "/-/profile/two_factor_auth",
+            json_answer(401, "401 Unauthorized"),
+            "set up two-factor authentication first",
+        ),
+        (
+            "/-/users/terms",
+            json_answer(403, "403 Forbidden - You (@factory-droid) must accept the Terms of Service"),
+            "has not accepted the terms",
+        ),
+    ] {
+        let bench = Bench::struck(&["enforce_terms=true"], led_away(to, api, true)).await;
+        for who in ["root", DROID] {
+            bench.change(who, |user| user.accepted_terms = Some(1));
+        }
+        let admin = bench.admin();
+        let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Forbidden, said);
+        assert!(error.message.contains(DROID), "{error}");
+        assert!(bench.signed_in().is_empty(), "{to}");
+        // The administrator can go on.
+        admin.application(bench.application()).await.unwrap();
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty(), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn an_impersonation_that_goes_on_is_told() {
+    let api = json_answer(401, "401 Unauthorized");
+    let bench = Bench::struck(&[], led_away("/-/profile/two_factor_auth", api, false)).await;
+    let admin = bench.admin();
+    let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Unexpected, "which acts as factory-droid, could not be ended");
+    assert_says(&error, &ErrorKind::Unexpected, "active sessions");
+    assert_says(&error, &ErrorKind::Unexpected, "two-factor authentication");
+    // It is tried again at the end, and told again.
+    let posts = bench.count("POST", "/users/sign_out");
+    let error = admin.end().await.unwrap_err();
+    assert_says(&error, &ErrorKind::Unexpected, "could not be ended");
+    assert!(bench.count("POST", "/users/sign_out") > posts);
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ pub struct AdminSession {
 #[derive(Default)]
 struct State {
     session: Option<Arc<WebSession>>,
-    impersonating: bool,
+    /// Whom the session may be instead of the administrator.
+    impersonating: Option<String>,
     sign_ins: SignIns,
 }
 
@@ -56,9 +57,7 @@ impl AdminSession {
 
     /// The session, signed in to if it is not.
     async fn session(&self, state: &mut State) -> Result<Arc<WebSession>> {
-        if state.impersonating {
-            self.stop(state).await?;
-        }
+        self.stop(state).await?;
         state.sign_ins.check()?;
         if let Some(session) = &state.session {
             return Ok(Arc::clone(session));
@@ -264,11 +263,7 @@ impl AdminWrite for AdminSession {
 impl EndSession for AdminSession {
     async fn end(&self) -> Result<()> {
         let mut state = self.state.lock().await;
-        let stopped = if state.impersonating {
-            self.stop(&mut state).await
-        } else {
-            Ok(())
-        };
+        let stopped = self.stop(&mut state).await;
         let signed_out = match state.session.take() {
             Some(session) => session.sign_out().await,
             None => Ok(()),

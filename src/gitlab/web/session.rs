@@ -229,6 +229,35 @@ impl WebSession {
         }
     }
 
+    /// Signs out and makes sure of it, which neither the answer to a sign-out nor [`Self::who`] does: a session that has
+    /// to set up a second factor first is nobody's to GitLab's API, and lives on.
+    pub(crate) async fn sign_out_for_certain(&self) -> Result<()> {
+        let mut failure = None;
+        for _ in 0..2 {
+            self.forget_page();
+            if !self.is_signed_in().await? {
+                return Ok(());
+            }
+            failure = self.sign_out().await.err();
+        }
+        if !self.is_signed_in().await? {
+            return Ok(());
+        }
+        let message = "GitLab took the sign-out, and the session goes on";
+        let error = Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_out", message);
+        Err(failure.unwrap_or(error))
+    }
+
+    /// Whether somebody is signed in: GitLab leads nobody else than visitors from its home page to the sign-in page, or
+    /// out to a page of the company's choice (GitLab: `app/controllers/root_controller.rb`).
+    async fn is_signed_in(&self) -> Result<bool> {
+        let to_sign_in = |url: &Url| url.path().trim_end_matches('/').ends_with("/users/sign_in");
+        match self.open_until(self.url(""), &to_sign_in).await? {
+            Arrival::Leaves(_) => Ok(false),
+            Arrival::Page(visited) => visited.success().map(|_| true),
+        }
+    }
+
     /// Signs out, with the last page's form or link, or as GitLab's own script does.
     pub(crate) async fn sign_out(&self) -> Result<()> {
         const PATH: &str = "/users/sign_out";

@@ -30,7 +30,7 @@ impl AdminSession {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         let (session, visited, form) = self.impersonation_form(&mut state, username).await?;
         // From here on the session may be the other user's, whatever becomes of the answer.
-        state.impersonating = true;
+        state.impersonating = Some(username.to_owned());
         session.forget_page();
         let sent = session
             .submit(visited.url(), &form, &form.hidden(), Effect::Session)
@@ -44,14 +44,17 @@ impl AdminSession {
         match started {
             Ok(()) => Ok(running),
             Err(Started::Refused(error)) => {
-                running.state.impersonating = false;
+                running.state.impersonating = None;
                 Err(error)
             }
-            Err(Started::Unclear(error)) => {
-                // What matters to the caller is why it failed; that the session is in order again is seen to.
-                let _ = running.stop().await;
-                Err(error)
-            }
+            Err(Started::Unclear(error)) => match running.stop().await {
+                Ok(()) => Err(error),
+                // A session that goes on is worse news than why it was of no use.
+                Err(left) => Err(Error {
+                    message: format!("{}; and {}", error.message, left.message),
+                    ..left
+                }),
+            },
         }
     }
 
@@ -75,6 +78,10 @@ impl AdminSession {
         let not_found = landed.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&landed.response);
         if not_found && !landed.redirected {
             return Err(Started::Refused(switched_off(username)));
+        }
+        // It began, and the account is led to something that comes first: that is why it can do nothing.
+        if let Some(obstacle) = landed.obstacle(username) {
+            return Err(Started::Unclear(obstacle));
         }
         match session.who().await.map_err(Started::Unclear)? {
             Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
@@ -107,41 +114,47 @@ impl AdminSession {
         }
     }
 
-    /// Ends an impersonation and makes sure of it; signs the whole session out where that fails.
+    /// Ends an impersonation, if there is one, and makes sure of it. Where GitLab does not let it be ended (a second factor
+    /// that has to be set up, or terms that are not accepted, come before that page, too), the whole session is signed out:
+    /// an administrator's session that acts as somebody else would go on for days.
     pub(super) async fn stop(&self, state: &mut State) -> Result<()> {
-        let Some(session) = state.session.clone() else {
-            state.impersonating = false;
+        let Some(username) = state.impersonating.clone() else {
             return Ok(());
         };
-        let mut failure = None;
+        let Some(session) = state.session.clone() else {
+            state.impersonating = None;
+            return Ok(());
+        };
         // The last page's token may be outdated: the second attempt takes a new one.
         for _ in 0..2 {
             let sent = send_stop(&session).await;
             session.forget_page();
             match session.who().await {
                 Ok(Some(name)) if self.sign_in().is_account(&name) => {
-                    state.impersonating = false;
+                    state.impersonating = None;
                     return Ok(());
                 }
-                // With the answer, the renewed cookie was lost: the session is nobody's any more.
-                Ok(None) => {
-                    (state.session, state.impersonating) = (None, false);
-                    return Ok(());
+                Ok(Some(_)) => {
+                    if let Err(error) = sent {
+                        tracing::debug!(%error, "the impersonation could not be stopped");
+                    }
                 }
-                Ok(Some(_)) => failure = sent.err(),
-                Err(error) => failure = Some(error),
+                // Nobody's to the API, which the session of an account that may do nothing is, too.
+                Ok(None) | Err(_) => break,
             }
         }
-        session.sign_out().await?;
-        (state.session, state.impersonating) = (None, false);
-        let message = "the impersonation could not be stopped; the administrator's session was signed out instead";
-        let error = Error::new(
-            Side::Gitlab,
-            ErrorKind::Unexpected,
-            "DELETE /admin/impersonation",
-            message,
-        );
-        Err(failure.unwrap_or(error))
+        if let Err(error) = session.sign_out_for_certain().await {
+            let message = format!(
+                "the session of {}, which acts as {username}, could not be ended: {}",
+                self.account.username, error.message
+            );
+            return Err(Error { message, ..error }.with_hint(format!(
+                "End it in GitLab, as {username}: User settings > Active sessions; else it goes on for up to seven days."
+            )));
+        }
+        tracing::info!(username, "the impersonation was ended by signing the administrator out");
+        (state.session, state.impersonating) = (None, None);
+        Ok(())
     }
 }
 
