@@ -10,7 +10,9 @@ use super::error::{Failure, Result};
 use super::operations::{View, application_ids, cards_of, locked, refresh_and_plan_connected};
 use crate::cli::exit::Exit;
 use crate::cli::term;
-use crate::model::{Address, Attestation, Change, Corroboration, OperatorStep, Plan, Policy, RecordedState};
+use crate::model::{
+    Address, Attestation, Change, Corroboration, ObservedUser, OperatorStep, Plan, Policy, RecordedState,
+};
 use crate::{executor, planner, render};
 
 /// Records that a person did the steps of some changes. `choose` picks the addresses from the plan.
@@ -139,6 +141,10 @@ async fn evidence(
              authorized the application.\n"
         ));
     };
+    let account = view.observed.gitlab.user.as_ref();
+    if !account.is_some_and(ObservedUser::can_be_visited) {
+        return Ok(no_evidence.to_owned());
+    }
     let read = context
         .interrupts
         .guard(async { Ok(droid.evidence(username).await) })

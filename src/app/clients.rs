@@ -13,19 +13,23 @@ use crate::config::Driver;
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
-use crate::gitlab::{AdminRead, AdminWrite, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken};
+use crate::gitlab::{
+    AdminRead, AdminWrite, Door, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken,
+};
 use crate::http::{self, Client, ClientOptions, Credential};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
-use crate::observe::{LoadedSecret, Sources};
+use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
 
 /// What can look at both sides.
 pub(crate) struct Readers {
-    gitlab: GitlabApi,
+    gitlab: Arc<GitlabApi>,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
     factory: Factory,
     loaded_secret: LoadedSecret,
+    admin_door: Option<Door>,
+    droid_door: Option<Door>,
 }
 
 enum Factory {
@@ -42,17 +46,17 @@ impl Readers {
             .credentials
             .need(CredentialName::GitlabToken, &config.gitlab.token)
             .await?;
-        let gitlab = GitlabApi::new(Client::new(ClientOptions {
+        let gitlab = Arc::new(GitlabApi::new(Client::new(ClientOptions {
             credential: Credential::PrivateToken(token),
             ..gitlab_options(context)
-        })?);
-        let admin = admin(context).await?;
+        })?));
+        let admin = admin(context, &gitlab).await?;
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
             // Where Factory cannot be asked, the droid's own page in GitLab is the evidence.
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
-                let droid = droid(context, admin.as_ref(), password.as_ref()).await?;
+                let droid = droid(context, &gitlab, admin.as_ref(), password.as_ref()).await?;
                 (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), droid)
             }
         };
@@ -62,17 +66,24 @@ impl Readers {
             droid,
             factory,
             loaded_secret: loaded_secret(context).await?,
+            admin_door: admin_door(context),
+            droid_door: droid_door(context),
         })
     }
 
     /// The reading side of everything.
     pub(crate) fn sources(&self) -> Sources<'_> {
         Sources {
-            gitlab: &self.gitlab,
+            gitlab: self.gitlab.as_ref(),
             admin: self.admin.as_deref().map(|admin| admin as &dyn AdminRead),
             droid: self.droid.as_ref().map(|droid| droid as &dyn DroidSession),
             factory: self.factory_read(),
             loaded_secret: self.loaded_secret.clone(),
+            doors: Doors {
+                keeper: self.gitlab.as_ref(),
+                admin: self.admin_door.clone(),
+                droid: self.droid_door.clone(),
+            },
         }
     }
 
@@ -136,7 +147,7 @@ impl Writers {
         let password = droid_password(context, needs_password).await?;
         let droid = match &readers.droid {
             Some(_) => None,
-            None => droid(context, readers.admin.as_ref(), password.as_ref()).await?,
+            None => droid(context, &readers.gitlab, readers.admin.as_ref(), password.as_ref()).await?,
         };
         Ok((password, droid))
     }
@@ -166,10 +177,12 @@ impl Writers {
             droid,
             factory,
             loaded_secret: _,
+            admin_door: _,
+            droid_door: _,
         } = &self.readers;
         Effects {
-            gitlab_read: gitlab,
-            gitlab,
+            gitlab_read: gitlab.as_ref(),
+            gitlab: gitlab.as_ref(),
             admin: admin.as_deref().map(|admin| admin as &dyn AdminWrite),
             droid: droid.as_ref().map(|droid| droid as &dyn DroidSession),
             factory_read: self.readers.factory_read(),
@@ -199,8 +212,29 @@ pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
     }
 }
 
-pub(crate) fn web_options(context: &Context) -> WebOptions {
+/// The administrator's sign-in as it is configured.
+pub(crate) fn admin_door(context: &Context) -> Option<Door> {
+    let session = context.config.gitlab.admin_session.as_ref()?;
+    Some(Door {
+        username: session.username.clone(),
+        table: "gitlab.admin_session",
+        has_totp: session.totp_secret.is_some(),
+    })
+}
+
+/// The droid's sign-in by password, where it is configured.
+pub(crate) fn droid_door(context: &Context) -> Option<Door> {
+    let config = &context.config;
+    (config.droid.sign_in == Some(SignIn::Password)).then(|| Door {
+        username: config.desired.user.fields.username.to_string(),
+        table: "user",
+        has_totp: config.droid.totp_secret.is_some(),
+    })
+}
+
+pub(crate) fn web_options(context: &Context, gitlab: &Arc<GitlabApi>) -> WebOptions {
     WebOptions {
+        doorkeeper: Arc::<GitlabApi>::clone(gitlab),
         client: gitlab_options(context),
         external_url: context.config.gitlab.external_url.clone(),
         clock: Arc::new(SystemClock),
@@ -216,7 +250,7 @@ async fn totp(context: &Context, name: CredentialName, reference: Option<&Secret
     Ok(Some(Arc::new(totp)))
 }
 
-async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
+async fn admin(context: &Context, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<AdminSession>>> {
     let Some(session) = &context.config.gitlab.admin_session else {
         return Ok(None);
     };
@@ -229,7 +263,7 @@ async fn admin(context: &Context) -> Result<Option<Arc<AdminSession>>> {
             .await?,
         totp: totp(context, CredentialName::AdminTotp, session.totp_secret.as_ref()).await?,
     };
-    Ok(Some(Arc::new(AdminSession::new(web_options(context), account))))
+    Ok(Some(Arc::new(AdminSession::new(web_options(context, gitlab), account))))
 }
 
 async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {
@@ -252,6 +286,7 @@ async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret
 
 async fn droid(
     context: &Context,
+    gitlab: &Arc<GitlabApi>,
     admin: Option<&Arc<AdminSession>>,
     password: Option<&Secret>,
 ) -> Result<Option<Droid>> {
@@ -268,7 +303,7 @@ async fn droid(
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),
     };
-    Ok(Some(Droid::new(web_options(context), how)))
+    Ok(Some(Droid::new(web_options(context, gitlab), how)))
 }
 
 async fn factory_api(context: &Context) -> Result<FactoryApi> {

@@ -19,7 +19,7 @@ use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
 use crate::http::{Client, ClientOptions, Credential, Side, same_origin};
 use crate::model::SignIn;
-use crate::observe::{LoadedSecret, Sources};
+use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
 
 /// Looks at everything.
@@ -73,7 +73,7 @@ async fn reads(
     };
     let assisted = AssistedFactory::new(record.clone());
     let sources = Sources {
-        gitlab: &gitlab.api,
+        gitlab: gitlab.api.as_ref(),
         admin: gitlab.admin.as_deref().map(|admin| admin as &dyn AdminRead),
         droid: match context.config.factory.driver {
             Driver::Api => None,
@@ -84,6 +84,7 @@ async fn reads(
             None => &assisted,
         },
         loaded_secret,
+        doors: gitlab.doors(context),
     };
     let read = doctor::reads(&sources, &context.config.desired, &record).await;
     if checks
@@ -252,7 +253,7 @@ async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>
 
 /// GitLab as it is asked here.
 struct Gitlab {
-    api: GitlabApi,
+    api: Arc<GitlabApi>,
     has_token: bool,
     external: Option<GitlabApi>,
     admin: Option<Arc<AdminSession>>,
@@ -270,13 +271,15 @@ impl Gitlab {
             credential,
             ..clients::gitlab_options(context)
         });
-        let admin = admin(context, secrets).map(Arc::new);
+        let client = client.map_err(|error| unusable("gitlab.reachable", error))?;
+        let api = Arc::new(GitlabApi::new(client));
+        let admin = admin(context, secrets, &api).map(Arc::new);
         Ok(Self {
-            api: GitlabApi::new(client.map_err(|error| unusable("gitlab.reachable", error))?),
             has_token: secrets.gitlab_token.is_some(),
             external: external(context),
-            droid: droid(context, secrets, admin.as_ref()),
+            droid: droid(context, secrets, &api, admin.as_ref()),
             admin,
+            api,
         })
     }
 
@@ -287,8 +290,9 @@ impl Gitlab {
             config: &context.config,
             url: &context.endpoints.gitlab,
             ca_file: context.endpoints.ca_file.as_deref(),
-            read: &self.api,
-            inspect: &self.api,
+            read: self.api.as_ref(),
+            inspect: self.api.as_ref(),
+            doors: self.doors(context),
             has_token: self.has_token,
             external: self.external.as_ref().map(|api| api as &dyn GitlabInspect),
             admin: self.admin.as_deref().map(|admin| admin as &dyn AdminInspect),
@@ -300,6 +304,14 @@ impl Gitlab {
             clock: &Timestamp::now,
         };
         side.check().await
+    }
+
+    fn doors(&self, context: &Context) -> Doors<'_> {
+        Doors {
+            keeper: self.api.as_ref(),
+            admin: clients::admin_door(context),
+            droid: clients::droid_door(context),
+        }
     }
 
     /// Signs out.
@@ -327,17 +339,22 @@ fn external(context: &Context) -> Option<GitlabApi> {
     Client::new(options).ok().map(GitlabApi::new)
 }
 
-fn admin(context: &Context, secrets: &Secrets) -> Option<AdminSession> {
+fn admin(context: &Context, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
     let configured = context.config.gitlab.admin_session.as_ref()?;
     let account = Account {
         username: configured.username.clone(),
         password: secrets.admin_password.clone()?,
         totp: secrets.admin_totp.clone(),
     };
-    Some(AdminSession::new(clients::web_options(context), account))
+    Some(AdminSession::new(clients::web_options(context, gitlab), account))
 }
 
-fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>) -> Option<Droid> {
+fn droid(
+    context: &Context,
+    secrets: &Secrets,
+    gitlab: &Arc<GitlabApi>,
+    admin: Option<&Arc<AdminSession>>,
+) -> Option<Droid> {
     let how = match context.config.droid.sign_in? {
         SignIn::Password => DroidSignIn::Password {
             password: secrets.droid_password.clone()?,
@@ -345,7 +362,7 @@ fn droid(context: &Context, secrets: &Secrets, admin: Option<&Arc<AdminSession>>
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };
-    Some(Droid::new(clients::web_options(context), how))
+    Some(Droid::new(clients::web_options(context, gitlab), how))
 }
 
 /// Factory as it is asked here.

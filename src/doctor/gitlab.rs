@@ -13,6 +13,7 @@ use crate::gitlab::{
 };
 use crate::http::{Error, ErrorKind, Result};
 use crate::model::{Known, ObservedUser};
+use crate::observe::Doors;
 
 /// A one-time code is good for as long: a clock that is further off gives wrong ones.
 const CLOCK_SKEW_SECONDS: u64 = 30;
@@ -31,6 +32,8 @@ pub struct GitlabSide<'a> {
     pub read: &'a dyn GitlabRead,
     /// The same, asked about itself.
     pub inspect: &'a dyn GitlabInspect,
+    /// The sign-ins that are configured.
+    pub doors: Doors<'a>,
     /// Whether a token was found to ask with.
     pub has_token: bool,
     /// GitLab at its external URL, asked without a credential; none where that is `gitlab.url`, or the sandbox stands in.

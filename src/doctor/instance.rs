@@ -27,6 +27,7 @@ fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettin
         terms(settings),
         recaptcha(settings),
         email_confirmation(settings),
+        email_verification(settings),
     ];
     if settings.maintenance_mode {
         checks.push(Check::failure(
@@ -128,6 +129,23 @@ fn email_confirmation(settings: &InstanceSettings) -> Check {
             "New users have to confirm their e-mail address; Setpoint creates the droid as confirmed",
         ),
         _ => Check::ok(ID, "New users need not confirm their e-mail address"),
+    }
+}
+
+/// What is against a sign-in that would do harm is told of each sign-in; this is what the instance has.
+fn email_verification(settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.email_verification";
+    match settings.require_email_verification_on_account_locked {
+        Some(false) => Check::ok(ID, "A sign-in from a new address locks no account"),
+        Some(true) => Check::ok(
+            ID,
+            "A sign-in from a new address locks an account without an authenticator, so nobody signs in as one",
+        ),
+        None => Check::skipped(
+            ID,
+            "This GitLab does not tell whether a sign-in from a new address locks an account; those with an authenticator \
+             are safe from it",
+        ),
     }
 }
 

@@ -4,15 +4,23 @@
 use super::Check;
 use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
+use crate::gitlab::{Door, Harm};
 use crate::model::{Known, ObservedUser, SignIn, UserState};
+use crate::observe::Doors;
 
 /// Sessions and the droid's account.
 pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
     let mut checks = droid(side.config, answers);
     let account = answers.droid.as_ref().ok().and_then(Option::as_ref);
-    checks.extend(admin_session(side, account).await);
-    if let (Some(session), Some(account)) = (side.droid, account)
-        && can_be_tried(account)
+    match closed("gitlab.admin_session", &side.doors, side.doors.admin.as_ref()).await {
+        Some(closed) => checks.push(closed),
+        None => checks.extend(admin_session(side, account).await),
+    }
+    let closed = closed("gitlab.droid_sign_in", &side.doors, side.doors.droid.as_ref()).await;
+    if let Some(closed) = closed {
+        checks.push(closed);
+    } else if let (Some(session), Some(account)) = (side.droid, account)
+        && account.can_be_visited()
     {
         checks.push(match session.evidence(&account.fields.username).await {
             Ok(_) => Check::ok(
@@ -25,9 +33,13 @@ pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check
     checks
 }
 
-/// A sign-in would end a deactivation, and count as one more failure of a locked account.
-fn can_be_tried(account: &ObservedUser) -> bool {
-    account.state == UserState::Active && !account.locked && account.confirmed
+/// That nobody tries this sign-in, because it would do harm, or because nobody knows that it would not.
+async fn closed(id: &str, doors: &Doors<'_>, door: Option<&Door>) -> Option<Check> {
+    match doors.keeper.harm(door?).await {
+        Ok(None) => None,
+        Ok(Some(Harm { message, way_out })) => Some(Check::failure(id, message, way_out)),
+        Err(error) => Some(Check::failed(id, &error)),
+    }
 }
 
 async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) -> Vec<Check> {

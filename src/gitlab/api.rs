@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::inspect::InstanceSettings;
 use crate::http::{Client, Request};
 use crate::model::{ApplicationUid, SourceKind, UserId};
 use crate::secrets::Secret;
@@ -10,6 +11,8 @@ use crate::secrets::Secret;
 #[derive(Debug)]
 pub struct GitlabApi {
     pub(super) client: Client,
+    /// The settings, once they were read.
+    pub(super) settings: tokio::sync::OnceCell<InstanceSettings>,
     /// Set once this GitLab said that its GraphQL knows no `markedForDeletionOn`.
     pub(super) without_deletion_mark: AtomicBool,
 }
@@ -19,6 +22,7 @@ impl GitlabApi {
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            settings: tokio::sync::OnceCell::new(),
             without_deletion_mark: AtomicBool::new(false),
         }
     }

@@ -20,7 +20,7 @@ pub trait GitlabInspect: Send + Sync {
     async fn probe(&self) -> Result<Probe>;
     /// The token itself (`GET /personal_access_tokens/self`); none where it is no personal access token.
     async fn own_token(&self) -> Result<Option<OwnToken>>;
-    /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only.
+    /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only. Asked once.
     async fn settings(&self) -> Result<InstanceSettings>;
     /// The URL that GitLab is configured with: `issuer` of its discovery document, asked without a credential. None
     /// where the answer holds no such thing.
@@ -83,8 +83,11 @@ pub struct InstanceSettings {
     pub admin_mode: bool,
     /// Whether administrators may not authorize applications with broad scopes.
     pub disable_admin_oauth_scopes: bool,
-    /// Maintenance mode.
+    /// Maintenance mode; the Community Edition has none.
     pub maintenance_mode: bool,
+    /// Whether a sign-in from an address that GitLab has not seen locks an account without a second factor until a code
+    /// from an e-mail is given. Shown since 18.1.
+    pub require_email_verification_on_account_locked: Option<bool>,
     /// `off`, `soft` or `hard`.
     pub email_confirmation_setting: Option<String>,
 }
@@ -99,6 +102,7 @@ impl Default for InstanceSettings {
             admin_mode: false,
             disable_admin_oauth_scopes: false,
             maintenance_mode: false,
+            require_email_verification_on_account_locked: None,
             email_confirmation_setting: None,
         }
     }
@@ -138,7 +142,8 @@ impl GitlabInspect for GitlabApi {
     }
 
     async fn settings(&self) -> Result<InstanceSettings> {
-        self.client.json(self.get(&["application", "settings"])).await
+        let read = || self.client.json(self.get(&["application", "settings"]));
+        self.settings.get_or_try_init(read).await.cloned()
     }
 
     async fn issuer(&self) -> Result<Option<String>> {

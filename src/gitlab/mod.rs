@@ -3,6 +3,7 @@
 //! `plan`, `drift`, `doctor` and `export` are handed the reading traits only, so they cannot write.
 
 mod api;
+mod doors;
 mod errors;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -29,6 +30,7 @@ use crate::model::{
 use crate::secrets::Secret;
 
 pub use api::GitlabApi;
+pub use doors::{Door, Doorkeeper, Harm};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;

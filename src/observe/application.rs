@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::http::Result;
 use crate::model::{
-    ApplicationId, Desired, Known, ObservedApplication, ObservedIntegration, RecordedState, SecretCheck,
+    ApplicationId, ClosedDoors, Desired, Known, ObservedApplication, ObservedIntegration, RecordedState, SecretCheck,
     identify_application, may_set_scopes,
 };
 
@@ -24,6 +24,7 @@ pub(super) async fn read(
     desired: &Desired,
     recorded: &RecordedState,
     integration: impl Future<Output = Result<Option<ObservedIntegration>>>,
+    closed: impl Future<Output = Result<ClosedDoors>>,
 ) -> Result<Applications> {
     let (mut applications, integration) = tokio::try_join!(sources.gitlab.applications(), integration)?;
     let used = integration.as_ref().map(|integration| &integration.application);
@@ -31,7 +32,7 @@ pub(super) async fn read(
         .found()
         .cloned();
     let (page, secret) = tokio::try_join!(
-        admin_page(sources, ours.as_ref().map(|ours| ours.id)),
+        admin_page(sources, ours.as_ref().map(|ours| ours.id), closed),
         check_secret(sources, ours.as_ref(), recorded),
     )?;
     let ours = match (page, ours) {
@@ -55,9 +56,13 @@ pub(super) async fn read(
     })
 }
 
-async fn admin_page(sources: &Sources<'_>, id: Option<ApplicationId>) -> Result<Option<ObservedApplication>> {
+async fn admin_page(
+    sources: &Sources<'_>,
+    id: Option<ApplicationId>,
+    closed: impl Future<Output = Result<ClosedDoors>>,
+) -> Result<Option<ObservedApplication>> {
     match (sources.admin, id) {
-        (Some(admin), Some(id)) => admin.application(id).await.map(Some),
+        (Some(admin), Some(id)) if closed.await?.admin.is_none() => admin.application(id).await.map(Some),
         _ => Ok(None),
     }
 }

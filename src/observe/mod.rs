@@ -16,11 +16,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 
 use crate::factory::FactoryRead;
-use crate::gitlab::{AdminRead, DroidSession, GitlabRead, ResolvedPaths};
+use crate::gitlab::{AdminRead, Door, Doorkeeper, DroidSession, GitlabRead, Harm, ResolvedPaths};
 use crate::http::{ErrorKind, Result, Side};
 use crate::model::{
-    Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory, ObservedGitlab,
-    ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
+    ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory,
+    ObservedGitlab, ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
 };
 use crate::secrets::Secret;
 
@@ -38,6 +38,44 @@ pub struct Sources<'a> {
     pub factory: &'a dyn FactoryRead,
     /// What `application.secret.load` gave.
     pub loaded_secret: LoadedSecret,
+    /// The sign-ins that are configured.
+    pub doors: Doors<'a>,
+}
+
+/// The sign-ins that are configured, and who says whether they may be made.
+pub struct Doors<'a> {
+    /// Who says so.
+    pub keeper: &'a dyn Doorkeeper,
+    /// As the administrator.
+    pub admin: Option<Door>,
+    /// As the droid, by its password.
+    pub droid: Option<Door>,
+}
+
+impl Doors<'_> {
+    /// Which of them stay closed. Asked before anybody signs in, so that a plan knows it also where it needs no session.
+    pub async fn closed(&self) -> Result<ClosedDoors> {
+        let (admin, droid) = tokio::try_join!(
+            self.why_closed(self.admin.as_ref()),
+            self.why_closed(self.droid.as_ref())
+        )?;
+        Ok(ClosedDoors { admin, droid })
+    }
+
+    async fn why_closed(&self, door: Option<&Door>) -> Result<Option<String>> {
+        let Some(door) = door else {
+            return Ok(None);
+        };
+        match self.keeper.harm(door).await {
+            Ok(harm) => Ok(harm.map(|Harm { message, way_out }| format!("{message}; {way_out}"))),
+            // Where GitLab does not say whether a sign-in does harm, nobody knows that it does none.
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(Some(format!(
+                "nobody signs in as {}, because GitLab does not say whether that is safe: {}",
+                door.username, error.message
+            ))),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What `application.secret.load` gave.
@@ -83,12 +121,14 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         droid: _,
         factory,
         loaded_secret: _,
+        doors,
     } = sources;
+    let closed = doors.closed().boxed().shared();
     let integration = factory.integration().boxed().shared();
     let account = account::read(*gitlab, desired).boxed().shared();
     let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
     let list = list_repositories(*factory, desired, recorded, integration.clone());
-    let application = application::read(sources, desired, recorded, integration.clone());
+    let application = application::read(sources, desired, recorded, integration.clone(), closed.clone());
     let repositories = async {
         let (list, integration, account, namespaces) =
             tokio::try_join!(list, integration.clone(), account.clone(), namespaces.clone())?;
@@ -104,13 +144,13 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         Ok((list, found))
     };
     let evidence = async {
-        let (integration, account) = tokio::try_join!(integration.clone(), account.clone())?;
-        Ok(evidence(sources, integration.as_ref(), &account).await)
+        let (integration, account, closed) = tokio::try_join!(integration.clone(), account.clone(), closed.clone())?;
+        Ok(evidence(sources, integration.as_ref(), &account, &closed).await)
     };
     let (version, own_user, application, (list, repositories), evidence) =
         tokio::try_join!(gitlab.version(), gitlab.own_user(), application, repositories, evidence)?;
-    let (integration, account, namespaces) =
-        tokio::try_join!(integration.clone(), account.clone(), namespaces.clone())?;
+    let (integration, account, namespaces, closed) =
+        tokio::try_join!(integration.clone(), account.clone(), namespaces.clone(), closed.clone())?;
     let (integration, memberships) = tokio::try_join!(
         as_it_is_now(*factory, integration, &list),
         with_their_ends(*gitlab, desired, recorded, &account, &namespaces.paths),
@@ -134,6 +174,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             projects,
             secret: application.secret,
             evidence,
+            closed,
         },
         factory: ObservedFactory {
             source: factory.source(),
@@ -243,11 +284,13 @@ async fn evidence(
     sources: &Sources<'_>,
     integration: Option<&ObservedIntegration>,
     account: &Account,
+    closed: &ClosedDoors,
 ) -> Known<Evidence> {
     let attested = sources.factory.source() == FactorySource::Attested
         && integration.is_some_and(|integration| integration.status == IntegrationStatus::Connected);
     match (sources.droid, &account.user) {
-        (Some(droid), Some(user)) if attested && user.state.can_sign_in() => {
+        // Whichever way the droid is had, it goes through one of the doors.
+        (Some(droid), Some(user)) if attested && user.can_be_visited() && *closed == ClosedDoors::default() => {
             droid.evidence(&user.fields.username).await.ok().into()
         }
         _ => Known::Unknown,

@@ -18,7 +18,7 @@ use crate::model::{
     Address, ApplicationOperation, Command, Desired, Kind, Observed, Operation, Outcome, Plan, RecordedState,
     SourceKind, UserId,
 };
-use crate::observe::{LoadedSecret, Sources, observe};
+use crate::observe::{Doors, LoadedSecret, Sources, observe};
 use crate::planner::refresh;
 use crate::secrets::Secret;
 use crate::state::{Holder, LockInfo, StateError, StateStore, check_ancestor, parse, render, successor};
@@ -109,6 +109,11 @@ impl World {
             droid: assisted.then_some(self as &dyn DroidSession),
             factory: if assisted { &attested } else { self },
             loaded_secret,
+            doors: Doors {
+                keeper: self,
+                admin: None,
+                droid: None,
+            },
         };
         block_on(observe(&sources, desired, &record)).unwrap()
     }

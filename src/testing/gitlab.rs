@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::world::{ADMIN, Sides, World};
 use crate::gitlab::{
-    AdminRead, AdminWrite, Approval, Below, DroidSession, GitlabRead, GitlabWrite, OwnUser, ResolvedPaths,
+    AdminRead, AdminWrite, Approval, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite, Harm, OwnUser,
+    ResolvedPaths,
 };
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
@@ -151,6 +152,13 @@ fn resolved(sides: &Sides, paths: &BTreeSet<FullPath>) -> ResolvedPaths {
         resolved.paths.insert(path.clone(), resolution);
     }
     resolved
+}
+
+#[async_trait]
+impl Doorkeeper for World {
+    async fn harm(&self, _: &Door) -> Result<Option<Harm>> {
+        self.read_from("harm", |_| Ok(None)).await
+    }
 }
 
 #[async_trait]

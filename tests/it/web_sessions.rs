@@ -16,6 +16,8 @@ use setpoint::sandbox::{self, Options, Sandbox};
 use setpoint::secrets::Secret;
 use url::Url;
 
+use super::common::doorkeeper;
+
 const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const REDIRECT: &str = "https://app.example.com/api/integrations/redirect/gitlab-sh";
 const UID: &str = "droid-application";
@@ -85,8 +87,9 @@ impl Bench {
         };
         let options = WebOptions {
             client,
-            external_url: external.map_or(url, |text| text.parse().unwrap()),
+            external_url: external.map_or_else(|| url.clone(), |text| text.parse().unwrap()),
             clock: Arc::new(WorldClock(Arc::clone(&sandbox))),
+            doorkeeper: doorkeeper(&url),
         };
         Self { sandbox, options }
     }
@@ -899,7 +902,10 @@ async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
         ),
         (
             "/-/users/terms",
-            json_answer(403, "403 Forbidden - You (@factory-droid) must accept the Terms of Service"),
+            json_answer(
+                403,
+                "403 Forbidden - You (@factory-droid) must accept the Terms of Service",
+            ),
             "has not accepted the terms",
         ),
     ] {
@@ -925,7 +931,11 @@ async fn an_impersonation_that_goes_on_is_told() {
     let bench = Bench::struck(&[], led_away("/-/profile/two_factor_auth", api, false)).await;
     let admin = bench.admin();
     let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Unexpected, "which acts as factory-droid, could not be ended");
+    assert_says(
+        &error,
+        &ErrorKind::Unexpected,
+        "which acts as factory-droid, could not be ended",
+    );
     assert_says(&error, &ErrorKind::Unexpected, "active sessions");
     assert_says(&error, &ErrorKind::Unexpected, "two-factor authentication");
     // It is tried again at the end, and told again.

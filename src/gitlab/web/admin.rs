@@ -52,6 +52,7 @@ impl AdminSession {
             account: &self.account,
             table: "gitlab.admin_session",
             clock: self.options.clock.as_ref(),
+            doorkeeper: self.options.doorkeeper.as_ref(),
         }
     }
 

@@ -118,6 +118,7 @@ impl Droid {
             account,
             table: "user",
             clock: self.options.clock.as_ref(),
+            doorkeeper: self.options.doorkeeper.as_ref(),
         };
         let signed_in = sign_in.run(&session).await;
         state.sign_ins.remember(signed_in)?;

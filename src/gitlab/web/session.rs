@@ -11,6 +11,7 @@ use url::Url;
 
 use super::forms::{Form, Page};
 use super::totp::Clock;
+use crate::gitlab::Doorkeeper;
 use crate::http::{
     Client, ClientOptions, Credential, Error, ErrorKind, HTML_LIMIT, HeaderName, HeaderValue, Method, Request,
     Response, Result, Side, StatusCode,
@@ -29,6 +30,8 @@ pub struct WebOptions {
     pub external_url: Url,
     /// The time, for one-time codes.
     pub clock: Arc<dyn Clock>,
+    /// Who is asked before a password is sent.
+    pub doorkeeper: Arc<dyn Doorkeeper>,
 }
 
 /// A session with its cookies.

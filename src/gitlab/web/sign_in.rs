@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::forms::{OTP, Page};
 use super::session::{Effect, Visited, WebSession};
 use super::totp::{Clock, Totp};
+use crate::gitlab::{Door, Doorkeeper, Harm};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::secrets::{RemoteText, Secret};
 
@@ -85,11 +86,21 @@ pub(crate) struct SignIn<'a> {
     pub(crate) table: &'static str,
     /// The time, for one-time codes.
     pub(crate) clock: &'a dyn Clock,
+    /// Who is asked before the password is sent.
+    pub(crate) doorkeeper: &'a dyn Doorkeeper,
 }
 
 impl SignIn<'_> {
     /// Signs in to a session that nobody is signed in to.
     pub(crate) async fn run(&self, session: &WebSession) -> Result<()> {
+        let door = Door {
+            username: self.account.username.clone(),
+            table: self.table,
+            has_totp: self.account.totp.is_some(),
+        };
+        if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
+            return Err(self.error(ErrorKind::Refused, message).with_hint(way_out));
+        }
         let mut url = session.url("users/sign_in");
         url.set_query(Some("auto_sign_in=false"));
         let visited = session.open(url).await?.success()?;

@@ -9,9 +9,14 @@ pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
+use setpoint::gitlab::GitlabApi;
+use setpoint::http::{Client, ClientOptions, Credential, Side};
 use setpoint::sandbox::{self, Options, Sandbox};
+use setpoint::secrets::Secret;
 use tempfile::TempDir;
+use url::Url;
 
 /// How a run of the binary ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +82,15 @@ pub(crate) async fn run(mut command: tokio::process::Command) -> Ran {
         stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
     }
+}
+
+/// GitLab's API with the administrator's token, which is asked before a password is sent.
+pub(crate) fn doorkeeper(gitlab: &Url) -> Arc<GitlabApi> {
+    let options = ClientOptions {
+        credential: Credential::PrivateToken(Secret::new(sandbox::ROOT_TOKEN)),
+        ..ClientOptions::new(Side::Gitlab, gitlab.clone())
+    };
+    Arc::new(GitlabApi::new(Client::new(options).expect("a client")))
 }
 
 /// A folder with a configuration, and the sandbox that it points at.

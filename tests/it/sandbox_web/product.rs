@@ -14,6 +14,7 @@ use setpoint::secrets::Secret;
 use url::Url;
 
 use super::browser::*;
+use crate::common::doorkeeper;
 
 /// A clock that sleeps by moving the clock of the sandbox.
 struct Shared(Mutex<Option<Arc<Sandbox>>>);
@@ -52,6 +53,7 @@ impl Scene {
         let url = Url::parse(&self.sandbox.gitlab_url()).unwrap();
         WebOptions {
             client: ClientOptions::new(&setpoint::gitlab::PEER, url.clone()),
+            doorkeeper: doorkeeper(&url),
             external_url: url,
             clock: self.clock.clone(),
         }

@@ -101,7 +101,7 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
         ));
         return;
     }
-    if inputs.attested() {
+    if inputs.attested() || inputs.closed_droid().is_some() {
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::Authorize { username });
     } else if let Some(sign_in) = inputs.policy.sign_in {

@@ -123,6 +123,14 @@ pub enum UserState {
     Other(String),
 }
 
+impl ObservedUser {
+    /// Whether somebody can sign in as it, only to look, without changing it: a sign-in ends a deactivation, and counts
+    /// as one more failure of a locked account.
+    pub fn can_be_visited(&self) -> bool {
+        self.state.can_sign_in() && self.state != UserState::Deactivated && !self.locked && self.confirmed
+    }
+}
+
 impl UserState {
     /// Whether the account can be used now. A deactivated one can: signing in ends the deactivation.
     pub fn can_sign_in(&self) -> bool {

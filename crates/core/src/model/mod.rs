@@ -50,8 +50,8 @@ pub use plan::{
 };
 pub use role::{ParseRoleError, Role};
 pub use sides::{
-    Attestation, Desired, Evidence, FactorySource, GitlabVersion, Intent, NamespaceKind, Observed, ObservedFactory,
-    ObservedGitlab, ObservedProject, RecordedState, Resolution, STATE_VERSION, SecretCheck, SourceKind, Testimony,
-    Visibility,
+    Attestation, ClosedDoors, Desired, Evidence, FactorySource, GitlabVersion, Intent, NamespaceKind, Observed,
+    ObservedFactory, ObservedGitlab, ObservedProject, RecordedState, Resolution, STATE_VERSION, SecretCheck,
+    SourceKind, Testimony, Visibility,
 };
 pub use window::{ChangeWindow, Day, WindowStatus};

@@ -370,6 +370,8 @@ pub enum WarningCode {
     Interrupted,
     /// The store of the application's secret has not the one that Factory has.
     SecretNotStored,
+    /// A configured sign-in would do harm, so nobody signs in.
+    SignInUnsafe,
 }
 
 /// Counts over the changes. A change counts once by its action, and again under `operator` or `blocked`.

@@ -70,6 +70,17 @@ pub struct ObservedGitlab {
     pub secret: SecretCheck,
     /// What the droid's own page of authorized applications says.
     pub evidence: Known<Evidence>,
+    /// Sign-ins that are configured and not made, because they would do harm.
+    pub closed: ClosedDoors,
+}
+
+/// Why nobody signs in, in words that end with the way out; none where nothing is against it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClosedDoors {
+    /// As the administrator of `gitlab.admin_session`.
+    pub admin: Option<String>,
+    /// As the droid, by its password.
+    pub droid: Option<String>,
 }
 
 /// A version such as `18.5.1-ee`.

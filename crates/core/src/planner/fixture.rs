@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Address, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationUid, Attestation, AuthorizedUser,
-    Change, Command, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository, FactorySource,
-    FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication, ObservedFactory,
-    ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation, PathPattern,
-    Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection, RecordedMembership,
-    RecordedRepository, RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn, SourceKind, Unlisted,
-    UserFields, UserId, UserState, Visibility,
+    Change, ClosedDoors, Command, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository,
+    FactorySource, FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication,
+    ObservedFactory, ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation,
+    PathPattern, Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection,
+    RecordedMembership, RecordedRepository, RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn,
+    SourceKind, Unlisted, UserFields, UserId, UserState, Visibility,
 };
 
 use super::{check_invariants, plan};
@@ -229,6 +229,7 @@ pub fn converged() -> Case {
             projects: BTreeMap::new(),
             secret: SecretCheck::NotChecked,
             evidence: Known::Unknown,
+            closed: ClosedDoors::default(),
         },
         factory: ObservedFactory {
             source: FactorySource::Live,

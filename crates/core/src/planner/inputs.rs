@@ -2,7 +2,7 @@
 
 use crate::model::{
     Address, Desired, FactorySource, IntegrationStatus, Observed, ObservedIntegration, ObservedUser, Policy, ProjectId,
-    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SignIn,
 };
 
 /// What a plan follows from.
@@ -15,6 +15,29 @@ pub(crate) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
+    /// Whether there is an administrator's web session that may be opened.
+    pub(crate) fn admin_session(&self) -> bool {
+        self.policy.admin_session && self.closed_admin().is_none()
+    }
+
+    /// Why the administrator's web session, which is configured, is not opened.
+    pub(crate) fn closed_admin(&self) -> Option<&'a str> {
+        self.observed
+            .gitlab
+            .closed
+            .admin
+            .as_deref()
+            .filter(|_| self.policy.admin_session)
+    }
+
+    /// Why nobody becomes the droid in the way that is configured.
+    pub(crate) fn closed_droid(&self) -> Option<&'a str> {
+        match self.policy.sign_in? {
+            SignIn::Password => self.observed.gitlab.closed.droid.as_deref(),
+            SignIn::Impersonate => self.closed_admin(),
+        }
+    }
+
     /// Whether Factory's side is known from attestations only, and changed by a person.
     pub(crate) fn attested(&self) -> bool {
         match self.observed.factory.source {

@@ -87,6 +87,23 @@ fn converge(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     kinds::plan(inputs, builder);
     wait_with_removal(builder);
     warn_unattested(inputs, builder);
+    warn_closed(inputs, builder);
+}
+
+/// Sessions that are configured and not opened are missed: what only they show is what the record says, and what only
+/// they can do is left to a person.
+fn warn_closed(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    if let Some(why) = inputs.closed_admin() {
+        let message = format!(
+            "{why}. Until then, what only gitlab.admin_session shows is taken from the record, and what only it can do is left \
+             to a person"
+        );
+        builder.warn(WarningCode::SignInUnsafe, None, message);
+    }
+    if let Some(why) = inputs.closed_droid().filter(|why| inputs.closed_admin() != Some(*why)) {
+        let message = format!("{why}. Until then, it is for a person to approve Factory's access as the droid");
+        builder.warn(WarningCode::SignInUnsafe, None, message);
+    }
 }
 
 /// Under the assisted driver, what nobody attested is what Setpoint saw or wrote while the driver was `api`.

@@ -180,7 +180,7 @@ fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
     if trusted != Known::Known(true) {
         return;
     }
-    if inputs.policy.admin_session {
+    if inputs.admin_session() {
         let edit = ApplicationOperation::Edit {
             application: ApplicationRef::Planned,
             edit: Edit::from_iter([ApplicationAttribute::Trusted(true)]),
@@ -193,8 +193,16 @@ fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
             trusted: true,
         });
         change.notes.push(
-            "`trusted` can be set in GitLab's admin area only: an operator step, as no gitlab.admin_session is configured"
-                .to_owned(),
+            match inputs.closed_admin() {
+                None => {
+                    "`trusted` can be set in GitLab's admin area only: an operator step, as no gitlab.admin_session is \
+                     configured"
+                }
+                Some(_) => {
+                    "`trusted` can be set in GitLab's admin area only: an operator step, as nobody signs in there"
+                }
+            }
+            .to_owned(),
         );
     }
 }
@@ -286,7 +294,7 @@ enum Way {
 }
 
 fn way(inputs: &Inputs<'_>, edit: &ApplicationEdit) -> Way {
-    let admin_session = inputs.policy.admin_session;
+    let admin_session = inputs.admin_session();
     if let (true, Some(note)) = (sets_scopes(edit, admin_session), unsupported(inputs)) {
         return Way::Blocked(Reason::UnsupportedScope, note);
     }
@@ -295,6 +303,12 @@ fn way(inputs: &Inputs<'_>, edit: &ApplicationEdit) -> Way {
         Way::Edit
     } else if tick {
         Way::Tick
+    } else if let Some(why) = inputs.closed_admin() {
+        // Never replaced for want of a session that is configured: what is in the way passes.
+        Way::Blocked(
+            Reason::NoAdminSession,
+            format!("it takes an administrator's session to edit it in place, and {why}"),
+        )
     } else if inputs.policy.may_replace() {
         Way::Replace
     } else {
@@ -351,8 +365,11 @@ fn changed(
                 trusted: inputs.desired.application.trusted == Known::Known(true),
             });
             change.notes.push(
-                "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured"
-                    .to_owned(),
+                match inputs.closed_admin() {
+                    None => "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured",
+                    Some(_) => "`trusted` can be changed in GitLab's admin area only, and nobody signs in there",
+                }
+                .to_owned(),
             );
         }
         Way::Replace => {
