@@ -72,12 +72,20 @@ async fn reads(
         return skipped("the record cannot be");
     };
     let assisted = AssistedFactory::new(record.clone());
+    // A session that has failed already is not opened once more.
+    let usable = |id: &str| {
+        !checks
+            .iter()
+            .any(|check| check.id == id && check.status == Status::Failure)
+    };
+    let admin = gitlab.admin.as_deref().filter(|_| usable("gitlab.admin_session"));
+    let droid = gitlab.droid.as_ref().filter(|_| usable("gitlab.droid_sign_in"));
     let sources = Sources {
         gitlab: gitlab.api.as_ref(),
-        admin: gitlab.admin.as_deref().map(|admin| admin as &dyn AdminRead),
+        admin: admin.map(|admin| admin as &dyn AdminRead),
         droid: match context.config.factory.driver {
             Driver::Api => None,
-            Driver::Assisted => gitlab.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+            Driver::Assisted => droid.map(|droid| droid as &dyn DroidSession),
         },
         factory: match &factory.api {
             Some(api) => api,
@@ -86,7 +94,8 @@ async fn reads(
         loaded_secret,
         doors: gitlab.doors(context),
     };
-    let read = doctor::reads(&sources, &context.config.desired, &record).await;
+    let complete = admin.is_some() == gitlab.admin.is_some() && droid.is_some() == gitlab.droid.is_some();
+    let read = doctor::reads(&sources, &context.config.desired, &record, complete).await;
     if checks
         .iter()
         .any(|check| check.status == Status::Failure && check.message == read.message)

@@ -1,18 +1,19 @@
 //! GitLab's side: the way there, the instance, Setpoint's token and the administrator it belongs to.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use url::Url;
 
-use super::{Check, instance, sign_in};
+use super::{Check, instance, permissions, sign_in};
 use crate::config::Config;
 use crate::gitlab::{
     AdminInspect, DroidSession, GitlabInspect, GitlabRead, Instance, InstanceSettings, OwnToken, OwnUser, Probe,
 };
 use crate::http::{Error, ErrorKind, Result};
-use crate::model::{Known, ObservedUser};
+use crate::model::{FullPath, Known, ObservedUser};
 use crate::observe::Doors;
 
 /// A one-time code is good for as long: a clock that is further off gives wrong ones.
@@ -51,8 +52,9 @@ pub(super) struct Answers {
     pub(super) token: Result<Option<OwnToken>>,
     pub(super) own_user: Result<OwnUser>,
     pub(super) settings: Result<InstanceSettings>,
-    pub(super) scopes: Result<Known<std::collections::BTreeSet<String>>>,
+    pub(super) scopes: Result<Known<BTreeSet<String>>>,
     pub(super) droid: Result<Option<ObservedUser>>,
+    pub(super) enforcing_groups: Result<BTreeSet<FullPath>>,
 }
 
 impl GitlabSide<'_> {
@@ -143,12 +145,14 @@ impl GitlabSide<'_> {
     }
 
     async fn ask(&self) -> Answers {
-        let (token, own_user, settings, scopes, droid) = tokio::join!(
+        let memberships: BTreeSet<FullPath> = self.config.desired.memberships.keys().cloned().collect();
+        let (token, own_user, settings, scopes, droid, enforcing_groups) = tokio::join!(
             self.inspect.own_token(),
             self.read.own_user(),
             self.inspect.settings(),
             self.read.supported_scopes(),
             self.droid_account(),
+            self.inspect.enforcing_groups(&memberships),
         );
         Answers {
             token,
@@ -156,6 +160,7 @@ impl GitlabSide<'_> {
             settings,
             scopes,
             droid,
+            enforcing_groups,
         }
     }
 
@@ -208,25 +213,7 @@ fn token(answers: &Answers, today: Date) -> Vec<Check> {
         }
         Err(error) => return vec![Check::failed("gitlab.token", error)],
     };
-    vec![scopes(token), expiry(token, today)]
-}
-
-fn scopes(token: &OwnToken) -> Check {
-    const ID: &str = "gitlab.token_scopes";
-    let has: Vec<&str> = token.scopes.iter().map(String::as_str).collect();
-    if token.scopes.contains("api") {
-        return Check::ok(ID, format!("The token has the scopes {}", has.join(", ")));
-    }
-    let has = if has.is_empty() {
-        "none".to_owned()
-    } else {
-        has.join(", ")
-    };
-    Check::failure(
-        ID,
-        format!("The token lacks the scope api; it has {has}"),
-        "make a token with the scope api, and admin_mode where Admin Mode is on (User settings > Access tokens)",
-    )
+    vec![permissions::check(token), expiry(token, today)]
 }
 
 fn expiry(token: &OwnToken, today: Date) -> Check {
@@ -267,7 +254,8 @@ fn administrator(answers: &Answers) -> Vec<Check> {
         "gitlab.administrator",
         format!("The token belongs to {}, an administrator", own.username),
     )];
-    let has_scope = matches!(&answers.token, Ok(Some(token)) if token.scopes.contains("admin_mode"));
+    // A fine-grained token passes Admin Mode.
+    let has_scope = matches!(&answers.token, Ok(Some(token)) if token.granular || token.scopes.contains("admin_mode"));
     checks.push(match &answers.settings {
         Ok(settings) if !settings.admin_mode => Check::ok("gitlab.admin_mode", "Admin Mode is off"),
         Ok(_) => Check::ok("gitlab.admin_mode", "Admin Mode is on, and the token may do without it"),

@@ -5,7 +5,7 @@ use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
 use crate::gitlab::InstanceSettings;
 use crate::http::origin;
-use crate::model::{Known, SignIn};
+use crate::model::{FullPath, Known, SignIn};
 
 /// Settings and scopes.
 pub(super) fn check(config: &Config, answers: &Answers) -> Vec<Check> {
@@ -16,8 +16,35 @@ pub(super) fn check(config: &Config, answers: &Answers) -> Vec<Check> {
             "The settings that matter to a sign-in were not looked at: GitLab did not show them",
         )],
     };
+    checks.extend(enforcing_groups(config, answers));
     checks.push(scopes(config, answers));
     checks
+}
+
+/// A membership in a group that enforces a second factor, or next to one in its hierarchy, is what makes it bite.
+fn enforcing_groups(config: &Config, answers: &Answers) -> Option<Check> {
+    const ID: &str = "gitlab.group_two_factor";
+    let has_one = matches!(&answers.droid, Ok(Some(droid)) if droid.two_factor);
+    let groups = match &answers.enforcing_groups {
+        Ok(groups) if groups.is_empty() => return None,
+        Ok(groups) => groups.iter().map(FullPath::as_str).collect::<Vec<_>>().join(", "),
+        Err(error) => return Some(Check::failed(ID, error)),
+    };
+    if has_one {
+        let message = format!("These groups enforce two-factor authentication, and the droid has it: {groups}");
+        return Some(Check::ok(ID, message));
+    }
+    let message = format!(
+        "These groups enforce two-factor authentication, and the droid has none: {groups}. As a member there or above, it can \
+         do nothing on GitLab's pages, where Factory's access is approved"
+    );
+    let fix = "register an authenticator as the droid, and give its key as user.totp_secret; or exempt the group (its Settings > \
+               General > Permissions and group features)";
+    Some(if config.droid.sign_in.is_some() {
+        Check::failure(ID, message, fix)
+    } else {
+        Check::warning(ID, message, fix)
+    })
 }
 
 fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Vec<Check> {
@@ -71,11 +98,17 @@ fn password_sign_in(config: &Config, settings: &InstanceSettings) -> Check {
 
 fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Check {
     const ID: &str = "gitlab.two_factor";
-    if !settings.require_two_factor_authentication {
-        return Check::ok(ID, "Two-factor authentication is not enforced");
-    }
     let admin = config.gitlab.admin_session.as_ref();
-    if admin.is_some_and(|admin| admin.totp_secret.is_none()) {
+    let admin_lacks_one = admin.is_some_and(|admin| admin.totp_secret.is_none());
+    if !settings.require_two_factor_authentication {
+        if !settings.require_admin_two_factor_authentication {
+            return Check::ok(ID, "Two-factor authentication is not enforced");
+        }
+        if !admin_lacks_one {
+            return Check::ok(ID, "Two-factor authentication is enforced for administrators only");
+        }
+    }
+    if admin_lacks_one {
         return Check::failure(
             ID,
             "Two-factor authentication is enforced, and gitlab.admin_session has no totp_secret",

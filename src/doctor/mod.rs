@@ -6,6 +6,7 @@
 mod factory;
 mod gitlab;
 mod instance;
+mod permissions;
 mod reads;
 mod sign_in;
 mod state;

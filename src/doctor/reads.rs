@@ -6,8 +6,8 @@ use crate::http::Side;
 use crate::model::{Desired, FactorySource, Known, RecordedState};
 use crate::observe::{Sources, observe};
 
-/// Reads it once.
-pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Check {
+/// Reads it once. `complete`: no source is left out because it has failed already.
+pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState, complete: bool) -> Check {
     const ID: &str = "plan.reads";
     let observed = match observe(sources, desired, recorded).await {
         Ok(observed) => observed,
@@ -28,7 +28,8 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
     Check::ok(
         ID,
         format!(
-            "All that plan reads can be read: {} of GitLab's applications, {} of the droid's memberships{repositories}",
+            "All {}that plan reads can be read: {} of GitLab's applications, {} of the droid's memberships{repositories}",
+            if complete { "" } else { "else " },
             observed.gitlab.applications.len(),
             observed.gitlab.memberships.len(),
         ),

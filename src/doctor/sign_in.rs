@@ -4,9 +4,10 @@
 use super::Check;
 use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
-use crate::gitlab::{Door, Harm};
+use crate::gitlab::{Door, Harm, Resident};
 use crate::model::{Known, ObservedUser, SignIn, UserState};
 use crate::observe::Doors;
+use crate::secrets::RemoteText;
 
 /// Sessions and the droid's account.
 pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
@@ -14,7 +15,10 @@ pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check
     let account = answers.droid.as_ref().ok().and_then(Option::as_ref);
     match closed("gitlab.admin_session", &side.doors, side.doors.admin.as_ref()).await {
         Some(closed) => checks.push(closed),
-        None => checks.extend(admin_session(side, account).await),
+        None => match unfit(side, answers).await {
+            Some(unfit) => checks.push(unfit),
+            None => checks.extend(admin_session(side, account).await),
+        },
     }
     let closed = closed("gitlab.droid_sign_in", &side.doors, side.doors.droid.as_ref()).await;
     if let Some(closed) = closed {
@@ -40,6 +44,48 @@ async fn closed(id: &str, doors: &Doors<'_>, door: Option<&Door>) -> Option<Chec
         Ok(Some(Harm { message, way_out })) => Some(Check::failure(id, message, way_out)),
         Err(error) => Some(Check::failed(id, &error)),
     }
+}
+
+/// What GitLab shows of the administrator's account that is against its sign-in, so that no password need be sent to find
+/// out.
+async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
+    const ID: &str = "gitlab.admin_session";
+    let door = side.doors.admin.as_ref()?;
+    let name = &door.username;
+    // What cannot be asked is found at the sign-in.
+    let Ok(resident) = side.doors.keeper.account(name).await else {
+        return None;
+    };
+    let Some(Resident { user, providers }) = resident else {
+        let message = format!("There is no account {name}, which is to have the administrator's session");
+        return Some(Check::failure(ID, message, "check gitlab.admin_session.username"));
+    };
+    let settings = answers.settings.as_ref().ok();
+    let by_ldap = providers.iter().any(|provider| provider.as_str().starts_with("ldap"));
+    let no_password = !providers.is_empty()
+        && settings.is_some_and(|settings| settings.disable_password_authentication_for_users_with_sso_identities);
+    let (message, fix) = if let Some((message, fix, _)) = obstacle(&user) {
+        (message, fix.to_owned())
+    } else if !user.is_admin {
+        let fix = "name an administrator in gitlab.admin_session";
+        (
+            "is no administrator, and is to have the administrator's session".to_owned(),
+            fix.to_owned(),
+        )
+    } else if by_ldap || no_password {
+        let by = RemoteText::joined(&providers, ", ");
+        let fix = "name an administrator in gitlab.admin_session whose password GitLab itself keeps";
+        (
+            format!("signs in by {by}, and GitLab takes no password of its own of it"),
+            fix.to_owned(),
+        )
+    } else if user.two_factor && !door.has_totp {
+        let fix = format!("give the key of its authenticator as {}.totp_secret", door.table);
+        ("has two-factor authentication, and its key is missing".to_owned(), fix)
+    } else {
+        return None;
+    };
+    Some(Check::failure(ID, format!("{} {message}", user.fields.username), fix))
 }
 
 async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) -> Vec<Check> {

@@ -8,8 +8,10 @@
 use async_trait::async_trait;
 
 use super::api::GitlabApi;
-use super::{GitlabInspect as _, GitlabRead as _};
+use super::{GitlabInspect as _, GitlabRead as _, wire};
 use crate::http::Result;
+use crate::model::ObservedUser;
+use crate::secrets::RemoteText;
 
 /// A sign-in that is considered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +24,24 @@ pub struct Door {
     pub has_totp: bool,
 }
 
-/// Says whether nobody may sign in.
+/// Says whether nobody may sign in, and why somebody could not.
 #[async_trait]
 pub trait Doorkeeper: Send + Sync {
     /// What harm a sign-in would do, and the way out; none where it does none.
     async fn harm(&self, door: &Door) -> Result<Option<Harm>>;
+    /// Whether the sign-in page takes passwords at all.
+    async fn takes_passwords(&self) -> Result<bool>;
+    /// The account of this username or e-mail address; none where there is none.
+    async fn account(&self, login: &str) -> Result<Option<Resident>>;
+}
+
+/// An account that is to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resident {
+    /// The account.
+    pub user: ObservedUser,
+    /// The providers that it can sign in by, such as `ldapmain` or `saml`.
+    pub providers: Vec<RemoteText>,
 }
 
 /// What a sign-in would do.
@@ -46,24 +61,40 @@ impl Doorkeeper for GitlabApi {
             return Ok(None);
         }
         // Only an authenticator that GitLab knows of spares the account.
-        let is_spared = door.has_totp && self.has_second_factor(&door.username).await?;
+        let is_spared = door.has_totp
+            && self
+                .account(&door.username)
+                .await?
+                .is_some_and(|resident| resident.user.two_factor);
         Ok((!is_spared).then(|| Harm::verification(door)))
     }
-}
 
-impl GitlabApi {
-    /// Whether GitLab asks this account for a second factor. An account that is not there is asked for none.
-    async fn has_second_factor(&self, login: &str) -> Result<bool> {
+    async fn takes_passwords(&self) -> Result<bool> {
+        let settings = self.settings().await?;
+        Ok(settings.password_authentication_enabled_for_web)
+    }
+
+    async fn account(&self, login: &str) -> Result<Option<Resident>> {
         let username = if login.contains('@') {
             self.user_with_email(login).await?
         } else {
             Some(login.to_owned())
         };
-        let user = match username {
-            Some(username) => self.user(&username).await?,
-            None => None,
+        let Some(username) = username else {
+            return Ok(None);
         };
-        Ok(user.is_some_and(|user| user.two_factor))
+        let request = self.get(&["users"]).query([("username", username.as_str())]);
+        let rows: Vec<wire::User> = self.client.json(request).await?;
+        Ok(rows
+            .into_iter()
+            .find(|user| user.username.eq_ignore_ascii_case(&username))
+            .and_then(|mut user| {
+                let identities = user.identities.take().unwrap_or_default();
+                Some(Resident {
+                    providers: identities.into_iter().map(|identity| identity.provider).collect(),
+                    user: user.observed()?,
+                })
+            }))
     }
 }
 

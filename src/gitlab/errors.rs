@@ -97,6 +97,21 @@ fn forbidden(answer: &Response, said: &Said) -> Error {
             .failed(ErrorKind::Forbidden, message)
             .with_hint("give gitlab.token a token with the scope api (and admin_mode where Admin Mode is on)");
     }
+    if said.code.as_ref().map(RemoteText::as_str) == Some("insufficient_granular_scope") {
+        let message = match &said.text {
+            Some(reason) => format!("the token lacks a permission for {}: {reason}", answer.label()),
+            None => format!("the token lacks a permission for {}", answer.label()),
+        };
+        return answer
+            .failed(ErrorKind::Forbidden, message)
+            .with_hint("give gitlab.token this permission; docs/security.md lists all that Setpoint needs");
+    }
+    if let Some(reason) = &said.text
+        && let Some(hint) = account_hint(&reason.as_str().to_ascii_lowercase())
+    {
+        let message = format!("GitLab forbids {}: {reason}", answer.label());
+        return answer.failed(ErrorKind::Forbidden, message).with_hint(hint);
+    }
     let message = match &said.text {
         Some(reason) if reason.as_str().to_ascii_lowercase().contains("read-only") => {
             let message = format!("this GitLab is read-only and takes no writes: {reason}");
@@ -114,6 +129,42 @@ fn forbidden(answer: &Response, said: &Said) -> Error {
     error.with_hint(
         "the token has to be an administrator's; where Admin Mode is on, it needs the scope admin_mode besides api",
     )
+}
+
+/// What to do where GitLab lets an account do nothing at all, whatever its token may: it says so in a sentence
+/// (GitLab: `lib/gitlab/auth/user_access_denied_reason.rb`).
+fn account_hint(reason: &str) -> Option<&'static str> {
+    const HINTS: [(&str, &str); 7] = [
+        (
+            "terms of service",
+            "sign in as that account in a browser and accept the terms that are in force",
+        ),
+        (
+            "password expired",
+            "sign in as that account in a browser and set a new password; one that an administrator sets expires at once",
+        ),
+        (
+            "has been blocked",
+            "the account is blocked, or locked after sign-ins: a lock ends by itself, and an administrator can end both (Admin \
+             area > Users)",
+        ),
+        (
+            "has been deactivated",
+            "another administrator can activate the account (Admin area > Users), or signing in as it",
+        ),
+        (
+            "pending approval",
+            "an administrator has to approve the account (Admin area > Users)",
+        ),
+        (
+            "not confirmed",
+            "an administrator can confirm the account's e-mail address (Admin area > Users)",
+        ),
+        ("internal user", "give gitlab.token the token of a person's account"),
+    ];
+    HINTS
+        .into_iter()
+        .find_map(|(words, hint)| reason.contains(words).then_some(hint))
 }
 
 /// Maintenance mode, which refuses writes until an administrator ends it.

@@ -4,12 +4,17 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::api::GitlabApi;
+use super::pages::offset;
+use super::read::is_absent;
+use super::wire;
 use crate::http::{Error, Response, Result, StatusCode};
+use crate::model::FullPath;
 use crate::secrets::RemoteText;
 
 /// What GitLab's API says of the instance and of the token.
@@ -22,6 +27,9 @@ pub trait GitlabInspect: Send + Sync {
     async fn own_token(&self) -> Result<Option<OwnToken>>;
     /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only. Asked once.
     async fn settings(&self) -> Result<InstanceSettings>;
+    /// Of these groups, and of all above and below them, those that enforce a second factor. A path that is no group's
+    /// has none.
+    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>>;
     /// The URL that GitLab is configured with: `issuer` of its discovery document, asked without a credential. None
     /// where the answer holds no such thing.
     async fn issuer(&self) -> Result<Option<String>>;
@@ -59,11 +67,29 @@ pub struct Instance {
 /// Setpoint's own token (GitLab: `lib/api/entities/personal_access_token.rb`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OwnToken {
+    id: u64,
     /// Scopes.
     pub scopes: BTreeSet<String>,
     /// The day at whose start, in UTC, it expires (GitLab: `app/models/concerns/expirable.rb`).
     #[serde(default)]
     pub expires_at: Option<Date>,
+    /// Whether it is a fine-grained token, which has permissions in place of scopes (since 18).
+    #[serde(default)]
+    pub granular: bool,
+    /// The permissions of a fine-grained token, where GitLab shows them.
+    #[serde(default)]
+    pub granular_scopes: Option<Vec<GranularScope>>,
+}
+
+/// Permissions of a fine-grained token within one boundary.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GranularScope {
+    /// The boundary: `instance`, `user`, `all_memberships`, `selected_memberships`, `personal_projects`.
+    #[serde(default)]
+    pub access: Option<String>,
+    /// The permissions, such as `read_oauth_application`.
+    #[serde(default)]
+    pub permissions: BTreeSet<String>,
 }
 
 /// Settings (GitLab: `lib/api/entities/application_setting.rb`). What a version does not have is taken as off.
@@ -75,6 +101,10 @@ pub struct InstanceSettings {
     pub password_authentication_enabled_for_web: bool,
     /// Whether everybody needs two-factor authentication.
     pub require_two_factor_authentication: bool,
+    /// Whether administrators need it.
+    pub require_admin_two_factor_authentication: bool,
+    /// Whether the password of an account that signs in elsewhere, too, is refused as if it were wrong.
+    pub disable_password_authentication_for_users_with_sso_identities: bool,
     /// Whether terms of service have to be accepted.
     pub enforce_terms: bool,
     /// Whether the sign-in page may ask for a reCAPTCHA.
@@ -97,6 +127,8 @@ impl Default for InstanceSettings {
         Self {
             password_authentication_enabled_for_web: true,
             require_two_factor_authentication: false,
+            require_admin_two_factor_authentication: false,
+            disable_password_authentication_for_users_with_sso_identities: false,
             enforce_terms: false,
             login_recaptcha_protection_enabled: false,
             admin_mode: false,
@@ -134,10 +166,20 @@ impl GitlabInspect for GitlabApi {
     async fn own_token(&self) -> Result<Option<OwnToken>> {
         let request = self.get(&["personal_access_tokens", "self"]);
         let answer = self.client.send(request).await?;
-        match answer.status() {
-            // So GitLab answers an OAuth or job token.
-            StatusCode::BAD_REQUEST => Ok(None),
-            _ => answer.success()?.json().map(Some),
+        // So GitLab answers an OAuth or job token.
+        if answer.status() == StatusCode::BAD_REQUEST {
+            return Ok(None);
+        }
+        let token: OwnToken = answer.success()?.json()?;
+        if !token.granular || token.granular_scopes.is_some() {
+            return Ok(Some(token));
+        }
+        // The permissions are shown where a token is asked for by its id.
+        let by_id = self.get(&["personal_access_tokens", &token.id.to_string()]);
+        let shown = self.client.send(by_id).await?;
+        match shown.status() {
+            StatusCode::OK => shown.json().map(Some),
+            _ => Ok(Some(token)),
         }
     }
 
@@ -146,11 +188,46 @@ impl GitlabInspect for GitlabApi {
         self.settings.get_or_try_init(read).await.cloned()
     }
 
+    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
+        let above = paths
+            .iter()
+            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
+        let asked: BTreeSet<FullPath> = above.collect();
+        let groups = try_join_all(asked.iter().map(|path| self.group(path))).await?;
+        let there: Vec<wire::Group> = groups.into_iter().flatten().collect();
+        let below = there
+            .iter()
+            .filter(|group| paths.contains(&FullPath::new(group.full_path.as_str())))
+            .map(|group| {
+                let id = group.id.to_string();
+                offset::<wire::Group>(&self.client, self.get(&["groups", &id, "descendant_groups"]))
+            });
+        let below = try_join_all(below).await?;
+        Ok(there
+            .into_iter()
+            .chain(below.into_iter().flatten())
+            .filter(|group| group.require_two_factor_authentication)
+            .map(|group| FullPath::new(group.full_path))
+            .collect())
+    }
+
     async fn issuer(&self) -> Result<Option<String>> {
         let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
         let answer = self.client.call(request).await?;
         let issuer = answer.json::<Discovery>().ok().map(|document| document.issuer);
         Ok(issuer.map(|issuer| RemoteText::within(&issuer, 200).into()))
+    }
+}
+
+impl GitlabApi {
+    async fn group(&self, path: &FullPath) -> Result<Option<wire::Group>> {
+        // Its projects would come with it.
+        let request = self.get(&["groups", path.as_str()]).query([("with_projects", "false")]);
+        let answer = self.client.send(request).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        answer.success()?.json().map(Some)
     }
 }
 

@@ -30,11 +30,11 @@ use crate::model::{
 use crate::secrets::Secret;
 
 pub use api::GitlabApi;
-pub use doors::{Door, Doorkeeper, Harm};
+pub use doors::{Door, Doorkeeper, Harm, Resident};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;
-pub use inspect::{AdminInspect, GitlabInspect, Instance, InstanceSettings, OwnToken, Probe};
+pub use inspect::{AdminInspect, GitlabInspect, GranularScope, Instance, InstanceSettings, OwnToken, Probe};
 
 /// What GitLab's REST and GraphQL API shows.
 #[async_trait]

@@ -19,6 +19,10 @@ use crate::secrets::{RemoteText, Secret};
 /// The oldest GitLab that has all that is needed: renewal of application secrets came with it.
 pub(crate) const OLDEST: (u32, u32) = (16, 11);
 
+/// The largest list of applications, in bytes. It comes in one piece, and where clients register themselves it has them
+/// by the ten thousand.
+const APPLICATIONS_LIMIT: usize = 64 * 1024 * 1024;
+
 #[async_trait]
 impl GitlabRead for GitlabApi {
     async fn version(&self) -> Result<GitlabVersion> {
@@ -49,7 +53,8 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn applications(&self) -> Result<Vec<ObservedApplication>> {
-        let rows: Vec<wire::Application> = self.client.json(self.get(&["applications"])).await?;
+        let request = self.get(&["applications"]).limit(APPLICATIONS_LIMIT);
+        let rows: Vec<wire::Application> = self.client.json(request).await?;
         Ok(rows.into_iter().map(wire::Application::observed).collect())
     }
 
@@ -242,7 +247,7 @@ fn moved_to(answer: &Response) -> Option<ProjectId> {
 }
 
 /// A 404 of GitLab itself: one in HTML comes from something else, and says nothing about what was asked.
-fn is_absent(answer: &Response) -> bool {
+pub(super) fn is_absent(answer: &Response) -> bool {
     answer.status() == StatusCode::NOT_FOUND && !answer.is_html()
 }
 

@@ -12,6 +12,7 @@ use crate::model::{
     ObservedMembership, ObservedProject, ObservedUser, ProjectId, Role, SourceKind, UserFields, UserId, UserState,
     Visibility,
 };
+use crate::secrets::RemoteText;
 
 /// `GET /metadata` (GitLab: lib/api/metadata.rb).
 #[derive(Debug, Deserialize)]
@@ -85,6 +86,15 @@ pub(super) struct User {
     locked: Option<bool>,
     #[serde(default)]
     last_activity_on: Option<String>,
+    /// Where else it signs in: administrators see it.
+    #[serde(default)]
+    pub(super) identities: Option<Vec<Identity>>,
+}
+
+/// An identity of a user with a provider.
+#[derive(Debug, Deserialize)]
+pub(super) struct Identity {
+    pub(super) provider: RemoteText,
 }
 
 impl User {
@@ -127,7 +137,17 @@ impl Namespace {
 /// A group (GitLab: lib/api/entities/group.rb), as far as it matters here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
+    #[serde(deserialize_with = "number")]
+    pub(super) id: u64,
     pub(super) full_path: String,
+    #[serde(default)]
+    pub(super) require_two_factor_authentication: bool,
+}
+
+impl Row for Group {
+    fn text(&self) -> usize {
+        self.full_path.len()
+    }
 }
 
 /// A row of `GET /users/:id/memberships`.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::world::{ADMIN, Sides, World};
 use crate::gitlab::{
     AdminRead, AdminWrite, Approval, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite, Harm, OwnUser,
-    ResolvedPaths,
+    Resident, ResolvedPaths,
 };
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
@@ -158,6 +158,14 @@ fn resolved(sides: &Sides, paths: &BTreeSet<FullPath>) -> ResolvedPaths {
 impl Doorkeeper for World {
     async fn harm(&self, _: &Door) -> Result<Option<Harm>> {
         self.read_from("harm", |_| Ok(None)).await
+    }
+
+    async fn takes_passwords(&self) -> Result<bool> {
+        self.read_from("settings", |_| Ok(true)).await
+    }
+
+    async fn account(&self, _: &str) -> Result<Option<Resident>> {
+        self.read_from("account", |_| Ok(None)).await
     }
 }
 

@@ -105,6 +105,63 @@ async fn it_asks_all_that_plan_asks() {
     }
 }
 
+/// A second factor is enforced by the whole hierarchy of a group that the droid is, or will be, a member of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_enforces_a_second_factor_is_found_before_the_membership_is_made() {
+    for path in ["platform", "platform/services"] {
+        let fixture = Fixture::new().await;
+        fixture.sandbox.with_world(|world| {
+            let group = world.groups.iter_mut().find(|group| group.full_path == path);
+            group.unwrap().require_two_factor = true;
+        });
+        let ran = json(&fixture).await.expect(1);
+        let found = check(&ran, "gitlab.group_two_factor");
+        assert!(
+            found.starts_with("failure") && found.contains(path) && found.contains("user.totp_secret"),
+            "{found}"
+        );
+    }
+}
+
+/// What GitLab shows of the administrator's account is found without a password that has to be wrong first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_who_cannot_sign_in_is_told_before_a_password_is_sent() {
+    let fixture = applied().await;
+    let cases: [(fn(&mut setpoint::sandbox::world::User), &str); 3] = [
+        (|user| user.admin = false, "is no administrator"),
+        (
+            |user| user.totp_secret = Some("GEZDGNBVGY3TQOJQ".to_owned()),
+            "gitlab.admin_session.totp_secret",
+        ),
+        (|user| user.locked = true, "is locked"),
+    ];
+    let second = fixture.sandbox.with_world(|world| {
+        let id = world.next_id("user");
+        let mut other = world.user_named("root").unwrap().clone();
+        (other.id, other.username) = (id, "second".to_owned());
+        other.email = "second@example.com".to_owned();
+        world.users.push(other.clone());
+        other
+    });
+    fixture.edit_config("username = \"root\"", "username = \"second\"");
+    for (change, said) in cases {
+        fixture.sandbox.with_world(|world| {
+            let user = world.user_mut(second.id).unwrap();
+            *user = second.clone();
+            change(user);
+        });
+        let before = fixture.sandbox.requests().len();
+        let ran = json(&fixture).await.expect(1);
+        let found = check(&ran, "gitlab.admin_session");
+        assert!(found.starts_with("failure") && found.contains(said), "{found}");
+        let signed_in = fixture.sandbox.requests().split_off(before);
+        let tried = signed_in
+            .iter()
+            .filter(|one| one.method == "POST" && one.path == "/users/sign_in");
+        assert_eq!(tried.count(), 1, "{said}: the droid's only");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_gitlab_refuses_is_a_failure() {
     let refused = r#"faults=[{"method": "POST", "path": "/api/graphql", "action": {"respond": {"status": 200,
@@ -228,6 +285,14 @@ async fn each_setting_has_its_finding() {
     let clean = fixture.sandbox.with_world(|world| world.switches.clone());
     let expiring: &[&str] = &[&soon];
     let expiring = (expiring, "gitlab.token_expiry", "warning", "in 5 days");
+    // A reCAPTCHA comes after as many visits that nobody signed in on.
+    fixture.sandbox.with_world(|world| {
+        let visits = (0..5).map(|number| setpoint::sandbox::world::WebSession {
+            id: format!("visit{number}"),
+            ..Default::default()
+        });
+        world.sessions.extend(visits);
+    });
     for (switches, id, status, said) in SETTINGS.iter().copied().chain([expiring]) {
         set(&fixture, switches);
         let ran = json(&fixture).await;

@@ -471,6 +471,111 @@ async fn two_factor_authentication_is_passed_with_a_code() {
     assert_callback(&bench.authorize(&other).await.unwrap());
 }
 
+/// The page for a second factor, as a form and as a component without one, at both doors.
+#[tokio::test]
+async fn a_code_gets_in_by_either_shape_of_the_page() {
+    for shape in ["18.5", "19.3", "19.5"] {
+        let pages = format!("pages.second_factor={shape}");
+        let bench = Bench::new(&[&pages, "admin_mode=true"]).await;
+        for who in ["root", DROID] {
+            bench.change(who, |user| user.totp_secret = Some(TOTP_SECRET.to_owned()));
+        }
+        let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
+        admin.application(bench.application()).await.unwrap();
+        let droid = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
+        assert_callback(&bench.authorize(&droid).await.unwrap());
+        // Password and code, each once: of both accounts, and of the administrator for Admin Mode.
+        assert_eq!(bench.count("POST", "/users/sign_in"), 4, "{shape}");
+        assert_eq!(bench.count("POST", "/admin/session"), 2, "{shape}");
+        let wrong = bench.by_password(sandbox::DROID_PASSWORD, Some("MFRGGZDFMZTWQ2LK"));
+        let error = bench.authorize(&wrong).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Unauthorized, "user.totp_secret");
+        for session in [&droid, &wrong] {
+            session.end().await.unwrap();
+        }
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty(), "{shape}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_that_is_no_code_is_told_by_what_it_is() {
+    for shape in ["19.3", "19.5"] {
+        let pages = format!("pages.second_factor={shape}");
+        let bench = Bench::new(&[&pages]).await;
+        bench.change(DROID, |droid| droid.security_key = true);
+        let droid = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
+        let error = bench.authorize(&droid).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Forbidden, "a security key");
+        assert_says(&error, &ErrorKind::Forbidden, "register an authenticator");
+        assert_eq!(bench.count("POST", "/users/sign_in"), 1, "{shape}");
+    }
+}
+
+/// A page that no GitLab has is never answered twice, and the error names what was looked for.
+#[tokio::test]
+async fn a_page_of_no_generation_is_an_error_that_names_what_was_looked_for() {
+    for (kind, said) in [
+        ("sign_in", "sign-in form"),
+        ("second_factor", "signed in"),
+        ("admin_mode", "form for admin mode"),
+        ("application", "form of an application"),
+    ] {
+        let pages = format!("pages.{kind}=unknown");
+        let bench = Bench::new(&[&pages, "admin_mode=true"]).await;
+        bench.change("root", |root| root.totp_secret = Some(TOTP_SECRET.to_owned()));
+        let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
+        for _ in 0..2 {
+            let error = admin.application(bench.application()).await.unwrap_err();
+            let told = error.message.to_lowercase();
+            assert!(told.contains(said), "{kind}: {told}");
+        }
+        assert!(bench.count("POST", "/users/sign_in") <= 2, "{kind}");
+        assert!(bench.count("POST", "/admin/session") <= 2, "{kind}");
+        admin.end().await.unwrap();
+        assert!(bench.signed_in().is_empty(), "{kind}");
+    }
+}
+
+/// The right password of the right account, from an address that GitLab has not seen, is what locks it.
+#[tokio::test]
+async fn nobody_signs_in_where_the_right_password_locks_the_account() {
+    let switch = "require_email_verification_on_account_locked=true";
+    let bench = Bench::new(&["gitlab_version=19.3.0", switch]).await;
+    let admin = bench.admin();
+    for _ in 0..2 {
+        let error = admin.application(bench.application()).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Refused, "gitlab.admin_session.totp_secret");
+        let error = bench.authorize(&bench.droid()).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Refused, "user.totp_secret");
+        // A key of an authenticator that GitLab does not know spares nobody.
+        let keyed = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
+        let error = bench.authorize(&keyed).await.unwrap_err();
+        assert_says(&error, &ErrorKind::Refused, "knows no authenticator");
+    }
+    assert_eq!(
+        bench.count("POST", "/users/sign_in") + bench.count("GET", "/users/sign_in"),
+        0
+    );
+    bench.change(DROID, |droid| droid.totp_secret = Some(TOTP_SECRET.to_owned()));
+    let droid = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
+    assert_callback(&bench.authorize(&droid).await.unwrap());
+}
+
+/// A GitLab that does not show the setting, and has it on.
+#[tokio::test]
+async fn a_code_by_mail_is_told_with_the_way_out() {
+    let switch = "require_email_verification_on_account_locked=true";
+    let bench = Bench::new(&["gitlab_version=17.11.0", switch]).await;
+    bench.change(DROID, |droid| {
+        droid.known_addresses.insert("192.0.2.7".to_owned());
+    });
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert_says(&error, &ErrorKind::Forbidden, "sent by e-mail");
+    assert_says(&error, &ErrorKind::Forbidden, "register an authenticator");
+    assert!(!error.hint.unwrap().to_lowercase().contains("browser"));
+}
+
 #[tokio::test]
 async fn external_addresses_are_opened_at_url() {
     let options = Options {
@@ -625,7 +730,9 @@ async fn each_refusal_of_a_sign_in_is_told_apart() {
     let error = refusal(&[], |droid, _| droid.password_digest = digest("another")).await;
     assert_says(&error, &Unauthorized, "user.password");
     let error = refusal(&[], |droid, _| droid.locked = true).await;
-    assert_says(&error, &Unauthorized, "locked");
+    assert_says(&error, &Forbidden, "unlock this user");
+    let error = refusal(&[], |droid, _| droid.username = "someone".to_owned()).await;
+    assert_says(&error, &Unauthorized, "there is no such account");
     let error = refusal(&[], |droid, _| droid.state = UserState::Blocked).await;
     assert_says(&error, &Forbidden, "unblock");
     let error = refusal(&[], |droid, _| droid.state = UserState::BlockedPendingApproval).await;
@@ -922,6 +1029,35 @@ async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
         admin.application(bench.application()).await.unwrap();
         admin.end().await.unwrap();
         assert!(bench.signed_in().is_empty(), "{to}");
+    }
+}
+
+/// The same by GitLab's own rules: an impersonated session is excepted from none of them.
+#[tokio::test]
+async fn who_has_to_do_something_first_is_impersonated_in_vain_and_not_for_long() {
+    for generation in ["17.11.0", "19.3.0", "19.5.0"] {
+        let version = format!("gitlab_version={generation}");
+        for (switch, said) in [
+            ("require_two_factor=true", "set up two-factor authentication first"),
+            ("enforce_terms=true", "has not accepted the terms"),
+        ] {
+            let bench = Bench::new(&[&version, switch, "admin_mode=true"]).await;
+            bench.change("root", |root| {
+                root.totp_secret = Some(TOTP_SECRET.to_owned());
+                root.accepted_terms = Some(1);
+            });
+            let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
+            let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
+            assert_says(&error, &ErrorKind::Forbidden, said);
+            assert!(
+                bench.signed_in().is_empty(),
+                "{generation} {switch}: {:?}",
+                bench.signed_in()
+            );
+            admin.application(bench.application()).await.unwrap();
+            admin.end().await.unwrap();
+            assert!(bench.signed_in().is_empty(), "{generation} {switch}");
+        }
     }
 }
 

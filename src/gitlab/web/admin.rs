@@ -107,7 +107,9 @@ impl AdminSession {
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
     async fn enter_admin_mode(&self, session: &WebSession, visited: Visited) -> Result<Visited> {
         let form = visited.page.forms.iter().find(|form| form.goes_to("/admin/session"));
-        let form = form.ok_or_else(|| self.no_admin_mode_form(&visited))?;
+        let Some(form) = form else {
+            return Err(self.no_admin_mode_form(&visited).await);
+        };
         let password = &self.account.password;
         let fields = form.with(&[("user[password]", password.expose())]);
         let landed = session.submit(visited.url(), form, &fields, Effect::Session).await?;
@@ -142,9 +144,16 @@ impl AdminSession {
 
     /// GitLab takes no password for Admin Mode of an account that has an identity elsewhere, or a password that nobody
     /// chose (GitLab: `allow_admin_mode_password_authentication_for_web?`).
-    fn no_admin_mode_form(&self, visited: &Visited) -> Error {
-        if visited.page.csrf().is_err() {
-            return visited.page.lacks("form for Admin Mode (sent to /admin/session)");
+    async fn no_admin_mode_form(&self, visited: &Visited) -> Error {
+        let page = &visited.page;
+        let elsewhere = page.forms.iter().any(|form| form.action.contains("/users/auth/"))
+            || page.links.iter().any(|link| link.href.contains("/users/auth/"));
+        let signs_in_elsewhere = elsewhere || {
+            let resident = self.options.doorkeeper.account(&self.account.username).await;
+            resident.is_ok_and(|resident| resident.is_some_and(|resident| !resident.providers.is_empty()))
+        };
+        if !signs_in_elsewhere {
+            return page.lacks("form for Admin Mode (sent to /admin/session)");
         }
         let message = format!(
             "GitLab takes no password of {} for Admin Mode: the account signs in by LDAP or single sign-on, or its password \

@@ -146,6 +146,10 @@ async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest
         if let Some(obstacle) = visited.obstacle(droid) {
             return Err(obstacle);
         }
+        // The session has ended; the page may be that of another provider, which is the default.
+        if visited.is_at("/users/sign_in") {
+            return Ok(Done::SignedOut);
+        }
         let visited = refusals(visited)?;
         match request.classify(&visited.page)? {
             AuthorizePage::Redirect(address) => return request.check_callback(&address).map(Done::Callback),

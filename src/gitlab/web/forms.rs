@@ -126,7 +126,8 @@ impl Page {
             main: first_text(&document, "main"),
             preformatted: texts(&document, "pre"),
             notices: texts(&document, ".flash-notice, [data-testid='alert-info']"),
-            captcha: any(&document, ".g-recaptcha, [data-sitekey], script[src*='recaptcha']"),
+            captcha: any(&document, ".g-recaptcha, [data-sitekey], script[src*='recaptcha']")
+                || shows_captcha(&document),
             email_verification: any(&document, ".js-email-verification"),
             faults: texts(
                 &document,
@@ -383,12 +384,28 @@ fn alerts(document: &Html) -> Vec<RemoteText> {
     const ALERTS: &str = ".flash-alert, .flash-warning, .flash-container .gl-alert-body, .flash, \
         .gl-alert-danger .gl-alert-body, [data-testid='alert-danger'], .devise-errors li";
     let mut alerts: Vec<RemoteText> = Vec::new();
-    for text in texts(document, ALERTS) {
+    // Some are mounted by a script, and have their text in an attribute only.
+    let mounted = select(document, ".js-vue-alert[data-title]", |element| {
+        RemoteText::new(element.attr("data-title")?).said()
+    });
+    for text in texts(document, ALERTS).into_iter().chain(mounted).take(MAX_MESSAGES) {
         if !alerts.iter().any(|known| known.as_str().contains(text.as_str())) {
             alerts.push(text);
         }
     }
     alerts
+}
+
+/// Whether the sign-in page is to mount a reCAPTCHA: since 19 only the data of its component says so.
+fn shows_captcha(document: &Html) -> bool {
+    #[derive(serde::Deserialize)]
+    struct AppData {
+        #[serde(default, alias = "showCaptcha")]
+        show_captcha: bool,
+    }
+    attribute(document, "#js-sign-in-form[data-app-data]", "data-app-data")
+        .and_then(|data| serde_json::from_str::<AppData>(&data).ok())
+        .is_some_and(|data| data.show_captcha)
 }
 
 /// A page as a tree, or why it is none.
@@ -477,6 +494,36 @@ mod tests {
         assert_eq!(form.action, "/gitlab/users/sign_out");
         assert_eq!(form.hidden(), [("authenticity_token".to_owned(), "tok&en".to_owned())]);
         assert_eq!(page.sender_to("/impersonate").unwrap(), None);
+    }
+
+    /// The sign-in page since 19: a component around one form, whose fields are hidden.
+    #[test]
+    fn a_captcha_and_alerts_that_a_script_mounts_are_seen() {
+        let page = |captcha: bool| {
+            let html = format!(
+                r#"<div class="js-vue-alert" data-title="You have to confirm your email address before continuing."></div>
+                <div id="js-sign-in-form" data-app-data="{{&quot;show_captcha&quot;:{captcha},&quot;x&quot;:[1]}}"></div>
+                <form action="/users/sign_in" method="post"><input type="hidden" name="authenticity_token" value="T">
+                <input type="hidden" name="user[login]"><input type="hidden" name="user[password]">
+                <input type="hidden" name="user[remember_me]" value="0"></form>"#
+            );
+            Page::parse("GET /users/sign_in", &html).unwrap()
+        };
+        assert!(page(true).captcha && !page(false).captcha);
+        let page = page(false);
+        assert_eq!(
+            page.said().unwrap().as_str(),
+            "You have to confirm your email address before continuing."
+        );
+        let form = page.form_with("user[login]").unwrap();
+        let sent = form.with(&[("user[login]", "root"), ("user[password]", "fake")]);
+        let expected = [
+            ("authenticity_token", "T"),
+            ("user[remember_me]", "0"),
+            ("user[login]", "root"),
+            ("user[password]", "fake"),
+        ];
+        assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

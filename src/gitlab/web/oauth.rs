@@ -157,7 +157,7 @@ impl AuthorizeRequest {
     pub(crate) fn classify(&self, page: &Page) -> Result<AuthorizePage> {
         let to_authorize = |form: &&Form| form.goes_to(AUTHORIZE) && form.has("client_id");
         if page.forms.iter().any(|form| to_authorize(&form)) {
-            // Deny stands before Authorize, and differs by its hidden method only.
+            // Deny stands before Authorize, or behind it since 19, and differs by its hidden method only.
             let consent = page
                 .forms
                 .iter()

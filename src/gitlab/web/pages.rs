@@ -80,7 +80,8 @@ pub(crate) fn impersonation_tooltip(html: &str) -> Option<RemoteText> {
     let disabled = Selector::parse("[disabled]").ok()?;
     // Outwards from each such button, because pages have many titles and few of these.
     let mut tooltips = document.select(&disabled).take(MOST_BUTTONS).flat_map(|button| {
-        let own = button.attr("data-testid") == Some("impersonate-user-link");
+        let own = button.attr("data-testid") == Some("impersonate-user-link")
+            || button.attr("href").is_some_and(|href| href.ends_with("/impersonate"));
         let around = button.ancestors().filter_map(ElementRef::wrap);
         around.filter_map(move |element| {
             let title = RemoteText::new(element.attr("title")?);
@@ -123,6 +124,21 @@ mod tests {
             impersonation_tooltip(user).as_ref().map(RemoteText::as_str),
             Some("You cannot impersonate a blocked user")
         );
+        let of_19 = |disabled: &str| {
+            format!(
+                "<span class='btn-group' title='Sie können niemanden imitieren, der gesperrt ist'><a class='btn' \
+                 data-method='post' {disabled} href='/admin/users/d/impersonate'>I</a></span>"
+            )
+        };
+        assert!(
+            impersonation_tooltip(&of_19("disabled='disabled'"))
+                .unwrap()
+                .as_str()
+                .contains("gesperrt")
+        );
+        assert_eq!(impersonation_tooltip(&of_19("")), None);
+        let offered = Page::parse("GET /", &format!("<meta name='csrf-token' content='T'>{}", of_19(""))).unwrap();
+        assert!(offered.sender_to("/impersonate").unwrap().is_some());
         assert_eq!(
             impersonation_tooltip("<span title='impersonate'><a href='/x'>I</a></span>"),
             None

@@ -221,12 +221,10 @@ impl WebSession {
                 let said = response.said().text;
                 let said = said.as_ref().map_or("403 Forbidden", RemoteText::as_str);
                 let message = format!("GitLab lets this account sign in, but not act: {said}");
-                Err(Error::new(
-                    Side::Gitlab,
-                    ErrorKind::Forbidden,
-                    response.label(),
+                Err(Error {
                     message,
-                ))
+                    ..response.error()
+                })
             }
             _ => Ok(Some(response.success()?.json::<CurrentUser>()?.username)),
         }

@@ -10,9 +10,16 @@ use super::session::{Effect, Visited, WebSession};
 use super::totp::{Clock, Totp};
 use crate::gitlab::{Door, Doorkeeper, Harm};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::model::UserState;
 use crate::secrets::{RemoteText, Secret};
 
 const SIGN_IN: &str = "/users/sign_in";
+
+const APPROVE: &str = "An administrator has to approve this user (Admin area > Users > Pending approval).";
+const UNBLOCK: &str = "An administrator has to unblock this user (Admin area > Users).";
+const CONFIRM: &str = "An administrator can confirm the e-mail address on the user's page in the admin area.";
+const UNLOCK: &str = "Wait until the lock ends (ten minutes after wrong passwords, if the instance has no other period; a day \
+                      where it is lifted by e-mail), or let an administrator unlock this user (Admin area > Users).";
 
 /// Sign-ins that one session object makes in its life, where sessions end before their time.
 const MAX_SIGN_INS: u32 = 3;
@@ -101,6 +108,9 @@ impl SignIn<'_> {
         if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
             return Err(self.error(ErrorKind::Refused, message).with_hint(way_out));
         }
+        if !self.doorkeeper.takes_passwords().await? {
+            return Err(self.password_off());
+        }
         let mut url = session.url("users/sign_in");
         url.set_query(Some("auto_sign_in=false"));
         let visited = session.open(url).await?.success()?;
@@ -113,9 +123,6 @@ impl SignIn<'_> {
             .iter()
             .find(|form| form.goes_to(SIGN_IN) && form.has("user[login]"))
         else {
-            if visited.is_at(SIGN_IN) && visited.page.csrf().is_ok() {
-                return Err(self.password_off());
-            }
             return Err(visited
                 .page
                 .lacks("sign-in form (a field user[login] sent to /users/sign_in)"));
@@ -195,11 +202,7 @@ impl SignIn<'_> {
             others => format!("{}, and takes no code of an authenticator", others.join(" or ")),
         };
         let message = format!("GitLab asks {} for {instead}", self.account.username);
-        self.forbidden(message).with_hint(format!(
-            "Register an authenticator for this user, too (User settings > Account > Two-factor authentication), and give \
-             its key as {}.totp_secret.",
-            self.table
-        ))
+        self.forbidden(message).with_hint(self.authenticator())
     }
 
     async fn verify(&self, session: &WebSession, landed: &Visited) -> Result<()> {
@@ -211,13 +214,7 @@ impl SignIn<'_> {
             return Err(obstacle);
         }
         if landed.page.email_verification {
-            let message = format!(
-                "GitLab asks {} for a code that it sent by e-mail",
-                self.account.username
-            );
-            return Err(self
-                .forbidden(message)
-                .with_hint("Sign in once in a browser, or switch e-mail verification off for this user."));
+            return Err(self.email_verification());
         }
         let signed_out = landed.page.form_with("user[login]").is_some();
         if !signed_out && status.is_client_error() {
@@ -229,7 +226,7 @@ impl SignIn<'_> {
                 let message = format!("GitLab signed in {name}, not {}", self.account.username);
                 Err(self.error(ErrorKind::Unexpected, message))
             }
-            None if signed_out => Err(self.refusal(&landed.page)),
+            None if signed_out => Err(self.refusal(landed).await),
             None => Err(self.second_factor_or_unknown(&landed.page)),
         }
     }
@@ -239,8 +236,10 @@ impl SignIn<'_> {
         self.account.username.contains('@') || self.account.username.eq_ignore_ascii_case(username)
     }
 
-    /// Why the sign-in page is back.
-    fn refusal(&self, page: &Page) -> Error {
+    /// Why the sign-in page is back: in GitLab's words, or where these are the same for everything, by what it shows an
+    /// administrator of the account.
+    async fn refusal(&self, landed: &Visited) -> Error {
+        let page = &landed.page;
         let who = &self.account.username;
         let said = page.said();
         let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
@@ -250,33 +249,90 @@ impl SignIn<'_> {
             return self.captcha();
         }
         let (kind, hint) = if says(&["pending approval"]) {
-            (
-                ErrorKind::Forbidden,
-                "An administrator has to approve this user.".to_owned(),
-            )
+            (ErrorKind::Forbidden, APPROVE.to_owned())
         } else if says(&["blocked", "banned"]) {
-            (
-                ErrorKind::Forbidden,
-                "An administrator has to unblock this user.".to_owned(),
-            )
+            (ErrorKind::Forbidden, UNBLOCK.to_owned())
         } else if says(&["confirm"]) {
-            let hint = "An administrator can confirm the e-mail address on the user's page in the admin area.";
-            (ErrorKind::Forbidden, hint.to_owned())
+            (ErrorKind::Forbidden, CONFIRM.to_owned())
         } else if says(&["locked"]) {
-            (
-                ErrorKind::Forbidden,
-                "Wait until the lock ends (10 minutes), or let an administrator unlock this user.".to_owned(),
-            )
-        } else {
+            (ErrorKind::Forbidden, UNLOCK.to_owned())
+        } else if says(&["login attempts"]) {
             let hint = format!(
-                "Check {}.password. GitLab says the same of an account that is locked after wrong passwords, of one \
-                 that does not exist, and of one whose password comes from LDAP.",
-                self.table
+                "Wait as long as it says: GitLab takes five sign-ins in ten minutes of an account without an authenticator, \
+                 right or wrong. {}",
+                self.authenticator()
             );
-            (ErrorKind::Unauthorized, hint)
+            (ErrorKind::RateLimited, hint)
+        } else if landed.redirected {
+            // A wrong password brings the form back at once; only what comes after the password is a redirect.
+            let hint = "The password is not what is wrong: look at the user in the admin area.";
+            (ErrorKind::Forbidden, hint.to_owned())
+        } else {
+            self.silent_refusal().await
         };
         self.error(kind, format!("GitLab does not let {who} sign in: {said}"))
             .with_hint(hint)
+    }
+
+    /// GitLab says the same of a wrong password and of much that is none.
+    async fn silent_refusal(&self) -> (ErrorKind, String) {
+        let table = self.table;
+        let resident = match self.doorkeeper.account(&self.account.username).await {
+            Ok(Some(resident)) => resident,
+            Ok(None) => {
+                let hint = format!("There is no such account: check {table}.username.");
+                return (ErrorKind::Unauthorized, hint);
+            }
+            // What cannot be asked leaves the password.
+            Err(error) => {
+                tracing::debug!(%error, "the account that cannot sign in could not be looked at");
+                return (ErrorKind::Unauthorized, format!("Check {table}.password."));
+            }
+        };
+        let hint = match &resident.user {
+            user if user.locked => UNLOCK,
+            user if user.state == UserState::BlockedPendingApproval => APPROVE,
+            user if !user.state.can_sign_in() => UNBLOCK,
+            user if !user.confirmed => CONFIRM,
+            _ if !resident.providers.is_empty() => {
+                let providers = RemoteText::joined(&resident.providers, ", ");
+                let hint = format!(
+                    "The account signs in by {providers}, and GitLab may take no password of its own of it (it takes none of \
+                     accounts with an LDAP identity). Check {table}.password; else name an account whose password GitLab itself \
+                     keeps."
+                );
+                return (ErrorKind::Unauthorized, hint);
+            }
+            _ => {
+                let hint = format!(
+                    "Check {table}.password. GitLab says the same where nobody has set one: it makes a random password for an \
+                     account that is created without."
+                );
+                return (ErrorKind::Unauthorized, hint);
+            }
+        };
+        (ErrorKind::Forbidden, hint.to_owned())
+    }
+
+    /// The way out for whoever has no authenticator.
+    fn authenticator(&self) -> String {
+        format!(
+            "Register an authenticator for {} (User settings > Account > Two-factor authentication), and give its key as \
+             {}.totp_secret.",
+            self.account.username, self.table
+        )
+    }
+
+    fn email_verification(&self) -> Error {
+        let who = &self.account.username;
+        let message = format!(
+            "GitLab asks {who} for a code that it sent by e-mail, and has locked the account if the address of this machine was \
+             new to it"
+        );
+        self.forbidden(message).with_hint(format!(
+            "{} An administrator can end the lock (Admin area > Users); it would come back with the next new address.",
+            self.authenticator()
+        ))
     }
 
     fn second_factor_or_unknown(&self, page: &Page) -> Error {

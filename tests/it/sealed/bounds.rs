@@ -1,8 +1,10 @@
 //! A server that answers more, deeper or longer than anything has a reason to be is refused in clear words, and soon.
 
+use setpoint::sandbox::world::Application;
 use setpoint::sandbox::{Action, Options};
 
-use crate::common::plans::unwrapped;
+use crate::common::Fixture;
+use crate::common::plans::{find, unwrapped};
 use crate::common::proxy::{Phase, Proxy};
 
 struct Case {
@@ -44,11 +46,19 @@ async fn answers_without_measure_are_refused() {
         },
         Case {
             what: "a long answer",
-            path: "/api/v4/applications",
+            path: "/api/v4/user",
             kind: "application/json",
             headers: vec![],
             body: " ".repeat(9 << 20),
             said: "more than 8192 KiB",
+        },
+        Case {
+            what: "a list of applications without measure",
+            path: "/api/v4/applications",
+            kind: "application/json",
+            headers: vec![],
+            body: " ".repeat(65 << 20),
+            said: "more than 65536 KiB",
         },
         Case {
             what: "pages without end",
@@ -130,6 +140,27 @@ async fn answers_without_measure_are_refused() {
         assert!(said.contains(case.said), "{}: {said}", case.what);
         assert!(said.len() < 2000, "{}: {said}", case.what);
     }
+}
+
+/// Where clients register themselves, GitLab has applications without an owner by the ten thousand, and gives them in
+/// one answer.
+#[tokio::test]
+async fn applications_by_the_ten_thousand_are_read() {
+    let fixture = Fixture::new().await;
+    fixture.apply().await.expect(3);
+    fixture.world(|world| {
+        let clients = (0..40_000).map(|number| Application {
+            id: 1000 + number,
+            uid: format!("{number:064x}"),
+            name: format!("A client that registered itself, number {number}"),
+            redirect_uri: "https://client.example.com/callback".to_owned(),
+            scopes: vec!["read_user".to_owned()],
+            ..Application::default()
+        });
+        world.applications.extend(clients);
+    });
+    let plan = fixture.plan().await;
+    assert!(find(&plan, "factory.connection").is_none(), "{plan:#}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v4/groups/{id}", get(show_group))
         .route("/api/v4/groups/{id}/projects", get(group_projects))
         .route("/api/v4/groups/{id}/subgroups", get(subgroups))
+        .route("/api/v4/groups/{id}/descendant_groups", get(descendant_groups))
 }
 
 /// The caller, if any: public things need nobody.
@@ -256,6 +257,17 @@ async fn subgroups(call: Call) -> Answer {
             find_group(&call, world, &roles).map(|group| group.id)
         })
         .and_then(|parent| groups_page(&call, move |group, _| group.parent_id == Some(parent)))
+}
+
+async fn descendant_groups(call: Call) -> Answer {
+    call.app
+        .clone()
+        .read(|world| {
+            let caller = anybody(&call, world)?;
+            let roles = roles_of(world, caller.as_ref());
+            find_group(&call, world, &roles).map(|group| format!("{}/", group.full_path))
+        })
+        .and_then(|above| groups_page(&call, move |group, _| group.full_path.starts_with(&above)))
 }
 
 fn groups_page(call: &Call, keep: impl Fn(&Group, &Roles) -> bool) -> Answer {

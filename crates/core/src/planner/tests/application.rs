@@ -322,3 +322,56 @@ fn a_deleted_application_is_drift_and_so_is_what_follows() {
     ~ factory.authorization Ready authorization_failed Drift <- factory.connection
     "#);
 }
+
+/// A session that is configured, and must not be opened, is missed; it is no reason to drop every token.
+#[test]
+fn what_only_a_closed_session_can_do_is_left_to_a_person() {
+    let closed = || {
+        let mut case = converged();
+        case.policy.admin_session = true;
+        case.policy.replace_application = true;
+        case.observed.gitlab.closed.admin = Some("nobody signs in as root; register an authenticator".to_owned());
+        case
+    };
+    // What only it shows is taken from the record.
+    let plan = closed().plan();
+    assert_eq!(plan.changes, []);
+    let [warning] = plan.warnings.as_slice() else {
+        panic!("{:?}", plan.warnings)
+    };
+    assert_eq!(warning.code, WarningCode::SignInUnsafe);
+    assert!(
+        warning.message.contains("register an authenticator"),
+        "{}",
+        warning.message
+    );
+
+    let mut case = closed();
+    case.recorded.application.as_mut().unwrap().fields.trusted = Known::Known(false);
+    let change = case.only_change();
+    assert_eq!(
+        (change.status, change.reason),
+        (Status::Operator, Reason::NoAdminSession)
+    );
+    assert!(matches!(
+        change.steps.as_slice(),
+        [OperatorStep::SetTrusted { trusted: true, .. }]
+    ));
+
+    let mut case = closed();
+    "Old".clone_into(&mut case.application().fields.name);
+    let change = case.only_change();
+    assert_eq!(
+        (change.status, change.reason),
+        (Status::Blocked, Reason::NoAdminSession)
+    );
+    assert!(change.operations.is_empty());
+
+    let mut case = untouched();
+    case.policy.admin_session = true;
+    case.observed.gitlab.closed = closed().observed.gitlab.closed;
+    let plan = case.plan();
+    let change = at(&plan, "gitlab.application");
+    assert_eq!(change.operations.len(), 1, "{change:#?}");
+    assert!(matches!(change.steps.as_slice(), [OperatorStep::SetTrusted { .. }]));
+}

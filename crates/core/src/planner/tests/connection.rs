@@ -2,8 +2,8 @@ use insta::assert_snapshot;
 
 use super::super::fixture::{at, converged, outline};
 use crate::model::{
-    AuthorizedUser, ConnectionOperation, IntegrationStatus, Known, Operation, Origin, Reason, SecretSource, Status,
-    UserId,
+    AuthorizedUser, ConnectionOperation, IntegrationStatus, Known, Operation, OperatorStep, Origin, Reason,
+    SecretSource, SignIn, Status, UserId, WarningCode,
 };
 
 #[test]
@@ -73,4 +73,28 @@ fn a_renamed_droid_stays_authorized() {
     let mut case = converged();
     case.integration().user.as_mut().unwrap().username = "old-name".to_owned();
     assert_eq!(case.plan().changes, []);
+}
+
+/// Where nobody may sign in as the droid, approving is a person's: rotating, too, must not end what nobody can begin again.
+#[test]
+fn an_approval_by_a_sign_in_that_does_harm_is_left_to_a_person() {
+    for impersonate in [false, true] {
+        let mut case = converged();
+        case.desired.connection.domain = "https://git.example.com".into();
+        let why = Some("nobody signs in; register an authenticator".to_owned());
+        if impersonate {
+            case.policy.sign_in = Some(SignIn::Impersonate);
+            case.policy.admin_session = true;
+            case.observed.gitlab.closed.admin = why;
+        } else {
+            case.observed.gitlab.closed.droid = why;
+        }
+        let plan = case.plan();
+        let change = at(&plan, "factory.authorization");
+        assert_eq!(change.status, Status::Operator);
+        assert!(change.operations.is_empty());
+        assert!(matches!(change.steps.as_slice(), [OperatorStep::Authorize { .. }]));
+        let warned = plan.warnings.iter().filter(|one| one.code == WarningCode::SignInUnsafe);
+        assert_eq!(warned.count(), 1, "{:?}", plan.warnings);
+    }
 }
