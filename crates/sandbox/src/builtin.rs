@@ -194,6 +194,7 @@ impl World {
             scopes: vec!["api".to_owned()],
             confidential: false,
             trusted: true,
+            dynamic: false,
             secret_digest: digest(&random_hex(32)),
             secret_plain: None,
             created_at: since,

@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use super::faults::{Action, Seen, Side, is_write, strike_all};
 use super::state::App;
 use super::wire::Wire;
-use super::{RequestLog, gitlab};
+use super::{RequestLog, gitlab, proxy};
 
 /// The largest body that is taken.
 pub(crate) const BODY_LIMIT: usize = 64 << 20;
@@ -61,7 +61,15 @@ async fn front(
     let response = match &before {
         Action::Respond { .. } | Action::Drop | Action::Hang | Action::Away(_) => StatusCode::OK.into_response(),
         _ => {
+            let in_front = app.read(|world| match side {
+                Side::Gitlab => proxy::answer(&world.switches, &parts.uri),
+                Side::Factory => None,
+            });
+            if side == Side::Gitlab {
+                parts.uri = app.read(|world| proxy::passed_on(&world.switches, parts.uri.clone()));
+            }
             let response = match inside_root(&app, side, &parts.uri) {
+                _ if in_front.is_some() => in_front.unwrap_or_default(),
                 Some(uri) => {
                     let path = uri.path().to_owned();
                     parts.uri = uri;
@@ -106,6 +114,9 @@ async fn front(
     }
     let response = act(&before, response, &wire).await;
     let mut response = act(&after, response, &wire).await;
+    if side == Side::Gitlab {
+        app.read(|world| proxy::thin_out(&world.switches, response.headers_mut()));
+    }
     if let Some(date) = moved_date(&app) {
         response.headers_mut().insert(header::DATE, date);
     }

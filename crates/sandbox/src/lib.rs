@@ -11,6 +11,7 @@ pub mod faults;
 mod front;
 pub mod generation;
 mod gitlab;
+mod proxy;
 mod record;
 mod state;
 pub mod switches;

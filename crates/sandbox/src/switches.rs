@@ -40,6 +40,29 @@ pub struct Switches {
     pub max_login_attempts: Option<u32>,
     /// Minutes for which they lock it; none: ten, which GitLab's settings show as null.
     pub failed_login_attempts_unlock_period_in_minutes: Option<u32>,
+    /// LDAP servers, by the name of their provider, such as `ldapmain`: each has a form of its own at sign-in.
+    pub ldap_servers: BTreeSet<String>,
+    /// Providers that take the browser elsewhere, such as `saml`: each has a button at sign-in.
+    pub sso_providers: BTreeSet<String>,
+    /// The provider that the sign-in page sends everybody to at once; empty: none.
+    pub auto_sign_in_with_provider: String,
+    /// Providers whose sign-in stands for a second factor (`allow_bypass_two_factor`).
+    pub bypass_two_factor_providers: BTreeSet<String>,
+    /// Passwords of accounts that have an identity at a provider are not taken.
+    pub disable_password_authentication_for_users_with_sso_identities: bool,
+    /// Admin Mode needs a step-up at a provider (`omniauth_step_up_auth_for_admin_mode`).
+    pub step_up_for_admin_mode: bool,
+    /// New accounts are external, also those that are made over the API.
+    pub user_default_external: bool,
+    /// A new membership or role waits for an administrator's approval: 202.
+    pub memberships_await_approval: bool,
+    /// A proxy in front of GitLab drops `Link` and all `X-` headers of answers.
+    pub proxy_drops_headers: bool,
+    /// What a proxy in front of GitLab does with `%2F` in a path.
+    pub proxy_encoded_slash: EncodedSlash,
+    /// The status with which a proxy in front of GitLab answers everything itself, as HTML, such as 401, 403 or 520;
+    /// 0: it passes requests on.
+    pub proxy_status: u16,
     /// The address that all clients seem to come from; empty: their own, or the first of `X-Forwarded-For`.
     pub client_address: String,
     /// Terms of service must be accepted before anything else.
@@ -106,6 +129,19 @@ pub enum FactoryRedirect {
     Current,
 }
 
+/// What a proxy does with an encoded slash in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum EncodedSlash {
+    /// Passes it on.
+    #[default]
+    Pass,
+    /// Answers 404 itself, as Apache does by default.
+    Refuse,
+    /// Decodes it, so that GitLab sees another path.
+    Decode,
+}
+
 impl Default for Switches {
     fn default() -> Self {
         Self {
@@ -120,6 +156,17 @@ impl Default for Switches {
             require_email_verification_on_account_locked: false,
             max_login_attempts: None,
             failed_login_attempts_unlock_period_in_minutes: None,
+            ldap_servers: BTreeSet::new(),
+            sso_providers: BTreeSet::new(),
+            auto_sign_in_with_provider: String::new(),
+            bypass_two_factor_providers: BTreeSet::new(),
+            disable_password_authentication_for_users_with_sso_identities: false,
+            step_up_for_admin_mode: false,
+            user_default_external: false,
+            memberships_await_approval: false,
+            proxy_drops_headers: false,
+            proxy_encoded_slash: EncodedSlash::Pass,
+            proxy_status: 0,
             client_address: String::new(),
             enforce_terms: false,
             recaptcha: false,

@@ -34,8 +34,12 @@ pub struct World {
     pub groups: Vec<Group>,
     /// Projects, by ascending id.
     pub projects: Vec<Project>,
-    /// Direct memberships.
+    /// Direct memberships, requests for access among them.
     pub members: Vec<Member>,
+    /// Groups that were invited into other groups or projects.
+    pub shares: Vec<Share>,
+    /// Roles of the instance's own making (Ultimate).
+    pub member_roles: Vec<MemberRole>,
     /// Old full paths of projects that were moved or renamed.
     pub redirects: Vec<Redirect>,
     /// Instance-wide OAuth applications, by ascending id.
@@ -144,6 +148,12 @@ pub struct User {
     pub external: bool,
     /// Bots, service accounts, ghosts: cannot sign in nor be impersonated.
     pub internal: bool,
+    /// Accounts at LDAP servers and other providers.
+    pub identities: Vec<Identity>,
+    /// Further addresses, which nobody else can have.
+    pub secondary_emails: Vec<String>,
+    /// The row no longer passes GitLab's own checks, so that its state cannot be changed: `unblock` answers `false`.
+    pub invalid: bool,
     /// Note of the administrators.
     pub note: Option<String>,
     /// Created at.
@@ -166,6 +176,18 @@ impl User {
     pub fn two_factor_enabled(&self) -> bool {
         self.totp_secret.is_some() || self.security_key
     }
+}
+
+/// An account at a provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct Identity {
+    /// The provider's name, such as `ldapmain` or `saml`.
+    pub provider: String,
+    /// Who the user is there: what is typed into an LDAP server's form.
+    pub extern_uid: String,
+    /// Digest of the password there, see [`digest`].
+    pub password_digest: String,
 }
 
 /// An authenticator that was offered on the set-up page.
@@ -192,6 +214,8 @@ pub struct PersonalToken {
     pub token_digest: String,
     /// Scopes.
     pub scopes: Vec<String>,
+    /// The permissions of a fine-grained token, such as `read_user`; a legacy token has none.
+    pub granular: Option<BTreeSet<String>>,
     /// Revoked.
     pub revoked: bool,
     /// Made by an administrator for somebody else.
@@ -214,6 +238,8 @@ pub struct WebSession {
     pub otp_user_id: Option<u64>,
     /// Who gave the password and still owes the code that was mailed.
     pub verification_user_id: Option<u64>,
+    /// The provider through which the user signed in; `None`: by GitLab's own form.
+    pub provider: Option<String>,
     /// The administrator who impersonates `user_id`.
     pub impersonator_id: Option<u64>,
     /// Until when the set-up of an enforced second factor is put off.
@@ -346,15 +372,72 @@ pub struct Member {
     pub user_id: u64,
     /// Role.
     pub access_level: AccessLevel,
+    /// The role of the instance's own making, see [`MemberRole::id`].
+    #[serde(default)]
+    pub member_role_id: Option<u64>,
     /// Last day, `YYYY-MM-DD`.
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// It was asked for and not granted: an access request.
+    #[serde(default)]
+    pub requested: bool,
+    /// It waits for an administrator's approval and gives nothing until then.
+    #[serde(default)]
+    pub awaiting: bool,
     /// Created at.
     #[serde(default)]
     pub created_at: Timestamp,
     /// By whom.
     #[serde(default)]
     pub created_by: Option<u64>,
+}
+
+impl Member {
+    /// A membership that is nothing but that.
+    pub fn new(source: Source, user_id: u64, access_level: AccessLevel, created_at: Timestamp) -> Self {
+        Self {
+            source,
+            user_id,
+            access_level,
+            member_role_id: None,
+            expires_at: None,
+            requested: false,
+            awaiting: false,
+            created_at,
+            created_by: None,
+        }
+    }
+
+    /// Whether it gives its role on that day.
+    pub fn counts(&self, today: &str) -> bool {
+        !self.requested && !self.awaiting && self.expires_at.as_deref().is_none_or(|day| day > today)
+    }
+}
+
+/// A group that was invited: its members have their role there, too, up to that of the invitation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Into what.
+    pub source: Source,
+    /// The invited group.
+    pub group_id: u64,
+    /// The highest role that its members get.
+    pub access_level: AccessLevel,
+    /// Last day, `YYYY-MM-DD`.
+    #[serde(default)]
+    pub expires_at: Option<String>,
+}
+
+/// A role of the instance's own making.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct MemberRole {
+    /// Numeric id.
+    pub id: u64,
+    /// Name.
+    pub name: String,
+    /// The role that it adds to.
+    pub base_access_level: AccessLevel,
 }
 
 /// An old full path that leads to a project.
@@ -384,6 +467,8 @@ pub struct Application {
     pub confidential: bool,
     /// Trusted: no consent page.
     pub trusted: bool,
+    /// A client registered it by itself (dynamic registration).
+    pub dynamic: bool,
     /// Digest of the secret, see [`digest`].
     pub secret_digest: String,
     /// The secret itself, only on instances that do not hash secrets (switch `hash_secrets`).
@@ -597,6 +682,8 @@ impl Default for World {
             groups: Vec::new(),
             projects: Vec::new(),
             members: Vec::new(),
+            shares: Vec::new(),
+            member_roles: Vec::new(),
             redirects: Vec::new(),
             applications: Vec::new(),
             grants: Vec::new(),
@@ -756,14 +843,7 @@ impl World {
             member.access_level = access_level;
             return;
         }
-        self.members.push(Member {
-            source,
-            user_id,
-            access_level,
-            expires_at: None,
-            created_at: now,
-            created_by: None,
-        });
+        self.members.push(Member::new(source, user_id, access_level, now));
     }
 
     /// Moves a project to another full path; the old one then answers 301.
@@ -784,6 +864,120 @@ impl World {
             .retain(|redirect| !redirect.old_path.eq_ignore_ascii_case(to));
         self.redirects.push(Redirect { old_path, project_id });
         true
+    }
+
+    /// Moves a group to another full path, with all that is in it; the old paths of its projects then answer 301.
+    pub fn move_group(&mut self, from: &str, to: &str) -> bool {
+        let Some(id) = self.group_at(from).map(|group| group.id) else {
+            return false;
+        };
+        let parent_id = to
+            .rsplit_once('/')
+            .and_then(|(parent, _)| self.group_at(parent))
+            .map(|group| group.id);
+        let old = self.group(id).map_or_else(String::new, |group| group.full_path.clone());
+        let inside = format!("{old}/");
+        for group in &mut self.groups {
+            if group.id == id {
+                to.clone_into(&mut group.full_path);
+                group.parent_id = parent_id;
+            } else if let Some(rest) = group.full_path.strip_prefix(&inside) {
+                group.full_path = format!("{to}/{rest}");
+            }
+        }
+        let projects: Vec<String> = self
+            .projects
+            .iter()
+            .filter(|project| project.full_path.starts_with(&inside))
+            .map(|project| project.full_path.clone())
+            .collect();
+        for path in projects {
+            let moved = format!("{to}/{}", &path[inside.len()..]);
+            self.move_project(&path, &moved);
+        }
+        true
+    }
+
+    /// Marks a project for deletion; from 18 on that renames it, and its old path redirects.
+    pub fn schedule_project_deletion(&mut self, full_path: &str) -> bool {
+        let Some((id, path)) = self
+            .project_at(full_path)
+            .map(|project| (project.id, project.full_path.clone()))
+        else {
+            return false;
+        };
+        let renamed = self.switches.at_least(18, 0);
+        let ending = format!("-deletion_scheduled-{id}");
+        if renamed {
+            self.move_project(&path, &format!("{path}{ending}"));
+        }
+        let day = self.deletion_day();
+        if let Some(project) = self.projects.iter_mut().find(|project| project.id == id) {
+            project.marked_for_deletion_on = Some(day);
+            if renamed {
+                project.name.push_str(&ending);
+            }
+        }
+        true
+    }
+
+    /// Marks a group for deletion, which dooms all that is in it; from 18 on that renames it.
+    pub fn schedule_group_deletion(&mut self, full_path: &str) -> bool {
+        let Some((id, path)) = self
+            .group_at(full_path)
+            .map(|group| (group.id, group.full_path.clone()))
+        else {
+            return false;
+        };
+        let renamed = self.switches.at_least(18, 0);
+        let ending = format!("-deletion_scheduled-{id}");
+        if renamed {
+            self.move_group(&path, &format!("{path}{ending}"));
+        }
+        let day = self.deletion_day();
+        if let Some(group) = self.groups.iter_mut().find(|group| group.id == id) {
+            group.marked_for_deletion_on = Some(day);
+            if renamed {
+                group.name.push_str(&ending);
+            }
+        }
+        true
+    }
+
+    /// The day on which what is marked today will be deleted.
+    fn deletion_day(&self) -> String {
+        let day = self.now() + SignedDuration::from_hours(30 * 24);
+        day.strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Whether a project waits for its deletion, itself or through a group above it.
+    pub fn is_doomed(&self, project: &Project) -> bool {
+        let mut at = project.group_id.and_then(|id| self.group(id));
+        while let Some(group) = at {
+            if group.marked_for_deletion_on.is_some() {
+                return true;
+            }
+            at = group.parent_id.and_then(|id| self.group(id));
+        }
+        project.marked_for_deletion_on.is_some()
+    }
+
+    /// Adds applications that clients registered by themselves: public, without an owner, listed with the others.
+    pub fn add_dynamic_applications(&mut self, count: usize) {
+        let created_at = self.now();
+        for _ in 0..count {
+            let id = self.next_id("application");
+            self.applications.push(Application {
+                id,
+                uid: format!("{id:064x}"),
+                name: "[Unverified Dynamic Application] Example Client".to_owned(),
+                redirect_uri: "http://127.0.0.1:3000/callback".to_owned(),
+                scopes: vec!["mcp".to_owned()],
+                dynamic: true,
+                created_at,
+                ..Application::default()
+            });
+        }
     }
 
     /// Reads a world from its file.

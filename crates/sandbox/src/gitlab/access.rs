@@ -11,6 +11,7 @@ pub(crate) struct Roles {
     sees_all: bool,
     groups: HashMap<u64, AccessLevel>,
     projects: HashMap<u64, AccessLevel>,
+    direct_projects: HashMap<u64, AccessLevel>,
     /// Groups that hold, somewhere below, a thing that the user is a member of: such a group is visible.
     above: std::collections::HashSet<u64>,
 }
@@ -21,8 +22,7 @@ impl Roles {
         let today = world.today();
         let mut direct: HashMap<Source, AccessLevel> = HashMap::new();
         for member in &world.members {
-            let alive = member.expires_at.as_ref().is_none_or(|day| *day > today);
-            if Some(member.user_id) == user_id && alive {
+            if Some(member.user_id) == user_id && member.counts(&today) {
                 direct.insert(member.source, member.access_level);
             }
         }
@@ -33,22 +33,40 @@ impl Roles {
             sees_all,
             groups: HashMap::new(),
             projects: HashMap::new(),
+            direct_projects: HashMap::new(),
             above: std::collections::HashSet::new(),
         };
-        for group in &world.groups {
+        let inherited = |own: &HashMap<Source, AccessLevel>, group: u64| {
             let mut level = 0;
-            let mut at = Some(group.id);
+            let mut at = Some(group);
             while let Some(id) = at {
-                level = level.max(direct.get(&Source::Group(id)).copied().unwrap_or(0));
+                level = level.max(own.get(&Source::Group(id)).copied().unwrap_or(0));
                 at = parents.get(&id).copied().flatten();
             }
+            level
+        };
+        // Through groups that were invited, which is not handed on to where those groups were invited in turn.
+        let mut through = direct.clone();
+        for share in &world.shares {
+            let alive = share.expires_at.as_ref().is_none_or(|day| *day > today);
+            let level = inherited(&direct, share.group_id).min(share.access_level);
+            if alive && level > 0 {
+                let entry = through.entry(share.source).or_insert(0);
+                *entry = level.max(*entry);
+            }
+        }
+        for group in &world.groups {
+            let level = inherited(&through, group.id);
             if level > 0 {
                 roles.groups.insert(group.id, level);
                 roles.mark_above(&parents, group.parent_id);
             }
         }
-        for (source, level) in direct {
+        for (source, level) in through {
             if let Source::Project(id) = source {
+                if let Some(level) = direct.get(&source) {
+                    roles.direct_projects.insert(id, *level);
+                }
                 roles.projects.insert(id, level);
                 let group_id = world.project(id).and_then(|project| project.group_id);
                 roles.mark_above(&parents, group_id);
@@ -89,7 +107,7 @@ impl Roles {
 
     /// The direct role in a project; 0: none.
     pub(crate) fn directly_in_project(&self, project: &Project) -> AccessLevel {
-        self.projects.get(&project.id).copied().unwrap_or(0)
+        self.direct_projects.get(&project.id).copied().unwrap_or(0)
     }
 
     /// Whether the project shows at all; elsewhere it answers 404.

@@ -2,13 +2,15 @@
 //!
 //! GitLab: `lib/api/api_guard.rb`, `lib/gitlab/auth/auth_finders.rb`, `lib/gitlab/auth/user_access_denied_reason.rb`.
 
+use std::collections::BTreeSet;
+
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
 use base64::Engine as _;
 use serde_json::json;
 
-use super::{answers, two_factor};
+use super::{answers, granular, two_factor};
 use crate::builtin::ROOT_TOKEN;
 use crate::world::{PersonalToken, User, UserState, WebSession, World, digest};
 
@@ -35,6 +37,8 @@ pub(crate) struct Caller {
     pub(crate) via: Via,
     /// Scopes of the token; a browser session has none and may do all.
     pub(crate) scopes: Option<Vec<String>>,
+    /// The permissions of a fine-grained token, which count in place of scopes.
+    pub(crate) granular: Option<BTreeSet<String>>,
     /// It may act as administrator now.
     pub(crate) admin: bool,
 }
@@ -103,7 +107,10 @@ pub(crate) fn identify(world: &World, parts: &Parts, scopes: &[&str]) -> Result<
     let Some(mut caller) = bearer(world, parts)? else {
         return Ok(None);
     };
-    caller.require_scope(scopes)?;
+    match &caller.granular {
+        Some(granted) => granular::require(granted, &parts.method, parts.uri.path())?,
+        None => caller.require_scope(scopes)?,
+    }
     if let Some(name) = sudo_name(parts) {
         caller = sudo(world, &caller, &name)?;
     }
@@ -278,7 +285,21 @@ fn by_personal_token(world: &World, personal: &PersonalToken) -> Result<Caller, 
             "Token is an impersonation token but impersonation was disabled.",
         ));
     }
-    caller(world, personal.user_id, Via::Personal(personal.id), scopes)
+    let Some(granted) = &personal.granular else {
+        return caller(world, personal.user_id, Via::Personal(personal.id), scopes);
+    };
+    let owner = caller(
+        world,
+        personal.user_id,
+        Via::Personal(personal.id),
+        vec!["granular".to_owned()],
+    )?;
+    Ok(Caller {
+        // Permissions are granted one by one: Admin Mode asks for no scope on top of them.
+        admin: world.user(personal.user_id).is_some_and(|user| user.admin),
+        granular: Some(granted.clone()),
+        ..owner
+    })
 }
 
 fn caller(world: &World, user_id: u64, via: Via, scopes: Vec<String>) -> Result<Caller, Response> {
@@ -289,6 +310,7 @@ fn caller(world: &World, user_id: u64, via: Via, scopes: Vec<String>) -> Result<
         user_id,
         via,
         scopes: Some(scopes),
+        granular: None,
         admin,
     })
 }
@@ -319,6 +341,7 @@ fn by_session(world: &World, parts: &Parts) -> Result<Option<Caller>, Response> 
         user_id: user.id,
         via: Via::Session(session.id.clone()),
         scopes: None,
+        granular: None,
         admin: session_is_admin(world, session),
     }))
 }

@@ -60,10 +60,15 @@ pub(crate) fn user_namespace_id(user: &User) -> u64 {
 }
 
 fn private_part(user: &User) -> Value {
+    let identities: Vec<Value> = user
+        .identities
+        .iter()
+        .map(|own| json!({ "provider": own.provider, "extern_uid": own.extern_uid, "saml_provider_id": null }))
+        .collect();
     json!({
         "last_sign_in_at": user.last_sign_in_at, "confirmed_at": user.confirmed_at,
         "last_activity_on": user.last_activity_on, "email": user.email, "theme_id": 3, "color_scheme_id": 1,
-        "projects_limit": 100_000, "current_sign_in_at": user.current_sign_in_at, "identities": [],
+        "projects_limit": 100_000, "current_sign_in_at": user.current_sign_in_at, "identities": identities,
         "can_create_group": true, "can_create_project": true, "two_factor_enabled": user.two_factor_enabled(),
         "external": user.external, "private_profile": false, "commit_email": user.email, "preferred_language": "en",
     })
@@ -138,7 +143,7 @@ pub(crate) fn project(world: &World, project: &Project, roles: &Roles, base: &st
             "merge_requests_enabled": true,
             "jobs_enabled": true,
             "open_issues_count": 0,
-            "shared_with_groups": [],
+            "shared_with_groups": shared_with(world, Source::Project(project.id)),
             "permissions": {
                 "project_access": level(roles.directly_in_project(project)),
                 "group_access": level(in_group),
@@ -188,6 +193,20 @@ pub(crate) fn group(world: &World, group: &Group, base: &str) -> Value {
     })
 }
 
+/// The groups that were invited into a group or project.
+pub(crate) fn shared_with(world: &World, source: Source) -> Vec<Value> {
+    let shares = world.shares.iter().filter(|share| share.source == source);
+    let groups = shares.filter_map(|share| world.group(share.group_id).map(|group| (share, group)));
+    groups
+        .map(|(share, group)| {
+            json!({
+                "group_id": group.id, "group_name": group.name, "group_full_path": group.full_path,
+                "group_access_level": share.access_level, "expires_at": share.expires_at,
+            })
+        })
+        .collect()
+}
+
 /// A member, of whatever source the membership is.
 pub(crate) fn member(world: &World, member: &Member, base: &str) -> Value {
     let mut value = world
@@ -200,9 +219,17 @@ pub(crate) fn member(world: &World, member: &Member, base: &str) -> Value {
             "created_at": member.created_at,
             "created_by": member.created_by.and_then(|id| world.user(id)).map(|user| user_basic(world, user, base)),
             "expires_at": member.expires_at,
-            "membership_state": "active",
+            "membership_state": if member.awaiting { "awaiting" } else { "active" },
         }),
     );
+    if let Some(role) = world
+        .member_roles
+        .iter()
+        .find(|role| Some(role.id) == member.member_role_id)
+    {
+        let role = json!({ "id": role.id, "name": role.name, "base_access_level": role.base_access_level });
+        extend(&mut value, json!({ "member_role": role }));
+    }
     value
 }
 

@@ -267,13 +267,17 @@ fn introspect(world: &mut World, request: &PageRequest) -> Page {
     Page::json(StatusCode::OK, &answer)
 }
 
-/// `POST /oauth/revoke`: 200 whatever the secret, unless the token is a real one of a confidential application.
+/// `POST /oauth/revoke`. Up to 18: 200 whatever the secret, unless the token is a real one of a confidential application.
+/// From 19 on (Doorkeeper 5.9): 403 without the right client, whatever the token.
 fn revoke(world: &mut World, request: &PageRequest) -> Page {
     let wanted = digest(request.param("token").unwrap_or_default());
     let caller = match client(world, request) {
         Client::Known(application) => Some(application.id),
         Client::Wrong | Client::Absent => None,
     };
+    if caller.is_none() && world.switches.at_least(19, 0) {
+        return not_authorized_to_revoke();
+    }
     let now = world.now();
     let found = world
         .oauth_tokens
@@ -285,15 +289,19 @@ fn revoke(world: &mut World, request: &PageRequest) -> Page {
             .application(owner)
             .is_none_or(|application| !application.confidential);
         if caller != Some(owner) && !open {
-            return error(
-                StatusCode::FORBIDDEN,
-                "unauthorized_client",
-                "You are not authorized to revoke this token",
-            );
+            return not_authorized_to_revoke();
         }
         world.oauth_tokens[position].revoked_at.get_or_insert(now);
     }
     Page::json(StatusCode::OK, &json!({}))
+}
+
+fn not_authorized_to_revoke() -> Page {
+    error(
+        StatusCode::FORBIDDEN,
+        "unauthorized_client",
+        "You are not authorized to revoke this token",
+    )
 }
 
 /// `GET /oauth/token/info`

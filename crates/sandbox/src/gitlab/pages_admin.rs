@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
+use super::pages_providers as providers;
 use super::pages_second_factor::{self as second_factor, Door};
 use super::pages_sign_in;
 use super::pages_visit::Visit;
@@ -25,6 +26,11 @@ pub(super) fn enter(visit: &mut Visit<'_>) -> Result<User, Page> {
         let back = visit.full_path();
         visit.session_mut().return_to = Some(back);
         return Err(visit.redirect("/admin/session/new", Some(("notice", "Re-authentication required"))));
+    }
+    if visit.world.switches.admin_mode && visit.world.switches.step_up_for_admin_mode {
+        // The session was not stepped up at a provider: Admin Mode ends again at the first page that it opens.
+        visit.session_mut().admin_mode_until = None;
+        return Err(visit.redirect("/admin/session/new", Some(("notice", "Step-up authentication failed."))));
     }
     Ok(user)
 }
@@ -82,7 +88,7 @@ pub(super) fn session_submit(visit: &mut Visit<'_>) -> Page {
     };
     let password = visit.request.present("user[password]").map(ToOwned::to_owned);
     let code = visit.request.present("user[otp_attempt]").map(ToOwned::to_owned);
-    let right = pages_sign_in::password_is(&user, password.as_deref());
+    let right = pages_sign_in::password_is(visit.world, &user, password.as_deref());
     if user.two_factor_enabled() {
         let asked = visit.session().and_then(|session| session.otp_user_id) == Some(user.id);
         return match code {
@@ -127,7 +133,8 @@ fn administrator(visit: &mut Visit<'_>) -> Result<User, Page> {
     if user.admin { Ok(user) } else { Err(Visit::not_found()) }
 }
 
-fn enable(visit: &mut Visit<'_>) -> Page {
+/// Turns Admin Mode on, where it was asked for lately.
+pub(super) fn enable(visit: &mut Visit<'_>) -> Page {
     let now = visit.now;
     let session = visit.session_mut();
     let requested = session
@@ -161,13 +168,26 @@ fn render_password_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
     if visit.unheard_of(PageKind::AdminMode) {
         return visit.unheard_page();
     }
-    let token = visit.csrf();
-    let form = Form::open("new_user", &visit.path("/admin/session"), "post", &token)
-        .raw(
-            "<p><label for=\"user_password\">Password</label><br>\
-             <input type=\"password\" class=\"js-password\" data-id=\"user_password\" data-name=\"user[password]\"></p>",
-        )
-        .submit("Enter admin mode");
-    let content = format!("<h1>Enter admin mode</h1>\n{form}\n{}", pages_sign_in::MOUNT_PASSWORD);
+    let allowed = visit
+        .current_user()
+        .is_some_and(|user| !user.password_automatically_set && providers::password_allowed(visit.world, &user))
+        && !visit.world.switches.password_login_off;
+    let own = if allowed {
+        let token = visit.csrf();
+        let form = Form::open("new_user", &visit.path("/admin/session"), "post", &token)
+            .raw(
+                "<p><label for=\"user_password\">Password</label><br>\
+                 <input type=\"password\" class=\"js-password\" data-id=\"user_password\" data-name=\"user[password]\"></p>",
+            )
+            .submit("Enter admin mode");
+        format!("{form}\n{}", pages_sign_in::MOUNT_PASSWORD)
+    } else {
+        String::new()
+    };
+    let mut ways = providers::with_others(visit, &own);
+    if ways.is_empty() {
+        "<p>No authentication methods configured.</p>".clone_into(&mut ways);
+    }
+    let content = format!("<h1>Enter admin mode</h1>\n{ways}");
     visit.page(StatusCode::OK, "Enter admin mode", alert, &content)
 }

@@ -54,10 +54,16 @@ impl Visit<'_> {
             .session()
             .and_then(|session| session.skip_two_factor_until)
             .is_some_and(|until| self.now < until);
-        if !put_off && two_factor::owed(self.world, &user).is_some() {
+        if !put_off && !self.bypasses_two_factor() && two_factor::owed(self.world, &user).is_some() {
             return Err(self.redirect("/-/profile/two_factor_auth", None));
         }
         Ok(user)
+    }
+
+    /// Whether the session's sign-in stands for a second factor.
+    fn bypasses_two_factor(&self) -> bool {
+        let provider = self.session().and_then(|session| session.provider.as_ref());
+        provider.is_some_and(|provider| self.world.switches.bypass_two_factor_providers.contains(provider))
     }
 
     /// Back to the sign-in page with the reason for which Devise lets nobody in.

@@ -11,11 +11,12 @@ use serde_json::json;
 use super::pages_gate::sign_in_refusal;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
+use super::pages_providers as providers;
 use super::pages_second_factor::{self as second_factor, Door};
 use super::pages_verification as verification;
 use super::pages_visit::Visit;
 use crate::generation::{Generation, PageKind};
-use crate::world::{User, UserState, digest};
+use crate::world::{User, UserState, World, digest};
 
 /// Wrong passwords after which Devise locks the account, where the settings say nothing.
 const FAILED_ATTEMPTS_TO_LOCK: u32 = 10;
@@ -30,6 +31,9 @@ pub(super) const INVALID: &str = "Invalid login or password.";
 pub(super) fn form(visit: &mut Visit<'_>) -> Page {
     if signed_in_already(visit) {
         return go_back(visit);
+    }
+    if let Some(page) = providers::automatic(visit) {
+        return page;
     }
     render(visit, None)
 }
@@ -72,7 +76,7 @@ pub(super) fn submit(visit: &mut Visit<'_>) -> Page {
     if let Some(page) = verification::step_in(visit, &user) {
         return page;
     }
-    if user.is_locked(visit.now) || !password_is(&user, password.as_deref()) {
+    if user.is_locked(visit.now) || !password_is(visit.world, &user, password.as_deref()) {
         return failed(visit, Some(user.id));
     }
     // Right password, but Devise's hook throws the user out again: a redirect, as after success.
@@ -106,9 +110,11 @@ fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
     visit.world.user_named(login).or_else(by_mail).cloned()
 }
 
-/// Whether that is the account's password, which nobody knows where GitLab made it up.
-pub(super) fn password_is(user: &User, password: Option<&str>) -> bool {
+/// Whether that is the account's password, which nobody knows where GitLab made it up, and which does not count where
+/// the account signs in elsewhere.
+pub(super) fn password_is(world: &World, user: &User, password: Option<&str>) -> bool {
     !user.password_automatically_set
+        && providers::password_allowed(world, user)
         && !user.password_digest.is_empty()
         && password.is_some_and(|password| digest(password) == user.password_digest)
 }
@@ -127,7 +133,7 @@ fn with_two_factor(visit: &mut Visit<'_>, user: &User, password: Option<&str>, o
             count_failure(visit, user.id);
             second_factor::refuse(visit, Door::SignIn, user)
         }
-        _ if password_is(user, password) => {
+        _ if password_is(visit.world, user, password) => {
             visit.session_mut().otp_user_id = Some(user.id);
             second_factor::ask(visit, Door::SignIn, user)
         }
@@ -227,13 +233,17 @@ fn render(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
     if shape == Generation::Unknown {
         return visit.unheard_page();
     }
-    let content = if visit.world.switches.password_login_off {
-        "<p>Sign-in by password is switched off.</p>".to_owned()
+    let own = if visit.world.switches.password_login_off {
+        String::new()
     } else if shape >= Generation::V19_3 {
         vue_form(visit)
     } else {
         plain_form(visit)
     };
+    let mut content = providers::with_others(visit, &own);
+    if content.is_empty() {
+        "<p>Sign-in by password is switched off.</p>".clone_into(&mut content);
+    }
     visit.page(StatusCode::OK, "Sign in", alert, &content)
 }
 

@@ -11,7 +11,7 @@ use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_visit::Visit;
 use super::two_factor::{self, Enforced};
-use super::{pages_sign_in, pages_totp};
+use super::{pages_providers, pages_sign_in, pages_totp};
 use crate::world::{TotpOffer, User, digest, random_bytes, random_hex};
 
 /// How long the page shows the same secret (`OTP_SECRET_TTL`).
@@ -52,7 +52,9 @@ pub(super) fn enrol(visit: &mut Visit<'_>) -> Page {
     let Some(user) = visit.current_user() else {
         return visit.redirect("/users/sign_in", None);
     };
-    if asks_password(visit, &user) && !pages_sign_in::password_is(&user, visit.request.present("current_password")) {
+    if asks_password(visit, &user)
+        && !pages_sign_in::password_is(visit.world, &user, visit.request.present("current_password"))
+    {
         pages_sign_in::count_failure(visit, user.id);
         return render(visit, &user, Some("You must provide a valid current password."));
     }
@@ -117,7 +119,9 @@ pub(super) fn skip(visit: &mut Visit<'_>) -> Page {
 
 /// Whether the set-up asks for the current password.
 fn asks_password(visit: &Visit<'_>, user: &User) -> bool {
-    !user.password_automatically_set && !visit.world.switches.password_login_off
+    !user.password_automatically_set
+        && !visit.world.switches.password_login_off
+        && pages_providers::password_allowed(visit.world, user)
 }
 
 fn render(visit: &mut Visit<'_>, user: &User, fault: Option<&str>) -> Page {

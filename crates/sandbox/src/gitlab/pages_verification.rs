@@ -36,7 +36,7 @@ pub(super) fn step_in(visit: &mut Visit<'_>, user: &User) -> Option<Page> {
         let text = "Maximum login attempts exceeded. Wait 10 minutes and try again.";
         return Some(visit.redirect("/users/sign_in", Some(("alert", text))));
     }
-    if !password_is(user, visit.request.present("user[password]")) {
+    if !password_is(visit.world, user, visit.request.present("user[password]")) {
         return None;
     }
     let trusted = user.known_addresses.is_empty() || user.known_addresses.contains(&visit.address());

@@ -156,6 +156,7 @@ impl<'w> Visit<'w> {
         session.otp_user_id = None;
         session.verification_user_id = None;
         session.skip_two_factor_until = None;
+        session.provider = None;
         session.csrf_token.clear();
         self.session = id;
         self.csrf.clear();

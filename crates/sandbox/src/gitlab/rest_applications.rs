@@ -144,18 +144,26 @@ fn redirect_faults(world: &World, redirect_uri: &str) -> Vec<&'static str> {
         .split_whitespace()
         .filter(|line| *line != "urn:ietf:wg:oauth:2.0:oob")
     {
-        let fault = match url::Url::parse(line) {
-            Err(_) => Some(invalid),
-            Ok(uri) if matches!(uri.scheme(), "javascript" | "data" | "vbscript") => {
-                Some("is forbidden by the server.")
+        let faults: Vec<&'static str> = match url::Url::parse(line) {
+            Err(_) => vec![invalid],
+            Ok(uri) => {
+                // What has no authority has no scheme that counts (Doorkeeper: `unspecified_scheme?`).
+                let opaque = uri.cannot_be_a_base() || uri.scheme() == "localhost";
+                let forbidden = matches!(uri.scheme(), "javascript" | "data" | "vbscript");
+                [
+                    (forbidden, "is forbidden by the server."),
+                    (uri.fragment().is_some(), "cannot contain a fragment."),
+                    (opaque, "must specify a scheme."),
+                ]
+                .into_iter()
+                .filter_map(|(found, fault)| found.then_some(fault))
+                .collect()
             }
-            Ok(uri) if uri.fragment().is_some() => Some("cannot contain a fragment."),
-            Ok(_) => None,
         };
-        if let Some(fault) = fault
-            && !found.contains(&fault)
-        {
-            found.push(fault);
+        for fault in faults {
+            if !found.contains(&fault) {
+                found.push(fault);
+            }
         }
     }
     found

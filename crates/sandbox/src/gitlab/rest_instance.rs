@@ -79,14 +79,20 @@ async fn own_token(call: Call) -> Answer {
             .find(|token| token.id == id)
             .ok_or_else(answers::unauthorized)?;
         let (scopes, expires_at) = auth::effective(world, token);
-        Ok(answers::json_answer(
-            200,
-            &json!({
-                "id": token.id, "name": token.name, "revoked": token.revoked, "created_at": token.created_at,
-                "description": null, "scopes": scopes, "user_id": token.user_id, "last_used_at": null,
-                "active": !token.revoked, "expires_at": expires_at,
-            }),
-        ))
+        let scopes = if token.granular.is_some() {
+            vec!["granular".to_owned()]
+        } else {
+            scopes
+        };
+        let mut body = json!({
+            "id": token.id, "name": token.name, "revoked": token.revoked, "created_at": token.created_at,
+            "description": null, "scopes": scopes, "user_id": token.user_id, "last_used_at": null,
+            "active": !token.revoked, "expires_at": expires_at,
+        });
+        if world.switches.at_least(19, 0) {
+            entities::extend(&mut body, json!({ "granular": token.granular.is_some() }));
+        }
+        Ok(answers::json_answer(200, &body))
     })
 }
 
@@ -112,8 +118,6 @@ async fn settings(call: Call) -> Answer {
                 "login_recaptcha_protection_enabled": switches.recaptcha,
                 "admin_mode": switches.admin_mode,
                 "disable_admin_oauth_scopes": switches.disable_admin_oauth_scopes,
-                "maintenance_mode": switches.maintenance_mode,
-                "maintenance_mode_message": null,
                 "email_confirmation_setting": if switches.email_confirmation { "hard" } else { "off" },
                 "minimum_password_length": switches.minimum_password_length,
                 "deactivate_dormant_users": false,
@@ -126,7 +130,14 @@ async fn settings(call: Call) -> Answer {
                 "throttle_protected_paths_requests_per_period": switches.protected_paths_limit,
                 "throttle_protected_paths_period_in_seconds": 60,
                 "user_oauth_applications": true,
+                "user_default_external": switches.user_default_external,
+                "disable_password_authentication_for_users_with_sso_identities":
+                    switches.disable_password_authentication_for_users_with_sso_identities,
         });
+        if switches.gitlab_version.ends_with("-ee") {
+            let more = json!({ "maintenance_mode": switches.maintenance_mode, "maintenance_mode_message": null });
+            entities::extend(&mut body, more);
+        }
         if switches.at_least(18, 1) {
             let on = switches.require_email_verification_on_account_locked;
             entities::extend(&mut body, json!({ "require_email_verification_on_account_locked": on }));
@@ -150,8 +161,10 @@ async fn namespace(call: Call) -> Answer {
                 }),
             ));
         }
-        let user = world
-            .user_named(wanted)
+        let user = id
+            .and_then(|id| id.checked_sub(1_000_000))
+            .and_then(|id| world.user(id))
+            .or_else(|| world.user_named(wanted))
             .ok_or_else(|| answers::not_found("Namespace"))?;
         Ok(answers::json_answer(
             200,
@@ -184,7 +197,16 @@ async fn namespace_exists(call: Call) -> Answer {
 
 async fn openid(State(app): State<App>) -> Response {
     let base = app.gitlab_external_url();
-    let scopes = app.read(|world| world.switches.known_scopes());
+    let (scopes, by_password) = app.read(|world| (world.switches.known_scopes(), !world.switches.at_least(19, 0)));
+    let mut grants = vec![
+        "authorization_code",
+        "client_credentials",
+        "device_code",
+        "refresh_token",
+    ];
+    if by_password {
+        grants.push("password");
+    }
     answers::json_answer(
         200,
         &json!({
@@ -198,7 +220,7 @@ async fn openid(State(app): State<App>) -> Response {
             "scopes_supported": scopes,
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "fragment", "form_post"],
-            "grant_types_supported": ["authorization_code", "password", "client_credentials", "device_code", "refresh_token"],
+            "grant_types_supported": grants,
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],

@@ -99,16 +99,38 @@ fn above(world: &World, source: Source) -> Vec<u64> {
     ids
 }
 
-/// Direct and inherited members, one row a user: that with the highest role.
-fn all_members(world: &World, source: Source) -> Vec<&Member> {
-    let inherited = above(world, source);
-    let mut best: std::collections::BTreeMap<u64, &Member> = std::collections::BTreeMap::new();
-    for member in &world.members {
-        let here = member.source == source || matches!(member.source, Source::Group(id) if inherited.contains(&id));
-        if here
-            && best
-                .get(&member.user_id)
-                .is_none_or(|known| known.access_level < member.access_level)
+/// Direct and inherited members and those of invited groups, one row a user: that with the highest role.
+fn all_members(world: &World, source: Source) -> Vec<Member> {
+    let today = world.today();
+    let mut places = vec![source];
+    places.extend(above(world, source).into_iter().map(Source::Group));
+    let own = world
+        .members
+        .iter()
+        .filter(|member| places.contains(&member.source) && !member.requested)
+        .cloned();
+    let invited = world
+        .shares
+        .iter()
+        .filter(|share| places.contains(&share.source) && share.expires_at.as_ref().is_none_or(|day| *day > today))
+        .flat_map(|share| {
+            let group = Source::Group(share.group_id);
+            let mut groups = vec![group];
+            groups.extend(above(world, group).into_iter().map(Source::Group));
+            world
+                .members
+                .iter()
+                .filter(move |member| groups.contains(&member.source) && !member.requested)
+                .map(|member| Member {
+                    access_level: member.access_level.min(share.access_level),
+                    ..member.clone()
+                })
+        });
+    let mut best: std::collections::BTreeMap<u64, Member> = std::collections::BTreeMap::new();
+    for member in own.chain(invited) {
+        if best
+            .get(&member.user_id)
+            .is_none_or(|known| known.access_level < member.access_level)
         {
             best.insert(member.user_id, member);
         }
@@ -116,8 +138,12 @@ fn all_members(world: &World, source: Source) -> Vec<&Member> {
     best.into_values().collect()
 }
 
-fn direct(world: &World, source: Source) -> Vec<&Member> {
-    world.members.iter().filter(|member| member.source == source).collect()
+fn direct(world: &World, source: Source) -> Vec<Member> {
+    let members = world.members.iter();
+    members
+        .filter(|member| member.source == source && !member.requested)
+        .cloned()
+        .collect()
 }
 
 async fn list(call: Call) -> Answer {
@@ -128,7 +154,7 @@ async fn list_all(call: Call) -> Answer {
     members_page(&call, all_members)
 }
 
-fn members_page(call: &Call, rows: impl Fn(&World, Source) -> Vec<&Member>) -> Answer {
+fn members_page(call: &Call, rows: impl Fn(&World, Source) -> Vec<Member>) -> Answer {
     let query = call.params.filled("query").map(|text| text.to_lowercase());
     let ids: Vec<u64> = call
         .params
@@ -138,7 +164,7 @@ fn members_page(call: &Call, rows: impl Fn(&World, Source) -> Vec<&Member>) -> A
         .collect();
     call.app.read(|world| {
         let place = Place::of(call, world)?;
-        let rows: Vec<&Member> = rows(world, place.source)
+        let rows: Vec<Member> = rows(world, place.source)
             .into_iter()
             .filter(|member| ids.is_empty() || ids.contains(&member.user_id))
             .filter(|member| {
@@ -162,7 +188,7 @@ async fn show_all(call: Call) -> Answer {
     one_member(&call, all_members)
 }
 
-fn one_member(call: &Call, rows: impl Fn(&World, Source) -> Vec<&Member>) -> Answer {
+fn one_member(call: &Call, rows: impl Fn(&World, Source) -> Vec<Member>) -> Answer {
     let user_id = call.id("user_id")?;
     call.app.read(|world| {
         let place = Place::of(call, world)?;
@@ -180,12 +206,50 @@ fn no_member() -> Response {
     answers::message(404, "404 Not found")
 }
 
+/// The role that is asked for; Planner came with 17.7, Security Manager with 19.
 fn level_of(call: &Call) -> Result<AccessLevel, Response> {
     let level = call.params.number("access_level")?.unwrap_or(u64::MAX);
-    match level {
-        5 | 10 | 15 | 20 | 30 | 40 | 50 => Ok(u32::try_from(level).unwrap_or(0)),
-        _ => Err(answers::error(400, "access_level does not have a valid value")),
+    let (planner, security_manager) = call
+        .app
+        .read(|world| (world.switches.at_least(17, 7), world.switches.at_least(19, 0)));
+    let known = match level {
+        5 | 10 | 20 | 30 | 40 | 50 => true,
+        15 => planner,
+        25 => security_manager,
+        _ => false,
+    };
+    if known {
+        Ok(u32::try_from(level).unwrap_or(0))
+    } else {
+        Err(answers::error(400, "access_level does not have a valid value"))
     }
+}
+
+/// The custom role that is asked for, if any: it must be there and add to that very role.
+fn custom_role(call: &Call, world: &World, level: AccessLevel) -> Result<Option<u64>, Response> {
+    let Some(id) = call.params.number("member_role_id")? else {
+        return Ok(None);
+    };
+    let role = world
+        .member_roles
+        .iter()
+        .find(|role| role.id == id)
+        .ok_or_else(|| answers::invalid(400, "member_role", &["not found"]))?;
+    if role.base_access_level == level {
+        Ok(Some(id))
+    } else {
+        let fault = "role's base access level does not match the access level of the membership";
+        Err(answers::invalid(400, "member_role_id", &[fault]))
+    }
+}
+
+/// What a membership or role is answered with that waits for an administrator.
+fn awaiting_approval(world: &World, user_id: u64) -> Response {
+    let name = world.user(user_id).map_or("", |user| user.username.as_str());
+    answers::json_answer(
+        202,
+        &json!({ "message": { name: "Request queued for administrator approval." } }),
+    )
 }
 
 /// The fault of a role that is lower than one inherited from above.
@@ -196,7 +260,7 @@ fn lower_than_inherited(world: &World, source: Source, user_id: u64, level: Acce
             world
                 .members
                 .iter()
-                .find(|member| member.source == Source::Group(id) && member.user_id == user_id)
+                .find(|member| member.source == Source::Group(id) && member.user_id == user_id && !member.requested)
         })
         .max_by_key(|member| member.access_level)?;
     if highest.access_level <= level {
@@ -216,7 +280,8 @@ fn role_name(level: AccessLevel) -> &'static str {
         6..=10 => "Guest",
         11..=15 => "Planner",
         16..=20 => "Reporter",
-        21..=30 => "Developer",
+        21..=25 => "Security Manager",
+        26..=30 => "Developer",
         31..=40 => "Maintainer",
         _ => "Owner",
     }
@@ -255,7 +320,11 @@ async fn add(call: Call) -> Answer {
             return Ok(add_many(&call, world, &place, &wanted, level));
         }
         let user_id = user_id_of(world, &wanted, has_id).ok_or_else(|| answers::not_found("User"))?;
-        match add_one(&call, world, &place, user_id, level) {
+        let role = custom_role(&call, world, level)?;
+        if world.switches.memberships_await_approval && !is_member(world, place.source, user_id) {
+            return Ok(awaiting_approval(world, user_id));
+        }
+        match add_one(&call, world, &place, user_id, level, role) {
             Ok(member) => Ok(answers::json_answer(201, &entities::member(world, &member, &call.base))),
             Err(Refused::There) => Err(answers::message(409, "Member already exists")),
             Err(Refused::Lower(fault)) => Err(answers::invalid(400, "access_level", &[&fault])),
@@ -291,31 +360,37 @@ fn user_id_of(world: &World, wanted: &str, by_id: bool) -> Option<u64> {
     user.map(|user| user.id)
 }
 
+fn is_member(world: &World, source: Source, user_id: u64) -> bool {
+    world
+        .members
+        .iter()
+        .any(|member| member.source == source && member.user_id == user_id && !member.requested)
+}
+
+/// Makes a member; somebody who had asked for access is one then.
 fn add_one(
     call: &Call,
     world: &mut World,
     place: &Place,
     user_id: u64,
     access_level: AccessLevel,
+    member_role_id: Option<u64>,
 ) -> Result<Member, Refused> {
-    if world
-        .members
-        .iter()
-        .any(|member| member.source == place.source && member.user_id == user_id)
-    {
+    if is_member(world, place.source, user_id) {
         return Err(Refused::There);
     }
     if let Some(fault) = lower_than_inherited(world, place.source, user_id, access_level) {
         return Err(Refused::Lower(fault));
     }
     let member = Member {
-        source: place.source,
-        user_id,
-        access_level,
+        member_role_id,
         expires_at: call.params.filled("expires_at"),
-        created_at: world.now(),
         created_by: Some(place.caller.user_id),
+        ..Member::new(place.source, user_id, access_level, world.now())
     };
+    world
+        .members
+        .retain(|member| !(member.source == place.source && member.user_id == user_id));
     world.members.push(member.clone());
     Ok(member)
 }
@@ -327,7 +402,7 @@ fn add_many(call: &Call, world: &mut World, place: &Place, wanted: &str, level: 
     for item in wanted.split(',') {
         let fault = match user_id_of(world, item, by_id) {
             None => Some("User not found".to_owned()),
-            Some(id) => match add_one(call, world, place, id, level) {
+            Some(id) => match add_one(call, world, place, id, level, None) {
                 Err(Refused::Lower(fault)) => Some(format!("Access level {fault}")),
                 // Somebody who is there already gets the role.
                 Err(Refused::There) => {
@@ -361,19 +436,26 @@ async fn change(call: Call) -> Answer {
         }
         refuse_past_end(&call, world)?;
         let fault = lower_than_inherited(world, place.source, user_id, level);
-        let member = world
+        let position = world
             .members
-            .iter_mut()
-            .find(|member| member.source == place.source && member.user_id == user_id)
+            .iter()
+            .position(|member| member.source == place.source && member.user_id == user_id && !member.requested)
             .ok_or_else(no_member)?;
         if let Some(fault) = fault {
             return Err(answers::invalid(400, "access_level", &[&fault]));
         }
+        let role = custom_role(&call, world, level)?;
+        if world.switches.memberships_await_approval && world.members[position].access_level < level {
+            return Ok(awaiting_approval(world, user_id));
+        }
+        // A list without an order gives rows as they lie: one that was changed comes last.
+        let mut member = world.members.remove(position);
         member.access_level = level;
+        member.member_role_id = role;
         if call.params.has("expires_at") {
             member.expires_at = call.params.filled("expires_at");
         }
-        let member = member.clone();
+        world.members.push(member.clone());
         Ok(answers::json_answer(200, &entities::member(world, &member, &call.base)))
     })
 }
@@ -386,7 +468,7 @@ async fn remove(call: Call) -> Answer {
         let given = world
             .members
             .iter()
-            .find(|member| member.source == place.source && member.user_id == user_id)
+            .find(|member| member.source == place.source && member.user_id == user_id && !member.requested)
             .map(|member| member.access_level)
             .ok_or_else(no_member)?;
         if place.caller.user_id != user_id {

@@ -12,7 +12,7 @@ use super::auth::{self, Caller};
 use super::call::{Answer, Call, Params};
 use super::{answers, entities, paging};
 use crate::state::App;
-use crate::world::{Group, Project, World};
+use crate::world::{Group, Project, Source, World};
 
 pub(crate) fn router() -> Router<App> {
     Router::new()
@@ -77,8 +77,8 @@ impl Filters {
         })
     }
 
-    fn keeps(&self, project: &Project, roles: &Roles) -> bool {
-        let active = !project.archived && project.marked_for_deletion_on.is_none();
+    fn keeps(&self, world: &World, project: &Project, roles: &Roles) -> bool {
+        let active = !project.archived && !world.is_doomed(project);
         self.archived.is_none_or(|archived| archived == project.archived)
             && self.active.is_none_or(|wanted| wanted == active)
             && self
@@ -113,7 +113,7 @@ async fn list(call: Call) -> Answer {
         let rows: Vec<&Project> = world
             .projects
             .iter()
-            .filter(|project| roles.sees_project(project) && filters.keeps(project, &roles))
+            .filter(|project| roles.sees_project(project) && filters.keeps(world, project, &roles))
             .collect();
         page_of_projects(&call, world, &roles, rows, caller.is_none())
     })
@@ -315,6 +315,8 @@ async fn show_group(call: Call) -> Answer {
                 serde_json::json!({ "projects": projects, "shared_projects": [] }),
             );
         }
+        let shared = entities::shared_with(world, Source::Group(group.id));
+        entities::extend(&mut body, serde_json::json!({ "shared_with_groups": shared }));
         Ok(answers::json_answer(200, &body))
     })
 }
@@ -331,7 +333,7 @@ async fn group_projects(call: Call) -> Answer {
             .projects
             .iter()
             .filter(|project| project.group_id == Some(group.id) || (deep && project.full_path.starts_with(&below)))
-            .filter(|project| roles.sees_project(project) && filters.keeps(project, &roles))
+            .filter(|project| roles.sees_project(project) && filters.keeps(world, project, &roles))
             .collect();
         page_of_projects(&call, world, &roles, rows, caller.is_none())
     })

@@ -20,7 +20,11 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v4/users/{id}/block", post(block))
         .route("/api/v4/users/{id}/unblock", post(unblock))
         .route("/api/v4/users/{id}/activate", post(activate))
+        .route("/api/v4/users/{id}/approve", post(approve))
+        .route("/api/v4/users/{id}/ban", post(ban))
+        .route("/api/v4/users/{id}/unban", post(unban))
         .route("/api/v4/users/{id}/deactivate", post(deactivate))
+        .route("/api/v4/users/{id}/emails", get(emails))
         .route("/api/v4/users/{id}/disable_two_factor", patch(disable_two_factor))
         .route("/api/v4/users/{id}/memberships", get(memberships))
         .route("/api/v4/users/{id}/associations_count", get(associations_count))
@@ -140,7 +144,7 @@ struct NewUser {
     password: Option<String>,
     skip_confirmation: bool,
     admin: bool,
-    external: bool,
+    external: Option<bool>,
     note: Option<String>,
 }
 
@@ -175,7 +179,7 @@ impl NewUser {
         let made_up = params.is_true("reset_password")? || params.is_true("force_random_password")?;
         Ok(Self {
             email: params.text("email").unwrap_or_default(),
-            name: params.text("name").unwrap_or_default(),
+            name: params.text("name").unwrap_or_default().trim().to_owned(),
             username: params.text("username").unwrap_or_default(),
             password: if made_up {
                 None
@@ -184,7 +188,7 @@ impl NewUser {
             },
             skip_confirmation: params.is_true("skip_confirmation")?,
             admin: params.is_true("admin")?,
-            external: params.is_true("external")?,
+            external: params.truth("external")?,
             note: params.text("note"),
         })
     }
@@ -204,8 +208,8 @@ impl NewUser {
         if self.name.trim().is_empty() {
             faults.insert("name".to_owned(), json!(["can't be blank"]));
         }
-        if let Some(fault) = username_fault(world, &self.username) {
-            faults.insert("username".to_owned(), json!([fault]));
+        if let Some((field, fault)) = username_fault(world, &self.username) {
+            faults.insert(field.to_owned(), json!([fault]));
         }
         faults
     }
@@ -220,7 +224,7 @@ impl NewUser {
             email: self.email.to_lowercase(),
             confirmed_at: confirmed.then_some(now),
             admin: self.admin,
-            external: self.external,
+            external: self.external.unwrap_or(world.switches.user_default_external),
             note: self.note,
             password_automatically_set: self.password.is_none(),
             password_digest: digest(&self.password.unwrap_or_else(|| random_hex(32))),
@@ -253,8 +257,8 @@ async fn update(call: Call) -> Answer {
         let renamed = username
             .as_ref()
             .filter(|name| !name.eq_ignore_ascii_case(&old.username));
-        if let Some(fault) = renamed.and_then(|name| username_fault(world, name)) {
-            return Err(answers::invalid(400, "username", &[fault]));
+        if let Some((field, fault)) = renamed.and_then(|name| username_fault(world, name)) {
+            return Err(answers::invalid(400, field, &[fault]));
         }
         if let Some(fault) = email.as_ref().and_then(|email| email_fault(email)) {
             return Err(answers::invalid(400, "email", &[fault]));
@@ -275,7 +279,9 @@ async fn update(call: Call) -> Answer {
             }
         }
         user.username = username.unwrap_or_else(|| old.username.clone());
-        user.name = params.filled("name").unwrap_or_else(|| old.name.clone());
+        user.name = params
+            .filled("name")
+            .map_or_else(|| old.name.clone(), |name| name.trim().to_owned());
         user.admin = admin.unwrap_or(old.admin);
         user.external = external.unwrap_or(old.external);
         user.note = params.text("note").or(old.note);
@@ -314,7 +320,9 @@ fn email_taken(world: &World, email: &str, except: Option<u64>) -> bool {
     world
         .users
         .iter()
-        .any(|user| Some(user.id) != except && user.email.eq_ignore_ascii_case(email))
+        .filter(|user| Some(user.id) != except)
+        .flat_map(|user| user.secondary_emails.iter().chain([&user.email]))
+        .any(|taken| taken.eq_ignore_ascii_case(email))
 }
 
 fn email_fault(email: &str) -> Option<&'static str> {
@@ -329,18 +337,27 @@ fn email_fault(email: &str) -> Option<&'static str> {
     }
 }
 
-fn username_fault(world: &World, username: &str) -> Option<&'static str> {
+/// What is wrong with a username, and the field under which GitLab says so.
+fn username_fault(world: &World, username: &str) -> Option<(&'static str, &'static str)> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    let reserved = ["duo-", "duo_", "ai-", "ai_"];
     if username.trim().is_empty() {
-        return Some("can't be blank");
+        return Some(("username", "can't be blank"));
     }
     if !username.chars().all(allowed) || username.starts_with('-') || username.ends_with(['.', '-']) {
-        return Some(
+        return Some((
+            "username",
             "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-' or end in '.', '.git' or '.atom'.",
-        );
+        ));
+    }
+    let lower = username.to_ascii_lowercase();
+    if world.switches.at_least(19, 0) && reserved.iter().any(|start| lower.starts_with(start)) {
+        return Some(("username", "is a reserved name"));
     }
     // Accounts and top-level groups share one namespace.
-    world.group_at(username).map(|_| "has already been taken")
+    world
+        .group_at(username)
+        .map(|_| ("base", "A user, alias, or group already exists with that username."))
 }
 
 /// What is wrong with a password (Devise).
@@ -379,6 +396,28 @@ async fn activate(call: Call) -> Answer {
     })
 }
 
+async fn approve(call: Call) -> Answer {
+    change_state(&call, |user, _| match user.state {
+        UserState::BlockedPendingApproval => Ok(Some(UserState::Active)),
+        _ => Err((409, "The user you are trying to approve is not pending approval")),
+    })
+}
+
+async fn ban(call: Call) -> Answer {
+    change_state(&call, |user, oneself| match user.state {
+        _ if oneself => Err((403, "403 Forbidden - You cannot ban yourself")),
+        UserState::Active => Ok(Some(UserState::Banned)),
+        _ => Err((403, "403 Forbidden - You cannot ban users who are not active.")),
+    })
+}
+
+async fn unban(call: Call) -> Answer {
+    change_state(&call, |user, _| match user.state {
+        UserState::Banned => Ok(Some(UserState::Active)),
+        _ => Err((403, "403 Forbidden - You cannot unban users who are not banned.")),
+    })
+}
+
 async fn deactivate(call: Call) -> Answer {
     change_state(&call, |user, _| match user.state {
         UserState::Blocked | UserState::LdapBlocked => {
@@ -390,7 +429,8 @@ async fn deactivate(call: Call) -> Answer {
     })
 }
 
-/// Changes the state of an account: `Ok(None)` leaves it and answers `null`, as GitLab does.
+/// Changes the state of an account: `Ok(None)` leaves it and answers `null`, as GitLab does. A row that does not pass
+/// GitLab's checks cannot be saved: 201 all the same, with `false`.
 fn change_state(
     call: &Call,
     decide: impl FnOnce(&User, bool) -> Result<Option<UserState>, (u16, &'static str)>,
@@ -402,6 +442,7 @@ fn change_state(
         match decide(user, caller.user_id == id) {
             Err((status, text)) => Err(answers::message(status, text)),
             Ok(None) => Ok(answers::json_answer(201, &Value::Null)),
+            Ok(Some(_)) if user.invalid => Ok(answers::json_answer(201, &json!(false))),
             Ok(Some(state)) => {
                 user.state = state;
                 if state != UserState::Active {
@@ -454,7 +495,7 @@ fn sole_owner(world: &World, id: u64) -> bool {
     world
         .members
         .iter()
-        .filter(|member| member.user_id == id && member.access_level == 50)
+        .filter(|member| member.user_id == id && member.access_level == 50 && !member.requested)
         .any(|owner| {
             matches!(owner.source, Source::Group(_))
                 && !world
@@ -475,6 +516,22 @@ pub(crate) fn remove_user(world: &mut World, id: u64) {
     world.projects.retain(|project| project.owner_id != Some(id));
 }
 
+async fn emails(call: Call) -> Answer {
+    let id = call.id("id")?;
+    call.app.read(|world| {
+        call.admin(world)?;
+        let user = world.user(id).ok_or_else(|| answers::not_found("User"))?;
+        let all: Vec<(usize, &String)> = user.secondary_emails.iter().enumerate().collect();
+        paging::offset(
+            &call,
+            &all,
+            |(number, email)| json!({ "id": number + 1, "email": email, "confirmed_at": user.confirmed_at }),
+        )
+    })
+}
+
+/// Direct memberships, in no order that GitLab promises. Without `type` access requests are among them; with it they
+/// are not, and of groups minimal access is left out.
 async fn memberships(call: Call) -> Answer {
     let id = call.id("id")?;
     let kind = call.params.filled("type");
@@ -491,10 +548,11 @@ async fn memberships(call: Call) -> Answer {
             .members
             .iter()
             .filter(|member| member.user_id == id)
-            .filter(|member| match kind.as_deref() {
-                Some("Project") => matches!(member.source, Source::Project(_)),
-                Some(_) => matches!(member.source, Source::Group(_)),
-                None => true,
+            .filter(|member| match (kind.as_deref(), member.source) {
+                (None, _) => true,
+                (Some("Project"), Source::Project(_)) => !member.requested,
+                (Some("Namespace"), Source::Group(_)) => !member.requested && member.access_level > 5,
+                _ => false,
             })
             .collect();
         paging::offset(&call, &members, |member| entities::membership(world, member))
@@ -548,6 +606,7 @@ async fn create_token(call: Call) -> Answer {
             name: call.params.text("name").unwrap_or_default(),
             token_digest: digest(&secret),
             scopes: call.params.list("scopes"),
+            granular: None,
             revoked: false,
             impersonation: true,
             expires_at: call.params.filled("expires_at"),

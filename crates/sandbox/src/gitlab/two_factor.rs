@@ -62,10 +62,11 @@ pub(crate) fn owed(world: &World, user: &User) -> Option<Requirement> {
 
 /// The groups that enforce it for their members: those that an account is a direct member of, and those above and below.
 fn enforcing_groups(world: &World, user_id: u64) -> Vec<&Group> {
+    let today = world.today();
     let own: Vec<&Group> = world
         .members
         .iter()
-        .filter(|member| member.user_id == user_id)
+        .filter(|member| member.user_id == user_id && member.counts(&today))
         .filter_map(|member| match member.source {
             Source::Group(id) => world.group(id),
             Source::Project(_) => None,

@@ -3,14 +3,19 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
 mod admin;
 mod api;
 mod browser;
 mod factory;
 mod factory_client;
 mod generations;
+mod members;
+mod moves;
 mod oauth;
+mod providers;
 mod rest;
 mod sign_in;
+mod tokens;
 mod two_factor;
 mod verification;

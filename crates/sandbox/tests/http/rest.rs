@@ -80,7 +80,7 @@ async fn a_wrong_application_is_refused_in_gitlabs_words() {
         ),
         (
             json!({ "name": "x", "redirect_uri": "javascript:alert()", "scopes": "api" }),
-            json!({ "message": { "redirect_uri": ["is forbidden by the server."] } }),
+            json!({ "message": { "redirect_uri": ["is forbidden by the server.", "must specify a scheme."] } }),
         ),
         (
             application("api read_observability"),
@@ -240,7 +240,7 @@ async fn a_user_that_cannot_be_is_refused() {
         (
             with("username", json!("platform")),
             400,
-            json!({ "message": { "username": ["has already been taken"] } }),
+            json!({ "message": { "base": ["A user, alias, or group already exists with that username."] } }),
         ),
         (
             with("password", json!("short")),
