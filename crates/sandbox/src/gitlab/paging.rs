@@ -37,11 +37,11 @@ fn page_of(call: &Call) -> Result<Page, Response> {
     })
 }
 
-/// A page by number of `rows`, which are all of the list in its order; only the rows of the page are rendered.
-pub(crate) fn offset<T>(call: &Call, rows: &[T], render: impl Fn(&T) -> Value) -> Result<Response, Response> {
+/// As [`offset`], for the lists that GitLab lets nobody page through by number to their end: those of users and groups,
+/// and of projects for whoever is not signed in.
+pub(crate) fn bounded_offset<T>(call: &Call, rows: &[T], render: impl Fn(&T) -> Value) -> Result<Response, Response> {
     let page = page_of(call)?;
-    let skipped = (page.number - 1).saturating_mul(page.size);
-    if skipped > MAX_OFFSET {
+    if (page.number - 1).saturating_mul(page.size) > MAX_OFFSET {
         return Err(answers::error(
             405,
             &format!(
@@ -50,6 +50,13 @@ pub(crate) fn offset<T>(call: &Call, rows: &[T], render: impl Fn(&T) -> Value) -
             ),
         ));
     }
+    offset(call, rows, render)
+}
+
+/// A page by number of `rows`, which are all of the list in its order; only the rows of the page are rendered.
+pub(crate) fn offset<T>(call: &Call, rows: &[T], render: impl Fn(&T) -> Value) -> Result<Response, Response> {
+    let page = page_of(call)?;
+    let skipped = (page.number - 1).saturating_mul(page.size);
     let shown: Vec<Value> = rows.iter().skip(skipped).take(page.size).map(render).collect();
     let pages = rows.len().div_ceil(page.size).max(1);
     let counted = rows.len() <= COUNTED;

@@ -125,9 +125,9 @@ fn page_of_projects(
     world: &World,
     roles: &Roles,
     mut rows: Vec<&Project>,
-    simple: bool,
+    anonymous: bool,
 ) -> Result<Response, Response> {
-    let simple = call.params.is_true("simple")? || simple;
+    let simple = call.params.is_true("simple")? || anonymous;
     let render = |project: &&Project| {
         if simple {
             entities::project_simple(world, project, &call.base)
@@ -154,6 +154,9 @@ fn page_of_projects(
         Some("asc") => {}
         None | Some("desc") => rows.reverse(),
         Some(_) => return Err(answers::error(400, "sort does not have a valid value")),
+    }
+    if anonymous {
+        return paging::bounded_offset(call, &rows, render);
     }
     paging::offset(call, &rows, render)
 }
@@ -291,7 +294,7 @@ fn groups_page(call: &Call, keep: impl Fn(&Group, &Roles) -> bool) -> Answer {
             })
             .collect();
         rows.sort_by_key(|group| group.name.to_lowercase());
-        paging::offset(call, &rows, |group| entities::group(world, group, &call.base))
+        paging::bounded_offset(call, &rows, |group| entities::group(world, group, &call.base))
     })
 }
 

@@ -72,7 +72,7 @@ async fn list(call: Call) -> Answer {
         if call.params.filled("sort").as_deref() != Some("asc") {
             users.reverse();
         }
-        paging::offset(&call, &users, render)
+        paging::bounded_offset(&call, &users, render)
     })
 }
 

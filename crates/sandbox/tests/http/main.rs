@@ -7,6 +7,7 @@ mod accounts;
 mod admin;
 mod api;
 mod browser;
+mod documented;
 mod factory;
 mod factory_client;
 mod generations;
