@@ -62,6 +62,9 @@ mod factory_api;
 #[cfg(all(unix, feature = "sandbox"))]
 mod fault_matrix;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod generations;
+#[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,
     clippy::panic,

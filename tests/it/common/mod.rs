@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use setpoint::gitlab::GitlabApi;
-use setpoint::http::{Client, ClientOptions, Credential, Side};
+use setpoint::http::{Client, ClientOptions, Credential};
 use setpoint::sandbox::{self, Options, Sandbox};
 use setpoint::secrets::Secret;
 use tempfile::TempDir;
@@ -88,7 +88,7 @@ pub(crate) async fn run(mut command: tokio::process::Command) -> Ran {
 pub(crate) fn doorkeeper(gitlab: &Url) -> Arc<GitlabApi> {
     let options = ClientOptions {
         credential: Credential::PrivateToken(Secret::new(sandbox::ROOT_TOKEN)),
-        ..ClientOptions::new(Side::Gitlab, gitlab.clone())
+        ..ClientOptions::new(&setpoint::gitlab::PEER, gitlab.clone())
     };
     Arc::new(GitlabApi::new(Client::new(options).expect("a client")))
 }
