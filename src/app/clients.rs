@@ -208,6 +208,7 @@ pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
         ca_file: context.endpoints.ca_file.clone(),
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
+        onlooker: context.onlooker.clone(),
         ..ClientOptions::new(&crate::gitlab::PEER, context.endpoints.gitlab.clone())
     }
 }
@@ -335,6 +336,7 @@ pub(crate) fn factory_options(context: &Context, url: &url::Url) -> ClientOption
     ClientOptions {
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
+        onlooker: context.onlooker.clone(),
         ..ClientOptions::new(&crate::factory::PEER, url.clone())
     }
 }

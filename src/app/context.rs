@@ -17,7 +17,7 @@ use super::interrupts::Interrupts;
 use super::records::Records;
 use crate::cli::globals::Globals;
 use crate::config::{self, Config};
-use crate::http::{Counter, Side};
+use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Command, Policy};
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
@@ -58,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) actor: Actor,
     /// Counts the requests of all clients.
     pub(crate) counter: Arc<Counter>,
+    /// Looks at the answers that all clients get.
+    pub(crate) onlooker: Option<Arc<dyn Onlooker>>,
     /// Bounds the requests of all clients.
     pub(crate) parallelism: Arc<Semaphore>,
     /// When this run began.
@@ -95,6 +97,7 @@ impl Context {
             interrupts,
             actor: Actor::from_env(),
             counter: Arc::default(),
+            onlooker: None,
             parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
             started: Timestamp::now(),
             #[cfg(feature = "sandbox")]

@@ -8,6 +8,7 @@ mod gitlab;
 mod instance;
 mod permissions;
 mod reads;
+mod shapes;
 mod sign_in;
 mod state;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use factory::FactorySide;
 pub use gitlab::GitlabSide;
 pub use reads::reads;
+pub use shapes::Shapes;
 pub use state::state;
 
 use crate::http::Error;

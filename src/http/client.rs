@@ -88,6 +88,12 @@ pub static ANYBODY: Peer = Peer {
     meaning: |_, _| None,
 };
 
+/// Looks at each answer, whatever its status, before anything is made of it.
+pub trait Onlooker: std::fmt::Debug + Send + Sync {
+    /// An answer came to a request with this method.
+    fn saw(&self, method: &str, answer: &Response);
+}
+
 /// What a client is made of.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
@@ -105,6 +111,8 @@ pub struct ClientOptions {
     pub parallelism: Arc<Semaphore>,
     /// Counts requests; shared by all clients of a run.
     pub counter: Arc<Counter>,
+    /// Looks at the answers; shared by all clients of a run.
+    pub onlooker: Option<Arc<dyn Onlooker>>,
     /// When requests are repeated.
     pub retry: RetryPolicy,
     /// How long it waits.
@@ -124,6 +132,7 @@ impl ClientOptions {
             cookies: false,
             parallelism: Arc::new(Semaphore::new(8)),
             counter: Arc::default(),
+            onlooker: None,
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             max_body: JSON_LIMIT,
@@ -169,6 +178,7 @@ struct Inner {
     credential: Option<(HeaderName, HeaderValue)>,
     parallelism: Arc<Semaphore>,
     counter: Arc<Counter>,
+    onlooker: Option<Arc<dyn Onlooker>>,
     retry: RetryPolicy,
     max_body: usize,
     /// Until when the server asked everybody to stay away.
@@ -199,6 +209,7 @@ impl Client {
             credential,
             parallelism: options.parallelism,
             counter: options.counter,
+            onlooker: options.onlooker,
             retry: options.retry,
             max_body: options.max_body,
             paused: Mutex::new(None),
@@ -332,6 +343,9 @@ impl Client {
             Ok(answer) => {
                 let status = answer.status.as_u16();
                 tracing::debug!(%side, method, path, status, ms, attempt, "request");
+                if let Some(onlooker) = &self.0.onlooker {
+                    onlooker.saw(method, &answer);
+                }
                 let ending = self.ending(&answer);
                 (Ok(answer), ending, took)
             }

@@ -19,7 +19,7 @@ mod said;
 mod tls;
 
 pub use address::{is_loopback, join, origin, same_origin};
-pub use client::{ANYBODY, Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Peer, Timeouts};
+pub use client::{ANYBODY, Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Onlooker, Peer, Timeouts};
 pub use counter::{Counter, Counts};
 pub use error::{Error, ErrorKind, Result, Side};
 pub use markup::{TooComplex, parse_html};

@@ -55,6 +55,11 @@ impl Response {
         }
     }
 
+    /// Whose answer it is.
+    pub fn side(&self) -> super::Side {
+        self.context.peer.side
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -437,3 +437,83 @@ async fn the_sandbox_can_be_looked_at_without_any_secret() {
     assert_eq!(ran.json()["format_version"], "1.0");
     assert!(check(&ran, "secrets").starts_with("skipped"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shapes_of_pages_hold_their_names_and_nothing_that_people_wrote() {
+    let fixture = applied().await;
+    let secret: Vec<String> = fixture.sandbox.with_world(|world| {
+        for user in &mut world.users {
+            user.name = format!("Canary {}", user.id);
+            user.note = Some("canary".to_owned());
+        }
+        for group in &mut world.groups {
+            group.name = format!("Canary {}", group.id);
+        }
+        for project in &mut world.projects {
+            project.name = format!("Canary {}", project.id);
+        }
+        let mut other = world.applications[0].clone();
+        (other.id, other.uid, other.name) = (4711, "c0ffee".repeat(10), "Canary".to_owned());
+        other.redirect_uri = "https://canary.example.com/callback".to_owned();
+        world.applications.push(other);
+        let people = world.users.iter().filter(|user| user.username != "root");
+        let accounts = people.flat_map(|user| [user.username.clone(), user.email.clone()]);
+        let groups = world.groups.iter().map(|group| group.full_path.clone());
+        let projects = world.projects.iter().map(|project| project.full_path.clone());
+        let uids = world.applications.iter().map(|application| application.uid.clone());
+        // Shorter ones are words that programs use, too.
+        accounts
+            .chain(groups)
+            .chain(projects)
+            .chain(uids)
+            .filter(|name| name.len() >= 10)
+            .collect()
+    });
+    fixture.run(&["doctor", "-q", "--pages", "shapes.json"]).await;
+    let text = std::fs::read_to_string(fixture.path("shapes.json")).unwrap();
+    let keys = fixture.sandbox.credentials();
+    let hosts = [fixture.sandbox.gitlab_url(), fixture.sandbox.factory_api_url()];
+    let hosts = hosts.iter().map(|url| url.split_once("//").unwrap().1);
+    let canaries = [
+        "canary",
+        "127.0.0.1",
+        keys.gitlab_token,
+        keys.root_password,
+        keys.droid_password,
+        keys.factory_key,
+    ];
+    for held in canaries
+        .into_iter()
+        .chain(hosts)
+        .chain(secret.iter().map(String::as_str))
+    {
+        assert!(
+            !text.to_lowercase().contains(&held.to_lowercase()),
+            "{held} is in\n{text}"
+        );
+    }
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let answer = |path: &str| {
+        let answers = document["answers"].as_array().unwrap();
+        let found = answers
+            .iter()
+            .find(|answer| answer["path"] == path && answer["status"] == 200);
+        found.unwrap_or_else(|| panic!("{path} is not in\n{text}")).clone()
+    };
+    assert!(text.contains("\"two_factor_enabled\": \"boolean\""), "{text}");
+    assert_eq!(answer("/api/v4/application/settings")["json"]["admin_mode"], "boolean");
+    assert_eq!(
+        answer("/api/v0/integrations/gitlab-sh")["json"]["integration"]["status"],
+        "string"
+    );
+    let page = answer("/users/sign_in")["page"].to_string();
+    assert!(
+        page.contains("[name=user[password]]") && page.contains("meta[name=csrf-token]"),
+        "{page}"
+    );
+    let form = answer("/admin/applications/*/edit")["page"].to_string();
+    assert!(
+        form.contains("[trusted]]") && form.contains("[name=_method][type=hidden][value=patch]"),
+        "{form}"
+    );
+}

@@ -1,12 +1,18 @@
 //! `doctor`: what stands in the way of an apply, before it does.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use crate::app::context::Context;
 use crate::app::doctor::examine;
-use crate::app::error::Result;
+use crate::app::error::{Failure, Result};
 use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term::{self, Progress};
-use crate::doctor::Diagnosis;
+use crate::config::Config;
+use crate::doctor::{Diagnosis, Shapes};
+use crate::files::{self, Readers};
+use crate::http::Onlooker;
 use crate::render;
 
 /// Check everything that apply needs, each with its fix
@@ -16,14 +22,64 @@ use crate::render;
 /// in and out again where web sessions are configured, reads all that plan reads, and changes nothing. Exits with 1 on
 /// any failure.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Write the shape of each page and answer that was read: names and types, nothing of what they hold
+    ///
+    /// For a report about a GitLab whose pages are not understood. Of pages it has elements, ids, classes and field names;
+    /// of JSON keys and types; no text, no value, no token, no host.
+    #[arg(long, value_name = "FILE")]
+    pages: Option<PathBuf>,
+}
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let context = Context::open(globals).await?;
+        let mut context = Context::open(globals).await?;
+        let shapes = self
+            .pages
+            .map(|file| (file, Arc::new(Shapes::new(struck(&context.config)))));
+        context.onlooker = shapes.clone().map(|(_, shapes)| shapes as Arc<dyn Onlooker>);
         let ended = show(&context).await;
+        let ended = match &shapes {
+            Some((file, shapes)) => ended.and_then(|exit| keep(file, shapes, context.globals.quiet).map(|()| exit)),
+            None => ended,
+        };
         context.close(ended).await
     }
+}
+
+/// What the configuration names, none of which is in a shape.
+fn struck(config: &Config) -> Vec<String> {
+    let desired = &config.desired;
+    let urls = [
+        &config.gitlab.url,
+        &config.gitlab.external_url,
+        &config.factory.api_url,
+        &config.factory.app_url,
+    ];
+    let admin = config.gitlab.admin_session.as_ref();
+    let patterns = desired.repositories.enable.iter().chain(&desired.repositories.except);
+    let mut struck: Vec<String> = urls.iter().map(|url| url.authority().to_owned() + url.path()).collect();
+    struck.extend(desired.application.redirect_uris.iter().cloned());
+    struck.push(desired.application.name.clone());
+    let user = &desired.user.fields;
+    struck.extend([user.name.clone(), user.username.to_string(), user.email.to_string()]);
+    struck.extend(desired.user.previously.iter().cloned());
+    struck.extend(admin.map(|admin| admin.username.clone()));
+    struck.extend(desired.memberships.keys().map(|path| path.as_str().to_owned()));
+    struck.extend(patterns.map(|pattern| pattern.as_str().to_owned()));
+    struck
+}
+
+fn keep(file: &Path, shapes: &Shapes, quiet: bool) -> Result<()> {
+    let text = render::to_json(&shapes.document(render::FORMAT_VERSION));
+    files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))?;
+    if !quiet {
+        term::err(&format!(
+            "The shapes of pages and answers are in {}: look through it before you pass it on.\n",
+            file.display()
+        ));
+    }
+    Ok(())
 }
 
 async fn show(context: &Context) -> Result<Exit> {
