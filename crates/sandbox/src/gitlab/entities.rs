@@ -47,9 +47,18 @@ pub(crate) fn user_for_admin(world: &World, user: &User, base: &str) -> Value {
         &mut value,
         json!({
             "is_admin": user.admin, "note": user.note, "namespace_id": user_namespace_id(user), "created_by": null,
-            "email_reset_offered_at": null, "highest_role": null, "current_sign_in_ip": null, "last_sign_in_ip": null,
             "using_license_seat": true, "is_auditor": false, "provisioned_by_group_id": null,
         }),
+    );
+    value
+}
+
+/// `UserDetailsWithAdmin`: what an administrator sees of one account that it asks for by id.
+pub(crate) fn user_details_for_admin(world: &World, user: &User, base: &str) -> Value {
+    let mut value = user_for_admin(world, user, base);
+    extend(
+        &mut value,
+        json!({ "highest_role": null, "current_sign_in_ip": null, "last_sign_in_ip": null }),
     );
     value
 }
@@ -138,7 +147,6 @@ pub(crate) fn project(world: &World, project: &Project, roles: &Roles, base: &st
             "marked_for_deletion_at": project.marked_for_deletion_on,
             "marked_for_deletion_on": project.marked_for_deletion_on,
             "creator_id": 1,
-            "owner": project.owner_id.and_then(|id| world.user(id)).map(|user| user_basic(world, user, base)),
             "issues_enabled": true,
             "merge_requests_enabled": true,
             "jobs_enabled": true,
@@ -150,6 +158,10 @@ pub(crate) fn project(world: &World, project: &Project, roles: &Roles, base: &st
             },
         }),
     );
+    // A project of a group has no owner.
+    if let Some(owner) = project.owner_id.and_then(|id| world.user(id)) {
+        extend(&mut value, json!({ "owner": user_basic(world, owner, base) }));
+    }
     value
 }
 

@@ -106,7 +106,7 @@ async fn show(call: Call) -> Answer {
         let caller = call.caller_reading_users(world)?;
         let user = world.user(id).ok_or_else(|| answers::not_found("User"))?;
         let body = if caller.admin {
-            entities::user_for_admin(world, user, &call.base)
+            entities::user_details_for_admin(world, user, &call.base)
         } else {
             entities::user_public(world, user, &call.base, false)
         };
