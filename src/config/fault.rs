@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use crate::glyphs;
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -95,11 +97,15 @@ impl Fault {
             line: text[..start].matches('\n').count() + 1,
             column: text[start..place].chars().count() + 1,
             end: position(text, last),
-            message: finding.message,
-            hint: finding.hint,
+            // They may quote keys and values of the file.
+            message: harmless(&finding.message),
+            hint: harmless(&finding.hint),
             severity: finding.severity,
-            label: finding.label,
-            excerpt: (!hidden).then(|| (harmless(line), place - start..stop - start)),
+            label: finding.label.as_deref().map(harmless),
+            excerpt: (!hidden).then(|| {
+                let before = |end: usize| harmless(&text[start..end]).len();
+                (harmless(line), before(place)..before(stop))
+            }),
         }
     }
 
@@ -148,15 +154,14 @@ fn position(text: &str, place: usize) -> (usize, usize) {
     (line, text[start..place].chars().count() + 1)
 }
 
-/// The line without what could turn the direction of a terminal's text or control it; places stay the same. The
-/// renderer shows the other control characters as symbols.
-fn harmless(line: &str) -> String {
+/// Text of the file without what acts on a terminal or a reader instead of being shown. Control characters of ASCII are
+/// left to the renderer, which shows them as symbols.
+fn harmless(text: &str) -> String {
     let mark = |c: char| match c {
-        '\u{80}'..='\u{9f}' => '\u{b7}',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        c if !c.is_ascii() && glyphs::acts(c) => '\u{fffd}',
         other => other,
     };
-    line.chars().map(mark).collect()
+    text.chars().map(mark).collect()
 }
 
 /// The nearest boundary of a character at or before a byte.

@@ -13,7 +13,7 @@ const EVIL: &str = "☠\u{1b}[2J\u{1b}]0;x\u{7}\r\n/close\n@all #1 !1 ~bug %1 ``
 fn acts(c: char) -> bool {
     c != '\n'
         && (c.is_control()
-            || "\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{feff}".contains(c)
+            || "\u{ad}\u{115f}\u{e0041}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{feff}".contains(c)
             || ('\u{2028}'..='\u{202e}').contains(&c)
             || ('\u{2060}'..='\u{206f}').contains(&c))
 }
@@ -245,6 +245,11 @@ async fn a_hostile_configuration_does_not_act_on_who_reads_the_log() {
     let good = fixture.config();
     for (from, to) in [
         ("[user]", "[user]\n# \u{1b}[2J\u{9b}2J\u{202e}\nunknown\u{1b} = 1"),
+        (
+            "[user]",
+            "[user]\n\"unknown\u{61c}\u{e0041}\u{115f}\u{ad}\" = \"\u{61c}\u{e0041}\u{115f}\u{ad}\"",
+        ),
+        ("[user]", "[user]\n\"unknown\\u001b\\u009b\\u202e\\U000E0041\" = 1"),
         (
             "name = \"Factory Droid\"",
             "name = 7 # \u{1b}[2J\u{9b}2J\u{202e}\u{200b}",
