@@ -4,7 +4,7 @@
 /// Control characters (C0, C1 and DEL, and with them all terminal sequences), line and paragraph separators, and the
 /// characters that reorder text, hide it or take no room (Unicode: bidirectional controls, zero-width and invisible
 /// characters, fillers, tags).
-pub(crate) fn acts(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -15,17 +15,17 @@ pub(crate) fn acts(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::acts;
+    use super::is_unsafe;
 
     #[test]
     fn what_acts_is_told_from_what_is_shown() {
         for c in
             "\0\u{1b}\u{7f}\u{9b}\n\u{200b}\u{200d}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}".chars()
         {
-            assert!(acts(c), "{c:?}");
+            assert!(is_unsafe(c), "{c:?}");
         }
         for c in "a Zoë Dvořák 名 שלום مرحبا 👍🏽 — …".chars() {
-            assert!(!acts(c), "{c:?}");
+            assert!(!is_unsafe(c), "{c:?}");
         }
     }
 }

@@ -36,7 +36,7 @@ fn marked_table(table: Table, strings: &mut Vec<String>) -> Table {
 }
 
 fn marked_text(text: String, strings: &mut Vec<String>) -> String {
-    if !text.contains(|c| c == MARK || glyphs::acts(c)) {
+    if !text.contains(|c| c == MARK || glyphs::is_unsafe(c)) {
         return text;
     }
     strings.push(text);
@@ -53,7 +53,7 @@ fn quoted(text: &str) -> String {
                 out.push(c);
             }
             '\n' => out.push_str("\\n"),
-            c if c == MARK || glyphs::acts(c) => {
+            c if c == MARK || glyphs::is_unsafe(c) => {
                 let _ = write!(out, "\\U{:08x}", u32::from(c));
             }
             c => out.push(c),
@@ -80,7 +80,7 @@ mod tests {
             let inner = Table::from_iter([("a".to_owned(), value), (texts[0].clone(), Value::from(texts[0].as_str()))]);
             let table = Table::from_iter([("section".to_owned(), Value::Table(inner))]);
             let text = render(table.clone()).unwrap();
-            prop_assert!(!text.contains(|c| c != '\n' && glyphs::acts(c)), "{}", text);
+            prop_assert!(!text.contains(|c| c != '\n' && glyphs::is_unsafe(c)), "{}", text);
             prop_assert_eq!(text.parse::<Table>().unwrap(), table, "{}", text);
         }
     }

@@ -158,7 +158,7 @@ fn position(text: &str, place: usize) -> (usize, usize) {
 /// left to the renderer, which shows them as symbols.
 fn harmless(text: &str) -> String {
     let mark = |c: char| match c {
-        c if !c.is_ascii() && glyphs::acts(c) => '\u{fffd}',
+        c if !c.is_ascii() && glyphs::is_unsafe(c) => '\u{fffd}',
         other => other,
     };
     text.chars().map(mark).collect()

@@ -232,7 +232,7 @@ fn without_spans(line: &str) -> String {
 
 fn expect_tame(shown: &str) {
     let plain = anstream::adapter::strip_str(shown).to_string();
-    let acting: Vec<char> = plain.chars().filter(|c| *c != '\n' && glyphs::acts(*c)).collect();
+    let acting: Vec<char> = plain.chars().filter(|c| *c != '\n' && glyphs::is_unsafe(*c)).collect();
     assert!(acting.is_empty(), "{acting:?} in\n{plain}");
     // Our own sequences are colours and nothing else.
     for sequence in shown.split('\u{1b}').skip(1) {

@@ -128,7 +128,7 @@ pub fn to_json<T: Serialize>(value: &T) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         // Outside of strings there are line feeds and nothing else of the kind; inside of them there are none.
-        if c == '\n' || !glyphs::acts(c) {
+        if c == '\n' || !glyphs::is_unsafe(c) {
             safe.push(c);
             continue;
         }
@@ -148,7 +148,7 @@ mod tests {
     fn what_acts_on_a_terminal_is_escaped_and_means_the_same() {
         let value = serde_json::json!({"a\u{9b}": "\u{1b}[2J\u{202e}\u{2028}\u{e0041}\u{7f}\n é 名"});
         let text = to_json(&value);
-        let acts = |c: char| c != '\n' && crate::glyphs::acts(c);
+        let acts = |c: char| c != '\n' && crate::glyphs::is_unsafe(c);
         assert!(
             !text.contains(acts) && text.contains("\\u202e") && text.contains("é 名"),
             "{text}"

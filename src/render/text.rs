@@ -8,12 +8,12 @@ use crate::glyphs;
 /// Makes text of others safe to show within a line: control characters (with them all terminal sequences), line
 /// separators and characters that reorder or hide text come out as escapes such as `\u{1b}`.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    escape(text, glyphs::acts)
+    escape(text, glyphs::is_unsafe)
 }
 
 /// As [`sanitize`], for text of several lines: line feeds stay.
 pub fn sanitize_lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c != '\n' && glyphs::acts(c))
+    escape(text, |c| c != '\n' && glyphs::is_unsafe(c))
 }
 
 /// A string value as it is shown: in quotation marks, neutralized.

@@ -260,7 +260,7 @@ fn lines(text: &str) -> Option<String> {
         said.extend(
             line.chars()
                 .take(MAX_ERROR_COLUMNS)
-                .map(|c| if glyphs::acts(c) { '\u{fffd}' } else { c }),
+                .map(|c| if glyphs::is_unsafe(c) { '\u{fffd}' } else { c }),
         );
     }
     if lines.len() > MAX_ERROR_LINES {

@@ -38,7 +38,11 @@ impl RemoteText {
                     line.push('…');
                     return Self(line);
                 }
-                line.push(if glyphs::acts(character) { '\u{fffd}' } else { character });
+                line.push(if glyphs::is_unsafe(character) {
+                    '\u{fffd}'
+                } else {
+                    character
+                });
                 length += 1;
             }
         }

@@ -101,7 +101,7 @@ pub(super) fn path_problem(path: &str) -> Option<(&'static str, &'static str)> {
             "ends as no path of GitLab does",
             "leave the ending out, as in the address of the project in a browser",
         ))
-    } else if trimmed.contains(crate::glyphs::acts) {
+    } else if trimmed.contains(crate::glyphs::is_unsafe) {
         Some((
             "has characters that cannot be seen",
             "write the path as it stands in the address of the project",
