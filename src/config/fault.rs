@@ -91,7 +91,7 @@ impl Fault {
             finding.span.end.clamp(place, start + line.len().max(place - start)),
         );
         let hidden = secrets.iter().any(|range| range.start <= end && range.end >= start)
-            || super::hidden::is_commented_with_secret(line);
+            || super::redact::is_commented_with_secret(line);
         let last = floor(text, finding.span.end.clamp(place, text.len()));
         Self {
             line: text[..start].matches('\n').count() + 1,

@@ -8,9 +8,9 @@
 mod check;
 mod convert;
 mod fault;
-mod hidden;
 mod nearest;
 mod raw;
+mod redact;
 mod reference;
 mod schema;
 mod starter;
@@ -105,13 +105,13 @@ fn parse_with(text: &str, file: &Path, is_there: &dyn Fn(&Path) -> bool) -> Resu
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let schema = schema();
     let (mut tree, errors) = DeTable::parse_recoverable(text);
-    let mut hidden = hidden::in_document(tree.get_ref());
+    let mut hidden = redact::in_document(tree.get_ref());
     if !errors.is_empty() {
         let findings: Vec<Finding> = errors.iter().map(|error| syntax::finding(text, error)).collect();
         hidden.extend(
             findings
                 .iter()
-                .filter_map(|finding| hidden::at_syntax_error(text, finding.span.start, &schema)),
+                .filter_map(|finding| redact::at_syntax_error(text, finding.span.start, &schema)),
         );
         return Err(ConfigError::faulty(
             file,
