@@ -7,6 +7,7 @@
 mod app;
 pub mod cli;
 pub mod config;
+mod digest;
 pub mod doctor;
 pub mod executor;
 pub mod factory;

@@ -16,7 +16,8 @@ pub use remote_text::RemoteText;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+
+use crate::digest::sha256_of;
 
 /// A token, password or client secret. Clones share the one text, which is overwritten when the last is dropped.
 #[derive(Clone)]
@@ -43,25 +44,13 @@ impl Secret {
     /// What the state record keeps instead of the secret: `sha256:` and 64 hexadecimal digits over the record's
     /// lineage and the secret, so that equal secrets in two records do not show as equal.
     pub fn fingerprint(&self, lineage: &str) -> String {
-        let digest = Sha256::new()
-            .chain_update(b"setpoint secret fingerprint\0")
-            .chain_update(lineage.as_bytes())
-            .chain_update(b"\0")
-            .chain_update(self.expose().as_bytes())
-            .finalize();
-        format!("sha256:{}", hex(&digest))
+        sha256_of([
+            b"setpoint secret fingerprint\0".as_slice(),
+            lineage.as_bytes(),
+            b"\0",
+            self.expose().as_bytes(),
+        ])
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 impl std::fmt::Debug for Secret {

@@ -3,7 +3,6 @@
 //! state store is what the next run goes by.
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::context::Context;
 use super::error::Result;
@@ -88,5 +87,5 @@ impl RunJournal {
 /// Digest of the plan as it is shown.
 pub(crate) fn digest(plan: &Plan) -> String {
     let text = serde_json::to_vec(plan).unwrap_or_default();
-    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text)))
+    crate::digest::sha256(text)
 }

@@ -22,7 +22,6 @@ mod walk;
 use std::path::Path;
 
 use serde::Deserialize as _;
-use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use fault::{ConfigError, Fault, Severity, Warnings};
@@ -101,7 +100,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
 }
 
 fn parse_with(text: &str, file: &Path, is_there: &dyn Fn(&Path) -> bool) -> Result<Config, ConfigError> {
-    let digest = format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text.as_bytes())));
+    let digest = crate::digest::sha256(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let schema = schema();
     let (mut tree, errors) = DeTable::parse_recoverable(text);

@@ -7,10 +7,8 @@ mod hook;
 mod memory;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::model::{Actions, Address, AttributeChange, Change, Origin, Reason};
-use crate::secrets::hex;
 
 pub use hook::{Hook, HookError};
 pub use memory::{Doubt, Memory, Subject};
@@ -63,7 +61,7 @@ fn id(change: &Change) -> String {
     };
     // None of it can fail to be JSON; without it, the address alone would still be a finding.
     let text = serde_json::to_string(&identity).unwrap_or_else(|_| address.to_string());
-    format!("sha256:{}", hex(&Sha256::digest(text)))
+    crate::digest::sha256(text)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::kinds::preconditions;
 use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
@@ -221,7 +220,7 @@ fn complete(value: Value, digest: String) -> Option<SavedPlan> {
 fn digest(value: &Value) -> String {
     let mut text = String::new();
     canonical(value, &mut text);
-    format!("sha256:{}", crate::secrets::hex(&Sha256::digest(text)))
+    crate::digest::sha256(text)
 }
 
 /// JSON without white space and with sorted keys, whatever order the map keeps them in.

@@ -117,7 +117,8 @@ mod tests {
 
     use super::needles::Stream;
     use super::{declare_public, redact, redact_beginning};
-    use crate::secrets::{Secret, hex};
+    use crate::digest::hex;
+    use crate::secrets::Secret;
 
     const TEXT: &str = "glpat-a+b/c \"d\"&é";
 

@@ -93,7 +93,7 @@ pub fn random_id() -> Result<String, StateError> {
     getrandom::fill(&mut bytes).map_err(|error| StateError::Random(error.to_string()))?;
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = crate::secrets::hex(&bytes);
+    let hex = crate::digest::hex(&bytes);
     Ok(format!(
         "{}-{}-{}-{}-{}",
         &hex[..8],

@@ -8,7 +8,7 @@ use base64::Engine as _;
 
 use super::HIDDEN;
 use super::decode::layers;
-use crate::secrets::hex;
+use crate::digest::hex;
 
 /// Shorter secrets are looked for only as words of their own, and in no other alphabet: they would be found everywhere.
 const LONG: usize = 8;
