@@ -85,7 +85,8 @@ pub(super) struct Pagination {
 pub(super) struct Repository {
     #[serde(deserialize_with = "project_id")]
     pub(super) id: ProjectId,
-    full_path: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    full_path: FullPath,
     enabled: bool,
     #[serde(default)]
     archived: bool,
@@ -94,12 +95,12 @@ pub(super) struct Repository {
 impl Repository {
     /// The bytes of text that are kept of it.
     pub(super) fn text(&self) -> usize {
-        self.full_path.len()
+        self.full_path.as_str().len()
     }
 
     pub(super) fn observed(self) -> FactoryRepository {
         FactoryRepository {
-            path: FullPath::new(self.full_path),
+            path: self.full_path,
             enabled: self.enabled,
             archived: self.archived,
         }

@@ -49,7 +49,8 @@ struct Connection {
 #[serde(rename_all = "camelCase")]
 struct ProjectNode {
     id: String,
-    full_path: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    full_path: FullPath,
     visibility: Visibility,
     archived: bool,
     #[serde(default)]
@@ -60,7 +61,8 @@ struct ProjectNode {
 #[serde(rename_all = "camelCase")]
 struct GroupNode {
     id: String,
-    full_path: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    full_path: FullPath,
 }
 
 impl GitlabApi {
@@ -134,7 +136,7 @@ pub(super) fn read(answer: &Response, body: Answer, groups: &[&FullPath]) -> Res
         for project in connection.into_iter().flat_map(|list| list.nodes).flatten() {
             found.projects.push(ObservedProject {
                 id: ProjectId(global_id(answer, &project.id)?),
-                path: FullPath::new(project.full_path),
+                path: project.full_path,
                 archived: project.archived,
                 pending_deletion: project.marked_for_deletion_on.is_some(),
                 visibility: project.visibility,
@@ -144,9 +146,7 @@ pub(super) fn read(answer: &Response, body: Answer, groups: &[&FullPath]) -> Res
     for (index, asked) in groups.iter().enumerate() {
         let value = data.remove(&format!("g{index}")).unwrap_or_default();
         // A group that moved is not the one that was asked for.
-        if let Some(group) =
-            node::<GroupNode>(answer, value)?.filter(|group| group.full_path.eq_ignore_ascii_case(asked.as_str()))
-        {
+        if let Some(group) = node::<GroupNode>(answer, value)?.filter(|group| group.full_path == **asked) {
             found
                 .groups
                 .insert((*asked).clone(), GroupId(global_id(answer, &group.id)?));

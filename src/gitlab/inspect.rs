@@ -197,7 +197,7 @@ impl GitlabInspect for GitlabApi {
         let there: Vec<wire::Group> = groups.into_iter().flatten().collect();
         let below = there
             .iter()
-            .filter(|group| paths.contains(&FullPath::new(group.full_path.as_str())))
+            .filter(|group| paths.contains(&group.full_path))
             .map(|group| {
                 let id = group.id.to_string();
                 offset::<wire::Group>(&self.client, self.get(&["groups", &id, "descendant_groups"]))
@@ -207,7 +207,7 @@ impl GitlabInspect for GitlabApi {
             .into_iter()
             .chain(below.into_iter().flatten())
             .filter(|group| group.require_two_factor_authentication)
-            .map(|group| FullPath::new(group.full_path))
+            .map(|group| group.full_path)
             .collect())
     }
 

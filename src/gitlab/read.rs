@@ -90,7 +90,7 @@ impl GitlabRead for GitlabApi {
         }
         let namespace: wire::Namespace = answer.success()?.json()?;
         // A name of digits alone is taken as an id.
-        let same = namespace.full_path.eq_ignore_ascii_case(name);
+        let same = namespace.full_path == FullPath::new(name);
         Ok(same.then(|| namespace.kind()))
     }
 
@@ -119,7 +119,7 @@ impl GitlabRead for GitlabApi {
         let answer = answer.success()?;
         Ok(Some(match source {
             SourceKind::Project(_) => answer.json::<wire::Project>()?.observed().path,
-            SourceKind::Group(_) => FullPath::new(answer.json::<wire::Group>()?.full_path),
+            SourceKind::Group(_) => answer.json::<wire::Group>()?.full_path,
         }))
     }
 

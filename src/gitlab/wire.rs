@@ -120,7 +120,8 @@ impl User {
 /// `GET /namespaces/:id`
 #[derive(Debug, Deserialize)]
 pub(super) struct Namespace {
-    pub(super) full_path: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    pub(super) full_path: FullPath,
     kind: String,
 }
 
@@ -139,14 +140,15 @@ impl Namespace {
 pub(super) struct Group {
     #[serde(deserialize_with = "number")]
     pub(super) id: u64,
-    pub(super) full_path: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    pub(super) full_path: FullPath,
     #[serde(default)]
     pub(super) require_two_factor_authentication: bool,
 }
 
 impl Row for Group {
     fn text(&self) -> usize {
-        self.full_path.len()
+        self.full_path.as_str().len()
     }
 }
 
@@ -192,7 +194,8 @@ impl Membership {
 pub(super) struct Project {
     #[serde(deserialize_with = "number")]
     pub(super) id: u64,
-    path_with_namespace: String,
+    #[serde(deserialize_with = "FullPath::received")]
+    path_with_namespace: FullPath,
     visibility: Visibility,
     archived: bool,
     /// Absent in editions and versions without delayed deletion.
@@ -205,7 +208,7 @@ pub(super) struct Project {
 impl Row for Project {
     fn text(&self) -> usize {
         let marks = [&self.marked_for_deletion_on, &self.marked_for_deletion_at];
-        self.path_with_namespace.len() + marks.into_iter().flatten().map(String::len).sum::<usize>()
+        self.path_with_namespace.as_str().len() + marks.into_iter().flatten().map(String::len).sum::<usize>()
     }
 }
 
@@ -213,7 +216,7 @@ impl Project {
     pub(super) fn observed(self) -> ObservedProject {
         ObservedProject {
             id: ProjectId(self.id),
-            path: FullPath::new(self.path_with_namespace),
+            path: self.path_with_namespace,
             archived: self.archived,
             pending_deletion: self.marked_for_deletion_on.is_some() || self.marked_for_deletion_at.is_some(),
             visibility: self.visibility,

@@ -264,9 +264,11 @@ pub(crate) fn with_digest(mut file: Map<String, Value>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::{Basis, SavedPlanError, canonical, read, write};
+    use crate::model::FullPath;
     use crate::planner::fixture::{Case, converged};
     use crate::render::Environment;
 
@@ -322,6 +324,20 @@ mod tests {
             !without.contains("allowances"),
             "files of before stay as they were: {without}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_comes_back_whatever_is_in_it(texts in prop::collection::vec(any::<String>(), 3)) {
+            let mut case = drifted();
+            case.user().fields.name.clone_from(&texts[0]);
+            case.application().fields.name.clone_from(&texts[1]);
+            let path = FullPath::new(&texts[2]);
+            let role = *case.desired.memberships.values().next().unwrap();
+            case.desired.memberships.insert(path, role);
+            let text = saved(&case);
+            prop_assert_eq!(read(text.as_bytes()).unwrap().plan, case.plan());
+        }
     }
 
     #[test]

@@ -88,6 +88,12 @@ pub enum StateError {
         /// The lineage to be written.
         ours: String,
     },
+    /// It was written as often as it can be.
+    #[error("{place} was written as often as it can be: its serial is the highest")]
+    Exhausted {
+        /// The record.
+        place: String,
+    },
     /// An answer that may be of something in between, so that nobody knows whether a record is stored.
     #[error("whether a record is stored at {place} is not known: {answer}")]
     Unanswered {
@@ -196,6 +202,9 @@ impl StateError {
             }
             Self::OtherLineage { .. } => {
                 "check state.path or state.url: another configuration may be using this place".to_owned()
+            }
+            Self::Exhausted { .. } => {
+                "`setpoint state rebuild --replace` begins a new record from what is live, with a serial of its own".to_owned()
             }
             Self::Unanswered { .. } => "check state.url, its credential, and what stands before the backend; if it is certain that \
                  nothing was ever stored there, `setpoint state rebuild --replace` begins the record"

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{
-    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, render, salvaged_serial,
-    successor,
+    Holder, LockInfo, MAX_SERIAL, StateError, StateStore, check_ancestor, condition, file, next, parse, render,
+    salvaged_serial,
 };
 use crate::http::{self, Client, Method, Request, Response, StatusCode};
 use crate::model::RecordedState;
@@ -26,8 +26,6 @@ const ATTEMPTS: u32 = 3;
 /// How long a run waits in all for answers that do not come, before it sends each request once only. A client waits for
 /// one answer up to a minute, so without this a silent backend would cost minutes with each thing that is asked of it.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The highest serial that a record is given while it replaces another: GitLab keeps it in a column of 32 bits.
-const MAX_SERIAL: u64 = i32::MAX as u64;
 /// The largest record that is read, in bytes: a hundred thousand repositories fit.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -376,7 +374,7 @@ impl StateStore for HttpStore {
         if let Some((lineage, serial)) = seen {
             check_ancestor(&lineage, serial, record, &self.place())?;
         }
-        let next = successor(record);
+        let next = next(record, &self.place())?;
         self.put(&next, Some(record)).await?;
         *record = next;
         Ok(())
@@ -440,7 +438,7 @@ impl StateStore for HttpStore {
             None => None,
         };
         let least = stored.as_deref().map_or(0, salvaged_serial).max(record.serial);
-        let mut next = successor(record);
+        let mut next = next(record, &self.place())?;
         let mut ahead = 1_u64;
         loop {
             next.serial = least.saturating_add(ahead);

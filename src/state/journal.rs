@@ -196,6 +196,8 @@ fn ends_within_a_line(journal: &mut std::fs::File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Journal, JournalContents, JournalEntry, JournalEvent};
     use crate::model::{Actions, Address, FullPath, Outcome, OutcomeSummary};
     use crate::state::Actor;
@@ -252,6 +254,38 @@ mod tests {
         assert!(
             text.starts_with(r#"{"at":"2026-01-02T03:04:05Z","run_id":"run","event":"started","who":{"user":"ada""#)
         );
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_is_one_line_and_comes_back_whatever_is_in_it(texts in prop::collection::vec(any::<String>(), 6)) {
+            let path = FullPath::new(&texts[4]);
+            for event in [
+                JournalEvent::Started {
+                    who: Actor {
+                        user: texts[0].clone(),
+                        host: texts[1].clone(),
+                        job_url: Some(texts[2].clone()),
+                    },
+                    command: texts[3].clone(),
+                    sandbox: true,
+                    plan_digest: texts[4].clone(),
+                    window: Some(texts[5].clone()),
+                    reason: Some(texts[0].clone()),
+                },
+                JournalEvent::Outcome {
+                    address: Address::Membership(path.clone()),
+                    actions: Actions::Delete,
+                    outcome: Outcome::Failed,
+                    error: Some(texts[5].clone()),
+                },
+            ] {
+                let entry = entry(event);
+                let line = serde_json::to_string(&entry).unwrap();
+                prop_assert!(!line.contains('\n'));
+                prop_assert_eq!(serde_json::from_str::<JournalEntry>(&line).unwrap(), entry);
+            }
+        }
     }
 
     #[test]

@@ -11,8 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, parse, render, salvaged_serial,
-    successor,
+    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, next, parse, render, salvaged_serial,
 };
 use crate::model::RecordedState;
 
@@ -168,7 +167,7 @@ impl StateStore for LocalStore {
         if let Some(stored) = self.read().await? {
             check_ancestor(&stored.lineage, stored.serial, record, &self.place())?;
         }
-        let next = successor(record);
+        let next = next(record, &self.place())?;
         file::replace(&self.path, &render(&next)?)?;
         *record = next;
         Ok(())
@@ -266,7 +265,7 @@ impl StateStore for LocalStore {
             Some(bytes) => Some(file::keep(&self.path, bytes, condition(bytes))?),
             None => None,
         };
-        let mut next = successor(record);
+        let mut next = next(record, &self.place())?;
         if let Some(bytes) = &stored {
             next.serial = next.serial.max(salvaged_serial(bytes).saturating_add(1));
         }

@@ -28,6 +28,8 @@ pub use lock::{Holder, LockInfo};
 use crate::model::{RecordedState, STATE_VERSION};
 use crate::secrets::{RemoteText, to_json};
 
+/// The highest serial of a record: GitLab keeps it in a column of 32 bits. A run makes some hundred.
+pub(crate) const MAX_SERIAL: u64 = i32::MAX as u64;
 /// How much is said about a damaged record, in characters.
 const QUOTE: usize = 500;
 /// How much of the place in it.
@@ -129,10 +131,14 @@ pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<RecordedState, StateErr
         return Err(damaged(&format!("version {version} was never written by Setpoint")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let record: RecordedState = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = RemoteText::within(&error.path().to_string(), QUOTED_PATH);
         damaged(&format!("{place}: {}", error.inner()))
-    })
+    })?;
+    if record.serial > MAX_SERIAL {
+        return Err(damaged(&format!("its serial {} is higher than any", record.serial)));
+    }
+    Ok(record)
 }
 
 /// The record's JSON text, with a final newline.
@@ -145,16 +151,27 @@ pub(crate) fn render(record: &RecordedState) -> Result<Vec<u8>, StateError> {
 /// The record as the next write has it: one serial on, written by this program.
 pub(crate) fn successor(record: &RecordedState) -> RecordedState {
     let mut next = record.clone();
-    next.serial += 1;
+    next.serial = record.serial.saturating_add(1);
     env!("CARGO_PKG_VERSION").clone_into(&mut next.setpoint_version);
     next
 }
 
+/// As [`successor`], unless the serial is the last one: it does not begin anew, for the highest is the newest.
+pub(crate) fn next(record: &RecordedState, place: &str) -> Result<RecordedState, StateError> {
+    if record.serial >= MAX_SERIAL {
+        return Err(StateError::Exhausted {
+            place: place.to_owned(),
+        });
+    }
+    Ok(successor(record))
+}
+
 /// The serial of a text that may be no record any more: as its JSON has it, else the first number that follows the
-/// word. A new record has to have a higher one, for GitLab serves the version with the highest.
+/// word; 0 where no record has such a one. A new record has to have a higher one, for GitLab serves the version with the highest.
 pub(crate) fn salvaged_serial(bytes: &[u8]) -> u64 {
+    let sane = |serial: Option<u64>| serial.filter(|serial| *serial < MAX_SERIAL).unwrap_or(0);
     if let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) {
-        return value.get("serial").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        return sane(value.get("serial").and_then(serde_json::Value::as_u64));
     }
     let text = String::from_utf8_lossy(bytes);
     let Some((_, rest)) = text.split_once("\"serial\"") else {
@@ -165,7 +182,7 @@ pub(crate) fn salvaged_serial(bytes: &[u8]) -> u64 {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    digits.parse().unwrap_or(0)
+    sane(digits.parse().ok())
 }
 
 /// What a text that is replaced is called, for the name of the file that keeps it.
@@ -202,12 +219,110 @@ pub(crate) fn check_ancestor(
 
 #[cfg(test)]
 mod tests {
-    use super::{StateError, condition, new_record, parse, random_id, render, salvaged_serial};
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::{
+        MAX_SERIAL, StateError, condition, new_record, next, parse, random_id, render, salvaged_serial, successor,
+    };
+    use crate::model::{
+        Address, ApplicationId, ApplicationUid, Attestation, FullPath, Intent, Operation, ProjectId,
+        RecordedRepository, RecordedState, RepositoryOperation, UserOperation,
+    };
+    use crate::planner::fixture::{converged, desired};
 
     #[test]
     fn a_record_survives_its_text() {
         let record = new_record(true).unwrap();
         assert_eq!(parse(&render(&record).unwrap(), "x").unwrap(), record);
+    }
+
+    #[test]
+    fn the_serial_does_not_begin_anew() {
+        let mut record = new_record(false).unwrap();
+        record.serial = MAX_SERIAL - 1;
+        let last = next(&record, "x").unwrap();
+        assert_eq!(
+            parse(&render(&last).unwrap(), "x").unwrap(),
+            last,
+            "what is written can be read"
+        );
+        let error = next(&last, "state.json").unwrap_err();
+        assert!(matches!(error, StateError::Exhausted { .. }), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("state rebuild --replace"))
+        );
+        record.serial = u64::MAX;
+        assert_eq!(successor(&record).serial, u64::MAX);
+        assert!(matches!(
+            parse(&render(&record).unwrap(), "x"),
+            Err(StateError::Damaged { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_survives_its_text_whatever_it_has_taken_over(
+            texts in prop::collection::vec(any::<String>(), 11),
+            paths in prop::collection::btree_set(any::<String>(), 0..4),
+            seconds in -62_000_000_000_i64..250_000_000_000,
+        ) {
+            let record = record_of(&texts, &paths, Timestamp::from_second(seconds).unwrap());
+            let text = render(&record).unwrap();
+            prop_assert_eq!(parse(&text, "x").unwrap(), record);
+        }
+    }
+
+    /// A record with these texts wherever one can stand.
+    fn record_of(texts: &[String], paths: &BTreeSet<String>, at: Timestamp) -> RecordedState {
+        let mut record = converged().recorded;
+        let attestation = Attestation {
+            by: texts[0].clone(),
+            at,
+        };
+        record.lineage.clone_from(&texts[1]);
+        record.setpoint_version.clone_from(&texts[2]);
+        let application = record.application.as_mut().unwrap();
+        application.uid = ApplicationUid(texts[3].clone());
+        application.fields.name.clone_from(&texts[4]);
+        application.fields.redirect_uris.insert(texts[5].clone());
+        application.secret_fingerprint = Some(texts[6].clone());
+        application.trusted_attested = Some(attestation.clone());
+        record.user.as_mut().unwrap().fields.email = texts[7].as_str().into();
+        let authorization = record.authorization.as_mut().unwrap();
+        authorization.user.username.clone_from(&texts[8]);
+        authorization.attested = Some(attestation.clone());
+        record.connection.as_mut().unwrap().attested = Some(attestation.clone());
+        let membership = record.memberships.values().next().unwrap().clone();
+        for (number, path) in paths.iter().enumerate() {
+            let path = FullPath::new(path);
+            record.memberships.insert(path.clone(), membership.clone());
+            let repository = RecordedRepository {
+                path: path.clone(),
+                attested: Some(attestation.clone()),
+            };
+            record.repositories.insert(ProjectId(number as u64), repository);
+            record.intents.push(Intent {
+                address: Address::Repository(path),
+                operation: Operation::Repository(RepositoryOperation::Enable { id: ProjectId(1) }),
+                at,
+                applications_before: BTreeSet::new(),
+            });
+        }
+        let mut user = desired().user.fields;
+        user.username = texts[9].as_str().into();
+        user.name.clone_from(&texts[10]);
+        record.intents.push(Intent {
+            address: Address::User,
+            operation: Operation::User(UserOperation::Create { user }),
+            at,
+            applications_before: [ApplicationId(1)].into(),
+        });
+        record
     }
 
     #[test]
@@ -244,6 +359,8 @@ mod tests {
             ("{\n  \"version\": 1,\n  \"serial\": 34,\n  \"line", 34),
             (r#"{"version": 1, "#, 0),
             (r#"{"serial": "many"}"#, 0),
+            (r#"{"serial": 18446744073709551615}"#, 0),
+            (r#"{"serial": 2147483647, "#, 0),
             ("garbage", 0),
             ("", 0),
         ] {

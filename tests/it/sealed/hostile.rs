@@ -4,6 +4,7 @@
 use setpoint::sandbox::world::Visibility;
 use setpoint::sandbox::{Action, Options};
 
+use crate::common::plans::unwrapped;
 use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
 
@@ -125,7 +126,7 @@ async fn hostile_names_are_shown_and_do_nothing() {
     fixture.apply().await.expect(0);
     fixture.world(|world| {
         world.switches.protected_paths_limit = 0;
-        world.add_project(&format!("platform/{EVIL}"), EVIL, Visibility::Private);
+        world.add_project("platform/evil", EVIL, Visibility::Private);
         for group in &mut world.groups {
             EVIL.clone_into(&mut group.name);
         }
@@ -156,6 +157,20 @@ async fn hostile_names_are_shown_and_do_nothing() {
     assert!(everything(&fixture, &commands).await > 0, "nothing of it was shown");
     // The apply has put the names right that are ours.
     everything(&fixture, &[&["state", "journal"], &["plan"]]).await;
+}
+
+#[tokio::test]
+async fn a_path_that_gitlab_cannot_have_is_refused_with_the_name_of_who_sent_it() {
+    let fixture = Fixture::new().await;
+    fixture.apply().await.expect(0);
+    fixture.world(|world| world.add_project(&format!("platform/{EVIL}"), "evil", Visibility::Private));
+    for command in [&["plan"][..], &["drift"], &["apply", "--auto-approve"]] {
+        let ran = fixture.run(command).await.expect(1);
+        expect_tame(&ran, &format!("{command:?}"));
+        let said = unwrapped(&ran.stderr);
+        assert!(said.contains("GitLab answered GET /api/v4/"), "{said}");
+        assert!(said.contains("is no path that GitLab can have"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Addresses of resources: how people and scripts name them, and the order in which they are shown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -126,10 +127,33 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind())?;
         match self.path() {
-            Some(path) => write!(f, "[\"{path}\"]"),
+            Some(path) => write!(f, "[\"{}\"]", escaped(path.as_str())),
             None => Ok(()),
         }
     }
+}
+
+/// So that the text can be read back whatever the path is. Those that GitLab can have are as they were.
+fn escaped(path: &str) -> Cow<'_, str> {
+    if path.contains(['"', '\\']) {
+        path.replace('\\', "\\\\").replace('"', "\\\"").into()
+    } else {
+        path.into()
+    }
+}
+
+/// The path between quotation marks; none where a mark or a backslash stands alone.
+fn unescaped(text: &str) -> Option<String> {
+    let mut path = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        path.push(match c {
+            '"' => return None,
+            '\\' => rest.next().filter(|c| matches!(c, '"' | '\\'))?,
+            c => c,
+        });
+    }
+    Some(path)
 }
 
 /// The text is no address.
@@ -156,14 +180,13 @@ impl FromStr for Address {
             None => (text, None),
             Some((name, rest)) => {
                 let inner = rest.strip_suffix(']').ok_or_else(fail)?;
-                let inner = inner
-                    .strip_prefix('"')
-                    .and_then(|i| i.strip_suffix('"'))
-                    .unwrap_or(inner);
-                if inner.is_empty() || inner.contains(['"', '[', ']']) {
-                    return Err(fail());
-                }
-                (name, Some(FullPath::new(inner)))
+                let quoted = inner.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+                let path = match quoted {
+                    Some(quoted) => unescaped(quoted).ok_or_else(fail)?,
+                    None if inner.is_empty() || inner.contains(['"', '[', ']', '\\']) => return Err(fail()),
+                    None => inner.to_owned(),
+                };
+                (name, Some(FullPath::new(path)))
             }
         };
         let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
@@ -207,6 +230,8 @@ impl schemars::JsonSchema for Address {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Address;
     use crate::model::FullPath;
 
@@ -228,6 +253,19 @@ mod tests {
         );
     }
 
+    proptest! {
+        #[test]
+        fn every_path_survives_the_text(path in any::<String>(), hard in "[a\"\\\\\\[\\]/]{0,8}") {
+            for path in [path, hard] {
+                for address in [Address::Membership(FullPath::new(&path)), Address::Repository(FullPath::new(&path))] {
+                    prop_assert_eq!(address.to_string().parse(), Ok(address.clone()));
+                    let json = serde_json::to_string(&address).unwrap();
+                    prop_assert_eq!(serde_json::from_str::<Address>(&json).unwrap(), address);
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_address() {
         for text in [
@@ -237,6 +275,10 @@ mod tests {
             "factory.repository",
             "factory.repository[]",
             "factory.repository[\"a\"",
+            "factory.repository[\"a\"b\"]",
+            "factory.repository[\"a\\b\"]",
+            "factory.repository[\"\\\"]",
+            "factory.repository[a\\b]",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }

@@ -42,7 +42,7 @@ pub use ids::{ApplicationId, ApplicationUid, GroupId, ProjectId, UserId};
 pub use known::Known;
 pub use operation::{ApplicationRef, MemberRef, OperatorStep, SecretSource, SignIn, UserRef};
 pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
-pub use path::FullPath;
+pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
 pub use plan::{
     Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary,

@@ -3,18 +3,67 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The full path of a group or project, such as `platform/services/checkout`. Keeps the spelling it was given;
 /// equality, order and hash ignore ASCII case, as GitLab's routes do (GitLab: app/models/route.rb).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct FullPath(String);
+
+/// Why a text is no path that GitLab can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathFault {
+    /// There is nothing.
+    #[error("it is empty")]
+    Empty,
+    /// Two slashes follow each other.
+    #[error("one of its parts is empty")]
+    EmptyPart,
+    /// It leads elsewhere.
+    #[error("one of its parts is `.` or `..`")]
+    Dots,
+    /// GitLab: `lib/gitlab/path_regex.rb`.
+    #[error("it has something else than letters and digits of ASCII, `_`, `-`, `.` and `/`")]
+    Character,
+    /// Twenty groups of 255 characters are the deepest and the longest.
+    #[error("it is longer than any can be")]
+    Length,
+}
+
+/// The longest path, in bytes: twenty groups and a project with their slashes.
+const LENGTH: usize = 21 * 256;
 
 impl FullPath {
     /// Takes a path as written, without leading and trailing slashes.
     pub fn new(path: impl AsRef<str>) -> Self {
         Self(path.as_ref().trim_matches('/').to_owned())
+    }
+
+    /// A path that somebody else sent. What GitLab cannot have is refused, so that nothing is made of it: no address, no
+    /// request, no line of a report.
+    pub fn of_gitlab(path: &str) -> Result<Self, PathFault> {
+        let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+        if path.is_empty() {
+            Err(PathFault::Empty)
+        } else if path.len() > LENGTH {
+            Err(PathFault::Length)
+        } else if !path.bytes().all(in_path) {
+            Err(PathFault::Character)
+        } else if path.split('/').any(str::is_empty) {
+            Err(PathFault::EmptyPart)
+        } else if path.split('/').any(|part| part == "." || part == "..") {
+            Err(PathFault::Dots)
+        } else {
+            Ok(Self(path.to_owned()))
+        }
+    }
+
+    /// Reads a path out of an answer, see [`Self::of_gitlab`]. Whoever reads the answer says whose it was.
+    pub fn received<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        Self::of_gitlab(&path)
+            .map_err(|fault| serde::de::Error::custom(format!("`{path}` is no path that GitLab can have: {fault}")))
     }
 
     /// The path as it was spelled.
@@ -47,6 +96,12 @@ impl FullPath {
 
     fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
         self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl<'de> Deserialize<'de> for FullPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 
@@ -87,13 +142,36 @@ impl std::fmt::Display for FullPath {
 
 #[cfg(test)]
 mod tests {
-    use super::FullPath;
+    use super::{FullPath, PathFault};
 
     #[test]
     fn case_is_ignored_but_kept() {
         let path = FullPath::new("/Platform/API/");
         assert_eq!(path, FullPath::new("platform/api"));
         assert_eq!(path.to_string(), "Platform/API");
+    }
+
+    #[test]
+    fn what_gitlab_cannot_have_is_refused() {
+        for path in ["a", "A.b-c_d/-e/.f", "1/2/3"] {
+            assert_eq!(FullPath::of_gitlab(path), Ok(FullPath::new(path)));
+        }
+        for (path, fault) in [
+            ("", PathFault::Empty),
+            ("/a", PathFault::EmptyPart),
+            ("a/", PathFault::EmptyPart),
+            ("a//b", PathFault::EmptyPart),
+            ("a/../b", PathFault::Dots),
+            ("./a", PathFault::Dots),
+            ("a b", PathFault::Character),
+            ("a\"]", PathFault::Character),
+            ("a\n", PathFault::Character),
+            ("\u{202e}a", PathFault::Character),
+            ("gruppe/ä", PathFault::Character),
+        ] {
+            assert_eq!(FullPath::of_gitlab(path), Err(fault), "{path}");
+        }
+        assert_eq!(FullPath::of_gitlab(&"a/".repeat(4000)), Err(PathFault::Length));
     }
 
     #[test]
