@@ -11,9 +11,7 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
 
 /// The same of several parts, one after the other.
 pub(crate) fn sha256_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let digest = parts
-        .into_iter()
-        .fold(Sha256::new(), |digest, part| digest.chain_update(part));
+    let digest = parts.into_iter().fold(Sha256::new(), sha2::Digest::chain_update);
     format!("sha256:{}", hex(&digest.finalize()))
 }
 

@@ -54,12 +54,11 @@ impl Records {
 
     /// The record, or a new one where there is none yet.
     pub(crate) async fn read_or_begin(&self) -> Result<RecordedState> {
-        match self.read().await? {
-            Some(record) => Ok(record),
-            None => {
-                self.was_never_there()?;
-                self.begin()
-            }
+        if let Some(record) = self.read().await? {
+            Ok(record)
+        } else {
+            self.was_never_there()?;
+            self.begin()
         }
     }
 

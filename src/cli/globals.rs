@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::term;
 use crate::app::context::Settings;
+#[cfg(feature = "sandbox")]
 use crate::app::records::beside;
 
 /// Flags of all commands.

@@ -81,7 +81,7 @@ pub struct Fault {
 
 impl Fault {
     /// Finds the place of a finding in the text. Lines that touch a range of `secrets` are not copied.
-    pub(super) fn new(finding: Finding, text: &str, secrets: &[Range<usize>]) -> Self {
+    pub(super) fn new(finding: &Finding, text: &str, secrets: &[Range<usize>]) -> Self {
         let place = floor(text, finding.span.start.min(text.len()));
         let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
         let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);
@@ -223,8 +223,10 @@ fn renderer(color: bool) -> Renderer {
 fn placed(text: &str, secrets: &[Range<usize>], mut findings: Vec<Finding>) -> Vec<Fault> {
     findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
     findings.dedup();
-    let place = |finding| Fault::new(finding, text, secrets);
-    findings.into_iter().map(place).collect()
+    findings
+        .iter()
+        .map(|finding| Fault::new(finding, text, secrets))
+        .collect()
 }
 
 impl ConfigError {

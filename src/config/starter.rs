@@ -113,7 +113,7 @@ mod tests {
             .repositories
             .enable
             .iter()
-            .map(|pattern| pattern.as_str())
+            .map(setpoint_core::model::PathPattern::as_str)
             .collect();
         assert_eq!(enabled, ["core.team/**", "web/**"]);
     }

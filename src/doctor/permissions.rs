@@ -114,7 +114,7 @@ mod tests {
     use crate::gitlab::OwnToken;
     use serde_json::{Value, json};
 
-    fn token(scopes: &[&str], granular: Option<Value>) -> OwnToken {
+    fn token(scopes: &[&str], granular: Option<&Value>) -> OwnToken {
         let is_granular = scopes.contains(&"granular");
         let value = json!({"id": 7, "scopes": scopes, "granular": is_granular, "granular_scopes": granular});
         serde_json::from_value(value).unwrap()
@@ -134,7 +134,7 @@ mod tests {
                 let held: Vec<&&str> = permissions.iter().filter(|one| **one != without).collect();
                 json!({"access": accesses[0], "permissions": held, "project_id": null})
             });
-            token(&["granular"], Some(Value::Array(scopes.collect())))
+            token(&["granular"], Some(&Value::Array(scopes.collect())))
         };
         assert_eq!(check(&least("")).status, Status::Ok);
         for (_, _, permissions) in LEAST {
@@ -146,7 +146,7 @@ mod tests {
         }
         // A permission of another boundary is none, and what GitLab does not show is not known.
         let elsewhere = json!([{"access": "personal_projects", "permissions": ["read_group"]}]);
-        assert_eq!(check(&token(&["granular"], Some(elsewhere))).status, Status::Failure);
+        assert_eq!(check(&token(&["granular"], Some(&elsewhere))).status, Status::Failure);
         assert_eq!(check(&token(&["granular"], None)).status, Status::Skipped);
     }
 }

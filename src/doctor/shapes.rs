@@ -84,7 +84,7 @@ impl Shapes {
             Some(_) => None,
             None => serde_json::from_slice(answer.body()).ok(),
         };
-        let path = self.names.path(url.path());
+        let path = Names::path(url.path());
         Answer {
             side: match answer.side() {
                 Side::Gitlab => "gitlab",
@@ -98,7 +98,7 @@ impl Shapes {
                 .into_iter()
                 .filter(|name| answer.headers().contains_key(*name))
                 .collect(),
-            location: answer.location().map(|url| self.names.path(url.path())),
+            location: answer.location().map(|url| Names::path(url.path())),
             page,
             // A setting that is a map has names of the instance's own for keys.
             json: json.map(|value: Value| json::shape(&value, path.ends_with("/application/settings"), &self.names)),
@@ -148,11 +148,13 @@ impl Names {
     fn new(struck: impl IntoIterator<Item = String>) -> Self {
         let parts = struck.into_iter().flat_map(|text| {
             let text = text.to_lowercase();
-            let words: Vec<String> = text
-                .split(|letter: char| !letter.is_alphanumeric())
-                .map(str::to_owned)
-                .collect();
-            words.into_iter().chain([text]).collect::<Vec<_>>()
+            // The words of a display name are everybody's; programs make one name of them.
+            if text.contains(char::is_whitespace) {
+                let joined = |by: &str| text.split_whitespace().collect::<Vec<_>>().join(by);
+                return vec![joined("-"), joined("_"), joined("")];
+            }
+            let words = text.split(|letter: char| !letter.is_alphanumeric());
+            words.map(str::to_owned).chain([text.clone()]).collect()
         });
         let ordinary = |word: &String| {
             word.len() < 4
@@ -170,7 +172,7 @@ impl Names {
     }
 
     /// A path: words of routes stay, all else is data.
-    fn path(&self, path: &str) -> String {
+    fn path(path: &str) -> String {
         let segments = path.split('/').map(|segment| {
             let known = segment.is_empty() || ROUTES.split_whitespace().any(|word| word == segment);
             if known { segment } else { HIDDEN }
@@ -193,13 +195,20 @@ impl Names {
             .all(|letter| letter.is_ascii_alphanumeric() || "_-[]:".contains(letter));
         let shown = self.shown(name, plain);
         let mut without = String::new();
-        for letter in shown.chars() {
-            match letter {
-                '0'..='9' if without.ends_with('0') => {}
-                '0'..='9' => without.push('0'),
-                _ => without.push(letter),
-            }
+        let mut rest = shown.as_str();
+        while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
+            let (before, number) = rest.split_at(at);
+            let end = number
+                .find(|letter: char| !letter.is_ascii_digit())
+                .unwrap_or(number.len());
+            let (number, after) = number.split_at(end);
+            // Of a word, such as `2fa`, it is a part.
+            let is_row = !after.starts_with(|letter: char| letter.is_ascii_alphabetic());
+            without.push_str(before);
+            without.push_str(if is_row { "0" } else { number });
+            rest = after;
         }
+        without.push_str(rest);
         without
     }
 
@@ -246,7 +255,10 @@ mod tests {
             assert_eq!(names.markup(name), HIDDEN, "{name}");
         }
         assert_eq!(names.key("markedForDeletionOn"), "markedForDeletionOn");
-        assert_eq!(names.path("/gitlab/api/v4/users/42/emails"), "/*/api/v4/users/*/emails");
-        assert_eq!(names.path("/admin/users/someone"), "/admin/users/*");
+        assert_eq!(
+            Names::path("/gitlab/api/v4/users/42/emails"),
+            "/*/api/v4/users/*/emails"
+        );
+        assert_eq!(Names::path("/admin/users/someone"), "/admin/users/*");
     }
 }

@@ -207,7 +207,8 @@ mod tests {
         for groups in 2..=super::GROUPS {
             let group = |index: usize| format!("g{index}: group(fullPath: $g{index}) {{ id fullPath }} ");
             let more: String = (1..groups).map(group).collect();
-            let variables: String = (1..groups).map(|index| format!(", $g{index}: ID!")).collect();
+            let variable = |index: usize| format!(", $g{index}: ID!");
+            let variables: String = (1..groups).map(variable).collect();
             for (projects, marked) in [(true, true), (true, false), (false, true)] {
                 let full = query(projects, groups, marked);
                 assert_eq!(

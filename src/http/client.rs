@@ -484,7 +484,7 @@ fn proxy_before(side: Side, base: &Url) -> Result<Option<Proxy>> {
     if base.scheme() == "http" {
         return Ok(None);
     }
-    proxy::before(base, |name| std::env::var_os(name)).map_err(|proxy::Unreadable { variable, why }| {
+    proxy::before(base, std::env::var_os).map_err(|proxy::Unreadable { variable, why }| {
         refused(
             side,
             format!("the environment variable {variable}, which names the proxy on the way to {side}, {why}"),

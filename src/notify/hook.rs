@@ -93,7 +93,9 @@ impl Hook {
                 ));
             }
         }
-        keys(&url).iter().for_each(|key| learn(key));
+        for key in keys(&url) {
+            learn(&key);
+        }
         Ok(Self {
             origin: origin(&url),
             address: Secret::new(url.as_str()),

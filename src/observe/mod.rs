@@ -201,7 +201,7 @@ async fn with_their_ends(
     account: &Account,
     namespaces: &BTreeMap<FullPath, Resolution>,
 ) -> Result<Vec<ObservedMembership>> {
-    let declared = desired.memberships.iter().map(|(path, fields)| (path, fields));
+    let declared = desired.memberships.iter();
     let remembered = recorded.memberships.iter().map(|(path, entry)| (path, &entry.fields));
     let ending: BTreeSet<SourceKind> = declared
         .chain(remembered)

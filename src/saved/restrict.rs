@@ -38,7 +38,9 @@ impl SavedPlan {
             match now.get(address) {
                 // What could not be done, and is done now.
                 None if is_idle(saved) => {}
-                None => deviations.extend(deviation(address, "a plan made now changes nothing here")),
+                None => {
+                    deviations.insert(deviation(address, "a plan made now changes nothing here"));
+                }
                 Some(now) => {
                     kept.insert(address.clone());
                     if !is_idle(saved) {
@@ -52,7 +54,7 @@ impl SavedPlan {
         for address in planner::belonging(&fresh, &kept) {
             if now.contains_key(&address) && !kept.contains(&address) {
                 let what = "the file leaves it out, and something else in it needs it";
-                deviations.extend(deviation(&address, what));
+                deviations.insert(deviation(&address, what));
             }
         }
         if !deviations.is_empty() {
@@ -75,11 +77,11 @@ fn is_idle(change: &Change) -> bool {
     change.operations.is_empty() && change.steps.is_empty()
 }
 
-fn deviation(address: &Address, what: impl Into<String>) -> Option<Deviation> {
-    Some(Deviation {
+fn deviation(address: &Address, what: impl Into<String>) -> Deviation {
+    Deviation {
         address: address.clone(),
         what: what.into(),
-    })
+    }
 }
 
 /// In what a change of the file is not the change of now.
@@ -88,21 +90,21 @@ fn differences(saved: &Change, now: &Change) -> Vec<Deviation> {
     let mut differences = Vec::new();
     differences.extend(
         missing(&saved.operations, &now.operations, "do")
-            .and_then(|names| deviation(address, format!("a plan made now does not {names} like this"))),
+            .map(|names| deviation(address, format!("a plan made now does not {names} like this"))),
     );
     differences.extend(
         missing(&saved.steps, &now.steps, "step")
-            .and_then(|names| deviation(address, format!("a plan made now has no such step as {names}"))),
+            .map(|names| deviation(address, format!("a plan made now has no such step as {names}"))),
     );
     if saved.actions != now.actions {
         let (saved, now) = (saved.actions.words().join(" and "), now.actions.words().join(" and "));
-        differences.extend(deviation(
+        differences.push(deviation(
             address,
             format!("the file says {saved}, and a plan made now says {now}"),
         ));
     }
     if !shows_the_same(&saved.attributes, &now.attributes) {
-        differences.extend(deviation(
+        differences.push(deviation(
             address,
             "the file shows other attributes than a plan made now",
         ));
@@ -115,15 +117,15 @@ fn missing<T: PartialEq + Serialize>(saved: &[T], now: &[T], tag: &str) -> Optio
     if saved == now {
         return None;
     }
-    let mut named: Vec<&T> = saved.iter().filter(|one| !now.contains(one)).collect();
-    if named.is_empty() {
-        named = if saved.is_empty() {
+    let mut own: Vec<&T> = saved.iter().filter(|one| !now.contains(one)).collect();
+    if own.is_empty() {
+        own = if saved.is_empty() {
             now.iter().collect()
         } else {
             saved.iter().collect()
         };
     }
-    let names: BTreeSet<String> = named.into_iter().map(|one| name(one, tag)).collect();
+    let names: BTreeSet<String> = own.into_iter().map(|one| name(one, tag)).collect();
     Some(names.into_iter().collect::<Vec<_>>().join(", "))
 }
 

@@ -297,10 +297,10 @@ mod tests {
         authorization.user.username.clone_from(&texts[8]);
         authorization.attested = Some(attestation.clone());
         record.connection.as_mut().unwrap().attested = Some(attestation.clone());
-        let membership = record.memberships.values().next().unwrap().clone();
+        let membership = *record.memberships.values().next().unwrap();
         for (number, path) in paths.iter().enumerate() {
             let path = FullPath::new(path);
-            record.memberships.insert(path.clone(), membership.clone());
+            record.memberships.insert(path.clone(), membership);
             let repository = RecordedRepository {
                 path: path.clone(),
                 attested: Some(attestation.clone()),

@@ -153,12 +153,12 @@ impl World {
             stop: &self.stop,
             until: how.until,
         };
-        let observer = |event| self.get().events.push(event);
+        let keep = |event| self.get().events.push(event);
         let work = async {
             if adopted != self.get().record {
                 self.write(&mut adopted).await.ok()?;
             }
-            Some(execute(plan, adopted, &effects, self, &options, &observer).await)
+            Some(execute(plan, adopted, &effects, self, &options, &keep).await)
         };
         let executed = block_on(self.until_death(work)).flatten();
         let mut sides = self.get();

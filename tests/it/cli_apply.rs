@@ -285,7 +285,7 @@ async fn a_membership_ends_on_the_day_that_is_declared() {
     fixture.edit_config("2036-12-31", &soon);
     let ran = fixture.run(&["apply", "--auto-approve"]).await.expect(0);
     assert!(ran.all().contains("ends on"), "{}", ran.all());
-    assert_eq!(ends(&fixture), [soon.clone()]);
+    assert_eq!(ends(&fixture), std::slice::from_ref(&soon));
     // Somebody lets it end another day: drift.
     fixture.sandbox.with_world(|world| {
         for member in &mut world.members {

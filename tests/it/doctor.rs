@@ -126,8 +126,9 @@ async fn a_group_that_enforces_a_second_factor_is_found_before_the_membership_is
 /// What GitLab shows of the administrator's account is found without a password that has to be wrong first.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_who_cannot_sign_in_is_told_before_a_password_is_sent() {
+    type Edit = fn(&mut setpoint::sandbox::world::User);
     let fixture = applied().await;
-    let cases: [(fn(&mut setpoint::sandbox::world::User), &str); 3] = [
+    let cases: [(Edit, &str); 3] = [
         (|user| user.admin = false, "is no administrator"),
         (
             |user| user.totp_secret = Some("GEZDGNBVGY3TQOJQ".to_owned()),
@@ -508,7 +509,7 @@ async fn the_shapes_of_pages_hold_their_names_and_nothing_that_people_wrote() {
     );
     let page = answer("/users/sign_in")["page"].to_string();
     assert!(
-        page.contains("[name=user[password]]") && page.contains("meta[name=csrf-token]"),
+        page.contains("[data-name=user[password]]") && page.contains("meta[name=csrf-token]"),
         "{page}"
     );
     let form = answer("/admin/applications/*/edit")["page"].to_string();

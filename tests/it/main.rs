@@ -115,11 +115,7 @@ mod sealed;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
 #[cfg(feature = "sandbox")]
-#[expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod sign_in_harm;
 #[cfg(all(unix, feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]

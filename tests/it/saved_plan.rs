@@ -53,7 +53,8 @@ async fn a_saved_plan_is_carried_out_without_a_question_and_once() {
         .await
         .expect(0)
         .json();
-    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture.path("plan.json")).unwrap()).unwrap();
+    let saved: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture.path("plan.json")).expect("the file")).expect("a plan");
     assert_eq!(journal["entries"][0]["plan_digest"], saved["digest"]);
     assert_eq!(journal["entries"][0]["command"], "apply");
 }
@@ -190,13 +191,14 @@ async fn guards_hold_for_a_saved_plan_too() {
 
 /// Edits the saved plan as somebody would who knows how its digest is made.
 fn forge(fixture: &Fixture, edit: impl FnOnce(&mut Value)) {
-    let mut file: Value = serde_json::from_slice(&std::fs::read(fixture.path("plan.json")).unwrap()).unwrap();
+    let bytes = std::fs::read(fixture.path("plan.json")).expect("the file");
+    let mut file: Value = serde_json::from_slice(&bytes).expect("a plan");
     edit(&mut file);
-    file.as_object_mut().unwrap().remove("digest");
+    file.as_object_mut().expect("an object").remove("digest");
     let digest = Sha256::digest(file.to_string());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    file["digest"] = json!(format!("sha256:{digits}"));
-    std::fs::write(fixture.path("plan.json"), file.to_string()).unwrap();
+    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    file["digest"] = json!(format!("sha256:{}", digits.concat()));
+    std::fs::write(fixture.path("plan.json"), file.to_string()).expect("the file is written");
 }
 
 #[tokio::test]

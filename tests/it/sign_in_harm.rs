@@ -12,7 +12,7 @@ async fn verified_by_mail() -> Fixture {
     fixture.apply().await.expect(0);
     fixture.world(|world| {
         world.switches.require_email_verification_on_account_locked = true;
-        world.switches.client_address = "192.0.2.7".to_owned();
+        "192.0.2.7".clone_into(&mut world.switches.client_address);
     });
     fixture
 }

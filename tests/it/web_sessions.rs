@@ -489,7 +489,7 @@ async fn a_code_gets_in_by_either_shape_of_the_page() {
         assert_eq!(bench.count("POST", "/admin/session"), 2, "{shape}");
         let wrong = bench.by_password(sandbox::DROID_PASSWORD, Some("MFRGGZDFMZTWQ2LK"));
         let error = bench.authorize(&wrong).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Unauthorized, "user.totp_secret");
+        assert_says(&error, ErrorKind::Unauthorized, "user.totp_secret");
         for session in [&droid, &wrong] {
             session.end().await.unwrap();
         }
@@ -506,8 +506,8 @@ async fn a_second_factor_that_is_no_code_is_told_by_what_it_is() {
         bench.change(DROID, |droid| droid.security_key = true);
         let droid = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
         let error = bench.authorize(&droid).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Forbidden, "a security key");
-        assert_says(&error, &ErrorKind::Forbidden, "register an authenticator");
+        assert_says(&error, ErrorKind::Forbidden, "a security key");
+        assert_says(&error, ErrorKind::Forbidden, "register an authenticator");
         assert_eq!(bench.count("POST", "/users/sign_in"), 1, "{shape}");
     }
 }
@@ -545,13 +545,13 @@ async fn nobody_signs_in_where_the_right_password_locks_the_account() {
     let admin = bench.admin();
     for _ in 0..2 {
         let error = admin.application(bench.application()).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Refused, "gitlab.admin_session.totp_secret");
+        assert_says(&error, ErrorKind::Refused, "gitlab.admin_session.totp_secret");
         let error = bench.authorize(&bench.droid()).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Refused, "user.totp_secret");
+        assert_says(&error, ErrorKind::Refused, "user.totp_secret");
         // A key of an authenticator that GitLab does not know spares nobody.
         let keyed = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
         let error = bench.authorize(&keyed).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Refused, "knows no authenticator");
+        assert_says(&error, ErrorKind::Refused, "knows no authenticator");
     }
     assert_eq!(
         bench.count("POST", "/users/sign_in") + bench.count("GET", "/users/sign_in"),
@@ -571,8 +571,8 @@ async fn a_code_by_mail_is_told_with_the_way_out() {
         droid.known_addresses.insert("192.0.2.7".to_owned());
     });
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "sent by e-mail");
-    assert_says(&error, &ErrorKind::Forbidden, "register an authenticator");
+    assert_says(&error, ErrorKind::Forbidden, "sent by e-mail");
+    assert_says(&error, ErrorKind::Forbidden, "register an authenticator");
     assert!(!error.hint.unwrap().to_lowercase().contains("browser"));
 }
 
@@ -718,8 +718,8 @@ async fn refusal(switches: &[&str], f: impl FnOnce(&mut User, jiff::Timestamp)) 
     error
 }
 
-fn assert_says(error: &Error, kind: &ErrorKind, words: &str) {
-    assert_eq!(&error.kind, kind, "{error}");
+fn assert_says(error: &Error, kind: ErrorKind, words: &str) {
+    assert_eq!(error.kind, kind, "{error}");
     let all = format!("{} {}", error.message, error.hint.as_deref().unwrap_or_default());
     assert!(all.to_lowercase().contains(words), "{all}");
 }
@@ -728,27 +728,27 @@ fn assert_says(error: &Error, kind: &ErrorKind, words: &str) {
 async fn each_refusal_of_a_sign_in_is_told_apart() {
     use ErrorKind::{Forbidden, Unauthorized};
     let error = refusal(&[], |droid, _| droid.password_digest = digest("another")).await;
-    assert_says(&error, &Unauthorized, "user.password");
+    assert_says(&error, Unauthorized, "user.password");
     let error = refusal(&[], |droid, _| droid.locked = true).await;
-    assert_says(&error, &Forbidden, "unlock this user");
+    assert_says(&error, Forbidden, "unlock this user");
     let error = refusal(&[], |droid, _| droid.username = "someone".to_owned()).await;
-    assert_says(&error, &Unauthorized, "there is no such account");
+    assert_says(&error, Unauthorized, "there is no such account");
     let error = refusal(&[], |droid, _| droid.state = UserState::Blocked).await;
-    assert_says(&error, &Forbidden, "unblock");
+    assert_says(&error, Forbidden, "unblock");
     let error = refusal(&[], |droid, _| droid.state = UserState::BlockedPendingApproval).await;
-    assert_says(&error, &Forbidden, "approve");
+    assert_says(&error, Forbidden, "approve");
     let error = refusal(&[], |droid, _| droid.confirmed_at = None).await;
-    assert_says(&error, &Forbidden, "confirm");
+    assert_says(&error, Forbidden, "confirm");
     let error = refusal(&[], |droid, now| droid.password_expires_at = Some(now)).await;
-    assert_says(&error, &Forbidden, "password has expired");
+    assert_says(&error, Forbidden, "password has expired");
     let error = refusal(&["enforce_terms=true"], |_, _| ()).await;
-    assert_says(&error, &Forbidden, "terms");
+    assert_says(&error, Forbidden, "terms");
     let error = refusal(&["require_two_factor=true"], |_, _| ()).await;
-    assert_says(&error, &Forbidden, "two-factor");
+    assert_says(&error, Forbidden, "two-factor");
     let error = refusal(&["password_login_off=true"], |_, _| ()).await;
-    assert_says(&error, &Forbidden, "password authentication");
+    assert_says(&error, Forbidden, "password authentication");
     let error = refusal(&[], |droid, _| droid.totp_secret = Some(TOTP_SECRET.to_owned())).await;
-    assert_says(&error, &Forbidden, "user.totp_secret");
+    assert_says(&error, Forbidden, "user.totp_secret");
 }
 
 #[tokio::test]
@@ -757,7 +757,7 @@ async fn a_wrong_authenticator_is_tried_twice_and_no_more() {
     bench.change(DROID, |droid| droid.totp_secret = Some(TOTP_SECRET.to_owned()));
     let droid = bench.by_password(sandbox::DROID_PASSWORD, Some("MFRGGZDFMZTWQ2LK"));
     let error = bench.authorize(&droid).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Unauthorized, "totp_secret");
+    assert_says(&error, ErrorKind::Unauthorized, "totp_secret");
     assert_eq!(bench.count("POST", "/users/sign_in"), 3);
 }
 
@@ -775,7 +775,7 @@ async fn a_captcha_is_seen_before_the_password_is_sent() {
         }
     });
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "recaptcha");
+    assert_says(&error, ErrorKind::Forbidden, "recaptcha");
     assert_eq!(bench.count("POST", "/users/sign_in"), 0);
 }
 
@@ -853,7 +853,7 @@ async fn admin_mode_without_a_form_gets_no_password() {
     .await;
     let admin = bench.admin();
     let error = admin.application(bench.application()).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "single sign-on");
+    assert_says(&error, ErrorKind::Forbidden, "single sign-on");
     assert_eq!(bench.count("POST", "/admin/session"), 0);
     admin.end().await.unwrap();
 }
@@ -871,7 +871,7 @@ async fn the_limit_of_sign_ins_is_explained() {
     };
     let bench = Bench::struck(&[], limited).await;
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
-    assert_says(&error, &ErrorKind::RateLimited, "ten sign-ins");
+    assert_says(&error, ErrorKind::RateLimited, "ten sign-ins");
 }
 
 #[tokio::test]
@@ -1022,7 +1022,7 @@ async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
         }
         let admin = bench.admin();
         let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Forbidden, said);
+        assert_says(&error, ErrorKind::Forbidden, said);
         assert!(error.message.contains(DROID), "{error}");
         assert!(bench.signed_in().is_empty(), "{to}");
         // The administrator can go on.
@@ -1048,7 +1048,7 @@ async fn who_has_to_do_something_first_is_impersonated_in_vain_and_not_for_long(
             });
             let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
             let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-            assert_says(&error, &ErrorKind::Forbidden, said);
+            assert_says(&error, ErrorKind::Forbidden, said);
             assert!(
                 bench.signed_in().is_empty(),
                 "{generation} {switch}: {:?}",
@@ -1069,15 +1069,15 @@ async fn an_impersonation_that_goes_on_is_told() {
     let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
     assert_says(
         &error,
-        &ErrorKind::Unexpected,
+        ErrorKind::Unexpected,
         "which acts as factory-droid, could not be ended",
     );
-    assert_says(&error, &ErrorKind::Unexpected, "active sessions");
-    assert_says(&error, &ErrorKind::Unexpected, "two-factor authentication");
+    assert_says(&error, ErrorKind::Unexpected, "active sessions");
+    assert_says(&error, ErrorKind::Unexpected, "two-factor authentication");
     // It is tried again at the end, and told again.
     let posts = bench.count("POST", "/users/sign_out");
     let error = admin.end().await.unwrap_err();
-    assert_says(&error, &ErrorKind::Unexpected, "could not be ended");
+    assert_says(&error, ErrorKind::Unexpected, "could not be ended");
     assert!(bench.count("POST", "/users/sign_out") > posts);
 }
 
@@ -1121,19 +1121,19 @@ async fn each_refusal_of_an_impersonation_is_told_apart() {
         bench.change(DROID, |droid| change(droid, now));
         let admin = bench.admin();
         let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-        assert_says(&error, &ErrorKind::Forbidden, words);
+        assert_says(&error, ErrorKind::Forbidden, words);
         assert_eq!(bench.signed_in(), [("root".to_owned(), false)]);
         assert_eq!(bench.count("POST", "/impersonate"), 0);
     }
     let bench = Bench::new(&["impersonation_enabled=false"]).await;
     let error = bench.authorize(&bench.impersonated(&bench.admin())).await.unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "impersonation_enabled");
+    assert_says(&error, ErrorKind::Forbidden, "impersonation_enabled");
     let bench = Bench::new(&[]).await;
     let droid = bench.impersonated(&bench.admin());
     let error = approve_as(&droid, &bench.authorize_url(), "nobody").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     let error = approve_as(&droid, &bench.authorize_url(), "root").await.unwrap_err();
-    assert_says(&error, &ErrorKind::Forbidden, "cannot be the droid");
+    assert_says(&error, ErrorKind::Forbidden, "cannot be the droid");
 }
 
 #[tokio::test]

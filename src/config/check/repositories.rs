@@ -96,7 +96,10 @@ pub(super) fn path_problem(path: &str) -> Option<(&'static str, &'static str)> {
             "has a segment of dots",
             "write the full path, from the top-level group on",
         ))
-    } else if trimmed.ends_with(".git") || trimmed.ends_with(".atom") {
+    } else if [".git", ".atom"]
+        .iter()
+        .any(|end| trimmed.to_ascii_lowercase().ends_with(end))
+    {
         Some((
             "ends as no path of GitLab does",
             "leave the ending out, as in the address of the project in a browser",

@@ -78,9 +78,9 @@ fn attribute(name: &str, value: &str, names: &Names) -> Option<String> {
     let word = || value.len() <= 20 && value.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
     match name {
         "name" => Some(format!("name={}", names.markup(value))),
-        // A label of the program's own for its tests.
-        "data-testid" | "data-qa-selector" => Some(format!("{name}={}", names.markup(value))),
-        "action" => Some(format!("action={}", path(value, names))),
+        // A field's name until a script makes the field, and labels of the program's own for its tests.
+        "data-name" | "data-testid" | "data-qa-selector" => Some(format!("{name}={}", names.markup(value))),
+        "action" => Some(format!("action={}", path(value))),
         _ if FLAGS.contains(&name) => Some(name.to_owned()),
         _ if WORDS.contains(&name) && word() => Some(format!("{name}={value}")),
         _ if name.starts_with("data-") => Some(format!("{}:{}", names.markup(name), kind(value, names))),
@@ -102,11 +102,11 @@ fn kind(value: &str, names: &Names) -> String {
 }
 
 /// The path of an address, which may be a whole one.
-fn path(address: &str, names: &Names) -> String {
+fn path(address: &str) -> String {
     let rest = address
         .split_once("://")
         .map_or(address, |(_, rest)| rest.find('/').map_or("", |slash| &rest[slash..]));
-    names.path(rest.split(['?', '#']).next().unwrap_or_default())
+    Names::path(rest.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]

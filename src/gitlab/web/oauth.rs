@@ -17,7 +17,7 @@ use crate::secrets::{RemoteText, learn};
 /// The path below GitLab's relative URL root.
 const AUTHORIZE: &str = "/oauth/authorize";
 const REQUEST: &str = "GET /oauth/authorize";
-/// What an authorize URL may say (RFC 6749, 4.1.1; RFC 7636, 4.3; OpenID Connect's `nonce`). All else is left out.
+/// What an authorize URL may say (RFC 6749, 4.1.1; RFC 7636, 4.3; `OpenID` Connect's `nonce`). All else is left out.
 const PARAMETERS: [&str; 8] = [
     "client_id",
     "redirect_uri",

@@ -22,6 +22,7 @@ fn rows(number: usize) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one list of what has no measure")]
 async fn answers_without_measure_are_refused() {
     let mut options = Options::default();
     options.switches.set("protected_paths_limit=0").expect("a switch");

@@ -100,6 +100,7 @@ fn shown(place: &str, text: &str) -> Value {
 }
 
 /// The places in a plan, over a world in which everything is applied.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn in_a_plan() -> Vec<Place> {
     let gitlab = |what, path, answer| Place {
         what,
@@ -210,6 +211,7 @@ fn in_a_plan() -> Vec<Place> {
 }
 
 /// The places in an apply that has everything to do.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn in_an_apply() -> Vec<Place> {
     let place = |what, request, answer, secrets| Place {
         what,

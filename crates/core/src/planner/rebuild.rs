@@ -26,16 +26,21 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
 /// plan to renew it.
 pub fn inhabited(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Option<String> {
     let user = observed.gitlab.user.as_ref()?;
-    let used = observed.factory.integration.as_ref().map(|live| &live.application);
-    let found = identify_application(&desired.application.name, &observed.gitlab.applications, recorded, used);
+    let connected = observed.factory.integration.as_ref().map(|live| &live.application);
+    let found = identify_application(
+        &desired.application.name,
+        &observed.gitlab.applications,
+        recorded,
+        connected,
+    );
     let application = found.found()?;
-    let uses = match observed.factory.source {
-        FactorySource::Live if used != Some(&application.uid) => return None,
+    let factory = match observed.factory.source {
+        FactorySource::Live if connected != Some(&application.uid) => return None,
         FactorySource::Live => ", and Factory uses the application",
         FactorySource::Attested => "",
     };
     Some(format!(
-        "GitLab has the application {:?} (id {}) and the user `{}`{uses}",
+        "GitLab has the application {:?} (id {}) and the user `{}`{factory}",
         application.fields.name, application.id, user.fields.username
     ))
 }

@@ -25,7 +25,7 @@ pub(super) fn password_allowed(world: &World, user: &User) -> bool {
     let closed = world
         .switches
         .disable_password_authentication_for_users_with_sso_identities;
-    !ldap && !(closed && !user.identities.is_empty())
+    !ldap && (!closed || user.identities.is_empty())
 }
 
 /// What stands on the sign-in page beside GitLab's own form, `own`: tabs where there are several forms, then buttons.

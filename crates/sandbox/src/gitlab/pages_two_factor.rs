@@ -3,6 +3,8 @@
 //! GitLab: `profiles/two_factor_auths_controller.rb`. The secret that the page shows stays the same for two minutes; a
 //! later visit shows another, and the code is judged by the one that was shown last.
 
+use std::fmt::Write as _;
+
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -142,11 +144,12 @@ fn render(visit: &mut Visit<'_>, user: &User, fault: Option<&str>) -> Page {
             ),
         };
         if visit.now < deadline {
-            text.push_str(&format!(" You need to do this before {deadline:.0}."));
-            content.push_str(&format!(
-                "<p><a data-method=\"patch\" rel=\"nofollow\" href=\"{}\">Configure it later</a></p>\n",
+            let _ = write!(text, " You need to do this before {deadline:.0}.");
+            let _ = writeln!(
+                content,
+                "<p><a data-method=\"patch\" rel=\"nofollow\" href=\"{}\">Configure it later</a></p>",
                 escape(&visit.path("/-/profile/two_factor_auth/skip"))
-            ));
+            );
         }
         alert = Some(text);
     }
@@ -164,13 +167,14 @@ fn render(visit: &mut Visit<'_>, user: &User, fault: Option<&str>) -> Page {
         if asks_password(visit, user) {
             form = form.input("password", "current_password", "Current password", "");
         }
-        content.push_str(&format!(
+        let _ = write!(
+            content,
             "<p>Scan the code, or enter the key: <code class=\"two-factor-secret\">{}</code></p>\n\
              <p><a href=\"otpauth://totp/{}?secret={secret}\">Open in an authenticator</a></p>\n{}",
             groups_of_four(secret),
             escape(&user.email),
             form.submit("Register with two-factor app"),
-        ));
+        );
     } else {
         content.push_str(
             "<p>You have already enabled two-factor authentication using a one-time password authenticator.</p>",

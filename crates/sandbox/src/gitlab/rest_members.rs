@@ -335,12 +335,11 @@ async fn add(call: Call) -> Answer {
 /// A membership may not end before today (GitLab: `app/validators/future_date_validator.rb`).
 fn refuse_past_end(call: &Call, world: &World) -> Result<(), Response> {
     match call.params.filled("expires_at").map(|day| day.parse::<Date>()) {
-        None => Ok(()),
         Some(Err(_)) => Err(answers::error(400, "expires_at is invalid")),
         Some(Ok(day)) if day.to_string() < world.today() => {
             Err(answers::invalid(400, "expires_at", &["cannot be a date in the past"]))
         }
-        Some(Ok(_)) => Ok(()),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 

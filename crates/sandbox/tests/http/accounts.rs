@@ -77,7 +77,7 @@ async fn states_change_with_a_201_that_may_be_false() {
     };
     let state = |state: UserState| {
         api.sandbox
-            .with_world(|world| world.user_mut(id).unwrap().state = state)
+            .with_world(|world| world.user_mut(id).unwrap().state = state);
     };
     assert_eq!(post("ban").await, (201, "true".to_owned()));
     assert_eq!(

@@ -54,7 +54,7 @@ async fn an_enforced_second_factor_closes_all_pages_but_its_own() {
         world
             .groups
             .iter_mut()
-            .for_each(|group| group.two_factor_grace_period = Some(0))
+            .for_each(|group| group.two_factor_grace_period = Some(0));
     });
     for path in ["/", &authorize_path(&sandbox, SCOPES)] {
         assert!(browser.get(path).await.location.ends_with(SET_UP), "{path}");
@@ -84,7 +84,7 @@ async fn an_enforced_second_factor_closes_all_pages_but_its_own() {
         world
             .groups
             .iter_mut()
-            .for_each(|group| group.two_factor_grace_period = None)
+            .for_each(|group| group.two_factor_grace_period = None);
     });
     send(&browser, SET_UP, "patch", &format!("{SET_UP}/skip")).await;
     assert_eq!(browser.get("/").await.status, 200);

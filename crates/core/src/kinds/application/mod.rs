@@ -295,19 +295,18 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
     };
     next.superseded.extend(plan::superseded(inputs, Some(live)));
     let remembered = remembered(inputs.recorded, live);
-    let mut adopted = match inputs.recorded.application.as_ref().filter(|entry| entry.is(live)) {
-        Some(entry) => entry.clone(),
-        None => {
-            let mut fields = remembered.unwrap_or_else(|| live.fields.clone());
-            diff::take_over(&mut fields, &live.fields);
-            RecordedApplication {
-                id: live.id,
-                uid: live.uid.clone(),
-                fields,
-                trusted_attested: None,
-                secret_fingerprint: None,
-                secret_at: None,
-            }
+    let mut adopted = if let Some(entry) = inputs.recorded.application.as_ref().filter(|entry| entry.is(live)) {
+        entry.clone()
+    } else {
+        let mut fields = remembered.unwrap_or_else(|| live.fields.clone());
+        diff::take_over(&mut fields, &live.fields);
+        RecordedApplication {
+            id: live.id,
+            uid: live.uid.clone(),
+            fields,
+            trusted_attested: None,
+            secret_fingerprint: None,
+            secret_at: None,
         }
     };
     diff::adopt(&mut adopted.fields, &inputs.desired.application, &live.fields);

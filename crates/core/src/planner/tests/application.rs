@@ -30,7 +30,7 @@ fn every_attribute_is_edited_in_place_through_the_admin_session() {
             case.application().fields.redirect_uris = strings(["https://old.example.com/"]);
         }),
         ("trusted", |case| {
-            case.application().fields.trusted = Known::Known(false)
+            case.application().fields.trusted = Known::Known(false);
         }),
         ("confidential", |case| case.application().fields.confidential = false),
         ("scopes", |case| {
