@@ -174,7 +174,10 @@ def wrong_users(gl):
             ({"username": user.username}, 409, "Username has already been taken"),
             ({"email": user.email}, 409, "Email has already been taken"),
             ({"password": "short"}, 400, "is too short"),
-            ({"username": gl.groups.list(top_level_only=True, per_page=1, get_all=False)[0].path}, 400, "has already been taken"),
+            (
+                {"username": gl.groups.list(top_level_only=True, per_page=1, get_all=False)[0].path},
+                400, "A user, alias, or group already exists with that username",
+            ),
         ]
         for change, code, text in cases:
             with refused(GitlabCreateError, code, f"a user with {sorted(change)}", text):
