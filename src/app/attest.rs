@@ -5,28 +5,34 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::clients::Readers;
+use super::console::Proposal;
 use super::context::Context;
 use super::error::{Failure, Result};
-use super::operations::{View, application_ids, cards_of, locked, refresh_and_plan_connected};
-use crate::cli::exit::Exit;
-use crate::cli::term;
+use super::operations::{View, application_ids, locked, refresh_and_plan_connected};
 use crate::model::{
     Address, Attestation, Change, Corroboration, ObservedUser, OperatorStep, Plan, Policy, RecordedState,
 };
 use crate::{executor, planner, render};
 
-/// Records that a person did the steps of some changes. `choose` picks the addresses from the plan.
+/// What was recorded.
+pub(crate) struct Attested {
+    pub(crate) steps: usize,
+    pub(crate) attestation: Attestation,
+}
+
+/// Records that a person did the steps of some changes. `choose` picks the addresses from the plan; none where it
+/// picks none.
 pub(crate) async fn attest(
     context: &Context,
     policy: Policy,
     auto_approve: bool,
     choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
-) -> Result<Exit> {
+) -> Result<Option<Attested>> {
     locked(context, "confirm", async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ended = match choose(&view.plan) {
-            Ok(chosen) if chosen.is_empty() => term::out("Nothing is due.\n").map(|()| Exit::Done),
-            Ok(chosen) => record(context, &view, &readers, auto_approve, &chosen).await,
+            Ok(chosen) if chosen.is_empty() => Ok(None),
+            Ok(chosen) => record(context, &view, &readers, auto_approve, &chosen).await.map(Some),
             Err(failure) => Err(failure),
         };
         readers.end().await;
@@ -41,7 +47,7 @@ async fn record(
     readers: &Readers,
     auto_approve: bool,
     chosen: &BTreeSet<Address>,
-) -> Result<Exit> {
+) -> Result<Attested> {
     let View { record, observed, plan } = view;
     let changes: Vec<&Change> = plan
         .changes
@@ -56,15 +62,16 @@ async fn record(
         .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect();
     let mut record = planner::refresh(&context.config.desired, observed, record, plan);
-    term::err("This is attested as done:\n");
-    term::err(&cards_of(context, &steps, application_ids(&record).as_ref()));
-    term::err(&format!(
-        "\n{}\n",
-        evidence(context, view, readers, &record, &steps).await?
-    ));
+    let evidence = evidence(context, view, readers, &record, &steps).await?;
+    let proposal = Proposal::Attestation {
+        steps: &steps,
+        application: application_ids(&record),
+        evidence: &evidence,
+    };
+    context.console.propose(context, &proposal)?;
     // Where nobody can be asked, naming the addresses is the attestation.
-    if term::can_ask() && !auto_approve {
-        let consent = term::confirm("Is all of this done?", "--auto-approve");
+    if context.console.can_ask() && !auto_approve {
+        let consent = context.console.confirm("Is all of this done?");
         if !context.interrupts.guard(consent).await? {
             return Err(Failure::refused("declined: nothing was recorded"));
         }
@@ -78,13 +85,10 @@ async fn record(
             .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;
     }
     context.records.store.write(&mut record).await?;
-    term::out(&format!(
-        "{} attested on {} by {}.\n",
-        render::text::count(steps.len() as u64, "step", "steps"),
-        attestation.at.strftime("%Y-%m-%d"),
-        render::text::sanitize(&attestation.by)
-    ))?;
-    Ok(Exit::Done)
+    Ok(Attested {
+        steps: steps.len(),
+        attestation,
+    })
 }
 
 /// Whether everything that comes before a step is done, or attested together with it.

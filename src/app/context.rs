@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
+use super::console::Console;
 use super::endpoints::Endpoints;
 use super::error::Result;
 use super::interrupts::Interrupts;
 use super::records::Records;
-use crate::cli::globals::Globals;
 use crate::config::{self, Config};
 use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Command, Policy};
@@ -47,13 +47,13 @@ pub(crate) struct Settings {
 
 /// What a use case works with.
 pub(crate) struct Context {
-    /// The flags of all commands.
-    pub(crate) globals: Globals,
     pub(crate) settings: Settings,
     pub(crate) config: Config,
     pub(crate) endpoints: Endpoints,
     pub(crate) records: Records,
     pub(crate) interrupts: Interrupts,
+    /// Who is told and asked.
+    pub(crate) console: Box<dyn Console>,
     /// Who runs this.
     pub(crate) actor: Actor,
     /// Counts the requests of all clients.
@@ -69,18 +69,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Puts everything together; nothing is asked of either side yet.
-    pub(crate) async fn open(globals: Globals) -> Result<Self> {
-        Self::open_withholding(globals, &BTreeSet::new()).await
-    }
-
-    /// As [`Self::open`], and keeps these environment variables, which hold secrets that the flags name, from the
-    /// commands of the configuration.
-    pub(crate) async fn open_withholding(globals: Globals, variables: &BTreeSet<String>) -> Result<Self> {
-        let interrupts = crate::cli::signals::listen()?;
-        let settings = globals.settings();
+    /// Puts everything together; nothing is asked of either side yet. The environment variables that are withheld hold
+    /// secrets which the flags name: the commands of the configuration do not get them.
+    pub(crate) async fn open(
+        settings: Settings,
+        console: Box<dyn Console>,
+        interrupts: Interrupts,
+        withheld: &BTreeSet<String>,
+    ) -> Result<Self> {
         let mut config = load(&settings.config)?;
-        config.withhold(variables);
+        config.withhold(withheld);
         #[cfg(feature = "sandbox")]
         let (endpoints, sandbox) = match &settings.sandbox {
             Some(world) => {
@@ -95,6 +93,7 @@ impl Context {
             records: Records::open(&config, &settings).await?,
             endpoints,
             interrupts,
+            console,
             actor: Actor::from_env(),
             counter: Arc::default(),
             onlooker: None,
@@ -104,7 +103,6 @@ impl Context {
             sandbox,
             config,
             settings,
-            globals,
         })
     }
 

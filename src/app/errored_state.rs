@@ -1,10 +1,9 @@
 //! A record that the store did not take at the end of a run, kept in a local file. It says what was done, and what was
 //! begun; `setpoint state push` puts it back.
 
+use super::console::Event;
 use super::context::Context;
 use super::records;
-use crate::cli::diagnostic::warning;
-use crate::cli::term;
 use crate::executor::Unwritten;
 use crate::files::{self, Readers};
 use crate::state;
@@ -32,5 +31,8 @@ pub(crate) fn keep(context: &Context, unwritten: &Unwritten) {
             path.display()
         ),
     };
-    term::err(&warning(&message, &hint));
+    context.console.tell(Event::Warning {
+        message: &message,
+        hint: &hint,
+    });
 }

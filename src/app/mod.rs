@@ -1,7 +1,9 @@
-//! What the commands do: each use case as a function of plain arguments.
+//! What the commands do: each use case as a function of plain arguments, which gives back what it came to. What is told
+//! and asked along the way goes through [`console::Console`]; the command line alone prints.
 
 pub(crate) mod attest;
 pub(crate) mod clients;
+pub(crate) mod console;
 pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
@@ -10,6 +12,7 @@ pub(crate) mod embedded;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod errored_state;
+pub(crate) mod exit;
 pub(crate) mod interrupts;
 pub(crate) mod notification;
 pub(crate) mod operations;

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::records::beside;
-use crate::cli::{diagnostic, term};
 use crate::files::{self, Readers};
 use crate::http::{ANYBODY, ClientOptions};
 use crate::model::{Change, Plan};
@@ -22,46 +21,13 @@ use crate::state;
 /// No memory is larger: some hundred bytes for each finding.
 const MEMORY_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Flags of commands that tell what they find.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Notify {
-    /// Tell a webhook each new finding once; HOOK is `env:NAME` or `file:PATH`,
-    /// where the address is kept, or an https:// address that is no secret
-    #[arg(long = "notify", value_name = "HOOK")]
-    hook: Option<Address>,
-
-    /// Form of what the webhook gets: a JSON document, or a message as the
-    /// incoming webhooks of Slack and Mattermost take it
-    #[arg(long = "notify-format", value_enum, value_name = "FORM", requires = "hook", default_value_t = Form::Json)]
-    form: Form,
-
-    /// Where to remember what was told
-    /// [default: .setpoint/notified.json beside the configuration]
-    #[arg(long = "notify-state", value_name = "FILE", requires = "hook")]
-    memory: Option<PathBuf>,
-}
-
-/// The value of `--notify`, which may be the address itself: never shown, not even in an error of the command line.
-#[derive(Clone)]
-struct Address(String);
-
-impl From<String> for Address {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// Form of a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Form {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A JSON document.
     Json,
-    Slack,
+    /// A message as the incoming webhooks of Slack and Mattermost take it.
+    Chat,
 }
 
 /// What tells.
@@ -71,34 +37,36 @@ pub(crate) struct Notifier {
     file: Option<PathBuf>,
 }
 
-impl Notify {
-    /// Finds the webhook, where one is wanted. A wrong reference is an error of every run, not only of the one that has
-    /// something to tell.
-    pub(crate) async fn notifier(&self) -> Result<Option<Notifier>> {
-        let Some(address) = &self.hook else {
-            return Ok(None);
-        };
-        Ok(Some(Notifier {
-            hook: Hook::find(&address.0).await.map_err(failure)?,
-            form: self.form,
-            file: self.memory.clone(),
-        }))
-    }
-}
-
 fn failure(error: HookError) -> Failure {
     Failure::new(error.message).hint(error.hint)
 }
 
+/// What came of telling.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// What went wrong. It takes nothing from what was found.
+    pub(crate) failures: Vec<Failure>,
+    /// Why all counted as not told before, and what to do.
+    pub(crate) warning: Option<(String, &'static str)>,
+}
+
 impl Notifier {
+    /// Finds the webhook. A wrong reference is an error of every run, not only of the one that has something to tell.
+    pub(crate) async fn find(hook: &str, form: Form, memory: Option<PathBuf>) -> Result<Self> {
+        Ok(Self {
+            hook: Hook::find(hook).await.map_err(failure)?,
+            form,
+            file: memory,
+        })
+    }
+
     /// The environment variable that holds the webhook's address, where one does.
     pub(crate) fn variable(&self) -> Option<&str> {
         self.hook.variable()
     }
 
-    /// Tells what is new among the changes that count. What went wrong takes nothing from what was found, so it is
-    /// given back for the end of the run.
-    pub(crate) async fn tell(&self, context: &Context, plan: &Plan, counts: &dyn Fn(&Change) -> bool) -> Vec<Failure> {
+    /// Tells what is new among the changes that count.
+    pub(crate) async fn tell(&self, context: &Context, plan: &Plan, counts: &dyn Fn(&Change) -> bool) -> Told {
         let mut failures = Vec::new();
         let file = self.file(context);
         let before = read(&file, &subject(context));
@@ -112,15 +80,13 @@ impl Notifier {
             }
         };
         let after = before.memory.after(&found, told, Timestamp::now());
-        if let Some((warning, hint)) = &before.warning
-            && !context.globals.quiet
-        {
-            term::err(&diagnostic::warning(warning, hint));
-        }
         if after != before.memory || before.warning.is_some() {
             failures.extend(keep(&file, &after, before.set_aside).err());
         }
-        failures
+        Told {
+            failures,
+            warning: before.warning,
+        }
     }
 
     fn file(&self, context: &Context) -> PathBuf {
@@ -149,7 +115,7 @@ impl Notifier {
         };
         let told = match self.form {
             Form::Json => self.hook.post(options, &render::notify_document(&news)).await,
-            Form::Slack => self.hook.post(options, &render::chat_message(&news)).await,
+            Form::Chat => self.hook.post(options, &render::chat_message(&news)).await,
         };
         told.map_err(|error| {
             failure(error).context(format!(

@@ -4,20 +4,17 @@
 use jiff::Timestamp;
 
 use super::clients::{Readers, Writers};
+use super::console::{Event, Proposal};
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::errored_state;
 use super::run_journal::{RunJournal, digest};
 use super::window::{self, Gate};
-use crate::cli::exit::Exit;
-use crate::cli::globals::Format;
-use crate::cli::operator::{self, Person};
-use crate::cli::term::{self, Progress};
 use crate::config::Driver;
-use crate::executor::{self, Event, NobodyThere, Operator};
+use crate::executor;
 use crate::model::{
-    Address, ApplicationId, ApplicationUid, ApplyReport, Command, Observed, Operation, OperatorStep, Outcome,
-    OutcomeSummary, Plan, Policy, RecordedState,
+    ApplicationId, ApplicationUid, ApplyReport, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
+    RecordedState,
 };
 use crate::render::Expiry;
 use crate::saved::{Basis, Deviation, Moved, SavedPlan};
@@ -130,7 +127,7 @@ async fn connect(context: &Context, record: &RecordedState) -> Result<Readers> {
 }
 
 async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -> Result<Observed> {
-    let _progress = Progress::start("Reading GitLab and Factory", context.globals.quiet);
+    let _activity = context.console.begin("Reading GitLab and Factory");
     let sources = readers.sources();
     let observed = async { Ok(observe::observe(&sources, &context.config.desired, record).await?) };
     context.interrupts.guard(observed).await
@@ -139,25 +136,6 @@ async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -
 fn view(context: &Context, record: RecordedState, observed: Observed, policy: &Policy) -> View {
     let plan = planner::plan(&context.config.desired, &observed, &record, policy);
     View { record, observed, plan }
-}
-
-/// Shows a plan as data.
-pub(crate) fn show(context: &Context, plan: &Plan, max_chars: Option<usize>) -> Result<()> {
-    match context.globals.format {
-        Format::Human => term::out(&human(plan)),
-        Format::Json => {
-            let environment = context.environment();
-            term::out_json(&render::PlanDocument::new(plan, &environment))
-        }
-        Format::Markdown => term::out(&render::markdown(plan, max_chars)),
-    }
-}
-
-fn human(plan: &Plan) -> String {
-    match plan.command {
-        Command::Drift => render::drift(plan),
-        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan),
-    }
 }
 
 /// How a plan is carried out.
@@ -184,8 +162,16 @@ struct Ready {
     gate: Gate,
 }
 
+/// How it was carried out.
+pub(crate) struct Applied {
+    pub(crate) plan: Plan,
+    pub(crate) report: ApplyReport,
+    /// The application of the record then, for steps that mean the one which the plan created.
+    pub(crate) application: Option<(ApplicationId, ApplicationUid)>,
+}
+
 /// Plans and carries out, under the lock.
-pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Exit> {
+pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Applied> {
     let work = async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ready = async {
@@ -206,7 +192,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
 
 /// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
 /// something has moved that the plan rests on, or where a plan made now would not do the same.
-pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Exit> {
+pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Applied> {
     if saved.is_of_sandbox() != context.records.of_sandbox {
         let (made_for, hint) = if saved.is_of_sandbox() {
             ("the embedded sandbox", "pass --sandbox, or plan anew without it")
@@ -275,7 +261,7 @@ fn beyond_fresh(deviations: &[Deviation]) -> Failure {
     .hint("make a new one with `setpoint plan --out FILE`, and find out who wrote this one")
 }
 
-async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Exit> {
+async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Applied> {
     match ready {
         Ok(ready) => carry_out_plan(context, ready, readers, run).await,
         Err(failure) => {
@@ -292,10 +278,8 @@ pub(crate) async fn locked<T>(context: &Context, command: &str, work: impl Futur
         .interrupts
         .guard(async { Ok(context.records.store.lock(&info, context.settings.lock_timeout).await?) })
         .await?;
-    if let Some(dead) = context.records.store.left_behind().filter(|_| !context.globals.quiet) {
-        term::err(&format!(
-            "The lock is taken over from {dead}:\nthat process is gone and did not release it.\n"
-        ));
+    if let Some(dead) = context.records.store.left_behind() {
+        context.console.tell(Event::LockTakenOver(&dead));
     }
     let ended = work.await;
     if let Err(error) = context.records.store.unlock(&info.id).await {
@@ -323,17 +307,19 @@ fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
             format!("release it with `setpoint state unlock {id}`, if the next run is refused"),
         )
     };
-    term::err(&crate::cli::diagnostic::warning(&message, &hint));
+    context.console.tell(Event::Warning {
+        message: &message,
+        hint: &hint,
+    });
 }
 
 /// Shows the plan and asks: everything that comes before the first write.
 async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
-    // Where it is data, standard output holds the report alone.
-    match context.globals.format {
-        Format::Human => term::out(&human(plan))?,
-        Format::Json | Format::Markdown if !context.globals.quiet || !run.auto_approve => term::err(&human(plan)),
-        Format::Json | Format::Markdown => {}
-    }
+    let proposal = Proposal::Plan {
+        plan,
+        approved: run.auto_approve,
+    };
+    context.console.propose(context, &proposal)?;
     if let Some(failure) = refusal(plan) {
         return Err(failure);
     }
@@ -353,10 +339,7 @@ async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
     let Some(question) = run.question.filter(|_| !run.auto_approve) else {
         return Ok(open);
     };
-    let consent = context
-        .interrupts
-        .guard(term::confirm(question, "--auto-approve"))
-        .await?;
+    let consent = context.interrupts.guard(context.console.confirm(question)).await?;
     if !consent {
         return Err(Failure::refused("declined: nothing was changed"));
     }
@@ -372,7 +355,7 @@ fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
         .flat_map(|change| &change.operations)
         .any(Operation::makes_secret);
     let assisted = context.config.factory.driver == Driver::Assisted;
-    if makes_secret && assisted && context.config.secret.save.is_none() && !term::can_ask() {
+    if makes_secret && assisted && context.config.secret.save.is_none() && !context.console.can_ask() {
         return Err(Failure::refused(
             "GitLab would show the application's secret once, and nobody would ever see it: there is no terminal, and \
              `application.secret.save` is not set",
@@ -382,7 +365,7 @@ fn secret_would_be_lost(context: &Context, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: &Run) -> Result<Exit> {
+async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: &Run) -> Result<Applied> {
     let Ready {
         record,
         adopted,
@@ -420,25 +403,21 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             stop: context.interrupts.stop(),
             until: gate.until,
         };
-        let observer = |event: Event| {
-            if let Event::Finished(outcome) = event {
+        let observer = |event: executor::Event| {
+            if let executor::Event::Finished(outcome) = event {
                 journal.outcome(&outcome);
-                let is_a_persons = plan
+                let by_person = plan
                     .changes
                     .iter()
                     .any(|change| change.address == outcome.address && change.operations.is_empty());
-                if !context.globals.quiet {
-                    term::err(&if is_a_persons {
-                        render::attested_progress(&outcome)
-                    } else {
-                        render::progress(&outcome)
-                    });
-                }
+                context.console.tell(Event::Ended {
+                    outcome: &outcome,
+                    by_person,
+                });
             }
         };
-        let person = Person::at_the_terminal(context);
-        let operator: &dyn Operator = if term::can_ask() { &person } else { &NobodyThere };
-        let effects = writers.effects(operator);
+        let operator = context.console.operator(context);
+        let effects = writers.effects(operator.as_ref());
         let executed = executor::execute(
             &plan,
             adopted,
@@ -453,35 +432,20 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             errored_state::keep(context, unwritten);
         }
         let outcomes = executed.outcomes;
-        let summary = OutcomeSummary::of(&outcomes);
-        journal.end(summary, exit_of(summary));
+        journal.end(OutcomeSummary::of(&outcomes));
         outcomes
     };
-    let report = render::apply_report(run_id, outcomes);
-    match context.globals.format {
-        Format::Human => {
-            // Who was asked for each step has seen the cards.
-            let left = if term::can_ask() {
-                String::new()
-            } else {
-                checklist(context, &plan, &report).await
-            };
-            let on_cards = !left.is_empty();
-            let report = render::report(&plan, &report, context.requests(), on_cards);
-            term::out(&format!("{left}{report}"))?;
-        }
-        Format::Markdown => {
-            // What is to be done is the data; how the run went is for whoever looks on.
-            term::err(&render::report(&plan, &report, context.requests(), true));
-            term::out(&checklist(context, &plan, &report).await)?;
-        }
-        Format::Json => term::out_json(&report)?,
-    }
-    Ok(exit_of(report.summary))
-}
-
-fn exit_of(summary: OutcomeSummary) -> Exit {
-    if summary.is_complete() { Exit::Done } else { Exit::Left }
+    let application = if outcomes.iter().any(|outcome| outcome.outcome == Outcome::Operator) {
+        let record = context.records.store.read().await.ok().flatten();
+        record.as_ref().and_then(application_ids)
+    } else {
+        None
+    };
+    Ok(Applied {
+        report: render::apply_report(run_id, outcomes),
+        plan,
+        application,
+    })
 }
 
 /// Writes down what is as declared already, so that a later change of it shows as drift. Where there is nothing to
@@ -506,52 +470,8 @@ fn refusal(plan: &Plan) -> Option<Failure> {
     Some(Failure::refused(message).hint(hint))
 }
 
-/// The cards of what is left to people, with what this run has made known.
-async fn checklist(context: &Context, plan: &Plan, report: &ApplyReport) -> String {
-    let left = |address: &Address| {
-        report
-            .outcomes
-            .iter()
-            .any(|outcome| &outcome.address == address && outcome.outcome == Outcome::Operator)
-    };
-    let changes: Vec<_> = plan.changes.iter().filter(|change| left(&change.address)).collect();
-    if changes.iter().all(|change| change.steps.is_empty()) {
-        return String::new();
-    }
-    let record = context.records.store.read().await.ok().flatten();
-    let application = record.as_ref().and_then(application_ids);
-    let steps: Vec<(&Address, &OperatorStep)> = changes
-        .iter()
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-        .collect();
-    if context.globals.format == Format::Markdown {
-        let facts = operator::facts(context, operator::saved_place(context));
-        return render::checklist(&steps, application.as_ref(), &facts);
-    }
-    format!(
-        "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}",
-        cards_of(context, &steps, application.as_ref())
-    )
-}
-
 /// The application's ids, for steps that mean the one which the plan created.
 pub(crate) fn application_ids(record: &RecordedState) -> Option<(ApplicationId, ApplicationUid)> {
     let recorded = record.application.as_ref()?;
     Some((recorded.id, recorded.uid.clone()))
-}
-
-/// Steps as cards.
-pub(crate) fn cards_of(
-    context: &Context,
-    steps: &[(&Address, &OperatorStep)],
-    application: Option<&(ApplicationId, ApplicationUid)>,
-) -> String {
-    let facts = operator::facts(context, operator::saved_place(context));
-    render::cards(steps)
-        .iter()
-        .map(|card| {
-            let file = operator::listed_in(context, card).map(|file| file.display().to_string());
-            render::card(card, application, &facts, file.as_deref())
-        })
-        .collect()
 }

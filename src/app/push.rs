@@ -1,23 +1,22 @@
 //! What `state push` does: puts a record back from a file, be it a backup or what a run could not write.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::console::Proposal;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::locked;
 use super::run_journal::RunJournal;
-use crate::cli::exit::Exit;
-use crate::cli::term;
 use crate::model::RecordedState;
 use crate::state::{self, StateError};
 
 const COMMAND: &str = "state push";
 
 /// Puts the record in the file in the place of the stored one.
-pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_approve: bool) -> Result<Exit> {
+pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_approve: bool) -> Result<Replaced> {
     let name = file.display().to_string();
     let text = std::fs::read(file).map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
-    let mut record = state::parse(&text, &name).map_err(|error| match error {
+    let record = state::parse(&text, &name).map_err(|error| match error {
         StateError::Damaged { .. } => Failure::new(error.to_string()).hint("give a file that holds a whole record"),
         error => error.into(),
     })?;
@@ -27,20 +26,14 @@ pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_app
             .interrupts
             .guard(may_be_replaced(context, &record, replace))
             .await?;
-        term::out(&format!(
-            "{stored}\n{name} holds a record with the serial {}, lineage {}.\n",
-            record.serial, record.lineage
-        ))?;
-        if !auto_approve {
-            let consent = term::confirm("Do you want to put it back?", "--auto-approve");
-            if !context.interrupts.guard(consent).await? {
-                return Err(Failure::refused("declined: the record is as it was"));
-            }
-        }
-        context.records.store.probe(&record).await?;
-        RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
-        let kept = context.records.store.replace(&mut record).await?;
-        say_replaced(context, &record, kept.as_deref())
+        let proposal = Proposal::Push {
+            file: &name,
+            record: &record,
+            stored: &stored,
+        };
+        context.console.propose(context, &proposal)?;
+        let question = "Do you want to put it back?";
+        replace_record(context, COMMAND, record, question, auto_approve).await
     })
     .await
 }
@@ -84,15 +77,33 @@ async fn may_be_replaced(context: &Context, record: &RecordedState, replace: boo
     }
 }
 
-/// Says what became of the old record and of the new one.
-pub(crate) fn say_replaced(context: &Context, record: &RecordedState, kept: Option<&Path>) -> Result<Exit> {
-    let kept = kept.map_or_else(String::new, |kept| {
-        format!("What was there is kept in {}.\n", kept.display())
-    });
-    term::out(&format!(
-        "\n{} is written, with the serial {}.\n{kept}`setpoint plan` shows what differs.\n",
-        context.records.store.place(),
-        record.serial
-    ))?;
-    Ok(Exit::Done)
+/// What became of the old record and of the new one.
+pub(crate) struct Replaced {
+    /// Where the record is.
+    pub(crate) place: String,
+    /// The serial that the new one got.
+    pub(crate) serial: u64,
+    /// Where what was there is kept, if anything was.
+    pub(crate) kept: Option<PathBuf>,
+}
+
+/// Puts a record that was shown in the place of the stored one, after a `yes` where none was given before.
+pub(crate) async fn replace_record(
+    context: &Context,
+    command: &str,
+    mut record: RecordedState,
+    question: &str,
+    auto_approve: bool,
+) -> Result<Replaced> {
+    if !auto_approve && !context.interrupts.guard(context.console.confirm(question)).await? {
+        return Err(Failure::refused("declined: the record is as it was"));
+    }
+    context.records.store.probe(&record).await?;
+    RunJournal::replacing(&context.config, &context.actor, command)?;
+    let kept = context.records.store.replace(&mut record).await?;
+    Ok(Replaced {
+        place: context.records.store.place(),
+        serial: record.serial,
+        kept,
+    })
 }

@@ -1,45 +1,46 @@
 //! What `state rebuild` does: looks at both sides, says what a new record would hold and what it cannot, and puts it in
 //! the place of the old one. Writes to neither side.
 
-use std::fmt::Write as _;
-
 use super::clients::Readers;
+use super::console::Proposal;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
-use super::push;
-use super::run_journal::RunJournal;
-use crate::cli::exit::Exit;
-use crate::cli::term;
-use crate::model::{ApplicationMatch, Command, Evidence, Observed, Plan, RecordedState, identify_application};
+use super::push::{Replaced, replace_record};
+use crate::model::{ApplicationMatch, Command, Evidence, Observed, RecordedState, identify_application};
 use crate::planner::{self, Presumed};
-use crate::render::text::{count, sanitize, wrap};
 use crate::state::StateError;
-use crate::{config::Driver, render};
 
 /// What `setpoint state rebuild` does.
 const COMMAND: &str = "state rebuild";
 
+/// A record made from what is live, before it is written.
+pub(crate) struct Rebuilt {
+    /// Why there is a need for it, as a sentence.
+    pub(crate) lost: String,
+    /// What was seen, and what it would leave out: the changes of the plan.
+    pub(crate) view: View,
+    /// What is taken for granted.
+    pub(crate) presumed: Presumed,
+    pub(crate) record: RecordedState,
+}
+
 /// Makes a new record from what is live.
-pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool) -> Result<Exit> {
+pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool) -> Result<Replaced> {
     let work = async {
         let lost = context.interrupts.guard(must_be_lost(context, replace)).await?;
-        let seen = look(context).await?;
-        let View { record, observed, plan } = &seen.view;
+        let Seen { view, presumed } = look(context).await?;
+        let View { record, observed, plan } = &view;
         refuse_ambiguous(context, observed, record)?;
-        let mut rebuilt = planner::rebuild(&context.config.desired, observed, record, plan);
-        term::out(&summary(context, &seen, &rebuilt, &lost))?;
+        let rebuilt = Rebuilt {
+            record: planner::rebuild(&context.config.desired, observed, record, plan),
+            lost,
+            presumed,
+            view,
+        };
+        context.console.propose(context, &Proposal::Rebuilt(&rebuilt))?;
         let question = "Do you want to write this record?";
-        if !auto_approve {
-            let consent = term::confirm(question, "--auto-approve");
-            if !context.interrupts.guard(consent).await? {
-                return Err(Failure::refused("declined: the record is as it was"));
-            }
-        }
-        context.records.store.probe(&rebuilt).await?;
-        RunJournal::replacing(&context.config, &context.actor, COMMAND)?;
-        let kept = context.records.store.replace(&mut rebuilt).await?;
-        push::say_replaced(context, &rebuilt, kept.as_deref())
+        replace_record(context, COMMAND, rebuilt.record, question, auto_approve).await
     };
     locked(context, COMMAND, Box::pin(work)).await
 }
@@ -122,85 +123,4 @@ fn refuse_ambiguous(context: &Context, observed: &Observed, record: &RecordedSta
         list.join("\n")
     ))
     .hint("delete or rename the others in GitLab's admin area"))
-}
-
-/// What the new record would hold, and what it cannot.
-fn summary(context: &Context, seen: &Seen, rebuilt: &RecordedState, lost: &str) -> String {
-    let View { observed, plan, .. } = &seen.view;
-    let mut out = format!("{}\n\n", wrap(&sanitize(lost), 80, "", "").trim_end());
-    let lines = render::recorded(rebuilt);
-    if lines.is_empty() {
-        out.push_str("Nothing that is live is as the configuration says: the new record would be empty.\n");
-    } else {
-        out.push_str("The new record would hold what is live as the configuration says:\n");
-    }
-    for line in lines {
-        let _ = writeln!(out, "  {line}");
-    }
-    if !plan.changes.is_empty() {
-        out.push_str("\nLeft out, because it differs from the configuration or nobody can see that it does not:\n");
-        for change in &plan.changes {
-            let _ = writeln!(out, "  {}", sanitize(&change.address.to_string()));
-        }
-    }
-    let mut notes = vec![
-        "Which side moved before now is not known: what differs shows as unrecorded.".to_owned(),
-        "What an interrupted run had begun is forgotten; what it made is found by its name, or by what Factory uses."
-            .to_owned(),
-    ];
-    notes.extend(namesakes(observed, rebuilt));
-    if context.config.factory.driver == Driver::Assisted {
-        notes.push("What people attested is forgotten.".to_owned());
-        notes.extend(presumption(seen.presumed, plan));
-    }
-    out.push('\n');
-    for note in notes {
-        let _ = writeln!(out, "{}", wrap(&sanitize(&note), 80, "- ", "  ").trim_end());
-    }
-    out
-}
-
-/// Applications of the same name: one of them may be what a replacement was still to delete.
-fn namesakes(observed: &Observed, rebuilt: &RecordedState) -> Option<String> {
-    let ours = rebuilt.application.as_ref()?;
-    let others: Vec<String> = observed
-        .gitlab
-        .applications
-        .iter()
-        .filter(|application| application.fields.name == ours.fields.name && application.id != ours.id)
-        .map(|application| application.id.to_string())
-        .collect();
-    (!others.is_empty()).then(|| {
-        format!(
-            "GitLab has other applications named {:?} (id {}). If a replacement left them, delete them in GitLab's admin \
-             area: the new record does not know them.",
-            ours.fields.name,
-            others.join(", ")
-        )
-    })
-}
-
-fn presumption(presumed: Presumed, plan: &Plan) -> Vec<String> {
-    let mut notes = Vec::new();
-    match presumed {
-        Presumed::Nothing => {}
-        Presumed::Connection => notes.push(
-            "That Factory has this application and its present secret is taken for granted, because to doubt it would mean \
-             to renew a secret that works. If Factory shows otherwise, run `setpoint rotate`."
-                .to_owned(),
-        ),
-        Presumed::Authorization => notes.push(
-            "GitLab lists the application among those that the droid authorized: connection and authorization are taken to \
-             be as declared."
-                .to_owned(),
-        ),
-    }
-    let due = plan.changes.iter().filter(|change| !change.steps.is_empty()).count();
-    if due > 0 {
-        notes.push(format!(
-            "{} due again: what is done already, `setpoint confirm ADDRESS` attests anew.",
-            count(due as u64, "operator step is", "operator steps are")
-        ));
-    }
-    notes
 }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::error::Result;
+use super::exit::Exit;
 use super::records;
 use super::window::Gate;
-use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
 use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};
@@ -62,10 +62,10 @@ impl RunJournal {
     }
 
     /// The run ended.
-    pub(crate) fn end(&self, summary: OutcomeSummary, exit: Exit) {
+    pub(crate) fn end(&self, summary: OutcomeSummary) {
         self.append(JournalEvent::Finished {
             summary,
-            exit_code: exit.code(),
+            exit_code: Exit::of_run(summary).code(),
         });
     }
 

@@ -3,15 +3,16 @@
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
 mod commands;
-pub(crate) mod diagnostic;
-pub(crate) mod exit;
-pub(crate) mod globals;
+mod console;
+mod diagnostic;
+mod globals;
 mod journal_text;
 mod logging;
-pub(crate) mod operator;
+mod operator;
 mod panic;
-pub(crate) mod signals;
-pub(crate) mod term;
+mod rebuild_text;
+mod signals;
+mod term;
 mod toml_text;
 
 use std::ffi::OsString;
@@ -20,9 +21,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::exit::Exit;
 use self::globals::Globals;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 
 /// Keeps the integration of a self-hosted GitLab with Factory as one TOML file says
 ///
@@ -81,7 +82,7 @@ pub fn command() -> clap::Command {
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
     panic::keep_silent();
-    run(std::env::args_os()).into()
+    run(std::env::args_os()).code().into()
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {

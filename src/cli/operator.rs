@@ -10,18 +10,18 @@ use crate::app::records::beside;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
-use crate::model::{Address, OperatorStep};
+use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 use crate::render::{self, CardFacts, SecretPlace};
 use crate::secrets::{Secret, redact};
 
 /// Puts cards before the person, one at a time.
-pub(crate) struct Person<'a> {
+pub(super) struct Person<'a> {
     context: &'a Context,
 }
 
 impl<'a> Person<'a> {
     /// Only where [`term::can_ask`].
-    pub(crate) fn at_the_terminal(context: &'a Context) -> Self {
+    pub(super) fn at_the_terminal(context: &'a Context) -> Self {
         Self { context }
     }
 
@@ -86,8 +86,33 @@ impl Operator for Person<'_> {
     }
 }
 
+/// Steps as cards.
+pub(super) fn cards(
+    context: &Context,
+    steps: &[(&Address, &OperatorStep)],
+    application: Option<&(ApplicationId, ApplicationUid)>,
+) -> String {
+    let facts = facts(context, saved_place(context));
+    render::cards(steps)
+        .iter()
+        .map(|card| {
+            let file = listed_in(context, card).map(|file| file.display().to_string());
+            render::card(card, application, &facts, file.as_deref())
+        })
+        .collect()
+}
+
+/// Steps as a task list in Markdown.
+pub(super) fn checklist(
+    context: &Context,
+    steps: &[(&Address, &OperatorStep)],
+    application: Option<&(ApplicationId, ApplicationUid)>,
+) -> String {
+    render::checklist(steps, application, &facts(context, saved_place(context)))
+}
+
 /// What cards are filled in with.
-pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
+fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
     CardFacts {
         gitlab_url: bare(&context.endpoints.gitlab_in_browser),
         app_url: bare(&context.endpoints.factory_app),
@@ -98,7 +123,7 @@ pub(crate) fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
 }
 
 /// Where the configuration keeps the secret.
-pub(crate) fn saved_place(context: &Context) -> SecretPlace {
+fn saved_place(context: &Context) -> SecretPlace {
     match &context.endpoints.secret_store.config.save {
         Some(SaveTo::File(path)) => SecretPlace::Saved(format!("the file {}", path.display())),
         Some(SaveTo::Command(command)) => SecretPlace::Saved(format!(
@@ -113,7 +138,7 @@ pub(crate) fn saved_place(context: &Context) -> SecretPlace {
 }
 
 /// Writes a long list of repositories to a file. Where that fails, the card has the list.
-pub(crate) fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) -> Option<PathBuf> {
+fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) -> Option<PathBuf> {
     if !render::needs_file(steps) {
         return None;
     }

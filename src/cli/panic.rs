@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::panic::{PanicHookInfo, catch_unwind};
 
 use super::diagnostic;
-use super::exit::Exit;
 use super::term;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 
 /// Replaces Rust's own report of panics for the whole process.
 pub(super) fn keep_silent() {
@@ -40,7 +40,7 @@ fn report(info: &PanicHookInfo<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::exit::Exit;
+    use super::Exit;
 
     const CANARY: &str = "canary-in-a-panic";
 

@@ -3,9 +3,9 @@
 //! SIGHUP is what is left of a terminal that was closed, in the middle of a change window perhaps: the requests under way
 //! are finished and recorded then as well. Under `nohup`, which ignores it, it stays ignored.
 
-use super::exit::Exit;
 use super::term;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 use crate::app::interrupts::{self, Interrupts};
 use crate::secrets;
 

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
 use crate::cli::commands::{Allow, Targets, Windows};
-use crate::cli::exit::Exit;
+use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
 use crate::saved::{self, SavedPlan};
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let saved = self.plan.as_deref().map(read).transpose()?;
-        let context = Context::open(globals).await?;
+        let context = globals.open().await?;
         let mut policy = context.policy(Command::Apply);
         policy.allowances = self
             .allow
@@ -59,7 +59,8 @@ impl Args {
             Some(saved) => operations::carry_out_saved(&context, saved, policy, &run).await,
             None => operations::carry_out(&context, policy, &run).await,
         };
-        context.close(ended).await
+        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format));
+        context.close(shown).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! `completions`: for shells.
 
 use crate::app::error::Result;
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::term;
 
 /// Print a shell completion script

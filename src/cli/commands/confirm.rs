@@ -1,11 +1,12 @@
 //! `confirm`: attests later what a person did in the meantime.
 
-use crate::app::attest;
-use crate::app::context::Context;
+use crate::app::attest::{self, Attested};
 use crate::app::error::{Failure, Result};
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::globals::Globals;
+use crate::cli::term;
 use crate::model::{Address, Command, Plan};
+use crate::render::text::{count, sanitize};
 
 /// Attest operator steps that were done by hand
 ///
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let context = Context::open(globals).await?;
+        let context = globals.open().await?;
         let policy = context.policy(Command::Apply);
         let choose = |plan: &Plan| {
             let due: Vec<_> = plan.changes.iter().filter(|change| !change.steps.is_empty()).collect();
@@ -48,6 +49,20 @@ impl Args {
             Ok(self.addresses.iter().cloned().collect())
         };
         let ended = Box::pin(attest::attest(&context, policy, self.auto_approve, choose)).await;
-        context.close(ended).await
+        let shown = ended.and_then(|attested| show(attested.as_ref()));
+        context.close(shown).await
     }
+}
+
+fn show(attested: Option<&Attested>) -> Result<Exit> {
+    term::out(&match attested {
+        None => "Nothing is due.\n".to_owned(),
+        Some(Attested { steps, attestation }) => format!(
+            "{} attested on {} by {}.\n",
+            count(*steps as u64, "step", "steps"),
+            attestation.at.strftime("%Y-%m-%d"),
+            sanitize(&attestation.by)
+        ),
+    })?;
+    Ok(Exit::Done)
 }

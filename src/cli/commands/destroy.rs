@@ -1,10 +1,10 @@
 //! `destroy`: takes the integration down.
 
-use crate::app::context::Context;
 use crate::app::error::Result;
+use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
 use crate::cli::commands::Windows;
-use crate::cli::exit::Exit;
+use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let context = Context::open(globals).await?;
+        let context = globals.open().await?;
         let mut policy = context.policy(Command::Destroy);
         policy.block_user = self.block_user;
         policy.delete_user = self.delete_user;
@@ -42,6 +42,7 @@ impl Args {
             outside_window: self.windows.outside_window,
         };
         let ended = operations::carry_out(&context, policy, &run).await;
-        context.close(ended).await
+        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format));
+        context.close(shown).await
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::app::context::Context;
 use crate::app::doctor::examine;
 use crate::app::error::{Failure, Result};
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::term::{self, Progress};
+use crate::cli::term;
 use crate::config::Config;
 use crate::doctor::{Diagnosis, Shapes};
 use crate::files::{self, Readers};
@@ -33,14 +33,14 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let mut context = Context::open(globals).await?;
+        let mut context = globals.open().await?;
         let shapes = self
             .pages
             .map(|file| (file, Arc::new(Shapes::new(struck(&context.config)))));
         context.onlooker = shapes.clone().map(|(_, shapes)| shapes as Arc<dyn Onlooker>);
-        let ended = show(&context).await;
+        let ended = show(&context, globals.format).await;
         let ended = match &shapes {
-            Some((file, shapes)) => ended.and_then(|exit| keep(file, shapes, context.globals.quiet).map(|()| exit)),
+            Some((file, shapes)) => ended.and_then(|exit| keep(file, shapes, globals.quiet).map(|()| exit)),
             None => ended,
         };
         context.close(ended).await
@@ -82,14 +82,14 @@ fn keep(file: &Path, shapes: &Shapes, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-async fn show(context: &Context) -> Result<Exit> {
+async fn show(context: &Context, format: Format) -> Result<Exit> {
     let checks = {
-        let _progress = Progress::start("Looking at GitLab and Factory", context.globals.quiet);
+        let _activity = context.console.begin("Looking at GitLab and Factory");
         let checks = async { Ok(examine(context).await) };
         context.interrupts.guard(checks).await?
     };
     let diagnosis = Diagnosis::new(render::FORMAT_VERSION, checks);
-    match context.globals.format {
+    match format {
         Format::Human | Format::Markdown => term::out(&render::doctor(&diagnosis))?,
         Format::Json => term::out_json(&diagnosis)?,
     }

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
-use crate::app::notification::{Notifier, Notify};
+use crate::app::exit::Exit;
+use crate::app::notification::{Form, Notifier, Told};
 use crate::app::operations;
 use crate::cli::commands::Note;
+use crate::cli::console;
 use crate::cli::diagnostic;
-use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::files::{self, Readers};
@@ -40,6 +41,61 @@ pub(crate) struct Args {
     note: Note,
 }
 
+/// Flags of commands that tell what they find.
+#[derive(Debug, clap::Args)]
+struct Notify {
+    /// Tell a webhook each new finding once; HOOK is `env:NAME` or `file:PATH`,
+    /// where the address is kept, or an https:// address that is no secret
+    #[arg(long = "notify", value_name = "HOOK")]
+    hook: Option<HookAddress>,
+
+    /// Form of what the webhook gets: a JSON document, or a message as the
+    /// incoming webhooks of Slack and Mattermost take it
+    #[arg(long = "notify-format", value_enum, value_name = "FORM", requires = "hook", default_value_t = NotifyForm::Json)]
+    form: NotifyForm,
+
+    /// Where to remember what was told
+    /// [default: .setpoint/notified.json beside the configuration]
+    #[arg(long = "notify-state", value_name = "FILE", requires = "hook")]
+    memory: Option<PathBuf>,
+}
+
+/// The value of `--notify`, which may be the address itself: never shown, not even in an error of the command line.
+#[derive(Clone)]
+struct HookAddress(String);
+
+impl From<String> for HookAddress {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for HookAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Form of what the webhook gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum NotifyForm {
+    Json,
+    Slack,
+}
+
+impl Notify {
+    async fn notifier(&self) -> Result<Option<Notifier>> {
+        let Some(address) = &self.hook else {
+            return Ok(None);
+        };
+        let form = match self.form {
+            NotifyForm::Json => Form::Json,
+            NotifyForm::Slack => Form::Chat,
+        };
+        Ok(Some(Notifier::find(&address.0, form, self.memory.clone()).await?))
+    }
+}
+
 /// What is measured of a run.
 struct Measured<'a> {
     found: Option<&'a Plan>,
@@ -52,21 +108,23 @@ impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
         let started = Instant::now();
-        let (context, notifier) = match self.open(globals).await {
+        let (context, notifier) = match self.open(&globals).await {
             Ok(opened) => opened,
             Err(failure) => {
                 self.measure_failure(started, Requests::default(), Expiry::Unknown);
                 return Err(failure);
             }
         };
-        let ended = self.watch(&context, notifier.as_ref(), started, max_chars).await;
+        let ended = self
+            .watch(&context, notifier.as_ref(), started, &globals, max_chars)
+            .await;
         context.close(ended).await
     }
 
-    async fn open(&self, globals: Globals) -> Result<(Context, Option<Notifier>)> {
+    async fn open(&self, globals: &Globals) -> Result<(Context, Option<Notifier>)> {
         let notifier = self.notify.notifier().await?;
         let variables = notifier.iter().filter_map(Notifier::variable).map(str::to_owned);
-        let context = Context::open_withholding(globals, &variables.collect()).await?;
+        let context = globals.open_withholding(&variables.collect()).await?;
         Ok((context, notifier))
     }
 
@@ -75,6 +133,7 @@ impl Args {
         context: &Context,
         notifier: Option<&Notifier>,
         started: Instant,
+        globals: &Globals,
         max_chars: Option<usize>,
     ) -> Result<Exit> {
         let policy = context.policy(Command::Drift);
@@ -95,38 +154,42 @@ impl Args {
             Some(notifier) => Some(self.tell(context, notifier, &plan).await),
             None => None,
         };
+        if let Some((warning, hint)) = told.as_ref().and_then(|told| told.warning.as_ref())
+            && !globals.quiet
+        {
+            term::err(&diagnostic::warning(warning, hint));
+        }
         let measured = self.measure(
             started,
             &Measured {
                 found: Some(&plan),
                 requests: context.requests(),
                 gitlab_token,
-                notified: told.as_ref().map(Vec::is_empty),
+                notified: told.as_ref().map(|told| told.failures.is_empty()),
             },
         );
-        let shown = measured.and_then(|()| operations::show(context, &plan, max_chars));
-        let untold = told.unwrap_or_default();
-        for failure in &untold {
+        let shown = measured.and_then(|()| console::show(context, &plan, globals.format, max_chars));
+        let Told { failures, .. } = told.unwrap_or_default();
+        for failure in &failures {
             term::err(&diagnostic::error(failure));
         }
         shown?;
         Ok(if plan.changes.iter().any(|change| self.counts(change)) {
             Exit::Differences
-        } else if untold.is_empty() {
+        } else if failures.is_empty() {
             Exit::Done
         } else {
             Exit::Error
         })
     }
 
-    async fn tell(&self, context: &Context, notifier: &Notifier, plan: &Plan) -> Vec<Failure> {
+    async fn tell(&self, context: &Context, notifier: &Notifier, plan: &Plan) -> Told {
         let counts = |change: &Change| self.counts(change);
         let told = async { Ok(notifier.tell(context, plan, &counts).await) };
-        context
-            .interrupts
-            .guard(told)
-            .await
-            .unwrap_or_else(|failure| vec![failure.context("the notification was given up")])
+        context.interrupts.guard(told).await.unwrap_or_else(|failure| Told {
+            failures: vec![failure.context("the notification was given up")],
+            warning: None,
+        })
     }
 
     /// Whether a change makes the command exit with 2, and is told.

@@ -7,9 +7,9 @@ use toml::{Table, Value};
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 use crate::app::operations::{self, View};
 use crate::cli::diagnostic::warning;
-use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
@@ -39,7 +39,7 @@ const SECTIONS: [&str; 8] = [
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let Self {} = self;
-        let context = Context::open(globals).await?;
+        let context = globals.open().await?;
         let ended = export(&context).await;
         context.close(ended).await
     }

@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 use crate::app::records::beside;
-use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::config::{self, Answers, Driver, Region};

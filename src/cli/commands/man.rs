@@ -3,7 +3,7 @@
 use clap_mangen::Man;
 
 use crate::app::error::{Failure, Result};
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::term;
 
 /// Print the manual page

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
 use crate::app::operations::{self, View};
 use crate::cli::commands::{Allow, Note, Targets};
-use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::term;
+use crate::cli::{console, term};
 use crate::files::{self, Readers};
 use crate::model::{Allowances, Command};
 use crate::{render, saved};
@@ -43,25 +43,31 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
-        let context = Context::open(globals).await?;
-        let ended = self.show(&context, max_chars).await;
+        let context = globals.open().await?;
+        let ended = self.show(&context, &globals, max_chars).await;
         context.close(ended).await
     }
 
-    async fn show(self, context: &Context, max_chars: Option<usize>) -> Result<Exit> {
+    async fn show(self, context: &Context, globals: &Globals, max_chars: Option<usize>) -> Result<Exit> {
         let mut policy = context.policy(Command::Plan);
         policy.allowances = self.allow.beyond(Allowances::default());
         policy.targets = self.targets.addresses();
         let view = operations::refresh_and_plan(context, &policy).await?;
         if let Some(file) = &self.out {
             save(context, &view, file)?;
+            if !globals.quiet {
+                term::err(&format!(
+                    "The plan is saved: `setpoint apply {}` carries it out.\n",
+                    file.display()
+                ));
+            }
         }
         if let Some(file) = &self.gitlab_report {
             let report = render::gitlab_report(&view.plan);
             files::replace(file, report.as_bytes(), Readers::Everyone)
                 .map_err(|error| Failure::unwritten(file, &error))?;
         }
-        operations::show(context, &view.plan, max_chars)?;
+        console::show(context, &view.plan, globals.format, max_chars)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
             Exit::Differences
         } else {
@@ -80,12 +86,5 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
     };
     let text = saved::write(&view.plan, &context.environment(), &basis)
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-    files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))?;
-    if !context.globals.quiet {
-        term::err(&format!(
-            "The plan is saved: `setpoint apply {}` carries it out.\n",
-            file.display()
-        ));
-    }
-    Ok(())
+    files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))
 }

@@ -1,10 +1,10 @@
 //! `rotate`: a new secret for the application.
 
-use crate::app::context::Context;
 use crate::app::error::Result;
+use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
 use crate::cli::commands::Windows;
-use crate::cli::exit::Exit;
+use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
 
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let context = Context::open(globals).await?;
+        let context = globals.open().await?;
         let policy = context.policy(Command::Rotate);
         let run = Run {
             question: Some("Do you want to renew the secret? Factory is disconnected until it has the new one."),
@@ -33,6 +33,7 @@ impl Args {
             outside_window: self.windows.outside_window,
         };
         let ended = operations::carry_out(&context, policy, &run).await;
-        context.close(ended).await
+        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format));
+        context.close(shown).await
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::app::error::{Failure, Result};
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::signals;
 use crate::cli::term;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::app::error::Result;
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::term;
 use crate::{config, render};
 

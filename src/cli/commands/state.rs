@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::context::{self, Context};
+use crate::app::context;
 use crate::app::error::{Failure, Result};
+use crate::app::exit::Exit;
+use crate::app::push::{self, Replaced};
+use crate::app::rebuild;
 use crate::app::records::{Records, journal as journal_of};
-use crate::app::{push, rebuild};
-use crate::cli::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::{journal_text, term};
 use crate::config::Config;
@@ -93,21 +94,31 @@ impl Args {
             }
             State::Journal => journal(&globals, &context::load(&globals.config)?),
             State::Rebuild(Rebuild { replace, auto_approve }) => {
-                let context = Context::open(globals).await?;
+                let context = globals.open().await?;
                 let ended = Box::pin(rebuild::rebuild(&context, replace, auto_approve)).await;
-                context.close(ended).await
+                context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
             }
             State::Push(Push {
                 file,
                 replace,
                 auto_approve,
             }) => {
-                let context = Context::open(globals).await?;
+                let context = globals.open().await?;
                 let ended = push::push(&context, &file, replace, auto_approve).await;
-                context.close(ended).await
+                context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
             }
         }
     }
+}
+
+fn say_replaced(Replaced { place, serial, kept }: &Replaced) -> Result<Exit> {
+    let kept = kept.as_ref().map_or_else(String::new, |kept| {
+        format!("What was there is kept in {}.\n", kept.display())
+    });
+    term::out(&format!(
+        "\n{place} is written, with the serial {serial}.\n{kept}`setpoint plan` shows what differs.\n"
+    ))?;
+    Ok(Exit::Done)
 }
 
 async fn open(globals: &Globals) -> Result<Records> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::error::Result;
-use crate::cli::exit::Exit;
+use crate::app::exit::Exit;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term;
 use crate::config::{self, Fault};

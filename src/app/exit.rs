@@ -1,8 +1,7 @@
-//! Exit codes, in one place: scripts branch on them.
+//! Exit codes, in one place: scripts branch on them, and the journal keeps them.
 
-use std::process::ExitCode;
-
-use crate::app::error::Failure;
+use super::error::Failure;
+use crate::model::OutcomeSummary;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +26,11 @@ impl Exit {
         if failure.is_refusal { Self::Refused } else { Self::Error }
     }
 
+    /// Of a run that carried a plan out.
+    pub(crate) fn of_run(summary: OutcomeSummary) -> Self {
+        if summary.is_complete() { Self::Done } else { Self::Left }
+    }
+
     /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -37,11 +41,5 @@ impl Exit {
             Self::Refused => 4,
             Self::Interrupted => 130,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }

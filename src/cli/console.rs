@@ -1,0 +1,171 @@
+//! The command line as a use case sees it: what goes to standard output and what to standard error, in which form, and
+//! what `--quiet` leaves out.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use super::globals::{Format, Globals};
+use super::operator::{self, Person};
+use super::term::{self, Progress};
+use super::{diagnostic, rebuild_text, signals};
+use crate::app::console::{Activity, Console, Event, Proposal};
+use crate::app::context::Context;
+use crate::app::error::Result;
+use crate::app::exit::Exit;
+use crate::app::operations::Applied;
+use crate::executor::{NobodyThere, Operator};
+use crate::model::{Address, Command, OperatorStep, Outcome, Plan};
+use crate::render;
+
+/// The terminal, or what stands in its place.
+struct Terminal {
+    format: Format,
+    quiet: bool,
+}
+
+impl Globals {
+    /// Puts together what a use case works with.
+    pub(super) async fn open(&self) -> Result<Context> {
+        self.open_withholding(&BTreeSet::new()).await
+    }
+
+    /// As [`Self::open`], and keeps these environment variables, which hold secrets that the flags name, from the
+    /// commands of the configuration.
+    pub(super) async fn open_withholding(&self, variables: &BTreeSet<String>) -> Result<Context> {
+        let console = Terminal {
+            format: self.format,
+            quiet: self.quiet,
+        };
+        Context::open(self.settings(), Box::new(console), signals::listen()?, variables).await
+    }
+}
+
+#[async_trait]
+impl Console for Terminal {
+    fn tell(&self, event: Event<'_>) {
+        match event {
+            Event::Warning { message, hint } => term::err(&diagnostic::warning(message, hint)),
+            _ if self.quiet => {}
+            Event::LockTakenOver(dead) => term::err(&format!(
+                "The lock is taken over from {dead}:\nthat process is gone and did not release it.\n"
+            )),
+            Event::Ended {
+                outcome,
+                by_person: true,
+            } => term::err(&render::attested_progress(outcome)),
+            Event::Ended {
+                outcome,
+                by_person: false,
+            } => term::err(&render::progress(outcome)),
+        }
+    }
+
+    fn propose(&self, context: &Context, proposal: &Proposal<'_>) -> Result<()> {
+        match proposal {
+            Proposal::Plan { plan, approved } => match self.format {
+                Format::Human => term::out(&human(plan))?,
+                // Standard output holds the report alone.
+                Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan)),
+                Format::Json | Format::Markdown => {}
+            },
+            Proposal::Attestation {
+                steps,
+                application,
+                evidence,
+            } => {
+                let cards = operator::cards(context, steps, application.as_ref());
+                term::err(&format!("This is attested as done:\n{cards}\n{evidence}\n"));
+            }
+            Proposal::Rebuilt(rebuilt) => {
+                term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver))?;
+            }
+            Proposal::Push { file, record, stored } => term::out(&format!(
+                "{stored}\n{file} holds a record with the serial {}, lineage {}.\n",
+                record.serial, record.lineage
+            ))?,
+        }
+        Ok(())
+    }
+
+    async fn confirm(&self, question: &str) -> Result<bool> {
+        term::confirm(question, "--auto-approve").await
+    }
+
+    fn begin(&self, what: &'static str) -> Activity {
+        Box::new(Progress::start(what, self.quiet))
+    }
+
+    fn can_ask(&self) -> bool {
+        term::can_ask()
+    }
+
+    fn operator<'a>(&'a self, context: &'a Context) -> Box<dyn Operator + 'a> {
+        if self.can_ask() {
+            Box::new(Person::at_the_terminal(context))
+        } else {
+            Box::new(NobodyThere)
+        }
+    }
+}
+
+fn human(plan: &Plan) -> String {
+    match plan.command {
+        Command::Drift => render::drift(plan),
+        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan),
+    }
+}
+
+/// Shows a plan as data.
+pub(super) fn show(context: &Context, plan: &Plan, format: Format, max_chars: Option<usize>) -> Result<()> {
+    match format {
+        Format::Human => term::out(&human(plan)),
+        Format::Json => term::out_json(&render::PlanDocument::new(plan, &context.environment())),
+        Format::Markdown => term::out(&render::markdown(plan, max_chars)),
+    }
+}
+
+/// Shows how a plan was carried out.
+pub(super) fn report(context: &Context, applied: &Applied, format: Format) -> Result<Exit> {
+    let Applied {
+        plan,
+        report,
+        application,
+    } = applied;
+    let application = application.as_ref();
+    let steps = steps_left(applied);
+    match format {
+        // Who was asked for each step has seen the cards.
+        Format::Human if steps.is_empty() || term::can_ask() => {
+            term::out(&render::report(plan, report, context.requests(), false))?;
+        }
+        Format::Human => term::out(&format!(
+            "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}{}",
+            operator::cards(context, &steps, application),
+            render::report(plan, report, context.requests(), true)
+        ))?,
+        Format::Markdown => {
+            // What is to be done is the data; how the run went is for whoever looks on.
+            term::err(&render::report(plan, report, context.requests(), true));
+            if !steps.is_empty() {
+                term::out(&operator::checklist(context, &steps, application))?;
+            }
+        }
+        Format::Json => term::out_json(report)?,
+    }
+    Ok(Exit::of_run(report.summary))
+}
+
+/// What is left to people.
+fn steps_left(applied: &Applied) -> Vec<(&Address, &OperatorStep)> {
+    let outcomes = &applied.report.outcomes;
+    let left = |address: &Address| {
+        outcomes
+            .iter()
+            .any(|outcome| &outcome.address == address && outcome.outcome == Outcome::Operator)
+    };
+    let changes = applied.plan.changes.iter().filter(|change| left(&change.address));
+    changes
+        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+        .collect()
+}
