@@ -9,6 +9,8 @@ mod account;
 mod any_instance;
 #[cfg(feature = "sandbox")]
 mod application_in_place;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod architecture;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
 mod assisted;
 #[cfg(feature = "sandbox")]
