@@ -7,7 +7,9 @@ use super::context::Context;
 use super::error::Result;
 use super::rebuild::Rebuilt;
 use crate::executor::Operator;
-use crate::model::{Address, ApplicationId, ApplicationUid, ChangeOutcome, OperatorStep, Plan, RecordedState};
+use crate::model::{
+    Address, ApplicationId, ApplicationUid, ChangeOutcome, Diagnostic, OperatorStep, Plan, RecordedState,
+};
 use crate::state::LockInfo;
 
 /// Something that happens along the way. None of it changes how the command ends.
@@ -20,8 +22,8 @@ pub(crate) enum Event<'a> {
         /// Whether all of the change was a person's to do.
         by_person: bool,
     },
-    /// Something that has to be known, with what to do about it.
-    Warning { message: &'a str, hint: &'a str },
+    /// Something that has to be known.
+    Warning(&'a Diagnostic),
 }
 
 /// What is about to be written, shown before it is asked about.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::config::ConfigError;
 use crate::files::Obstacle;
+use crate::model::Diagnostic;
 
 /// Result of a use case or a part of it.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -21,12 +22,7 @@ pub(crate) struct Failure {
 /// What a failure says.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// One message with its causes, outermost first, and what to do.
-    Message {
-        message: String,
-        causes: Vec<String>,
-        hint: Option<String>,
-    },
+    Diagnostic(Diagnostic),
     /// All faults of a configuration, each with its place.
     Configuration(Box<ConfigError>),
 }
@@ -34,14 +30,7 @@ pub(crate) enum Body {
 impl Failure {
     /// An error.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            is_refusal: false,
-            body: Body::Message {
-                message: message.into(),
-                causes: Vec::new(),
-                hint: None,
-            },
-        }
+        Diagnostic::new(message).into()
     }
 
     /// A refusal before the first write.
@@ -52,44 +41,44 @@ impl Failure {
         }
     }
 
-    /// Adds what to do.
-    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
-        if let Body::Message { hint, .. } = &mut self.body {
-            *hint = Some(text.into());
-        }
-        self
+    /// Of an error with its sources as causes.
+    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        Diagnostic::of(error).into()
     }
 
-    /// Puts a message in front: what was being done. What was said so far becomes its cause.
-    pub(crate) fn context(mut self, outer: impl Into<String>) -> Self {
-        if let Body::Message { message, causes, .. } = &mut self.body {
-            let inner = std::mem::replace(message, outer.into());
-            causes.insert(0, inner);
+    /// Adds what to do.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        self.map(|diagnostic| diagnostic.hint(hint))
+    }
+
+    /// Puts a message in front: what was being done.
+    pub(crate) fn context(self, outer: impl Into<String>) -> Self {
+        self.map(|diagnostic| diagnostic.context(outer))
+    }
+
+    /// The faults of a configuration say all that there is to say.
+    fn map(self, change: impl FnOnce(Diagnostic) -> Diagnostic) -> Self {
+        match self.body {
+            Body::Diagnostic(diagnostic) => Self {
+                body: Body::Diagnostic(change(diagnostic)),
+                ..self
+            },
+            Body::Configuration(_) => self,
         }
-        self
     }
 
     /// Of a file that could not be written.
     pub(crate) fn unwritten(path: &Path, obstacle: &Obstacle) -> Self {
         Self::of(obstacle).context(format!("{} cannot be written", path.display()))
     }
+}
 
-    /// Of an error with its sources as causes, those left out that only repeat what is above them.
-    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut failure = Self::new(error.to_string());
-        let mut said = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !said.contains(&text)
-                && let Body::Message { causes, .. } = &mut failure.body
-            {
-                causes.push(text.clone());
-                said = text;
-            }
-            source = cause.source();
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self {
+            is_refusal: false,
+            body: Body::Diagnostic(diagnostic),
         }
-        failure
     }
 }
 
@@ -130,7 +119,7 @@ impl From<ConfigError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.body {
-            Body::Message { message, .. } => f.write_str(message),
+            Body::Diagnostic(diagnostic) => diagnostic.fmt(f),
             Body::Configuration(error) => error.fmt(f),
         }
     }

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::records;
 use crate::executor::Unwritten;
 use crate::files::{self, Readers};
+use crate::model::Diagnostic;
 use crate::state;
 
 /// Keeps it, and says where, or why that is not possible either.
@@ -31,8 +32,6 @@ pub(crate) fn keep(context: &Context, unwritten: &Unwritten) {
             path.display()
         ),
     };
-    context.console.tell(Event::Warning {
-        message: &message,
-        hint: &hint,
-    });
+    let warning = Diagnostic::new(message).hint(hint);
+    context.console.tell(Event::Warning(&warning));
 }

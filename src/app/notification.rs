@@ -13,8 +13,8 @@ use super::error::{Failure, Result};
 use super::records::beside;
 use crate::files::{self, Readers};
 use crate::http::{ANYBODY, ClientOptions};
-use crate::model::{Change, Plan};
-use crate::notify::{Doubt, Finding, Hook, HookError, Memory, Subject};
+use crate::model::{Change, Diagnostic, Plan};
+use crate::notify::{Doubt, Finding, Hook, Memory, Subject};
 use crate::render::{self, News};
 use crate::state;
 
@@ -37,24 +37,20 @@ pub(crate) struct Notifier {
     file: Option<PathBuf>,
 }
 
-fn failure(error: HookError) -> Failure {
-    Failure::new(error.message).hint(error.hint)
-}
-
 /// What came of telling.
 #[derive(Default)]
 pub(crate) struct Told {
     /// What went wrong. It takes nothing from what was found.
     pub(crate) failures: Vec<Failure>,
     /// Why all counted as not told before, and what to do.
-    pub(crate) warning: Option<(String, &'static str)>,
+    pub(crate) warning: Option<Diagnostic>,
 }
 
 impl Notifier {
     /// Finds the webhook. A wrong reference is an error of every run, not only of the one that has something to tell.
     pub(crate) async fn find(hook: &str, form: Form, memory: Option<PathBuf>) -> Result<Self> {
         Ok(Self {
-            hook: Hook::find(hook).await.map_err(failure)?,
+            hook: Hook::find(hook).await?,
             form,
             file: memory,
         })
@@ -118,7 +114,7 @@ impl Notifier {
             Form::Chat => self.hook.post(options, &render::chat_message(&news)).await,
         };
         told.map_err(|error| {
-            failure(error).context(format!(
+            Failure::from(error).context(format!(
                 "the notification did not reach the webhook at {}; the next run tries again",
                 self.hook.origin()
             ))
@@ -143,7 +139,7 @@ fn subject(context: &Context) -> Subject {
 struct Before {
     memory: Memory,
     /// Why all counts as not told, and what to do.
-    warning: Option<(String, &'static str)>,
+    warning: Option<Diagnostic>,
     /// The ending of the name under which the file is kept instead of being replaced.
     set_aside: Option<&'static str>,
 }
@@ -165,7 +161,7 @@ fn read(file: &Path, subject: &Subject) -> Before {
         Err(error) => {
             let message = format!("{shown} cannot be read, so every finding counts as new: {error}");
             let hint = "see to it that the user that runs Setpoint can read it, or name another with --notify-state";
-            return nothing(Some((message, hint)), None);
+            return nothing(Some(Diagnostic::new(message).hint(hint)), None);
         }
     };
     let doubt = match Memory::parse(&bytes, subject) {
@@ -199,7 +195,7 @@ fn read(file: &Path, subject: &Subject) -> Before {
         }
     };
     let message = format!("{shown} {why}, so every finding counts as new");
-    nothing(Some((message, hint)), Some(name))
+    nothing(Some(Diagnostic::new(message).hint(hint)), Some(name))
 }
 
 /// Writes the memory. A file that was not understood is kept under another name.

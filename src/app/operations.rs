@@ -13,7 +13,7 @@ use super::window::{self, Gate};
 use crate::config::Driver;
 use crate::executor;
 use crate::model::{
-    ApplicationId, ApplicationUid, ApplyReport, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
+    ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
     RecordedState,
 };
 use crate::render::Expiry;
@@ -307,10 +307,8 @@ fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
             format!("release it with `setpoint state unlock {id}`, if the next run is refused"),
         )
     };
-    context.console.tell(Event::Warning {
-        message: &message,
-        hint: &hint,
-    });
+    let warning = Diagnostic::new(message).hint(hint);
+    context.console.tell(Event::Warning(&warning));
 }
 
 /// Shows the plan and asks: everything that comes before the first write.
@@ -460,14 +458,11 @@ async fn adopt(context: &Context, before: &RecordedState, mut adopted: RecordedS
 
 /// Why an apply of this plan is refused as a whole.
 fn refusal(plan: &Plan) -> Option<Failure> {
-    let (first, rest) = plan.refusals.split_first()?;
-    let mut message = first.message.clone();
-    let mut hint = first.hint.clone();
-    for refusal in rest {
-        message = format!("{message}\n{}", refusal.message);
-        hint = format!("{hint}\n{}", refusal.hint);
-    }
-    Some(Failure::refused(message).hint(hint))
+    let lines = |of: &dyn Fn(&Diagnostic) -> &str| plan.refusals.iter().map(of).collect::<Vec<_>>().join("\n");
+    (!plan.refusals.is_empty()).then(|| {
+        Failure::refused(lines(&|refusal| &refusal.message))
+            .hint(lines(&|refusal| refusal.hint.as_deref().unwrap_or_default()))
+    })
 }
 
 /// The application's ids, for steps that mean the one which the plan created.

@@ -45,7 +45,7 @@ impl Globals {
 impl Console for Terminal {
     fn tell(&self, event: Event<'_>) {
         match event {
-            Event::Warning { message, hint } => term::err(&diagnostic::warning(message, hint)),
+            Event::Warning(warning) => term::err(&diagnostic::warning(warning)),
             _ if self.quiet => {}
             Event::LockTakenOver(dead) => term::err(&format!(
                 "The lock is taken over from {dead}:\nthat process is gone and did not release it.\n"

@@ -5,17 +5,26 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::app::error::{Body, Failure};
+use crate::model::Diagnostic;
 use crate::render::text::{sanitize_lines, wrap};
 
 /// A failed command, for standard error, styled.
 pub(crate) fn error(failure: &Failure) -> String {
-    let (message, causes, hint) = match &failure.body {
+    match &failure.body {
         // Styled in any case: what is not for a terminal is stripped where it is printed.
-        Body::Configuration(error) => return format!("{}\n", error.render(true).trim_end()),
-        Body::Message { message, causes, hint } => (message, causes, hint),
-    };
+        Body::Configuration(error) => format!("{}\n", error.render(true).trim_end()),
+        Body::Diagnostic(diagnostic) => laid_out(AnsiColor::Red, "error", diagnostic),
+    }
+}
+
+/// A warning, for standard error: of something that changes nothing about how the command ended.
+pub(crate) fn warning(diagnostic: &Diagnostic) -> String {
+    laid_out(AnsiColor::Yellow, "warning", diagnostic)
+}
+
+fn laid_out(color: AnsiColor, label: &str, Diagnostic { message, causes, hint }: &Diagnostic) -> String {
     let mut out = String::new();
-    labelled(&mut out, AnsiColor::Red, "error", message);
+    labelled(&mut out, color, label, message);
     if !causes.is_empty() {
         out.push_str("\nCaused by:\n");
         for cause in causes {
@@ -23,17 +32,12 @@ pub(crate) fn error(failure: &Failure) -> String {
         }
     }
     if let Some(hint) = hint {
-        out.push('\n');
+        // An error is the last that a command says, and stands in the open.
+        if label == "error" || !causes.is_empty() {
+            out.push('\n');
+        }
         labelled(&mut out, AnsiColor::Cyan, "hint", hint);
     }
-    out
-}
-
-/// A warning with what to do, for standard error: of something that changes nothing about how the command ended.
-pub(crate) fn warning(message: &str, hint: &str) -> String {
-    let mut out = String::new();
-    labelled(&mut out, AnsiColor::Yellow, "warning", message);
-    labelled(&mut out, AnsiColor::Cyan, "hint", hint);
     out
 }
 

@@ -17,6 +17,7 @@ use super::cookies::Cookies;
 use super::proxy::{self, Proxy};
 use super::retry::{Decision, Ending, asked_wait};
 use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, address, failure, tls};
+use crate::model::Diagnostic;
 use crate::secrets::Secret;
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
@@ -514,7 +515,10 @@ fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Clie
             format!("the HTTP client could not be set up: {}", failure::chain(error)),
         )
     };
-    let untrusted = |tls::Untrusted { message, hint }| refused(options.peer.side, message).with_hint(hint);
+    let untrusted = |found: Diagnostic| {
+        let error = refused(options.peer.side, found.message);
+        found.hint.into_iter().fold(error, Error::with_hint)
+    };
     if options.base_url.scheme() == "http" {
         // This machine: the system's certificates, which slim containers lack, have no part in it, and neither has whatever
         // somebody makes of the name.

@@ -15,21 +15,16 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-/// What is wrong with `ca_file` or the system's authorities, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Untrusted {
-    pub(super) message: String,
-    pub(super) hint: &'static str,
-}
+use crate::model::Diagnostic;
 
 /// The settings of TLS with these further certificates.
-pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Untrusted> {
+pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Diagnostic> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificates = ca_file.map(read).transpose()?.unwrap_or_default();
     let authorities = Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&provider));
-    let authorities = authorities.map_err(|error| Untrusted {
-        message: format!("the system's certificate authorities cannot be read: {error}"),
-        hint: "install the system's root certificates, or name a file with them in SSL_CERT_FILE",
+    let authorities = authorities.map_err(|error| {
+        Diagnostic::new(format!("the system's certificate authorities cannot be read: {error}"))
+            .hint("install the system's root certificates, or name a file with them in SSL_CERT_FILE")
     })?;
     let trusted = Trusted {
         authorities,
@@ -44,32 +39,31 @@ pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Untrusted
 }
 
 /// Settings for where there is no TLS.
-pub(super) fn none() -> Result<ClientConfig, Untrusted> {
+pub(super) fn none() -> Result<ClientConfig, Diagnostic> {
     let config = versions(Arc::new(rustls::crypto::ring::default_provider()))?;
     Ok(config
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth())
 }
 
-fn versions(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Untrusted> {
+fn versions(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Diagnostic> {
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| Untrusted {
-            message: format!("TLS cannot be set up: {error}"),
-            hint: "this is a defect of Setpoint: report it",
+        .map_err(|error| {
+            Diagnostic::new(format!("TLS cannot be set up: {error}")).hint("this is a defect of Setpoint: report it")
         })
 }
 
 /// All certificates of a file in PEM form. One that cannot be read is named by its place.
-fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, Untrusted> {
+fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, Diagnostic> {
     let shown = file.display();
-    let bad = |message: String| Untrusted {
-        message,
-        hint: "it has to hold one or more whole blocks that begin with -----BEGIN CERTIFICATE-----",
+    let bad = |message: String| {
+        Diagnostic::new(message)
+            .hint("it has to hold one or more whole blocks that begin with -----BEGIN CERTIFICATE-----")
     };
-    let pem = std::fs::read(file).map_err(|error| Untrusted {
-        message: format!("ca_file {shown} cannot be read: {error}"),
-        hint: "name the file that holds the certificates, readable for the user that runs Setpoint",
+    let pem = std::fs::read(file).map_err(|error| {
+        Diagnostic::new(format!("ca_file {shown} cannot be read: {error}"))
+            .hint("name the file that holds the certificates, readable for the user that runs Setpoint")
     })?;
     let mut certificates = Vec::new();
     for (number, block) in (1..).zip(blocks(&pem)) {

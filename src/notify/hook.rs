@@ -8,6 +8,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::http::{Client, ClientOptions, Method, Request, RetryPolicy, Timeouts, origin};
+use crate::model::Diagnostic;
 use crate::secrets::{Secret, SecretRef, learn, to_json};
 
 /// What a webhook answers is a word or two.
@@ -23,34 +24,20 @@ pub struct Hook {
     variable: Option<String>,
 }
 
-/// Why there is no webhook, or why it did not take a message. Never holds its address beyond the origin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct HookError {
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
+fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(message).hint(hint)
 }
 
-impl HookError {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: hint.into(),
-        }
-    }
-}
-
+/// What is wrong is told without the address beyond its origin.
 impl Hook {
     /// Follows `env:NAME` or `file:PATH`, or takes an address as it is.
-    pub async fn find(text: &str) -> Result<Self, HookError> {
+    pub async fn find(text: &str) -> Result<Self, Diagnostic> {
         let reference = match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => SecretRef::Env(name.to_owned()),
             Some(("file", path)) if !path.is_empty() => SecretRef::File(PathBuf::from(path)),
             Some(("https" | "http", _)) => return Self::at(text),
             _ => {
-                return Err(HookError::new(
+                return Err(wrong(
                     "--notify takes env:NAME, file:PATH or an address that begins with https://",
                     "keep the address of a webhook out of the command line, where other users can read it: store it in \
                      a file that only you can read, and pass file:PATH",
@@ -62,20 +49,19 @@ impl Hook {
                 variable: reference.variable().map(str::to_owned),
                 ..Self::at(address.expose())?
             }),
-            Ok(None) => Err(HookError::new(
+            Ok(None) => Err(wrong(
                 format!("--notify finds no address: {reference} is not set, or empty"),
                 "store the address of the webhook there",
             )),
-            Err(error) => Err(HookError::new(
+            Err(error) => Err(wrong(
                 format!("--notify finds no address: {}", error.message),
                 "store the address of the webhook there, as plain text on one line",
             )),
         }
     }
 
-    fn at(text: &str) -> Result<Self, HookError> {
-        let fail =
-            |message: &str| HookError::new(message, "it has to be one address such as https://hooks.example.com/…");
+    fn at(text: &str) -> Result<Self, Diagnostic> {
+        let fail = |message: &str| wrong(message, "it has to be one address such as https://hooks.example.com/…");
         let text = text.trim();
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(fail("the address of the webhook has white space in it"));
@@ -115,11 +101,11 @@ impl Hook {
 
     /// Posts a message. The limits are tighter than those of GitLab and Factory, for nothing waits for the answer but
     /// the run. A message whose answer was lost is not repeated here; the next run tells it again.
-    pub async fn post<T: Serialize>(&self, options: ClientOptions, message: &T) -> Result<(), HookError> {
-        let unusable = |message: String| HookError::new(message, "check what --notify names");
+    pub async fn post<T: Serialize>(&self, options: ClientOptions, message: &T) -> Result<(), Diagnostic> {
+        let unusable = |message: String| wrong(message, "check what --notify names");
         let message = to_json(message, false).map_err(|error| unusable(error.to_string()))?;
         let url = Url::parse(self.address.expose()).map_err(|_| {
-            HookError::new(
+            wrong(
                 "the address of the webhook is not a whole URL",
                 "check what --notify names",
             )
@@ -144,7 +130,7 @@ impl Hook {
         let answer = client
             .send(request)
             .await
-            .map_err(|error| HookError::new(error.message, "check that it is reachable from this machine"))?;
+            .map_err(|error| wrong(error.message, "check that it is reachable from this machine"))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -159,7 +145,7 @@ impl Hook {
             400 | 413 | 422 => "the webhook does not take this form: see --notify-format",
             _ => "see what the webhook's server says about it",
         };
-        Err(HookError::new(format!("it answered {status}{said}"), hint))
+        Err(wrong(format!("it answered {status}{said}"), hint))
     }
 }
 
@@ -210,7 +196,7 @@ mod tests {
 
     async fn error(text: &str) -> String {
         let error = Hook::find(text).await.unwrap_err();
-        format!("{error} {}", error.hint)
+        format!("{error} {}", error.hint.as_deref().unwrap_or_default())
     }
 
     #[tokio::test]

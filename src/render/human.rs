@@ -270,12 +270,9 @@ pub(super) fn warnings(out: &mut String, plan: &Plan) {
 fn refusals(out: &mut String, plan: &Plan) {
     for refusal in &plan.refusals {
         let text = wrap(&sanitize(&refusal.message), WIDTH, "         ", "         ");
-        let hint = wrap(&sanitize(&refusal.hint), WIDTH, "         ", "         ");
-        let _ = writeln!(
-            out,
-            "\n{} {}\n{hint}",
-            paint(DELETE.bold(), "Refused:"),
-            text.trim_start()
-        );
+        let _ = writeln!(out, "\n{} {}", paint(DELETE.bold(), "Refused:"), text.trim_start());
+        if let Some(hint) = &refusal.hint {
+            let _ = writeln!(out, "{}", wrap(&sanitize(hint), WIDTH, "         ", "         "));
+        }
     }
 }

@@ -112,7 +112,11 @@ fn head(plan: &Plan) -> String {
     }
     for refusal in &plan.refusals {
         // Both are Setpoint's own words and numbers.
-        let _ = writeln!(out, "\n> **Refused:** {}; {}", refusal.message, refusal.hint);
+        let hint = refusal
+            .hint
+            .as_ref()
+            .map_or_else(String::new, |hint| format!("; {hint}"));
+        let _ = writeln!(out, "\n> **Refused:** {}{hint}", refusal.message);
     }
     out
 }

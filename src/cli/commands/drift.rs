@@ -154,10 +154,10 @@ impl Args {
             Some(notifier) => Some(self.tell(context, notifier, &plan).await),
             None => None,
         };
-        if let Some((warning, hint)) = told.as_ref().and_then(|told| told.warning.as_ref())
+        if let Some(warning) = told.as_ref().and_then(|told| told.warning.as_ref())
             && !globals.quiet
         {
-            term::err(&diagnostic::warning(warning, hint));
+            term::err(&diagnostic::warning(warning));
         }
         let measured = self.measure(
             started,

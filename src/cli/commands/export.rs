@@ -14,7 +14,7 @@ use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
 use crate::gitlab::GitlabRead;
-use crate::model::{Command, Fields, Known, Observed, ObservedGitlab, RecordedState, identify_application};
+use crate::model::{Command, Diagnostic, Fields, Known, Observed, ObservedGitlab, RecordedState, identify_application};
 use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
@@ -151,8 +151,10 @@ async fn memberships(gitlab: &dyn GitlabRead, observed: &ObservedGitlab) -> crat
         if role.name().is_none() {
             let path = sanitize(path.as_str());
             term::err(&warning(
-                &format!("{path} is left out: GitLab's access level {role} is no role of a configuration"),
-                "the membership stays as it is, for only what is declared is touched",
+                &Diagnostic::new(format!(
+                    "{path} is left out: GitLab's access level {role} is no role of a configuration"
+                ))
+                .hint("the membership stays as it is, for only what is declared is touched"),
             ));
             continue;
         }

@@ -3,6 +3,7 @@
 
 mod address;
 mod caseless;
+mod diagnostic;
 mod domain;
 mod glob;
 mod ids;
@@ -37,6 +38,7 @@ pub use crate::kinds::user::{
 };
 pub use address::{Address, Kind, ParseAddressError};
 pub use caseless::Caseless;
+pub use diagnostic::Diagnostic;
 pub use domain::Domain;
 pub use ids::{ApplicationId, ApplicationUid, GroupId, ProjectId, UserId};
 pub use known::Known;
@@ -46,7 +48,7 @@ pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
 pub use plan::{
     Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary,
-    Policy, Reason, Refusal, Status, Warning, WarningCode,
+    Policy, Reason, Status, Warning, WarningCode,
 };
 pub use role::{ParseRoleError, Role};
 pub use sides::{

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, Attestation, Operation, OperatorStep, SignIn};
+use super::{Address, Attestation, Diagnostic, Operation, OperatorStep, SignIn};
 
 /// The difference between what is desired and what is, in canonical order.
 ///
@@ -34,7 +34,7 @@ pub struct Plan {
     pub allowances: Allowances,
     /// Why an apply would be refused as a whole before its first write.
     #[serde(skip)]
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<Diagnostic>,
 }
 
 /// What the operator allows for one run beyond what the configuration allows.
@@ -395,15 +395,6 @@ pub struct PlanSummary {
     pub blocked: u64,
     /// Resources without a difference.
     pub unchanged: u64,
-}
-
-/// Why an apply is refused as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What is wrong, in words.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
 }
 
 /// How much may be removed in one apply.

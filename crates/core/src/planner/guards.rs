@@ -1,6 +1,6 @@
 //! Guards against removing more than anybody meant to: a wrong glob must not disable half of the organization.
 
-use crate::model::{Actions, Address, Guards, Plan, Refusal, Status, WarningCode};
+use crate::model::{Actions, Address, Diagnostic, Guards, Plan, Status, WarningCode};
 
 /// How many removals are allowed: `max_removals`, or `max_removal_percent` of what is enabled now, whichever is lower.
 ///
@@ -57,10 +57,8 @@ pub(super) fn check(plan: &mut Plan, guards: Guards, allowed: Option<u64>, enabl
         address: None,
     });
     plan.warnings.sort();
-    plan.refusals.push(Refusal {
-        message,
-        hint: format!("if that is meant, allow it for one run with --allow-removals {removals}"),
-    });
+    let hint = format!("if that is meant, allow it for one run with --allow-removals {removals}");
+    plan.refusals.push(Diagnostic::new(message).hint(hint));
 }
 
 #[cfg(test)]
