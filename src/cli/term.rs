@@ -2,9 +2,10 @@
 //! of the run passes here but by [`reveal`].
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::app::error::{Failure, Result};
 use crate::render;
@@ -101,32 +102,52 @@ pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
 }
 
 /// A sign of life on standard error for what takes over a second; nothing where that is no terminal or `quiet`.
-pub(crate) struct Progress(Option<indicatif::ProgressBar>);
+pub(crate) struct Progress(Option<Spinner>);
+
+struct Spinner {
+    message: &'static str,
+    began: Instant,
+    turning: JoinHandle<()>,
+}
 
 impl Progress {
+    /// How long nothing is shown.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
     /// Begins. It shows itself after a second.
     pub(crate) fn start(message: &'static str, quiet: bool) -> Self {
         if quiet || !io::stderr().is_terminal() {
             return Self(None);
         }
-        let bar = indicatif::ProgressBar::with_draw_target(None, indicatif::ProgressDrawTarget::hidden());
-        bar.set_message(message);
-        let shown = bar.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if !shown.is_finished() {
-                shown.set_draw_target(indicatif::ProgressDrawTarget::stderr());
-                shown.enable_steady_tick(Duration::from_millis(120));
+        let turning = tokio::spawn(async move {
+            tokio::time::sleep(Self::PATIENCE).await;
+            for sign in ['|', '/', '-', '\\'].into_iter().cycle() {
+                overwrite(&format!("{sign} {message}"));
+                tokio::time::sleep(Duration::from_millis(120)).await;
             }
         });
-        Self(Some(bar))
+        Self(Some(Spinner {
+            message,
+            began: Instant::now(),
+            turning,
+        }))
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
+        let Some(spinner) = &self.0 else { return };
+        spinner.turning.abort();
+        if spinner.began.elapsed() >= Self::PATIENCE {
+            // With spaces: a terminal that shows no colours may know no other way of clearing a line either.
+            overwrite(&" ".repeat(spinner.message.len() + 2));
+            overwrite("");
         }
     }
+}
+
+/// Writes over the line that the cursor is on.
+fn overwrite(line: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "\r{line}").and_then(|()| stderr.flush());
 }
