@@ -48,7 +48,12 @@ async fn record(
     auto_approve: bool,
     chosen: &BTreeSet<Address>,
 ) -> Result<Attested> {
-    let View { record, observed, plan } = view;
+    let View {
+        record,
+        observed,
+        plan,
+        environment,
+    } = view;
     let changes: Vec<&Change> = plan
         .changes
         .iter()
@@ -64,6 +69,7 @@ async fn record(
     let mut record = planner::refresh(&context.config.desired, observed, record, plan);
     let evidence = evidence(context, view, readers, &record, &steps).await?;
     let proposal = Proposal::Attestation {
+        environment,
         steps: &steps,
         application: application_ids(&record),
         evidence: &evidence,

@@ -10,6 +10,7 @@ use crate::executor::Operator;
 use crate::model::{
     Address, ApplicationId, ApplicationUid, ChangeOutcome, Diagnostic, OperatorStep, Plan, RecordedState,
 };
+use crate::render::Environment;
 use crate::state::LockInfo;
 
 /// Something that happens along the way. None of it changes how the command ends.
@@ -29,9 +30,14 @@ pub(crate) enum Event<'a> {
 /// What is about to be written, shown before it is asked about.
 pub(crate) enum Proposal<'a> {
     /// A plan that is about to be carried out, and whether consent was given before.
-    Plan { plan: &'a Plan, approved: bool },
+    Plan {
+        plan: &'a Plan,
+        environment: &'a Environment,
+        approved: bool,
+    },
     /// Steps that are about to be recorded as done.
     Attestation {
+        environment: &'a Environment,
         steps: &'a [(&'a Address, &'a OperatorStep)],
         /// The application that the steps mean.
         application: Option<(ApplicationId, ApplicationUid)>,

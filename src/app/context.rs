@@ -18,7 +18,7 @@ use super::interrupts::Interrupts;
 use super::records::Records;
 use crate::config::{self, Config};
 use crate::http::{Counter, Onlooker, Side};
-use crate::model::{Command, Policy};
+use crate::model::{Command, GitlabVersion, Policy};
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
 use crate::state::Actor;
@@ -138,13 +138,17 @@ impl Context {
         }
     }
 
-    /// What a plan is made with.
-    pub(crate) fn environment(&self) -> Environment {
+    /// What a plan is made with, with the version that GitLab gave where it was asked.
+    pub(crate) fn environment(&self, version: Option<&GitlabVersion>) -> Environment {
         Environment {
             created_at: self.started,
             config_digest: self.config.digest.clone(),
+            config_file: self.config.file.display().to_string(),
             gitlab_url: bare(&self.endpoints.gitlab),
+            gitlab_version: version.map(|version| version.text.clone()),
             factory_url: bare(&self.endpoints.factory_api),
+            factory_driver: self.config.factory.driver,
+            sandbox: self.records.of_sandbox,
         }
     }
 

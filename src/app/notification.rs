@@ -96,7 +96,7 @@ impl Notifier {
         if new.is_empty() {
             return Ok(());
         }
-        let environment = context.environment();
+        let environment = context.environment(None);
         let news = News {
             new,
             known,

@@ -16,7 +16,7 @@ use crate::model::{
     ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
     RecordedState,
 };
-use crate::render::Expiry;
+use crate::render::{Environment, Expiry};
 use crate::saved::{Basis, Deviation, Moved, SavedPlan};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
@@ -26,6 +26,7 @@ pub(crate) struct View {
     pub(crate) record: RecordedState,
     pub(crate) observed: Observed,
     pub(crate) plan: Plan,
+    pub(crate) environment: Environment,
 }
 
 /// Reads both sides and the record, and plans. Can write to neither side: it is handed readers only.
@@ -92,7 +93,9 @@ pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Polic
 /// Stops where there is no record, an integration is in use, and something would be changed: what a record would say of
 /// it is not guessed. Where all is as declared, nothing is guessed, for the new record says what is live.
 fn not_lost(context: &Context, view: &View) -> Result<()> {
-    let View { record, observed, plan } = view;
+    let View {
+        record, observed, plan, ..
+    } = view;
     let is_lost = record.serial == 0 && !plan.changes.is_empty();
     let evidence = is_lost
         .then(|| planner::inhabited(&context.config.desired, observed, record))
@@ -135,13 +138,19 @@ async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -
 
 fn view(context: &Context, record: RecordedState, observed: Observed, policy: &Policy) -> View {
     let plan = planner::plan(&context.config.desired, &observed, &record, policy);
-    View { record, observed, plan }
+    let environment = context.environment(Some(&observed.gitlab.version));
+    View {
+        record,
+        observed,
+        plan,
+        environment,
+    }
 }
 
 /// How a plan is carried out.
 pub(crate) struct Run {
-    /// What the person is asked; none where the consent was given before.
-    pub(crate) question: Option<&'static str>,
+    /// What the person is asked, made from GitLab's host; none where the consent was given before.
+    pub(crate) question: Option<fn(&str) -> String>,
     /// Whether not to ask.
     pub(crate) auto_approve: bool,
     /// Whether the first failure is the last change that is begun.
@@ -157,6 +166,7 @@ struct Ready {
     /// The record with what was found to be as declared.
     adopted: RecordedState,
     plan: Plan,
+    environment: Environment,
     /// Of the plan, as the journal names it.
     digest: String,
     gate: Gate,
@@ -164,6 +174,7 @@ struct Ready {
 
 /// How it was carried out.
 pub(crate) struct Applied {
+    pub(crate) environment: Environment,
     pub(crate) plan: Plan,
     pub(crate) report: ApplyReport,
     /// The application of the record then, for steps that mean the one which the plan created.
@@ -175,13 +186,19 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
     let work = async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ready = async {
-            let View { record, observed, plan } = view;
-            let gate = prepare(context, &plan, run).await?;
+            let View {
+                record,
+                observed,
+                plan,
+                environment,
+            } = view;
+            let gate = prepare(context, &plan, &environment, run).await?;
             Ok(Ready {
                 adopted: planner::refresh(&context.config.desired, &observed, &record, &plan),
                 record,
                 digest: digest(&plan),
                 plan,
+                environment,
                 gate,
             })
         };
@@ -217,6 +234,7 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
         record,
         observed,
         plan: fresh,
+        environment,
     } = view;
     let desired = &context.config.desired;
     let basis = Basis {
@@ -232,12 +250,13 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
     let adopted = planner::refresh(desired, &observed, &record, &fresh);
     let mut plan = saved.restrict(fresh).map_err(|deviations| beyond_fresh(&deviations))?;
     planner::guard(&mut plan, desired, &observed, &record, policy);
-    let gate = prepare(context, &plan, run).await?;
+    let gate = prepare(context, &plan, &environment, run).await?;
     Ok(Ready {
         // What is as declared follows from what is there now; the saved plan may be silent about some of it.
         adopted,
         record,
         plan,
+        environment,
         digest: saved.digest,
         gate,
     })
@@ -312,9 +331,10 @@ fn cannot_unlock(context: &Context, id: &str, error: &StateError) {
 }
 
 /// Shows the plan and asks: everything that comes before the first write.
-async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
+async fn prepare(context: &Context, plan: &Plan, environment: &Environment, run: &Run) -> Result<Gate> {
     let proposal = Proposal::Plan {
         plan,
+        environment,
         approved: run.auto_approve,
     };
     context.console.propose(context, &proposal)?;
@@ -337,7 +357,8 @@ async fn prepare(context: &Context, plan: &Plan, run: &Run) -> Result<Gate> {
     let Some(question) = run.question.filter(|_| !run.auto_approve) else {
         return Ok(open);
     };
-    let consent = context.interrupts.guard(context.console.confirm(question)).await?;
+    let question = question(&environment.host());
+    let consent = context.interrupts.guard(context.console.confirm(&question)).await?;
     if !consent {
         return Err(Failure::refused("declined: nothing was changed"));
     }
@@ -368,6 +389,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         record,
         adopted,
         plan,
+        environment,
         digest,
         gate,
     } = ready;
@@ -440,7 +462,8 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         None
     };
     Ok(Applied {
-        report: render::apply_report(run_id, outcomes),
+        report: render::apply_report(run_id, &environment, outcomes),
+        environment,
         plan,
         application,
     })

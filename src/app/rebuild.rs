@@ -30,7 +30,9 @@ pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool
     let work = async {
         let lost = context.interrupts.guard(must_be_lost(context, replace)).await?;
         let Seen { view, presumed } = look(context).await?;
-        let View { record, observed, plan } = &view;
+        let View {
+            record, observed, plan, ..
+        } = &view;
         refuse_ambiguous(context, observed, record)?;
         let rebuilt = Rebuilt {
             record: planner::rebuild(&context.config.desired, observed, record, plan),

@@ -16,7 +16,7 @@ use crate::app::exit::Exit;
 use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
 use crate::model::{Address, Command, OperatorStep, Outcome, Plan};
-use crate::render;
+use crate::render::{self, Environment};
 
 /// The terminal, or what stands in its place.
 struct Terminal {
@@ -63,19 +63,25 @@ impl Console for Terminal {
 
     fn propose(&self, context: &Context, proposal: &Proposal<'_>) -> Result<()> {
         match proposal {
-            Proposal::Plan { plan, approved } => match self.format {
-                Format::Human => term::out(&human(plan))?,
+            Proposal::Plan {
+                plan,
+                environment,
+                approved,
+            } => match self.format {
+                Format::Human => term::out(&human(plan, environment))?,
                 // Standard output holds the report alone.
-                Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan)),
+                Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan, environment)),
                 Format::Json | Format::Markdown => {}
             },
             Proposal::Attestation {
+                environment,
                 steps,
                 application,
                 evidence,
             } => {
                 let cards = operator::cards(context, steps, application.as_ref());
-                term::err(&format!("This is attested as done:\n{cards}\n{evidence}\n"));
+                let line = environment.line();
+                term::err(&format!("{line}\n\nThis is attested as done:\n{cards}\n{evidence}\n"));
             }
             Proposal::Rebuilt(rebuilt) => {
                 term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver))?;
@@ -109,25 +115,26 @@ impl Console for Terminal {
     }
 }
 
-fn human(plan: &Plan) -> String {
+fn human(plan: &Plan, environment: &Environment) -> String {
     match plan.command {
-        Command::Drift => render::drift(plan),
-        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan),
+        Command::Drift => render::drift(plan, environment),
+        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan, environment),
     }
 }
 
 /// Shows a plan as data.
-pub(super) fn show(context: &Context, plan: &Plan, format: Format, max_chars: Option<usize>) -> Result<()> {
+pub(super) fn show(plan: &Plan, environment: &Environment, format: Format, max_chars: Option<usize>) -> Result<()> {
     match format {
-        Format::Human => term::out(&human(plan)),
-        Format::Json => term::out_json(&render::PlanDocument::new(plan, &context.environment())),
-        Format::Markdown => term::out(&render::markdown(plan, max_chars)),
+        Format::Human => term::out(&human(plan, environment)),
+        Format::Json => term::out_json(&render::PlanDocument::new(plan, environment)),
+        Format::Markdown => term::out(&render::markdown(plan, environment, max_chars)),
     }
 }
 
 /// Shows how a plan was carried out.
 pub(super) fn report(context: &Context, applied: &Applied, format: Format) -> Result<Exit> {
     let Applied {
+        environment,
         plan,
         report,
         application,
@@ -137,18 +144,18 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format) -> Re
     match format {
         // Who was asked for each step has seen the cards.
         Format::Human if steps.is_empty() || term::can_ask() => {
-            term::out(&render::report(plan, report, context.requests(), false))?;
+            term::out(&render::report(plan, environment, report, context.requests(), false))?;
         }
         Format::Human => term::out(&format!(
             "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}{}",
             operator::cards(context, &steps, application),
-            render::report(plan, report, context.requests(), true)
+            render::report(plan, environment, report, context.requests(), true)
         ))?,
         Format::Markdown => {
             // What is to be done is the data; how the run went is for whoever looks on.
-            term::err(&render::report(plan, report, context.requests(), true));
+            term::err(&render::report(plan, environment, report, context.requests(), true));
             if !steps.is_empty() {
-                term::out(&operator::checklist(context, &steps, application))?;
+                term::out(&operator::checklist(context, &steps, application, environment))?;
             }
         }
         Format::Json => term::out_json(report)?,

@@ -11,7 +11,7 @@ use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
-use crate::render::{self, CardFacts, SecretPlace};
+use crate::render::{self, CardFacts, Environment, SecretPlace};
 use crate::secrets::{Secret, redact};
 
 /// Puts cards before the person, one at a time.
@@ -107,8 +107,9 @@ pub(super) fn checklist(
     context: &Context,
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
+    environment: &Environment,
 ) -> String {
-    render::checklist(steps, application, &facts(context, saved_place(context)))
+    render::checklist(steps, application, &facts(context, saved_place(context)), environment)
 }
 
 /// What cards are filled in with.

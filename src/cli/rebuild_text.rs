@@ -17,12 +17,17 @@ pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver) -> String {
         view: View {
             observed,
             plan,
+            environment,
             record: _,
         },
         presumed,
         record,
     } = rebuilt;
-    let mut out = format!("{}\n\n", wrap(&sanitize(lost), 80, "", "").trim_end());
+    let mut out = format!(
+        "{}\n\n{}\n\n",
+        environment.line(),
+        wrap(&sanitize(lost), 80, "", "").trim_end()
+    );
     let lines = render::recorded(record);
     if lines.is_empty() {
         out.push_str("Nothing that is live is as the configuration says: the new record would be empty.\n");

@@ -20,18 +20,13 @@ pub fn saved_plan(data: &[u8]) {
         return;
     };
     let plan = plan.plan;
-    expect_harmless(&render::plan(&plan));
-    expect_harmless(&render::drift(&plan));
-    let short = render::markdown(&plan, Some(render::LEAST_CHARS));
+    let environment = Environment::example();
+    expect_harmless(&render::plan(&plan, &environment));
+    expect_harmless(&render::drift(&plan, &environment));
+    let short = render::markdown(&plan, &environment, Some(render::LEAST_CHARS));
     assert!(short.chars().count() <= render::LEAST_CHARS, "{short}");
-    expect_harmless(&render::markdown(&plan, None));
+    expect_harmless(&render::markdown(&plan, &environment, None));
     render::gitlab_report(&plan);
-    let environment = Environment {
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        config_digest: String::new(),
-        gitlab_url: String::new(),
-        factory_url: String::new(),
-    };
     render::to_json(&PlanDocument::new(&plan, &environment));
     let facts = CardFacts {
         gitlab_url: "https://gitlab.example.com".to_owned(),
@@ -48,7 +43,7 @@ pub fn saved_plan(data: &[u8]) {
     for card in render::cards(&steps) {
         expect_harmless(&render::card(&card, None, &facts, None));
     }
-    expect_harmless(&render::checklist(&steps, None, &facts));
+    expect_harmless(&render::checklist(&steps, None, &facts, &environment));
 }
 
 /// A state record: what is taken for one survives being written, can be shown, and can be planned from.
@@ -70,7 +65,7 @@ pub fn state_record(data: &[u8]) {
 fn plan_from(record: RecordedState) {
     let mut case = converged();
     case.recorded = record;
-    expect_harmless(&render::plan(&case.plan()));
+    expect_harmless(&render::plan(&case.plan(), &Environment::example()));
     case.observed.gitlab.applications.clear();
     case.observed.gitlab.user = None;
     case.observed.factory.integration = None;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::Environment;
 use super::card::cards;
 use super::sheet::{CardFacts, Line, sheet};
 use super::text::sanitize;
@@ -16,8 +17,12 @@ pub fn checklist(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
     facts: &CardFacts,
+    environment: &Environment,
 ) -> String {
-    let mut out = String::from("### For an operator\n\nIn this order:\n\n");
+    let mut out = format!(
+        "### For an operator\n\nOn {}\n\nIn this order:\n\n",
+        code(&environment.line())
+    );
     for card in cards(steps) {
         let Some(sheet) = sheet(&card, application, facts) else {
             continue;
@@ -109,7 +114,7 @@ fn html(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{checklist, code, prose};
+    use super::{Environment, checklist, code, prose};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId};
     use crate::render::{CardFacts, SecretPlace};
 
@@ -141,12 +146,12 @@ mod tests {
             width: 80,
         };
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
-        let text = checklist(&steps, None, &facts);
+        let text = checklist(&steps, None, &facts, &Environment::example());
         assert!(
             text.contains("<details><summary>enable 20 repositories in <code>platform</code></summary>"),
             "{text}"
         );
         assert_eq!(text.matches("- [ ] `platform/p").count(), 20, "{text}");
-        assert!(!checklist(&steps[..3], None, &facts).contains("<details>"));
+        assert!(!checklist(&steps[..3], None, &facts, &Environment::example()).contains("<details>"));
     }
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    CardFacts, SecretPlace, card, checklist, drift, markdown, plan, progress, record, report, repository_list,
+    CardFacts, Environment, SecretPlace, card, checklist, drift, markdown, plan, progress, record, report,
+    repository_list,
 };
 use crate::glyphs;
 use crate::model::{
@@ -130,8 +131,20 @@ fn outcomes(plan: &Plan, text: &str) -> ApplyReport {
     ApplyReport {
         format_version: "1.0".to_owned(),
         run_id: text.to_owned(),
+        gitlab_url: text.to_owned(),
+        factory_url: text.to_owned(),
+        config_file: text.to_owned(),
         summary: OutcomeSummary::of(&outcomes),
         outcomes,
+    }
+}
+
+/// A file and a version of somebody's choice.
+fn named(text: &str) -> Environment {
+    Environment {
+        config_file: text.to_owned(),
+        gitlab_version: Some(text.to_owned()),
+        ..Environment::example()
     }
 }
 
@@ -260,9 +273,9 @@ proptest! {
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
         let facts = facts(&text);
         for out in [
-            plan(&shown),
-            drift(&shown),
-            report(&shown, &report_of, super::Requests::default(), false),
+            plan(&shown, &named(&text)),
+            drift(&shown, &named(&text)),
+            report(&shown, &named(&text), &report_of, super::Requests::default(), false),
             report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
             steps.iter().map(|step| card(&[*step], None, &facts, None)).collect(),
             card(&steps[2..], None, &facts, None),
@@ -282,7 +295,7 @@ proptest! {
         for command in [crate::model::Command::Plan, crate::model::Command::Drift] {
             shown.command = command;
             for max in [None, Some(super::LEAST_CHARS), Some(5000)] {
-                let note = markdown(&shown, max);
+                let note = markdown(&shown, &named(&text), max);
                 expect_tame(&note);
                 prop_assert!(!outside_of_code(&note).contains(MARK), "{}", note);
                 let graph = note.split("```mermaid").nth(1).and_then(|rest| rest.split("```").next());
@@ -291,7 +304,7 @@ proptest! {
             }
         }
         for part in [&steps[..], &steps[..3], &steps[2..]] {
-            let list = checklist(part, None, &facts(&text));
+            let list = checklist(part, None, &facts(&text), &named(&text));
             expect_tame(&list);
             // Names stand in prose too, where each sign of Markdown is escaped.
             let open = outside_of_code(&list);

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::Environment;
 use super::attributes;
 use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
@@ -13,8 +14,8 @@ use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Orig
 const WIDTH: usize = 80;
 
 /// A plan, as `plan`, `apply`, `rotate` and `destroy` show it.
-pub fn plan(plan: &Plan) -> String {
-    let mut out = String::new();
+pub fn plan(plan: &Plan, environment: &Environment) -> String {
+    let mut out = environment.lines(WIDTH) + "\n";
     if plan.changes.is_empty() {
         let _ = writeln!(
             out,
@@ -46,8 +47,8 @@ pub fn plan(plan: &Plan) -> String {
 }
 
 /// The findings of `drift`: what the live sides changed apart from what the configuration still waits to have applied.
-pub fn drift(plan: &Plan) -> String {
-    let mut out = String::new();
+pub fn drift(plan: &Plan, environment: &Environment) -> String {
+    let mut out = environment.lines(WIDTH) + "\n";
     let (pending, drifted): (Vec<Change>, Vec<Change>) = plan
         .changes
         .iter()

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Environment;
+use crate::config::Driver;
 use crate::glyphs;
 use crate::model::{
     Allowances, ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning,
@@ -14,19 +16,6 @@ use crate::secrets;
 
 /// The version of all JSON forms. The number before the dot goes up when a key changes its meaning or goes away.
 pub const FORMAT_VERSION: &str = "1.0";
-
-/// What a plan was made with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
-    /// When.
-    pub created_at: Timestamp,
-    /// `sha256:` and the digest of the configuration file.
-    pub config_digest: String,
-    /// Where GitLab was asked.
-    pub gitlab_url: String,
-    /// Where Factory was asked.
-    pub factory_url: String,
-}
 
 /// A plan as `--format json` prints it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -42,10 +31,18 @@ pub struct PlanDocument<'a> {
     pub command: Command,
     /// Digest of the configuration file.
     pub config_digest: &'a str,
+    /// The configuration file, as it was named.
+    pub config_file: &'a str,
     /// Where GitLab was asked.
     pub gitlab_url: &'a str,
+    /// The version that answered, as GitLab spells it.
+    pub gitlab_version: Option<&'a str>,
     /// Where Factory was asked.
     pub factory_url: &'a str,
+    /// Who does Factory's half.
+    pub factory_driver: Driver,
+    /// Whether the embedded sandbox stood in for both sides.
+    pub sandbox: bool,
     /// What differs, sorted by address.
     pub changes: &'a [Change],
     /// What does not, sorted by address.
@@ -75,14 +72,28 @@ impl<'a> PlanDocument<'a> {
             allowances,
             refusals: _,
         } = plan;
+        let Environment {
+            created_at,
+            config_digest,
+            config_file,
+            gitlab_url,
+            gitlab_version,
+            factory_url,
+            factory_driver,
+            sandbox,
+        } = environment;
         Self {
             format_version: FORMAT_VERSION,
             setpoint_version: env!("CARGO_PKG_VERSION"),
-            created_at: environment.created_at,
+            created_at: *created_at,
             command: *command,
-            config_digest: &environment.config_digest,
-            gitlab_url: &environment.gitlab_url,
-            factory_url: &environment.factory_url,
+            config_digest,
+            config_file,
+            gitlab_url,
+            gitlab_version: gitlab_version.as_deref(),
+            factory_url,
+            factory_driver: *factory_driver,
+            sandbox: *sandbox,
             changes,
             unchanged,
             warnings,
@@ -94,10 +105,13 @@ impl<'a> PlanDocument<'a> {
 }
 
 /// The report of an apply.
-pub fn apply_report(run_id: impl Into<String>, outcomes: Vec<ChangeOutcome>) -> ApplyReport {
+pub fn apply_report(run_id: impl Into<String>, environment: &Environment, outcomes: Vec<ChangeOutcome>) -> ApplyReport {
     ApplyReport {
         format_version: FORMAT_VERSION.to_owned(),
         run_id: run_id.into(),
+        gitlab_url: environment.gitlab_url.clone(),
+        factory_url: environment.factory_url.clone(),
+        config_file: environment.config_file.clone(),
         summary: OutcomeSummary::of(&outcomes),
         outcomes,
     }

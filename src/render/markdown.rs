@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use super::Environment;
+use super::checklist::code;
 use super::graph;
 use super::human;
 use super::text::count;
@@ -24,11 +26,11 @@ struct Section<'a> {
 
 /// A plan or the findings of `drift`. Where it would be longer than `max_chars` characters, parts are left out, and the
 /// end says which.
-pub fn markdown(plan: &Plan, max_chars: Option<usize>) -> String {
-    let (whole, _) = assemble(plan, usize::MAX);
+pub fn markdown(plan: &Plan, environment: &Environment, max_chars: Option<usize>) -> String {
+    let (whole, _) = assemble(plan, environment, usize::MAX);
     match max_chars {
         Some(max) if chars(&whole) > max => {
-            let (mut part, left_out) = assemble(plan, max.saturating_sub(NOTE));
+            let (mut part, left_out) = assemble(plan, environment, max.saturating_sub(NOTE));
             let command = if plan.command == Command::Drift {
                 "drift"
             } else {
@@ -46,8 +48,8 @@ pub fn markdown(plan: &Plan, max_chars: Option<usize>) -> String {
 }
 
 /// The text of at most so many characters, and what is not in it.
-fn assemble(plan: &Plan, limit: usize) -> (String, Vec<String>) {
-    let mut out = head(plan);
+fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Vec<String>) {
+    let mut out = head(plan, environment);
     let mut left_out = Vec::new();
     let room = |out: &str| limit.saturating_sub(chars(out));
     if !plan.changes.is_empty() {
@@ -93,8 +95,12 @@ fn assemble(plan: &Plan, limit: usize) -> (String, Vec<String>) {
     (out, left_out)
 }
 
-fn head(plan: &Plan) -> String {
-    let mut out = format!("### Setpoint {}\n\n", plan.command.name());
+fn head(plan: &Plan, environment: &Environment) -> String {
+    let mut out = format!(
+        "### Setpoint {}\n\nOn {}\n\n",
+        plan.command.name(),
+        code(&environment.line())
+    );
     let summary = if plan.changes.is_empty() {
         "**No changes.** GitLab and Factory are as the configuration says.".to_owned()
     } else if plan.command == Command::Drift {
@@ -216,6 +222,7 @@ mod tests {
     use super::{LEAST_CHARS, chars, markdown};
     use crate::model::Plan;
     use crate::planner::fixture::{Case, converged, untouched};
+    use crate::render::Environment;
 
     fn hostile() -> Case {
         let mut case = converged();
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_inside_of_its_fence() {
-        let text = markdown(&hostile().plan(), None);
+        let text = markdown(&hostile().plan(), &Environment::example(), None);
         let fence = text.lines().find(|line| line.starts_with("```````")).unwrap();
         assert_eq!(fence, "```````text", "{text}");
         let closing: Vec<_> = text.lines().filter(|line| *line == "```````").collect();
@@ -250,9 +257,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out_and_named() {
         let plan = long();
-        let whole = markdown(&plan, None);
+        let whole = markdown(&plan, &Environment::example(), None);
         for max in [LEAST_CHARS, 4000, 10_000, 20_000] {
-            let text = markdown(&plan, Some(max));
+            let text = markdown(&plan, &Environment::example(), Some(max));
             assert!(chars(&text) <= max, "{max}: {}", chars(&text));
             assert!(text.contains("Left out: "), "{text}");
             assert_eq!(
@@ -261,14 +268,16 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(markdown(&plan, Some(chars(&whole))), whole);
+        assert_eq!(markdown(&plan, &Environment::example(), Some(chars(&whole))), whole);
     }
 
     #[test]
     fn nothing_to_do_is_said_in_one_line() {
         assert_eq!(
-            markdown(&converged().plan(), None),
-            "### Setpoint plan\n\n**No changes.** GitLab and Factory are as the configuration says.\n"
+            markdown(&converged().plan(), &Environment::example(), None),
+            "### Setpoint plan\n\n\
+             On `GitLab gitlab.example.com (18.5.1-ee), Factory us (assisted), setpoint.toml`\n\n\
+             **No changes.** GitLab and Factory are as the configuration says.\n"
         );
     }
 }

@@ -6,6 +6,7 @@ mod attributes;
 mod card;
 mod checklist;
 mod doctor;
+mod environment;
 mod graph;
 #[cfg(test)]
 mod hostile_tests;
@@ -25,8 +26,9 @@ mod words;
 pub use card::{card, cards, needs_file, repository_list};
 pub use checklist::checklist;
 pub use doctor::doctor;
+pub use environment::Environment;
 pub use human::{drift, plan};
-pub use json::{Environment, FORMAT_VERSION, PlanDocument, apply_report, gitlab_report, to_json};
+pub use json::{FORMAT_VERSION, PlanDocument, apply_report, gitlab_report, to_json};
 pub use markdown::{LEAST_CHARS, markdown};
 pub use metrics::{DriftRun, Expiry, metrics};
 pub use notification::{News, NotifyDocument, chat_message, notify_document};

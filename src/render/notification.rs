@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::json::{Environment, FORMAT_VERSION};
+use super::Environment;
+use super::json::FORMAT_VERSION;
 use super::text::{count, quote, sanitize};
 use super::words;
 use crate::model::{Actions, Address, AttributeChange, Change, Origin, Reason, Status};
@@ -232,21 +233,12 @@ mod tests {
     use crate::planner::fixture::{converged, untouched};
     use crate::render::Environment;
 
-    fn environment() -> Environment {
-        Environment {
-            created_at: jiff::Timestamp::UNIX_EPOCH,
-            config_digest: "sha256:0".to_owned(),
-            gitlab_url: "https://gitlab.example.com".to_owned(),
-            factory_url: "https://api.example.com".to_owned(),
-        }
-    }
-
     fn chat(plan: &Plan, known: usize) -> String {
         let new: Vec<Finding<'_>> = plan.changes.iter().map(Finding::of).collect();
         let message = chat_message(&News {
             new: &new,
             known,
-            environment: &environment(),
+            environment: &Environment::example(),
         });
         message["text"].as_str().unwrap().to_owned()
     }
@@ -307,7 +299,7 @@ mod tests {
 
         let plan = many(3000);
         let new: Vec<Finding<'_>> = plan.changes.iter().map(Finding::of).collect();
-        let environment = environment();
+        let environment = Environment::example();
         let document = notify_document(&News {
             new: &new,
             known: 0,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::Environment;
 use super::human::subject;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
@@ -54,7 +55,13 @@ pub fn attested_progress(outcome: &ChangeOutcome) -> String {
 }
 
 /// The report at the end of an apply. What is left to people is named, unless it stands on cards already.
-pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests, on_cards: bool) -> String {
+pub fn report(
+    plan: &Plan,
+    environment: &Environment,
+    report: &ApplyReport,
+    requests: Requests,
+    on_cards: bool,
+) -> String {
     let mut out = String::new();
     let left: Vec<&ChangeOutcome> = report
         .outcomes
@@ -90,7 +97,13 @@ pub fn report(plan: &Plan, report: &ApplyReport, requests: Requests, on_cards: b
     if !report.outcomes.is_empty() {
         let _ = write!(out, "\n{}", sum(plan.command, report));
     }
-    let _ = write!(out, "\n{}\n", paint(DIM, &requests_line(requests)));
+    let line = wrap(&environment.line(), 80, "", "  ");
+    let _ = write!(
+        out,
+        "\n{}\n{}\n",
+        paint(DIM, &line),
+        paint(DIM, &requests_line(requests))
+    );
     out
 }
 

@@ -276,8 +276,7 @@ mod tests {
         let environment = Environment {
             created_at: "2026-01-01T00:00:00Z".parse().unwrap(),
             config_digest: "sha256:00".to_owned(),
-            gitlab_url: "https://gitlab.example.com".to_owned(),
-            factory_url: "https://api.factory.example.com".to_owned(),
+            ..Environment::example()
         };
         write(&case.plan(), &environment, &basis(case)).unwrap()
     }

@@ -50,10 +50,10 @@ async fn one_apply_is_enough() {
 
     let writes = fixture.api_writes();
     let plan = fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
-    insta::assert_snapshot!("plan_without_changes", plan.stdout);
+    insta::assert_snapshot!("plan_without_changes", fixture.redact(&plan.stdout));
     fixture.run(&["drift"]).await.expect(0);
     let again = fixture.run(&["apply"]).await.expect(0);
-    insta::assert_snapshot!("apply_without_changes", again.stdout);
+    insta::assert_snapshot!("apply_without_changes", fixture.redact(&again.stdout));
     assert_eq!(fixture.api_writes(), writes, "a second apply makes no write");
 
     fixture.sandbox.with_world(|world| {
@@ -78,7 +78,7 @@ async fn drift_is_that_difference_and_no_other() {
     });
     let ran = fixture.run(&["drift"]).await.expect(2);
     assert!(!ran.stdout.contains('\u{1b}'));
-    insta::assert_snapshot!(ran.stdout);
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
     let json = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
     assert_eq!(json["command"], "drift");
     assert_eq!(json["changes"][0]["address"], "gitlab.user");
@@ -91,7 +91,7 @@ async fn what_waits_to_be_applied_is_no_drift() {
     let fixture = applied().await;
     fixture.edit_config("\"Factory Droid\"", "\"Factory Worker\"");
     let ran = fixture.run(&["drift"]).await.expect(0);
-    insta::assert_snapshot!(ran.stdout);
+    insta::assert_snapshot!(fixture.redact(&ran.stdout));
     fixture.run(&["drift", "--fail-on-pending"]).await.expect(2);
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(2);
 }

@@ -50,7 +50,9 @@ impl Args {
         policy.targets = self.targets.addresses();
         let run = Run {
             // A saved plan was looked at when it was made: giving it is the consent.
-            question: saved.is_none().then_some("Do you want to make these changes?"),
+            question: saved
+                .is_none()
+                .then_some(|host| format!("Do you want to make these changes to the integration of {host}?")),
             auto_approve: self.auto_approve,
             fail_fast: self.fail_fast,
             outside_window: self.windows.outside_window,

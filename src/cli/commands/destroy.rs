@@ -36,7 +36,7 @@ impl Args {
         policy.block_user = self.block_user;
         policy.delete_user = self.delete_user;
         let run = Run {
-            question: Some("Do you want to take the integration down? There is no undo."),
+            question: Some(|host| format!("Do you want to take the integration of {host} down? There is no undo.")),
             auto_approve: self.auto_approve,
             fail_fast: false,
             outside_window: self.windows.outside_window,

@@ -143,8 +143,8 @@ impl Args {
         } else {
             (operations::refresh_and_plan(context, &policy).await, Expiry::Unknown)
         };
-        let plan = match looked {
-            Ok(view) => view.plan,
+        let (plan, environment) = match looked {
+            Ok(view) => (view.plan, view.environment),
             Err(failure) => {
                 self.measure_failure(started, context.requests(), gitlab_token);
                 return Err(failure);
@@ -168,7 +168,7 @@ impl Args {
                 notified: told.as_ref().map(|told| told.failures.is_empty()),
             },
         );
-        let shown = measured.and_then(|()| console::show(context, &plan, globals.format, max_chars));
+        let shown = measured.and_then(|()| console::show(&plan, &environment, globals.format, max_chars));
         let Told { failures, .. } = told.unwrap_or_default();
         for failure in &failures {
             term::err(&diagnostic::error(failure));

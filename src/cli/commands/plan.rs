@@ -67,7 +67,7 @@ impl Args {
             files::replace(file, report.as_bytes(), Readers::Everyone)
                 .map_err(|error| Failure::unwritten(file, &error))?;
         }
-        console::show(context, &view.plan, globals.format, max_chars)?;
+        console::show(&view.plan, &view.environment, globals.format, max_chars)?;
         Ok(if self.detailed_exitcode && !view.plan.changes.is_empty() {
             Exit::Differences
         } else {
@@ -84,7 +84,7 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
         recorded: &view.record,
         sandbox: context.records.of_sandbox,
     };
-    let text = saved::write(&view.plan, &context.environment(), &basis)
-        .map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    let text =
+        saved::write(&view.plan, &view.environment, &basis).map_err(|error| Failure::of(&error).hint(error.hint()))?;
     files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))
 }

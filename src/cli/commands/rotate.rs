@@ -27,7 +27,12 @@ impl Args {
         let context = globals.open().await?;
         let policy = context.policy(Command::Rotate);
         let run = Run {
-            question: Some("Do you want to renew the secret? Factory is disconnected until it has the new one."),
+            question: Some(|host| {
+                format!(
+                    "Do you want to renew the secret of the integration of {host}?\n\
+                     Factory is disconnected until it has the new one."
+                )
+            }),
             auto_approve: self.auto_approve,
             fail_fast: false,
             outside_window: self.windows.outside_window,

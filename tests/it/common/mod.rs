@@ -223,9 +223,16 @@ except = ["platform/archive/**"]
         let text = text
             .replace(&self.sandbox.gitlab_url(), "http://gitlab")
             .replace(&self.sandbox.factory_api_url(), "http://factory")
+            .replace(authority(&self.sandbox.gitlab_url()), "gitlab")
+            .replace(authority(&self.sandbox.factory_api_url()), "factory")
             .replace(&folder, "[folder]");
         hexadecimal(&text)
     }
+}
+
+/// Host and port.
+fn authority(url: &str) -> &str {
+    url.trim_start_matches("http://")
 }
 
 /// Replaces words of many hexadecimal digits, which are application ids and digests.

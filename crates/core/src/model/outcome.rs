@@ -41,6 +41,12 @@ pub struct ApplyReport {
     pub format_version: String,
     /// Random; the same in the journal.
     pub run_id: String,
+    /// Where GitLab was written to.
+    pub gitlab_url: String,
+    /// Where Factory was written to.
+    pub factory_url: String,
+    /// The configuration file, as it was named.
+    pub config_file: String,
     /// One for each change, in the plan's order.
     pub outcomes: Vec<ChangeOutcome>,
     /// Counts.
