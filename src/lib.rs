@@ -20,8 +20,8 @@ mod glyphs;
 pub mod http;
 pub mod notify;
 pub mod observe;
+pub mod planfile;
 pub mod render;
-pub mod saved;
 pub mod secrets;
 pub mod state;
 #[cfg(test)]

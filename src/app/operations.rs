@@ -16,8 +16,8 @@ use crate::model::{
     ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
     RecordedState,
 };
+use crate::planfile::{Basis, Deviation, Moved, SavedPlan};
 use crate::render::{Environment, Expiry};
-use crate::saved::{Basis, Deviation, Moved, SavedPlan};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
 

@@ -6,17 +6,17 @@ use super::{expect_clean, expect_harmless};
 use crate::model::RecordedState;
 use crate::planner::fixture::converged;
 use crate::render::{self, CardFacts, Environment, PlanDocument, SecretPlace};
-use crate::{saved, state};
+use crate::{planfile, state};
 
 /// A saved plan, as it is and with a digest that fits: what is taken for a plan can be shown in every form.
 pub fn saved_plan(data: &[u8]) {
-    if let Err(error) = saved::read(data) {
+    if let Err(error) = planfile::read(data) {
         expect_clean(&error.to_string());
     }
     let Ok(Value::Object(file)) = serde_json::from_slice(data) else {
         return;
     };
-    let Ok(plan) = saved::read(&saved::with_digest(file)) else {
+    let Ok(plan) = planfile::read(&planfile::with_digest(file)) else {
         return;
     };
     let plan = plan.plan;

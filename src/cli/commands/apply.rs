@@ -9,7 +9,7 @@ use crate::cli::commands::{Allow, Targets, Windows};
 use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
-use crate::saved::{self, SavedPlan};
+use crate::planfile::{self, SavedPlan};
 
 /// Make GitLab and Factory as the configuration says
 ///
@@ -69,5 +69,5 @@ impl Args {
 fn read(path: &Path) -> Result<SavedPlan> {
     let name = path.display();
     let text = std::fs::read(path).map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
-    saved::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
+    planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }

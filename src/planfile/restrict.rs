@@ -153,9 +153,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::model::{Command, Plan};
+    use crate::planfile::tests::saved;
+    use crate::planfile::{SavedPlan, read, with_digest};
     use crate::planner::fixture::{Case, converged};
-    use crate::saved::tests::saved;
-    use crate::saved::{SavedPlan, read, with_digest};
 
     /// Renamed, with another trusted, and with one repository not enabled: three changes.
     fn drifted() -> Case {
