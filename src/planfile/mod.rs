@@ -68,7 +68,7 @@ struct ChangeExecution {
     address: Address,
     operations: Vec<Operation>,
     steps: Vec<OperatorStep>,
-    seen: Map<String, Value>,
+    preconditions: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -135,7 +135,7 @@ pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Resul
             address: change.address.clone(),
             operations: change.operations.clone(),
             steps: change.steps.clone(),
-            seen: preconditions(change, basis.desired, basis.observed, basis.recorded),
+            preconditions: preconditions(change, basis.desired, basis.observed, basis.recorded),
         })
         .collect();
     let execution = Execution {

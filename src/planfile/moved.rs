@@ -88,7 +88,7 @@ impl SavedPlan {
                 continue;
             }
             let now = preconditions(change, basis.desired, basis.observed, basis.recorded);
-            for (attribute, before) in &execution.seen {
+            for (attribute, before) in &execution.preconditions {
                 // What one of the two runs was not shown is not known to have moved.
                 if let Some(now) = now.get(attribute).filter(|now| *now != before) {
                     moved.push(Moved {
