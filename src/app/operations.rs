@@ -16,7 +16,7 @@ use crate::model::{
     ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
     RecordedState,
 };
-use crate::planfile::{Basis, Deviation, Moved, SavedPlan};
+use crate::planfile::{Basis, Deviation, SavedPlan, Stale};
 use crate::render::{Environment, Expiry};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
@@ -208,7 +208,7 @@ pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> R
 }
 
 /// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
-/// something has moved that the plan rests on, or where a plan made now would not do the same.
+/// something has changed that the plan rests on, or where a plan made now would not do the same.
 pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Applied> {
     if saved.is_of_sandbox() != context.records.of_sandbox {
         let (made_for, hint) = if saved.is_of_sandbox() {
@@ -218,8 +218,8 @@ pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy:
         };
         return Err(Failure::new(format!("the saved plan was made for {made_for}")).hint(hint));
     }
-    if let Some(moved) = saved.moved_configuration(&context.config.digest) {
-        return Err(stale(&[moved]));
+    if let Some(changed) = saved.stale_configuration(&context.config.digest) {
+        return Err(stale(&[changed]));
     }
     let work = async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
@@ -243,9 +243,9 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
         recorded: &record,
         sandbox: saved.is_of_sandbox(),
     };
-    let moved = saved.moved(&context.config.digest, &basis);
-    if !moved.is_empty() {
-        return Err(stale(&moved));
+    let changed = saved.stale(&context.config.digest, &basis);
+    if !changed.is_empty() {
+        return Err(stale(&changed));
     }
     let adopted = planner::refresh(desired, &observed, &record, &fresh);
     let mut plan = saved.restrict(fresh).map_err(|deviations| beyond_fresh(&deviations))?;
@@ -262,8 +262,8 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
     })
 }
 
-fn stale(moved: &[Moved]) -> Failure {
-    let lines: Vec<String> = moved.iter().map(|moved| format!("  {moved}")).collect();
+fn stale(changed: &[Stale]) -> Failure {
+    let lines: Vec<String> = changed.iter().map(|changed| format!("  {changed}")).collect();
     Failure::refused(format!(
         "the saved plan is stale, so nothing was changed. Since it was made, this moved:\n{}",
         lines.join("\n")

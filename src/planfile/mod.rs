@@ -5,8 +5,8 @@
 //! from. A digest over all of it shows that the file was neither damaged nor edited by mistake; against intent it is no
 //! protection, so nothing in the file is done that a plan made now would not do. It holds no secret, for a plan holds none.
 
-mod moved;
 mod restrict;
+mod stale;
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, Re
 use crate::render::{Environment, PlanDocument};
 use crate::secrets::to_json;
 
-pub use moved::Moved;
 pub use restrict::Deviation;
+pub use stale::Stale;
 
 /// The version of the `execution` part that this program writes and carries out.
 const EXECUTION_VERSION: u64 = 1;
@@ -383,12 +383,12 @@ mod tests {
     fn what_moved_is_named_and_what_is_not_touched_is_not() {
         let case = drifted();
         let back = read(saved(&case).as_bytes()).unwrap();
-        assert_eq!(back.moved("sha256:00", &basis(&case)), []);
+        assert_eq!(back.stale("sha256:00", &basis(&case)), []);
 
         let mut elsewhere = case.clone();
         "Elsewhere".clone_into(&mut elsewhere.application().fields.name);
         assert_eq!(
-            back.moved("sha256:00", &basis(&elsewhere)),
+            back.stale("sha256:00", &basis(&elsewhere)),
             [],
             "the application is not touched"
         );
@@ -396,19 +396,19 @@ mod tests {
         let mut renamed = case.clone();
         "Somebody else".clone_into(&mut renamed.user().fields.name);
         renamed.recorded.serial += 2;
-        let moved = |digest: &str| -> Vec<String> {
-            let moved = back.moved(digest, &basis(&renamed));
-            moved.iter().map(ToString::to_string).collect()
+        let stale = |digest: &str| -> Vec<String> {
+            let stale = back.stale(digest, &basis(&renamed));
+            stale.iter().map(ToString::to_string).collect()
         };
         assert_eq!(
-            moved("sha256:00"),
+            stale("sha256:00"),
             [
                 "the state record: serial was 0, is 2",
                 "gitlab.user: name was \"Somebody\", is \"Somebody else\"",
             ]
         );
         assert_eq!(
-            moved("sha256:01"),
+            stale("sha256:01"),
             [
                 "the configuration: digest was \"sha256:00\", is \"sha256:01\"",
                 "the state record: serial was 0, is 2",

@@ -1,4 +1,4 @@
-//! What moved between the making of a plan and its execution.
+//! What changed between the making of a plan and its execution, so that the plan is stale.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::kinds::preconditions;
 
 /// Something that is not as it was when the plan was made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
+pub struct Stale {
     /// What: an address, the configuration or the record.
     pub what: String,
     /// Which of its attributes, as it was and as it is.
@@ -20,7 +20,7 @@ pub struct Moved {
     pub now: Value,
 }
 
-impl fmt::Display for Moved {
+impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             what,
@@ -34,23 +34,23 @@ impl fmt::Display for Moved {
 
 impl SavedPlan {
     /// Everything that the plan rests on and that is not as it was: the configuration, the record, and what the
-    /// changes touch. Where the configuration moved, the objects are not compared: what they are follows from it.
-    pub fn moved(&self, config_digest: &str, basis: &Basis<'_>) -> Vec<Moved> {
-        let configuration = self.moved_configuration(config_digest);
+    /// changes touch. Where the configuration did, the objects are not compared: what they are follows from it.
+    pub fn stale(&self, config_digest: &str, basis: &Basis<'_>) -> Vec<Stale> {
+        let configuration = self.stale_configuration(config_digest);
         let objects = match configuration {
             Some(_) => Vec::new(),
-            None => self.moved_objects(basis),
+            None => self.stale_objects(basis),
         };
         configuration
             .into_iter()
-            .chain(self.moved_record(basis))
+            .chain(self.stale_record(basis))
             .chain(objects)
             .collect()
     }
 
     /// Whether the configuration is another: the one part that can be told before anything is asked of anybody.
-    pub fn moved_configuration(&self, config_digest: &str) -> Option<Moved> {
-        (config_digest != self.config_digest).then(|| Moved {
+    pub fn stale_configuration(&self, config_digest: &str) -> Option<Stale> {
+        (config_digest != self.config_digest).then(|| Stale {
             what: "the configuration".to_owned(),
             attribute: "digest".to_owned(),
             before: json!(self.config_digest),
@@ -63,25 +63,25 @@ impl SavedPlan {
         self.execution.sandbox
     }
 
-    fn moved_record(&self, basis: &Basis<'_>) -> Vec<Moved> {
+    fn stale_record(&self, basis: &Basis<'_>) -> Vec<Stale> {
         let (before, now) = (&self.execution.state, StateRef::of(basis.recorded));
-        let moved = |attribute: &str, before: Value, now: Value| Moved {
+        let stale = |attribute: &str, before: Value, now: Value| Stale {
             what: "the state record".to_owned(),
             attribute: attribute.to_owned(),
             before,
             now,
         };
         if before.lineage.is_some() && now.lineage.is_some() && before.lineage != now.lineage {
-            vec![moved("lineage", json!(before.lineage), json!(now.lineage))]
+            vec![stale("lineage", json!(before.lineage), json!(now.lineage))]
         } else if before.serial == now.serial {
             Vec::new()
         } else {
-            vec![moved("serial", json!(before.serial), json!(now.serial))]
+            vec![stale("serial", json!(before.serial), json!(now.serial))]
         }
     }
 
-    fn moved_objects(&self, basis: &Basis<'_>) -> Vec<Moved> {
-        let mut moved = Vec::new();
+    fn stale_objects(&self, basis: &Basis<'_>) -> Vec<Stale> {
+        let mut stale = Vec::new();
         for (change, execution) in self.plan.changes.iter().zip(&self.execution.changes) {
             // What is blocked is not touched.
             if change.operations.is_empty() && change.steps.is_empty() {
@@ -89,9 +89,9 @@ impl SavedPlan {
             }
             let now = preconditions(change, basis.desired, basis.observed, basis.recorded);
             for (attribute, before) in &execution.preconditions {
-                // What one of the two runs was not shown is not known to have moved.
+                // What one of the two runs was not shown is not known to have changed.
                 if let Some(now) = now.get(attribute).filter(|now| *now != before) {
-                    moved.push(Moved {
+                    stale.push(Stale {
                         what: change.address.to_string(),
                         attribute: attribute.clone(),
                         before: before.clone(),
@@ -100,6 +100,6 @@ impl SavedPlan {
                 }
             }
         }
-        moved
+        stale
     }
 }
