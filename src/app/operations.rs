@@ -16,7 +16,7 @@ use crate::model::{
     ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
     RecordedState,
 };
-use crate::planfile::{Basis, Deviation, SavedPlan, Stale};
+use crate::planfile::{Deviation, PlanInputs, SavedPlan, Stale};
 use crate::render::{Environment, Expiry};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
@@ -237,13 +237,13 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
         environment,
     } = view;
     let desired = &context.config.desired;
-    let basis = Basis {
+    let inputs = PlanInputs {
         desired,
         observed: &observed,
         recorded: &record,
         sandbox: saved.is_of_sandbox(),
     };
-    let changed = saved.stale(&context.config.digest, &basis);
+    let changed = saved.stale(&context.config.digest, &inputs);
     if !changed.is_empty() {
         return Err(stale(&changed));
     }
@@ -265,7 +265,7 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
 fn stale(changed: &[Stale]) -> Failure {
     let lines: Vec<String> = changed.iter().map(|changed| format!("  {changed}")).collect();
     Failure::refused(format!(
-        "the saved plan is stale, so nothing was changed. Since it was made, this moved:\n{}",
+        "the saved plan is stale, so nothing was changed. Since it was made, this changed:\n{}",
         lines.join("\n")
     ))
     .hint("make a new one with `setpoint plan --out FILE`")

@@ -115,7 +115,7 @@ impl SavedPlanError {
 
 /// What a plan was made from, beside the environment that its document names.
 #[derive(Debug, Clone, Copy)]
-pub struct Basis<'a> {
+pub struct PlanInputs<'a> {
     /// What is declared.
     pub desired: &'a Desired,
     /// What was seen.
@@ -127,7 +127,7 @@ pub struct Basis<'a> {
 }
 
 /// The text of a saved plan.
-pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Result<String, SavedPlanError> {
+pub fn write(plan: &Plan, environment: &Environment, inputs: &PlanInputs<'_>) -> Result<String, SavedPlanError> {
     let changes = plan
         .changes
         .iter()
@@ -135,13 +135,13 @@ pub fn write(plan: &Plan, environment: &Environment, basis: &Basis<'_>) -> Resul
             address: change.address.clone(),
             operations: change.operations.clone(),
             steps: change.steps.clone(),
-            preconditions: preconditions(change, basis.desired, basis.observed, basis.recorded),
+            preconditions: preconditions(change, inputs.desired, inputs.observed, inputs.recorded),
         })
         .collect();
     let execution = Execution {
         version: EXECUTION_VERSION,
-        sandbox: basis.sandbox,
-        state: StateRef::of(basis.recorded),
+        sandbox: inputs.sandbox,
+        state: StateRef::of(inputs.recorded),
         changes,
     };
     let file = File {
@@ -267,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::{Basis, SavedPlanError, canonical, read, write};
+    use super::{PlanInputs, SavedPlanError, canonical, read, write};
     use crate::model::FullPath;
     use crate::planner::fixture::{Case, converged};
     use crate::render::Environment;
@@ -278,11 +278,11 @@ mod tests {
             config_digest: "sha256:00".to_owned(),
             ..Environment::example()
         };
-        write(&case.plan(), &environment, &basis(case)).unwrap()
+        write(&case.plan(), &environment, &inputs(case)).unwrap()
     }
 
-    fn basis(case: &Case) -> Basis<'_> {
-        Basis {
+    fn inputs(case: &Case) -> PlanInputs<'_> {
+        PlanInputs {
             desired: &case.desired,
             observed: &case.observed,
             recorded: &case.recorded,
@@ -383,12 +383,12 @@ mod tests {
     fn what_moved_is_named_and_what_is_not_touched_is_not() {
         let case = drifted();
         let back = read(saved(&case).as_bytes()).unwrap();
-        assert_eq!(back.stale("sha256:00", &basis(&case)), []);
+        assert_eq!(back.stale("sha256:00", &inputs(&case)), []);
 
         let mut elsewhere = case.clone();
         "Elsewhere".clone_into(&mut elsewhere.application().fields.name);
         assert_eq!(
-            back.stale("sha256:00", &basis(&elsewhere)),
+            back.stale("sha256:00", &inputs(&elsewhere)),
             [],
             "the application is not touched"
         );
@@ -397,7 +397,7 @@ mod tests {
         "Somebody else".clone_into(&mut renamed.user().fields.name);
         renamed.recorded.serial += 2;
         let stale = |digest: &str| -> Vec<String> {
-            let stale = back.stale(digest, &basis(&renamed));
+            let stale = back.stale(digest, &inputs(&renamed));
             stale.iter().map(ToString::to_string).collect()
         };
         assert_eq!(

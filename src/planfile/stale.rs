@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Basis, SavedPlan, StateRef};
+use super::{PlanInputs, SavedPlan, StateRef};
 use crate::kinds::preconditions;
 
 /// Something that is not as it was when the plan was made.
@@ -35,15 +35,15 @@ impl fmt::Display for Stale {
 impl SavedPlan {
     /// Everything that the plan rests on and that is not as it was: the configuration, the record, and what the
     /// changes touch. Where the configuration did, the objects are not compared: what they are follows from it.
-    pub fn stale(&self, config_digest: &str, basis: &Basis<'_>) -> Vec<Stale> {
+    pub fn stale(&self, config_digest: &str, inputs: &PlanInputs<'_>) -> Vec<Stale> {
         let configuration = self.stale_configuration(config_digest);
         let objects = match configuration {
             Some(_) => Vec::new(),
-            None => self.stale_objects(basis),
+            None => self.stale_objects(inputs),
         };
         configuration
             .into_iter()
-            .chain(self.stale_record(basis))
+            .chain(self.stale_record(inputs))
             .chain(objects)
             .collect()
     }
@@ -63,8 +63,8 @@ impl SavedPlan {
         self.execution.sandbox
     }
 
-    fn stale_record(&self, basis: &Basis<'_>) -> Vec<Stale> {
-        let (before, now) = (&self.execution.state, StateRef::of(basis.recorded));
+    fn stale_record(&self, inputs: &PlanInputs<'_>) -> Vec<Stale> {
+        let (before, now) = (&self.execution.state, StateRef::of(inputs.recorded));
         let stale = |attribute: &str, before: Value, now: Value| Stale {
             what: "the state record".to_owned(),
             attribute: attribute.to_owned(),
@@ -80,14 +80,14 @@ impl SavedPlan {
         }
     }
 
-    fn stale_objects(&self, basis: &Basis<'_>) -> Vec<Stale> {
+    fn stale_objects(&self, inputs: &PlanInputs<'_>) -> Vec<Stale> {
         let mut stale = Vec::new();
         for (change, execution) in self.plan.changes.iter().zip(&self.execution.changes) {
             // What is blocked is not touched.
             if change.operations.is_empty() && change.steps.is_empty() {
                 continue;
             }
-            let now = preconditions(change, basis.desired, basis.observed, basis.recorded);
+            let now = preconditions(change, inputs.desired, inputs.observed, inputs.recorded);
             for (attribute, before) in &execution.preconditions {
                 // What one of the two runs was not shown is not known to have changed.
                 if let Some(now) = now.get(attribute).filter(|now| *now != before) {

@@ -78,13 +78,13 @@ impl Args {
 
 /// Writes what `apply` takes. Private: a plan shows names that are nobody else's business.
 fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
-    let basis = planfile::Basis {
+    let inputs = planfile::PlanInputs {
         desired: &context.config.desired,
         observed: &view.observed,
         recorded: &view.record,
         sandbox: context.records.of_sandbox,
     };
     let text =
-        planfile::write(&view.plan, &view.environment, &basis).map_err(|error| Failure::of(&error).hint(error.hint()))?;
+        planfile::write(&view.plan, &view.environment, &inputs).map_err(|error| Failure::of(&error).hint(error.hint()))?;
     files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))
 }
