@@ -40,7 +40,7 @@ impl Run<'_> {
             .map_err(|error| Failure::from(&error))?;
         let mut intent = self.intent(write);
         intent.applications_before = before.iter().map(|app| app.id).collect();
-        self.ledger.announce(vec![intent.clone()], |_| {}).await?;
+        self.state.begin(vec![intent.clone()], |_| {}).await?;
         match self.effects.gitlab.create_application(desired).await {
             Ok((created, secret)) => {
                 let fingerprint = self.keep(secret).await;
@@ -104,8 +104,8 @@ impl Run<'_> {
             .collect();
         let now = (self.effects.clock)();
         self.set_created_application(created.id, created.uid.clone());
-        self.ledger
-            .settle(write, |record| {
+        self.state
+            .commit(write, |record| {
                 record.superseded.extend(old);
                 record.application = Some(RecordedApplication {
                     id: created.id,
@@ -144,7 +144,7 @@ impl Run<'_> {
 
     /// The record of this application; where there is none (it was found by its name), what GitLab shows of it.
     async fn recorded_or_read(&self, id: ApplicationId, uid: &ApplicationUid) -> Step<Option<RecordedApplication>> {
-        let recorded = self.ledger.record().application.clone();
+        let recorded = self.state.record().application.clone();
         if recorded.as_ref().is_some_and(|app| app.id == id && &app.uid == uid) {
             return Ok(recorded);
         }
@@ -175,8 +175,8 @@ impl Run<'_> {
             .as_ref()
             .and_then(|app| Some((app.secret_fingerprint.clone()?, app.secret_at)));
         let intent = self.intent(write);
-        self.ledger
-            .announce(vec![intent], |record| {
+        self.state
+            .begin(vec![intent], |record| {
                 if recorded.is_some() {
                     record.application = recorded;
                 }
@@ -187,8 +187,8 @@ impl Run<'_> {
             Ok(secret) => {
                 let fingerprint = self.keep(secret).await;
                 let now = (self.effects.clock)();
-                self.ledger
-                    .settle(write, |record| {
+                self.state
+                    .commit(write, |record| {
                         set_secret(record, fingerprint.map(|fingerprint| (fingerprint, Some(now))));
                     })
                     .await
@@ -196,8 +196,8 @@ impl Run<'_> {
             }
             Err(error) => {
                 if !error.may_have_been_processed() {
-                    self.ledger
-                        .settle(write, |record| {
+                    self.state
+                        .commit(write, |record| {
                             set_secret(record, before);
                         })
                         .await?;
@@ -215,7 +215,7 @@ impl Run<'_> {
     /// not take is in force all the same, and goes to Factory; it has no fingerprint in the record until Factory has it.
     async fn keep(&self, secret: Secret) -> Option<String> {
         let unsaved = self.effects.secret_store.save(&secret).await.err();
-        let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
+        let fingerprint = secret.fingerprint(&self.state.record().lineage);
         let kept = unsaved.is_none().then_some(fingerprint);
         *self.fresh.borrow_mut() = Some(Fresh {
             saved: self.effects.secret_store.saves() && unsaved.is_none(),

@@ -95,7 +95,7 @@ impl Walk<'_> {
                 OperatorStep::Authorize { username } => Some(username),
                 _ => None,
             })?;
-        let application = self.run.ledger.record().application.clone()?;
+        let application = self.run.state.record().application.clone()?;
         let evidence = self.run.effects.droid?.evidence(username).await.ok()?;
         denial(&evidence, &application, username)
     }
@@ -164,8 +164,8 @@ impl Walk<'_> {
         let mut results = Vec::with_capacity(card.len());
         let written = self
             .run
-            .ledger
-            .commit(|record| {
+            .state
+            .edit(|record| {
                 for (step, application, fingerprint) in edits {
                     results.push(attest(
                         record,
@@ -192,17 +192,10 @@ impl Walk<'_> {
 
     /// The fingerprint of the secret that a person was to type in, as far as it can be had.
     async fn fingerprint(&self, source: SecretSource) -> Option<String> {
-        let recorded = self
-            .run
-            .ledger
-            .record()
-            .application
-            .as_ref()?
-            .secret_fingerprint
-            .clone();
+        let recorded = self.run.state.record().application.as_ref()?.secret_fingerprint.clone();
         match self.run.secret(source).await {
             Ok(secret) => {
-                let lineage = self.run.ledger.record().lineage.clone();
+                let lineage = self.run.state.record().lineage.clone();
                 Some(secret.fingerprint(&lineage))
             }
             Err(Failure(_)) => recorded,

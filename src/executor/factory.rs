@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::ledger::strike;
 use super::run::{Failure, Run, Step, Write, describe, unrecorded};
+use super::state_writer::clear;
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;
@@ -86,7 +86,7 @@ impl Run<'_> {
         let factory = self.factory()?;
         let (_, uid) = self.application(application)?;
         let secret = self.secret(source).await?;
-        let fingerprint = secret.fingerprint(&self.ledger.record().lineage);
+        let fingerprint = secret.fingerprint(&self.state.record().lineage);
         let now = (self.effects.clock)();
         let request = factory.save_connection(domain.as_str(), &uid, &secret);
         self.announced(write, request, |record, integration| {
@@ -115,7 +115,7 @@ impl Run<'_> {
                 "there is no way to sign in as the droid; configure user.password, or gitlab.admin_session".to_owned(),
             ));
         };
-        self.announce(write).await?;
+        self.begin(write).await?;
         let attempt = async {
             let url = factory.start_authorization().await?;
             let redirect = droid.authorize(&url, approval, username).await?;
@@ -138,8 +138,8 @@ impl Run<'_> {
             Ok(_) => Ok(()),
             Err(why) => Err(Failure(why.clone())),
         };
-        self.ledger
-            .settle(write, |record| match checked {
+        self.state
+            .commit(write, |record| match checked {
                 Ok(authorization) => record.authorization = Some(authorization),
                 Err(_) => record.authorization = None,
             })
@@ -151,8 +151,8 @@ impl Run<'_> {
     /// GitLab does not take the secret that Factory has: somebody renewed it, or typed in another. The next plan knows.
     async fn secret_refused(&self, write: Write<'_>, error: &http::Error) -> Failure {
         let settled = self
-            .ledger
-            .settle(write, |record| {
+            .state
+            .commit(write, |record| {
                 if let Some(connection) = &mut record.connection {
                     connection.secret_refused = true;
                 }
@@ -196,7 +196,7 @@ impl Run<'_> {
                 self.droid().map(|id| format!(" (user {id})")).unwrap_or_default()
             ));
         }
-        let record = self.ledger.record();
+        let record = self.state.record();
         let connection = record.connection.as_ref();
         if let Some(saved) = connection
             && saved.application != integration.application
@@ -240,7 +240,7 @@ impl Run<'_> {
             };
         }
         let intents = batch.iter().map(|(write, _)| self.intent(*write)).collect();
-        self.ledger.announce(intents, |_| {}).await?;
+        self.state.begin(intents, |_| {}).await?;
         let answers = match factory.set_repositories(&enable, &disable).await {
             Ok(answers) => answers,
             Err(error) if error.may_have_been_processed() => {
@@ -251,10 +251,10 @@ impl Run<'_> {
             }
             Err(error) => {
                 let dropped = self
-                    .ledger
-                    .commit(|record| {
+                    .state
+                    .edit(|record| {
                         for (write, _) in batch {
-                            strike(record, *write);
+                            clear(record, *write);
                         }
                     })
                     .await;
@@ -268,10 +268,10 @@ impl Run<'_> {
             .iter()
             .map(|(_, operation)| result_of(*operation, &answers))
             .collect();
-        self.ledger
-            .commit(|record| {
+        self.state
+            .edit(|record| {
                 for ((write, operation), result) in batch.iter().zip(&results) {
-                    strike(record, *write);
+                    clear(record, *write);
                     if result.is_ok() {
                         record_selection(record, &write.change.address, *operation);
                     }

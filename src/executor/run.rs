@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 
 use super::effects::Effects;
-use super::ledger::Ledger;
+use super::state_writer::StateWriter;
 use crate::http;
 use crate::model::{
     ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId, UserRef,
@@ -62,7 +62,7 @@ pub(super) struct Fresh {
 
 pub(super) struct Run<'a> {
     pub(super) effects: &'a Effects<'a>,
-    pub(super) ledger: Ledger<'a>,
+    pub(super) state: StateWriter<'a>,
     pub(super) fresh: RefCell<Option<Fresh>>,
     created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
     created_user: RefCell<Option<UserId>>,
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
             .find_map(existing_user);
         Self {
             effects,
-            ledger: Ledger::new(store, record),
+            state: StateWriter::new(store, record),
             fresh: RefCell::new(None),
             created_application: RefCell::new(None),
             created_user: RefCell::new(None),
@@ -108,11 +108,11 @@ impl<'a> Run<'a> {
         request: impl Future<Output = http::Result<T>>,
         record: impl FnOnce(&mut RecordedState, T),
     ) -> Step {
-        self.announce(write).await?;
+        self.begin(write).await?;
         match request.await {
             Ok(answer) => self
-                .ledger
-                .settle(write, |state| record(state, answer))
+                .state
+                .commit(write, |state| record(state, answer))
                 .await
                 .map_err(|state| unrecorded(&state)),
             Err(error) => Err(self.refused(write, &error).await),
@@ -120,9 +120,9 @@ impl<'a> Run<'a> {
     }
 
     /// Announces a write.
-    pub(super) async fn announce(&self, write: Write<'_>) -> Step {
+    pub(super) async fn begin(&self, write: Write<'_>) -> Step {
         let intent = self.intent(write);
-        Ok(self.ledger.announce(vec![intent], |_| {}).await?)
+        Ok(self.state.begin(vec![intent], |_| {}).await?)
     }
 
     /// The announcement of a write.
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
                 describe(error)
             ));
         }
-        match self.ledger.settle(write, |_| {}).await {
+        match self.state.commit(write, |_| {}).await {
             Ok(()) => Failure::from(error),
             Err(state) => Failure(format!("{}; besides, {state}", describe(error))),
         }
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         let created = *self.created_user.borrow();
         created
             .or(self.planned_user)
-            .or_else(|| self.ledger.record().user.as_ref().map(|user| user.id))
+            .or_else(|| self.state.record().user.as_ref().map(|user| user.id))
     }
 }
 

@@ -111,11 +111,11 @@ impl<'a> Walk<'a> {
             }
         }
         // What could not be written before may be by now: room was made, or a server is back.
-        let flushed = self.run.ledger.flush().await;
+        let flushed = self.run.state.flush().await;
         Executed {
             outcomes: self.outcomes(),
             unwritten: flushed.err().map(|why| Unwritten {
-                record: self.run.ledger.successor(),
+                record: self.run.state.successor(),
                 why,
             }),
         }
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
 
     /// Why nothing new may begin, if so.
     pub(super) fn stop(&self) -> Option<String> {
-        if let Some(state) = self.run.ledger.broken() {
+        if let Some(state) = self.run.state.broken() {
             return Some(format!("the state record could not be written: {state}"));
         }
         if self.failed_fast {
@@ -253,7 +253,7 @@ impl<'a> Walk<'a> {
         let fresh = self.run.fresh.borrow();
         let fresh = fresh.as_ref().filter(|_| makes_one)?;
         let why = fresh.unsaved.as_ref()?;
-        let record = self.run.ledger.record();
+        let record = self.run.state.record();
         let fingerprint = fresh.secret.fingerprint(&record.lineage);
         let handed = record
             .connection

@@ -7,7 +7,7 @@ use super::run::Write;
 use crate::model::{Address, Intent, Operation, RecordedState};
 use crate::state::{StateError, StateStore, successor};
 
-pub(super) struct Ledger<'a> {
+pub(super) struct StateWriter<'a> {
     store: &'a dyn StateStore,
     record: RefCell<RecordedState>,
     /// How many edits were made, and how many of them are in the store.
@@ -17,7 +17,7 @@ pub(super) struct Ledger<'a> {
     broken: RefCell<Option<String>>,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> StateWriter<'a> {
     pub(super) fn new(store: &'a dyn StateStore, record: RecordedState) -> Self {
         Self {
             store,
@@ -41,7 +41,7 @@ impl<'a> Ledger<'a> {
 
     /// Edits the record and returns when the edit is in the store. An edit that could not be written stays in memory
     /// and goes with the next write.
-    pub(super) async fn commit(&self, edit: impl FnOnce(&mut RecordedState)) -> Result<(), String> {
+    pub(super) async fn edit(&self, edit: impl FnOnce(&mut RecordedState)) -> Result<(), String> {
         edit(&mut self.record.borrow_mut());
         self.edits.set(self.edits.get() + 1);
         self.flush_up_to(self.edits.get()).await
@@ -81,16 +81,16 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Announces writes. An older announcement of the same write is superseded: the plan was made knowing of it.
-    /// If the record cannot be written, the announcement is taken back, for the write will not go out.
-    pub(super) async fn announce(
+    /// Writes down the intents of writes that are about to begin. An older intent of the same write is superseded: the
+    /// plan was made knowing of it. If the record cannot be written, they are taken back, for the writes will not go out.
+    pub(super) async fn begin(
         &self,
         intents: Vec<Intent>,
         edit: impl FnOnce(&mut RecordedState),
     ) -> Result<(), String> {
         let added = intents.clone();
         let result = self
-            .commit(|record| {
+            .edit(|record| {
                 record
                     .intents
                     .retain(|old| !intents.iter().any(|new| supersedes(&new.address, &new.operation, old)));
@@ -107,18 +107,18 @@ impl<'a> Ledger<'a> {
         result
     }
 
-    /// Strikes an announced write off, with what else its end changes.
-    pub(super) async fn settle(&self, write: Write<'_>, edit: impl FnOnce(&mut RecordedState)) -> Result<(), String> {
-        self.commit(|record| {
-            strike(record, write);
+    /// Clears the intent of a write that has ended, with what else its end changes.
+    pub(super) async fn commit(&self, write: Write<'_>, edit: impl FnOnce(&mut RecordedState)) -> Result<(), String> {
+        self.edit(|record| {
+            clear(record, write);
             edit(record);
         })
         .await
     }
 }
 
-/// Takes the announcement of a write out.
-pub(super) fn strike(record: &mut RecordedState, Write { change, operation }: Write<'_>) {
+/// Takes the intent of a write out.
+pub(super) fn clear(record: &mut RecordedState, Write { change, operation }: Write<'_>) {
     record
         .intents
         .retain(|intent| !supersedes(&change.address, operation, intent));
