@@ -84,7 +84,7 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
         recorded: &view.record,
         sandbox: context.records.of_sandbox,
     };
-    let text =
-        planfile::write(&view.plan, &view.environment, &inputs).map_err(|error| Failure::of(&error).hint(error.hint()))?;
+    let text = planfile::write(&view.plan, &view.environment, &inputs)
+        .map_err(|error| Failure::of(&error).hint(error.hint()))?;
     files::replace(file, text.as_bytes(), Readers::Owner).map_err(|error| Failure::unwritten(file, &error))
 }
