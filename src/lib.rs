@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod state;
 #[cfg(test)]
 mod testing;
+mod urls;
 
 pub use setpoint_core::{diff, kinds, model, planner};
 #[cfg(feature = "sandbox")]

@@ -22,6 +22,7 @@ use crate::model::{Command, GitlabVersion, Policy};
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
 use crate::state::Actor;
+use crate::urls;
 
 /// Reads the configuration, or says all that is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config> {
@@ -144,9 +145,9 @@ impl Context {
             created_at: self.started,
             config_digest: self.config.digest.clone(),
             config_file: self.config.file.display().to_string(),
-            gitlab_url: bare(&self.endpoints.gitlab),
+            gitlab_url: urls::bare(&self.endpoints.gitlab).to_owned(),
             gitlab_version: version.map(|version| version.text.clone()),
-            factory_url: bare(&self.endpoints.factory_api),
+            factory_url: urls::bare(&self.endpoints.factory_api).to_owned(),
             factory_driver: self.config.factory.driver,
             sandbox: self.records.of_sandbox,
         }
@@ -167,9 +168,4 @@ impl Context {
             other: side(Side::Other),
         }
     }
-}
-
-/// A URL without its final slash.
-pub(crate) fn bare(url: &url::Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
 }

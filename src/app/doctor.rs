@@ -17,10 +17,11 @@ use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
-use crate::http::{Client, ClientOptions, Credential, Side, same_origin};
+use crate::http::{Client, ClientOptions, Credential, Side};
 use crate::model::SignIn;
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
+use crate::urls;
 
 /// Looks at everything.
 pub(crate) async fn examine(context: &Context) -> Vec<Check> {
@@ -338,7 +339,7 @@ impl Gitlab {
 /// GitLab as a browser reaches it, where that is elsewhere. It gets no credential.
 fn external(context: &Context) -> Option<GitlabApi> {
     let (own, browser) = (&context.endpoints.gitlab, &context.endpoints.gitlab_in_browser);
-    if same_origin(own, browser) && own.path().trim_end_matches('/') == browser.path().trim_end_matches('/') {
+    if urls::same_origin(own, browser) && urls::root(own) == urls::root(browser) {
         return None;
     }
     let options = ClientOptions {

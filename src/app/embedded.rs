@@ -12,6 +12,7 @@ use super::secret_store::ConfiguredStore;
 use crate::config::{Config, SaveTo, SecretStoreConfig};
 use crate::sandbox::{self, Options, Sandbox, Switches};
 use crate::secrets::SecretRef;
+use crate::urls;
 
 /// Starts the sandbox with the world of a file.
 pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoints, Sandbox)> {
@@ -26,9 +27,9 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
     };
     let sandbox = sandbox::start(Options {
         switches,
-        gitlab_external_url: Some(bare(&config.gitlab.external_url)),
-        factory_api_external: Some(bare(&config.factory.api_url)),
-        factory_app_external: Some(bare(&config.factory.app_url)),
+        gitlab_external_url: Some(urls::bare(&config.gitlab.external_url).to_owned()),
+        factory_api_external: Some(urls::bare(&config.factory.api_url).to_owned()),
+        factory_app_external: Some(urls::bare(&config.factory.app_url).to_owned()),
         world_file: Some(world_file.to_owned()),
         ..Options::default()
     })
@@ -63,7 +64,7 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
 /// A new world is made so that the configuration fits: the same relative URL root and generation of redirect URI.
 fn suitable(config: &Config) -> Result<Switches> {
     let mut switches = Switches::default();
-    let root = config.gitlab.external_url.path().trim_end_matches('/');
+    let root = urls::root(&config.gitlab.external_url);
     if !root.is_empty() {
         switches
             .set(&format!("relative_url_root={root}"))
@@ -78,10 +79,6 @@ fn suitable(config: &Config) -> Result<Switches> {
         switches.set("factory_redirect=current").map_err(Failure::new)?;
     }
     Ok(switches)
-}
-
-fn bare(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
 }
 
 fn parse(text: &str) -> Result<Url> {

@@ -16,7 +16,7 @@ use crate::http::{ANYBODY, ClientOptions};
 use crate::model::{Change, Diagnostic, Plan};
 use crate::notify::{Doubt, Finding, Hook, Memory, Subject};
 use crate::render::{self, News};
-use crate::state;
+use crate::{state, urls};
 
 /// No memory is larger: some hundred bytes for each finding.
 const MEMORY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -124,13 +124,7 @@ impl Notifier {
 
 fn subject(context: &Context) -> Subject {
     Subject {
-        gitlab_url: context
-            .config
-            .gitlab
-            .external_url
-            .as_str()
-            .trim_end_matches('/')
-            .to_owned(),
+        gitlab_url: urls::bare(&context.config.gitlab.external_url).to_owned(),
         sandbox: context.records.of_sandbox,
     }
 }

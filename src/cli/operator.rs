@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::term;
-use crate::app::context::{Context, bare};
+use crate::app::context::Context;
 use crate::app::records::beside;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
@@ -13,6 +13,7 @@ use crate::files::{self, Readers};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 use crate::render::{self, CardFacts, Environment, SecretPlace};
 use crate::secrets::{Secret, redact};
+use crate::urls;
 
 /// Puts cards before the person, one at a time.
 pub(super) struct Person<'a> {
@@ -115,8 +116,8 @@ pub(super) fn checklist(
 /// What cards are filled in with.
 fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
     CardFacts {
-        gitlab_url: bare(&context.endpoints.gitlab_in_browser),
-        app_url: bare(&context.endpoints.factory_app),
+        gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
+        app_url: urls::bare(&context.endpoints.factory_app).to_owned(),
         sign_in: context.config.droid.sign_in,
         secret,
         width: term::width(),

@@ -14,13 +14,14 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::model::{
-    self, ApplicationFields, ChangeWindow, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FullPath,
-    Guards, Known, MembershipFields, PathPattern, SignIn, UserFields,
+    ApplicationFields, ChangeWindow, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FullPath, Guards,
+    Known, MembershipFields, PathPattern, SignIn, UserFields,
 };
 use crate::secrets::{SecretCommand, SecretRef};
+use crate::urls;
 
 use super::raw::{
-    Day, Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership,
+    Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership,
     RawRepositories, RawState, RawUser, SecretDestination, SecretReference, Text,
 };
 use super::types::{
@@ -66,7 +67,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
             user: desired_user(user)?,
             memberships,
             connection: DesiredConnection {
-                domain: gitlab.external_url.as_str().trim_end_matches('/').into(),
+                domain: urls::bare(&gitlab.external_url).into(),
             },
             repositories: repositories(raw.repositories.as_ref()?)?,
         },
@@ -240,23 +241,11 @@ fn guards(raw: Option<&RawGuards>) -> Guards {
 
 fn change_window(raw: &RawChangeWindow) -> Option<ChangeWindow> {
     Some(ChangeWindow {
-        days: raw.days.as_ref()?.iter().map(|day| weekday(**day)).collect(),
+        days: raw.days.as_ref()?.iter().map(|day| **day).collect(),
         start: clock_time(raw.start.as_deref()?)?,
         end: clock_time(raw.end.as_deref()?)?,
         time_zone: time_zone(raw.time_zone.as_deref()?)?,
     })
-}
-
-fn weekday(day: Day) -> model::Day {
-    match day {
-        Day::Mon => model::Day::Mon,
-        Day::Tue => model::Day::Tue,
-        Day::Wed => model::Day::Wed,
-        Day::Thu => model::Day::Thu,
-        Day::Fri => model::Day::Fri,
-        Day::Sat => model::Day::Sat,
-        Day::Sun => model::Day::Sun,
-    }
 }
 
 /// `HH:MM`, from 00:00 to 23:59.

@@ -11,7 +11,7 @@ use std::ops::{Deref, Range};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{Role, SignIn, Unlisted};
+use crate::model::{Day, Role, SignIn, Unlisted};
 
 use super::types::{Driver, Region};
 
@@ -308,26 +308,6 @@ pub(super) struct RawChangeWindow {
     /// The time zone of both, by its IANA name.
     #[schemars(required, length(min = 1))]
     pub(super) time_zone: Option<Text>,
-}
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Day {
-    /// Monday
-    Mon,
-    /// Tuesday
-    Tue,
-    /// Wednesday
-    Wed,
-    /// Thursday
-    Thu,
-    /// Friday
-    Fri,
-    /// Saturday
-    Sat,
-    /// Sunday
-    Sun,
 }
 
 /// Where the state record is kept: either `path`, or `url` and what belongs to it.

@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use crate::urls;
+
 /// Why a text is no address of the kind that is wanted: what is wrong, and what to do. Neither holds the text, which
 /// may have a password in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub(super) fn base(text: &str) -> Result<Url, Problem> {
     if url.query().is_some() {
         return Err(problem("a query after the address", "end the address before the `?`"));
     }
-    let path = url.path().trim_end_matches('/');
+    let path = urls::root(&url);
     if path.ends_with("/api/v4") || path.ends_with("/api/v0") || path.ends_with("/api/graphql") {
         return Err(problem(
             "the address of an API",
@@ -77,7 +79,7 @@ fn absolute(text: &str) -> Result<Url, Problem> {
     if !text[scheme.len()..].starts_with("://") || url.host_str().is_none_or(str::is_empty) {
         return Err(problem("not an absolute URI", HINT));
     }
-    if scheme == "http" && !is_loopback(&url) {
+    if scheme == "http" && !urls::is_loopback(&url) {
         return Err(problem(
             "plain http to a host other than this machine",
             "use https; http is accepted for loopback hosts only",
@@ -137,16 +139,6 @@ fn script(letter: char) -> Option<u8> {
         '\u{2c80}'..='\u{2cff}' => Some(5),
         '\u{a4d0}'..='\u{a4ff}' => Some(6),
         _ => None,
-    }
-}
-
-/// Whether an address is on this machine: `localhost`, `*.localhost`, 127.0.0.0/8 and `[::1]`.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }
 

@@ -5,8 +5,9 @@ use url::Url;
 use super::Check;
 use crate::config::{Config, Driver};
 use crate::factory::{FactoryInspect, FactoryRead};
-use crate::http::{Error, ErrorKind, origin};
+use crate::http::{Error, ErrorKind};
 use crate::model::{IntegrationStatus, ObservedIntegration};
+use crate::urls::origin;
 
 /// The end of the redirect URI of organizations set up before 2026-01-27 (Factory: self-hosted GitLab guide).
 const OLD_GENERATION: &str = "/api/integrations/redirect/gitlab-sh";

@@ -15,6 +15,7 @@ use crate::gitlab::{
 use crate::http::{Error, ErrorKind, Result};
 use crate::model::{FullPath, Known, ObservedUser};
 use crate::observe::Doors;
+use crate::urls;
 
 /// A one-time code is good for as long: a clock that is further off gives wrong ones.
 const CLOCK_SKEW_SECONDS: u64 = 30;
@@ -115,7 +116,7 @@ impl GitlabSide<'_> {
             (_, Some(file)) => format!("The TLS certificate is accepted, with ca_file {}", file.display()),
             (_, None) => "The TLS certificate is accepted".to_owned(),
         };
-        let place = url.as_str().trim_end_matches('/');
+        let place = urls::bare(url);
         let mut checks = vec![
             Check::ok("gitlab.reachable", format!("GitLab answers at {place}")),
             Check::ok("gitlab.tls", tls),

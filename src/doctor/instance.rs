@@ -4,8 +4,8 @@ use super::Check;
 use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
 use crate::gitlab::InstanceSettings;
-use crate::http::origin;
-use crate::model::{FullPath, Known, SignIn};
+use crate::model::{Domain, FullPath, Known, SignIn};
+use crate::urls::{self, origin};
 
 /// Settings and scopes.
 pub(super) fn check(config: &Config, answers: &Answers) -> Vec<Check> {
@@ -210,20 +210,19 @@ fn scopes(config: &Config, answers: &Answers) -> Check {
 pub(super) async fn external_url(side: &GitlabSide<'_>) -> Vec<Check> {
     const ID: &str = "gitlab.external_url";
     let config = &side.config.gitlab;
-    let bare = |text: &str| text.trim_end_matches('/').to_owned();
-    let domain = bare(config.external_url.as_str());
+    let domain = urls::bare(&config.external_url);
     let own = side.inspect.issuer().await.ok().flatten();
     let Some(external) = side.external else {
-        return own.iter().map(|own| told(&domain, own)).collect();
+        return own.iter().map(|own| told(domain, own)).collect();
     };
     let answered = external.issuer().await;
     vec![match (answered, own) {
-        (Ok(Some(there)), Some(own)) if bare(&there) != bare(&own) => Check::failure(
+        (Ok(Some(there)), Some(own)) if Domain::from(there.as_str()) != Domain::from(own.as_str()) => Check::failure(
             ID,
             format!("Another GitLab answers at gitlab.external_url ({there}) than at gitlab.url ({own})"),
             "set gitlab.url and gitlab.external_url to addresses of the same GitLab",
         ),
-        (Ok(Some(there)), _) => told(&domain, &there),
+        (Ok(Some(there)), _) => told(domain, &there),
         (Ok(None), _) => Check::failure(
             ID,
             format!("What answers at gitlab.external_url ({domain}) is no GitLab"),

@@ -16,9 +16,6 @@ use crate::model::{
 };
 use crate::secrets::Secret;
 
-/// As many ids as Factory takes in one call.
-pub(super) const BATCH: usize = 100;
-
 impl Run<'_> {
     pub(super) async fn perform_on_connection(&self, write: Write<'_>, operation: &ConnectionOperation) -> Step {
         match operation {
@@ -221,7 +218,7 @@ impl Run<'_> {
         results.pop().unwrap_or_else(|| Err(unanswered()))
     }
 
-    /// Enables and disables at most [`BATCH`] repositories: one group of announcements, one call, one record of what
+    /// Enables and disables at most [`crate::factory::BATCH`] repositories: one group of announcements, one call, one record of what
     /// became of each. The results are in the order of the writes.
     pub(super) async fn set_repositories(&self, batch: &[Selecting<'_>]) -> Vec<Step> {
         match self.try_set_repositories(batch).await {

@@ -11,10 +11,10 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::effects::{Event, Options, StopReason};
-use super::factory::BATCH;
 use super::run::{Failure, Run};
 use super::writes::{Finished, WritesEnd, carry_out, selection, stop_words, waiting_deletions};
 use super::{Executed, Unwritten};
+use crate::factory::BATCH;
 use crate::model::{Address, Change, ChangeOutcome, Operation, OperatorStep, Outcome, Plan, Status};
 
 /// Where a change stands.

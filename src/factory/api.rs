@@ -10,15 +10,12 @@ use url::Url;
 use super::errors::explained;
 use super::page::reason;
 use super::wire;
-use super::{FactoryRead, FactoryWrite};
-use crate::http::{
-    Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode, join, origin, same_origin,
-};
+use super::{BATCH, FactoryRead, FactoryWrite};
+use crate::http::{Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode};
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
 use crate::secrets::Secret;
+use crate::urls::{join, origin, same_origin};
 
-/// Repositories in one page, and ids in one change: the most that the contract allows.
-const BATCH: usize = 100;
 /// More pages than any organization has.
 const MOST_PAGES: usize = 10_000;
 /// More than the text of any list of repositories, in bytes.
@@ -85,36 +82,6 @@ impl FactoryApi {
 
     async fn call(&self, request: Request) -> Result<Response> {
         self.api.call(request).await.map_err(explained)
-    }
-
-    /// One change of at most [`BATCH`] ids.
-    async fn change(&self, batch: &[(ProjectId, bool)], results: &mut Results) -> Result<()> {
-        let ids = |wanted: bool| {
-            let chosen = batch.iter().filter(|(_, enable)| *enable == wanted);
-            chosen.map(|(id, _)| id.to_string()).collect()
-        };
-        let selection = Selection {
-            enable: ids(true),
-            disable: ids(false),
-        };
-        let request = self.request(Method::PATCH, &["repositories"]).json(&selection)?;
-        let answer = self.call(request.repeatable()).await?;
-        let mut given: BTreeMap<ProjectId, wire::Change> = answer
-            .json::<wire::Changes>()
-            .map_err(explained)?
-            .results
-            .into_iter()
-            .map(|change| (change.id, change))
-            .collect();
-        for (id, _) in batch {
-            let result = match given.remove(id) {
-                None => Err("Factory's answer does not mention it".to_owned()),
-                Some(wire::Change { error: Some(error), .. }) => Err(error.into()),
-                Some(change) => Ok(change.enabled),
-            };
-            results.insert(*id, result);
-        }
-        Ok(())
     }
 
     /// Where a redirect URI is requested: at the configured host that it belongs to.
@@ -276,21 +243,26 @@ impl FactoryWrite for FactoryApi {
     }
 
     async fn set_repositories(&self, enable: &BTreeSet<ProjectId>, disable: &BTreeSet<ProjectId>) -> Result<Results> {
-        let wanted: Vec<(ProjectId, bool)> = enable
-            .iter()
-            .map(|id| (*id, true))
-            .chain(disable.difference(enable).map(|id| (*id, false)))
+        let texts = |ids: &BTreeSet<ProjectId>| ids.iter().map(ToString::to_string).collect();
+        let selection = Selection {
+            enable: texts(enable),
+            disable: texts(disable),
+        };
+        let request = self.request(Method::PATCH, &["repositories"]).json(&selection)?;
+        let answer = self.call(request.repeatable()).await?;
+        let mut given: BTreeMap<ProjectId, wire::Change> = answer
+            .json::<wire::Changes>()
+            .map_err(explained)?
+            .results
+            .into_iter()
+            .map(|change| (change.id, change))
             .collect();
-        let mut results = Results::new();
-        for batch in wanted.chunks(BATCH) {
-            match self.change(batch, &mut results).await {
-                Ok(()) => {}
-                Err(error) if results.is_empty() => return Err(error),
-                // Earlier batches are done, and must not look as if they were not.
-                Err(error) => results.extend(batch.iter().map(|(id, _)| (*id, Err(error.message.clone())))),
-            }
-        }
-        Ok(results)
+        let mut result = |id: &ProjectId| match given.remove(id) {
+            None => Err("Factory's answer does not mention it".to_owned()),
+            Some(wire::Change { error: Some(error), .. }) => Err(error.into()),
+            Some(change) => Ok(change.enabled),
+        };
+        Ok(enable.union(disable).map(|id| (*id, result(id))).collect())
     }
 }
 

@@ -26,6 +26,9 @@ pub use errors::PEER;
 pub(crate) use fuzz::{fuzz_json, fuzz_page};
 pub use site::{FactoryInspect, FactorySite};
 
+/// Repositories in one page, and ids in one change: the most that the contract allows.
+pub const BATCH: usize = 100;
+
 /// What Factory shows, or what was attested about it.
 #[async_trait]
 pub trait FactoryRead: Send + Sync {
@@ -54,8 +57,8 @@ pub trait FactoryWrite: Send + Sync {
     /// Requests the redirect URI with its code, at the host of the configuration that it belongs to, without a credential.
     /// Fails with the reason that Factory's page gives.
     async fn finish_authorization(&self, redirect: &url::Url) -> Result<()>;
-    /// Enables and disables, any number, in calls of at most 100 ids. The result has an entry for each id: whether it is
-    /// enabled now, or Factory's refusal.
+    /// Enables and disables, at most [`BATCH`] together, none of them both. The result has an entry for each id: whether it
+    /// is enabled now, or Factory's refusal.
     async fn set_repositories(
         &self,
         enable: &BTreeSet<ProjectId>,

@@ -16,9 +16,10 @@ use url::Url;
 use super::cookies::Cookies;
 use super::proxy::{self, Proxy};
 use super::retry::{Decision, Ending, asked_wait};
-use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, address, failure, tls};
+use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, failure, tls};
 use crate::model::Diagnostic;
 use crate::secrets::Secret;
+use crate::urls;
 
 /// The default limit of a JSON answer, in bytes. A page of a hundred projects has some 400 kB.
 pub const JSON_LIMIT: usize = 8 * 1024 * 1024;
@@ -229,7 +230,7 @@ impl Client {
 
     /// The URL of a path below the base; each segment is percent-encoded as a whole.
     pub fn url(&self, segments: &[&str]) -> Url {
-        address::join(self.base_url(), segments)
+        urls::join(self.base_url(), segments)
     }
 
     /// A request for a path below the base.
@@ -312,14 +313,14 @@ impl Client {
 
     fn check_origin(&self, request: &Request) -> Result<()> {
         let base = self.base_url();
-        if address::same_origin(base, &request.url) {
+        if urls::same_origin(base, &request.url) {
             return Ok(());
         }
         let message = format!(
             "refused to send a request for {} to {}: this client is bound to {}",
             self.side(),
-            address::origin(&request.url),
-            address::origin(base),
+            urls::origin(&request.url),
+            urls::origin(base),
         );
         Err(Error::new(self.side(), ErrorKind::Refused, request.label(), message))
     }
@@ -436,7 +437,7 @@ fn refused(side: Side, message: String) -> Error {
 }
 
 fn check_base(side: Side, base: &Url) -> Result<()> {
-    let shown = address::origin(base);
+    let shown = urls::origin(base);
     if !base.username().is_empty() || base.password().is_some() {
         return Err(refused(
             side,
@@ -445,7 +446,7 @@ fn check_base(side: Side, base: &Url) -> Result<()> {
     }
     match base.scheme() {
         "https" => Ok(()),
-        "http" if address::is_loopback(base) => Ok(()),
+        "http" if urls::is_loopback(base) => Ok(()),
         "http" => Err(refused(
             side,
             format!("{shown} is not encrypted; http:// is for this machine only"),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::client::{Context, Peer};
 use super::proxy::Proxy;
 use super::retry::Ending;
-use super::{Error, ErrorKind, Request, Response, Said, address};
+use super::{Error, ErrorKind, Request, Response, Said};
 use crate::secrets::RemoteText;
+use crate::urls;
 
 /// An error and its causes in one line; reqwest's own words leave the cause out.
 pub(super) fn chain(error: &reqwest::Error) -> RemoteText {
@@ -48,8 +49,8 @@ fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
 pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::Error) -> (Error, Ending) {
     let side = context.peer.side;
     let place = match &context.proxy {
-        Some(proxy) => format!("{side} at {} through {proxy}", address::origin(&context.base)),
-        None => format!("{side} at {}", address::origin(&context.base)),
+        Some(proxy) => format!("{side} at {} through {proxy}", urls::origin(&context.base)),
+        None => format!("{side} at {}", urls::origin(&context.base)),
     };
     let new = |kind, message| Error::new(side, kind, request.label(), message);
     if error.is_builder() {
@@ -152,7 +153,7 @@ pub(super) fn too_many_cookies(context: &Context, request: &Request) -> Error {
     let message = format!(
         "{} at {} sets more cookies than a browser keeps",
         context.peer.name,
-        address::origin(&context.base)
+        urls::origin(&context.base)
     );
     Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
 }
@@ -189,7 +190,7 @@ pub(super) fn too_large(context: &Context, request: &Request, limit: usize) -> E
     let message = format!(
         "{} at {} sent more than {} KiB, which no such answer needs",
         context.peer.name,
-        address::origin(&context.base),
+        urls::origin(&context.base),
         limit / 1024
     );
     Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
@@ -324,7 +325,7 @@ fn redirect(answer: &Response) -> Error {
         let message = format!("{name} answered {} without saying where to go", answer.status.as_u16());
         return answer.failed(ErrorKind::Redirect, message);
     };
-    if address::same_origin(&answer.context.base, &target) {
+    if urls::same_origin(&answer.context.base, &target) {
         let message = format!(
             "{name} redirects {} to {}, and redirects are not followed",
             answer.label,
@@ -334,7 +335,7 @@ fn redirect(answer: &Response) -> Error {
             .failed(ErrorKind::Redirect, message)
             .with_hint(format!("check the path of {url_key}"));
     }
-    let place = RemoteText::new(&address::origin(&target));
+    let place = RemoteText::new(&urls::origin(&target));
     let message = format!("{name} redirects to {place}, and no credential is ever sent there");
     answer
         .failed(ErrorKind::Redirect, message)

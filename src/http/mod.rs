@@ -4,7 +4,6 @@
 //! client talks to the one origin it was made for, follows no redirect, reads no more than it needs, and repeats a
 //! request only where that cannot do harm.
 
-mod address;
 mod client;
 mod cookies;
 mod counter;
@@ -18,7 +17,6 @@ mod retry;
 mod said;
 mod tls;
 
-pub use address::{is_loopback, join, origin, same_origin};
 pub use client::{ANYBODY, Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Onlooker, Peer, Timeouts};
 pub use counter::{Counter, Counts};
 pub use error::{Error, ErrorKind, Result, Side};

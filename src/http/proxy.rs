@@ -24,7 +24,7 @@ pub(super) struct Proxy {
 impl Proxy {
     /// For messages: without user name and password.
     pub(super) fn origin(&self) -> String {
-        super::origin(&self.address)
+        crate::urls::origin(&self.address)
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use url::Url;
 
-use crate::http::{Client, ClientOptions, Method, Request, RetryPolicy, Timeouts, origin};
+use crate::http::{Client, ClientOptions, Method, Request, RetryPolicy, Timeouts};
 use crate::model::Diagnostic;
 use crate::secrets::{Secret, SecretRef, learn, to_json};
+use crate::urls::{is_loopback, origin};
 
 /// What a webhook answers is a word or two.
 const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -72,7 +73,7 @@ impl Hook {
         }
         match url.scheme() {
             "https" => {}
-            "http" if crate::http::is_loopback(&url) => {}
+            "http" if is_loopback(&url) => {}
             _ => {
                 return Err(fail(
                     "the address of the webhook is not encrypted; http:// is for this machine only",

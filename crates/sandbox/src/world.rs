@@ -1011,12 +1011,17 @@ impl World {
 /// The digest under which passwords, tokens, codes and secrets are kept: SHA-512 in hexadecimal.
 pub fn digest(secret: &str) -> String {
     use sha2::Digest as _;
+    hex(&sha2::Sha512::digest(secret.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut text = String::with_capacity(128);
-    for byte in sha2::Sha512::digest(secret.as_bytes()) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Random bytes from the operating system.
@@ -1030,10 +1035,5 @@ pub fn random_bytes(count: usize) -> Vec<u8> {
 
 /// Random lower-case hexadecimal text from the operating system.
 pub fn random_hex(bytes: usize) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes * 2);
-    for byte in random_bytes(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&random_bytes(bytes))
 }

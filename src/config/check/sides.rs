@@ -4,6 +4,7 @@ use super::super::fault::Finding;
 use super::super::types::Driver;
 use super::super::uri;
 use super::{Facts, address, filled};
+use crate::urls;
 
 pub(super) fn gitlab_addresses_are_servers(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if let Some(gitlab) = &facts.raw.gitlab {
@@ -68,7 +69,7 @@ pub(super) fn files_are_there(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 pub(super) fn factory_can_reach_gitlab(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(gitlab) = &facts.raw.gitlab else { return };
     let url = gitlab.url.as_ref().and_then(|url| uri::base(url).ok());
-    if url.as_ref().is_some_and(uri::is_loopback) {
+    if url.as_ref().is_some_and(urls::is_loopback) {
         return;
     }
     let (key, given) = match (&gitlab.external_url, &gitlab.url) {

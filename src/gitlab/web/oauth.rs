@@ -13,6 +13,7 @@ use super::forms::{Form, Page};
 use crate::gitlab::Approval;
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::secrets::{RemoteText, learn};
+use crate::urls;
 
 /// The path below GitLab's relative URL root.
 const AUTHORIZE: &str = "/oauth/authorize";
@@ -69,12 +70,11 @@ impl AuthorizeRequest {
         let states = given.query_pairs().filter(|(key, _)| key == "state");
         states.for_each(|(_, state)| learn(&state));
         let shown = shown(&given);
-        let ours = [url, external_url].into_iter().any(|base| {
-            given.origin() == base.origin()
-                && given.path() == format!("{}{AUTHORIZE}", base.path().trim_end_matches('/'))
-        });
+        let ours = [url, external_url]
+            .into_iter()
+            .any(|base| given.origin() == base.origin() && given.path() == format!("{}{AUTHORIZE}", urls::root(base)));
         if !ours || !given.username().is_empty() || given.password().is_some() {
-            let root = external_url.as_str().trim_end_matches('/');
+            let root = urls::bare(external_url);
             return Err(refused(format!(
                 "the authorize URL leads to {shown}, not to {root}{AUTHORIZE}; nothing was sent there"
             ))
@@ -136,7 +136,7 @@ impl AuthorizeRequest {
             .with_hint("Check application.redirect_uri: organizations of different age have different ones."));
         }
         let mut open_at = url.clone();
-        open_at.set_path(&format!("{}{AUTHORIZE}", url.path().trim_end_matches('/')));
+        open_at.set_path(&format!("{}{AUTHORIZE}", urls::root(url)));
         open_at.set_query(None);
         open_at.set_fragment(None);
         for name in PARAMETERS {

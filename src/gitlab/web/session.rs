@@ -17,6 +17,7 @@ use crate::http::{
     Response, Result, Side, StatusCode,
 };
 use crate::secrets::RemoteText;
+use crate::urls;
 
 /// The longest chain of redirects that is followed.
 const MAX_REDIRECTS: usize = 10;
@@ -198,12 +199,12 @@ impl WebSession {
             if !matches!(address.scheme(), "http" | "https") || address.host() != known.host() || !port {
                 return None;
             }
-            let rest = address.path().strip_prefix(known.path().trim_end_matches('/'))?;
+            let rest = address.path().strip_prefix(urls::root(known))?;
             if !rest.starts_with('/') && !rest.is_empty() {
                 return None;
             }
             let mut url = base.clone();
-            url.set_path(&format!("{}{rest}", base.path().trim_end_matches('/')));
+            url.set_path(&format!("{}{rest}", urls::root(base)));
             url.set_query(address.query());
             Some(url)
         })
@@ -252,7 +253,7 @@ impl WebSession {
     /// Whether somebody is signed in: GitLab leads nobody else than visitors from its home page to the sign-in page, or
     /// out to a page of the company's choice (GitLab: `app/controllers/root_controller.rb`).
     async fn is_signed_in(&self) -> Result<bool> {
-        let to_sign_in = |url: &Url| url.path().trim_end_matches('/').ends_with("/users/sign_in");
+        let to_sign_in = |url: &Url| urls::root(url).ends_with("/users/sign_in");
         match self.open_until(self.url(""), &to_sign_in).await? {
             Arrival::Leaves(_) => Ok(false),
             Arrival::Page(visited) => visited.success().map(|_| true),
@@ -322,7 +323,7 @@ impl Arrival {
 impl Visited {
     /// Whether the page is at a path with this end.
     pub(crate) fn is_at(&self, path_end: &str) -> bool {
-        self.response.url().path().trim_end_matches('/').ends_with(path_end)
+        urls::root(self.response.url()).ends_with(path_end)
     }
 
     /// Where the page is.

@@ -8,6 +8,8 @@ use std::fmt;
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// A recurring window. One whose end is before its start crosses midnight and belongs to the day it starts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +24,24 @@ pub struct ChangeWindow {
     pub time_zone: TimeZone,
 }
 
-/// A day of the week, Monday first, so that a set of them has an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
+/// A day of the week.
+// Monday first, so that a set of them has an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Day {
+    /// Monday
     Mon,
+    /// Tuesday
     Tue,
+    /// Wednesday
     Wed,
+    /// Thursday
     Thu,
+    /// Friday
     Fri,
+    /// Saturday
     Sat,
+    /// Sunday
     Sun,
 }
 

@@ -1,11 +1,11 @@
-//! The one place that builds URLs: segments are joined onto a base that may have a path of its own (GitLab's relative
-//! URL root), and each is percent-encoded as a whole, so that `a/b` as an id is `a%2Fb`.
+//! The one place that builds URLs and takes them apart. Segments are joined onto a base that may have a path of its own
+//! (GitLab's relative URL root), and each is percent-encoded as a whole, so that `a/b` as an id is `a%2Fb`. Final slashes
+//! of a base mean nothing.
 
 use url::{Host, Url};
 
-/// The base with these path segments after its own path. A final slash of the base means nothing; its query and
-/// fragment are dropped.
-pub fn join(base: &Url, segments: &[&str]) -> Url {
+/// The base with these path segments after its own path. Its query and fragment are dropped.
+pub(crate) fn join(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -16,19 +16,29 @@ pub fn join(base: &Url, segments: &[&str]) -> Url {
 }
 
 /// Scheme, host and port, which a credential belongs to.
-pub fn same_origin(one: &Url, other: &Url) -> bool {
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host() == other.host()
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// The origin for a message, such as `https://gitlab.example.com:8443`.
-pub fn origin(url: &Url) -> String {
+pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Whether the host is this machine, where alone `http://` is accepted.
-pub fn is_loopback(url: &Url) -> bool {
+/// The address as people write it: without final slashes.
+pub(crate) fn bare(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+/// The relative URL root: the path without final slashes, empty where there is none.
+pub(crate) fn root(url: &Url) -> &str {
+    url.path().trim_end_matches('/')
+}
+
+/// Whether the host is this machine, where alone `http://` is accepted: `localhost`, `*.localhost`, 127.0.0.0/8, `[::1]`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -39,7 +49,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_loopback, join, same_origin};
+    use super::{bare, is_loopback, join, root, same_origin};
     use url::Url;
 
     fn url(text: &str) -> Url {
@@ -62,6 +72,18 @@ mod tests {
     }
 
     #[test]
+    fn final_slashes_mean_nothing() {
+        for text in ["https://g.example.com/git", "https://g.example.com/git//"] {
+            assert_eq!(
+                (bare(&url(text)), root(&url(text))),
+                ("https://g.example.com/git", "/git")
+            );
+        }
+        assert_eq!(bare(&url("https://g.example.com")), "https://g.example.com");
+        assert_eq!(root(&url("https://g.example.com")), "");
+    }
+
+    #[test]
     fn the_port_is_part_of_the_origin() {
         let base = url("https://g.example.com/git");
         assert!(same_origin(&base, &url("https://G.example.com:443/other")));
@@ -81,6 +103,7 @@ mod tests {
             "http://127.0.0.1:1",
             "http://[::1]/",
             "http://localhost",
+            "http://gitlab.localhost",
             "http://127.9.9.9",
         ] {
             assert!(is_loopback(&url(here)), "{here}");
