@@ -1,8 +1,9 @@
-//! Files that are replaced as a whole, so that whoever reads one at any moment has the old or the new, and never a part;
+//! Files that are read with a limit and only where they are regular ones, so that no pipe, device or endless file holds
+//! or fills the program; and that are replaced as a whole, so that whoever reads one at any moment has the old or the new, and never a part;
 //! and never through a symbolic link, so that nobody who can write to a shared folder can direct a write elsewhere.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// Who may read a file.
@@ -32,6 +33,51 @@ pub(crate) enum Obstacle {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+/// A file as bytes. Anything but a regular file, and one of more than `limit` bytes, is an error that says so.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_open(open(path)?, limit)
+}
+
+/// The rest of an open file, of at most `limit` bytes.
+pub(crate) fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let size = match limit {
+            ..MEBIBYTE => format!("{} KiB", limit / 1024),
+            _ => format!("{} MiB", limit / MEBIBYTE),
+        };
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {size}"),
+        ));
+    }
+    Ok(bytes)
+}
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Opens a regular file for reading. A pipe that nobody writes to is not waited for.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
+    let file = options.open(path)?;
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file, but a pipe, a socket or a device",
+        )),
+    }
+}
+
+/// Opening does not wait for a writer at the other end of a pipe.
+#[cfg(unix)]
+pub(crate) const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
 /// Replaces a file; its folder is made where there is none. After a crash at any point there is the old or the new.
 pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Obstacle> {
@@ -126,7 +172,32 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{Readers, replace};
+    use super::{Readers, read, replace};
+
+    #[test]
+    fn only_regular_files_are_read_and_no_more_of_them_than_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![b' '; 2048]).unwrap();
+        assert_eq!(read(&path, 2048).unwrap().len(), 2048);
+        assert_eq!(read(&path, 1024).unwrap_err().to_string(), "it is larger than 1 KiB");
+        assert_eq!(read(folder.path(), 1024).unwrap_err().to_string(), "it is a folder");
+        let pipe = folder.path().join("pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        for other in [pipe.as_path(), std::path::Path::new("/dev/zero")] {
+            let error = read(other, 1024).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "it is no regular file, but a pipe, a socket or a device"
+            );
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_and_private_where_it_has_to_be() {

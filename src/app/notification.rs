@@ -3,7 +3,6 @@
 //!
 //! The memory is written after the webhook took the message, so a run that ends in between tells it once more.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -145,11 +144,7 @@ fn read(file: &Path, subject: &Subject) -> Before {
         set_aside,
     };
     let shown = file.display();
-    let opened = std::fs::File::open(file).and_then(|open| {
-        let mut bytes = Vec::new();
-        open.take(MEMORY_LIMIT).read_to_end(&mut bytes).map(|_| bytes)
-    });
-    let bytes = match opened {
+    let bytes = match files::read(file, MEMORY_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return nothing(None, None),
         Err(error) => {

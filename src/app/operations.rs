@@ -406,6 +406,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let begun = async {
             context.interrupts.guard(writers.try_store(&plan)).await?;
             let adopted = adopt(context, &record, adopted).await?;
+            context.interrupts.writing_begins()?;
             let journal = RunJournal::begin(context, &run_id, plan.command, digest, &gate)?;
             Ok((adopted, journal))
         };
@@ -416,7 +417,6 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
                 return Err(failure);
             }
         };
-        context.interrupts.writing_begins();
         let options = executor::Options {
             parallelism: context.settings.parallelism.get(),
             fail_fast: run.fail_fast,

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::locked;
 use super::run_journal::RunJournal;
+use crate::files;
 use crate::model::RecordedState;
 use crate::state::{self, StateError};
 
@@ -15,7 +16,8 @@ const COMMAND: &str = "state push";
 /// Puts the record in the file in the place of the stored one.
 pub(crate) async fn push(context: &Context, file: &Path, replace: bool, auto_approve: bool) -> Result<Replaced> {
     let name = file.display().to_string();
-    let text = std::fs::read(file).map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
+    let text = files::read(file, state::MAX_BYTES)
+        .map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
     let record = state::parse(&text, &name).map_err(|error| match error {
         StateError::Damaged { .. } => Failure::new(error.to_string()).hint("give a file that holds a whole record"),
         error => error.into(),

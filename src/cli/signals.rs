@@ -1,31 +1,57 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first interrupts the use case, the second ends the program on the spot.
 //!
+//! They are listened to on a thread of their own, so that they are heard while the use case waits for what cannot be given
+//! up: a file on a network share that does not answer, the resolver. As long as nothing is written, one interrupt is enough
+//! there too, after a while.
+//!
 //! SIGHUP is what is left of a terminal that was closed, in the middle of a change window perhaps: the requests under way
 //! are finished and recorded then as well. Under `nohup`, which ignores it, it stays ignored.
+
+use std::time::Duration;
 
 use super::term;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
-use crate::app::interrupts::{self, Interrupts};
+use crate::app::interrupts::{self, Interrupter, Interrupts};
 use crate::secrets;
 
-/// Listens for the whole run of a command.
+/// How long a use case that has written nothing may take to end, its web sessions and its lock included.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Listens until the program ends.
 pub(crate) fn listen() -> Result<Interrupts> {
-    let mut signals = Signals::new().map_err(|error| Failure::of(&error).context("signals cannot be watched"))?;
+    let deaf = |error: &std::io::Error| Failure::of(error).context("signals cannot be watched");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| deaf(&error))?;
+    let signals = {
+        let _guard = runtime.enter();
+        Signals::new().map_err(|error| deaf(&error))?
+    };
     let (interrupter, interrupts) = interrupts::channel();
-    tokio::spawn(async move {
-        signals.next().await;
-        if interrupter.interrupt() {
-            term::err(
-                "\nInterrupted. What is under way is finished and recorded, nothing new begins.\n\
-                 Interrupt again to end at once.\n",
-            );
-        }
-        signals.next().await;
-        secrets::end_commands();
-        std::process::exit(Exit::Interrupted.code().into());
-    });
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(hear(signals, interrupter)))
+        .map_err(|error| deaf(&error))?;
     Ok(interrupts)
+}
+
+async fn hear(mut signals: Signals, interrupter: Interrupter) {
+    signals.next().await;
+    if interrupter.interrupt() {
+        term::err(
+            "\nInterrupted. What is under way is finished and recorded, nothing new begins.\n\
+             Interrupt again to end at once.\n",
+        );
+        signals.next().await;
+    } else if tokio::time::timeout(PATIENCE, signals.next()).await.is_err() {
+        term::err(
+            "error: interrupted before anything was changed; what does not answer, a file or a name, is not waited for\n",
+        );
+    }
+    secrets::end_commands();
+    std::process::exit(Exit::Interrupted.code().into());
 }
 
 #[cfg(unix)]

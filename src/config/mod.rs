@@ -35,6 +35,8 @@ pub use types::{
 use fault::Finding;
 use raw::RawConfig;
 
+use crate::files;
+
 /// No configuration is larger; a file that is was named by mistake.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -66,31 +68,21 @@ fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
             format!("{name} may not be read"),
             "give the user that runs Setpoint the right to read it",
         ),
-        _ => ConfigError::unreadable(
-            file,
-            format!("{name} cannot be read: {error}"),
-            "check the path, or name another file with `-c FILE`",
-        ),
-    };
-    let metadata = std::fs::metadata(file).map_err(|error| fail(&error))?;
-    if metadata.is_dir() {
-        return Err(ConfigError::unreadable(
+        std::io::ErrorKind::IsADirectory => ConfigError::unreadable(
             file,
             format!("{name} is a folder"),
             format!(
                 "name the file in it, such as `-c {}`",
                 file.join("setpoint.toml").display()
             ),
-        ));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(ConfigError::unreadable(
+        ),
+        _ => ConfigError::unreadable(
             file,
-            format!("{name} is larger than {} MiB", MAX_BYTES / 1024 / 1024),
-            "name the configuration with `-c FILE`",
-        ));
-    }
-    std::fs::read(file).map_err(|error| fail(&error))
+            format!("{name} cannot be read: {error}"),
+            "check the path, or name another file with `-c FILE`",
+        ),
+    };
+    files::read(file, MAX_BYTES).map_err(|error| fail(&error))
 }
 
 /// Reads the text of a configuration that might be at `file`: relative paths in it start there. Files that it names are

@@ -15,7 +15,11 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
+use crate::files;
 use crate::model::Diagnostic;
+
+/// A bundle larger than this is none: that of a whole operating system is a quarter of a mebibyte.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The settings of TLS with these further certificates.
 pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Diagnostic> {
@@ -61,7 +65,7 @@ fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, Diagnostic> {
         Diagnostic::new(message)
             .hint("it has to hold one or more whole blocks that begin with -----BEGIN CERTIFICATE-----")
     };
-    let pem = std::fs::read(file).map_err(|error| {
+    let pem = files::read(file, MAX_BYTES).map_err(|error| {
         Diagnostic::new(format!("ca_file {shown} cannot be read: {error}"))
             .hint("name the file that holds the certificates, readable for the user that runs Setpoint")
     })?;

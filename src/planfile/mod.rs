@@ -18,6 +18,9 @@ use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, Re
 use crate::render::{Environment, PlanDocument};
 use crate::secrets::to_json;
 
+/// A file larger than this is no saved plan: one of ten thousand repositories has twenty mebibytes.
+pub(crate) const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
 pub use restrict::Deviation;
 pub use stale::Stale;
 

@@ -5,11 +5,11 @@
 //! no log. What it wrote to standard output is for nobody, because that is the secret.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Secret;
 use super::command::{MAX_BYTES, SecretCommand};
+use crate::files;
 
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,20 +146,16 @@ impl SecretRef {
                 format!("{self} may not be read"),
                 "give the user that runs Setpoint the right to read it",
             ),
-            _ => SecretError::new(format!("{self} cannot be read: {error}"), "check the file"),
+            std::io::ErrorKind::IsADirectory => {
+                SecretError::new(format!("{self} is a folder"), "name the file that holds the secret")
+            }
+            std::io::ErrorKind::FileTooLarge => self.too_large(),
+            _ => SecretError::new(
+                format!("{self} cannot be read: {error}"),
+                "name the file that holds the secret and nothing else",
+            ),
         };
-        if path.is_dir() {
-            return Err(SecretError::new(
-                format!("{self} is a folder"),
-                "name the file that holds the secret",
-            ));
-        }
-        // Bounded, because the path may be a device or a pipe.
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| fail(&error))?;
-        self.within_limit(bytes)
+        files::read(path, MAX_BYTES).map_err(|error| fail(&error))
     }
 
     fn within_limit(&self, bytes: Vec<u8>) -> Result<Vec<u8>, SecretError> {

@@ -2,18 +2,19 @@
 //! through a symbolic link at the final name.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StateError;
 use crate::files::{self, Obstacle, Readers};
 
-/// The system itself does not follow a link that appears between a look at the name and its opening.
+/// The system itself does not follow a link that appears between a look at the name and its opening, and does not wait
+/// for the other end of a pipe.
 #[cfg(unix)]
-const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed() | files::NONBLOCK;
 
-/// A record larger than this is no record: bounds what is read into memory.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// A record or journal larger than this is none: bounds what is read into memory.
+pub(crate) const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
@@ -44,18 +45,13 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     if !is_there(path)? {
         return Ok(None);
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .open(path)
-        .map_err(io_error("read", path))?;
+    let file = files::open(path).map_err(io_error("read", path))?;
     if !is_still_at(&file, path) {
         return Err(StateError::Symlink { path: path.to_owned() });
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(io_error("read", path))?;
-    Ok(Some(bytes))
+    files::read_open(file, MAX_BYTES)
+        .map(Some)
+        .map_err(io_error("read", path))
 }
 
 /// Replaces the file as a whole.

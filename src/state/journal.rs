@@ -2,13 +2,14 @@
 //! holds no secret, and no answer of a server beyond what the reports show.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, StateError, file};
+use crate::files;
 use crate::model::{Actions, Address, ChangeOutcome, Outcome, OutcomeSummary};
 use crate::secrets::to_json;
 
@@ -168,13 +169,12 @@ impl Journal {
         if !file::is_there(&self.path)? {
             return Ok(contents);
         }
-        let journal = std::fs::File::open(&self.path).map_err(file::io_error("read", &self.path))?;
-        for (at, line) in BufReader::new(journal).split(b'\n').enumerate() {
-            let line = line.map_err(file::io_error("read", &self.path))?;
+        let journal = files::read(&self.path, file::MAX_BYTES).map_err(file::io_error("read", &self.path))?;
+        for (at, line) in journal.split(|byte| *byte == b'\n').enumerate() {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match serde_json::from_slice(&line) {
+            match serde_json::from_slice(line) {
                 Ok(entry) => contents.entries.push(entry),
                 Err(_) => contents.unreadable.push(at + 1),
             }

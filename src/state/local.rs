@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use super::{
     Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, next, parse, render, salvaged_serial,
 };
+use crate::files;
 use crate::model::RecordedState;
 
 /// How often a held lock is tried again.
@@ -108,7 +109,7 @@ impl LocalStore {
         if !file::is_there(&path)? {
             return Ok(Foreign::Free);
         }
-        let mut file = match File::open(&path) {
+        let mut file = match files::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Foreign::Free),
             Err(error) => return Err(file::io_error("open", &path)(error)),

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 
 pub use actor::Actor;
 pub use error::StateError;
-pub(crate) use file::free_name;
+pub(crate) use file::{MAX_BYTES, free_name};
 pub use http_store::{HttpBackend, HttpStore};
 pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;

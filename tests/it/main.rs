@@ -89,6 +89,9 @@ mod matrix;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod odd_files;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod proxies;

@@ -8,6 +8,7 @@ use crate::app::operations::{self, Run};
 use crate::cli::commands::{Allow, Targets, Windows};
 use crate::cli::console;
 use crate::cli::globals::Globals;
+use crate::files;
 use crate::model::Command;
 use crate::planfile::{self, SavedPlan};
 
@@ -68,6 +69,7 @@ impl Args {
 
 fn read(path: &Path) -> Result<SavedPlan> {
     let name = path.display();
-    let text = std::fs::read(path).map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
+    let text = files::read(path, planfile::MAX_BYTES)
+        .map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
     planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }

@@ -9,6 +9,7 @@ use crate::app::records::beside;
 use crate::cli::globals::Globals;
 use crate::cli::term;
 use crate::config::{self, Answers, Driver, Region};
+use crate::files;
 
 /// What is never committed: the record's lock and journal, a secret that is kept in a file, the sandbox's world.
 const IGNORED: &str = "/.setpoint/";
@@ -77,12 +78,17 @@ fn create(path: &Path, text: &str) -> Result<()> {
         })
 }
 
+/// More than anybody writes by hand.
+const MAX_IGNORED_BYTES: u64 = 1024 * 1024;
+
 /// Whether git leaves out what must not be committed, after a .gitignore was made where there was none. One that is
 /// there is its owner's.
 fn ignore(config: &Path) -> bool {
     let file = beside(config, ".gitignore");
-    match std::fs::read_to_string(&file) {
-        Ok(text) => text.lines().any(|line| line.trim().trim_matches('/') == ".setpoint"),
+    match files::read(&file, MAX_IGNORED_BYTES) {
+        Ok(text) => String::from_utf8_lossy(&text)
+            .lines()
+            .any(|line| line.trim().trim_matches('/') == ".setpoint"),
         Err(error) if error.kind() == ErrorKind::NotFound => create(&file, &format!("{IGNORED}\n")).is_ok(),
         Err(_) => false,
     }
