@@ -1,6 +1,11 @@
 //! The droid and its memberships.
 
-use super::run::{Run, Step, Write};
+use std::cell::Cell;
+use std::future::Future;
+
+use super::run::{Failure, Run, Step, Write};
+use crate::gitlab::Granted;
+use crate::http;
 use crate::model::{
     MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedUser,
     UserOperation,
@@ -39,13 +44,11 @@ impl Run<'_> {
         match operation {
             MembershipOperation::Add { fields, .. } => {
                 let request = gitlab.add_member(source, user, *fields);
-                self.announced(write, request, |record, ()| set_member(record, member, *fields))
-                    .await
+                self.grant(write, member, *fields, request).await
             }
             MembershipOperation::Edit { fields, .. } => {
                 let request = gitlab.edit_member(source, user, *fields);
-                self.announced(write, request, |record, ()| set_member(record, member, *fields))
-                    .await
+                self.grant(write, member, *fields, request).await
             }
             MembershipOperation::Remove { .. } => {
                 self.announced(write, gitlab.remove_member(source, user), |record, ()| {
@@ -55,16 +58,38 @@ impl Run<'_> {
             }
         }
     }
+
+    /// A membership that waits for an administrator is recorded, for the next plan to know, and is not done.
+    async fn grant(
+        &self,
+        write: Write<'_>,
+        member: &MemberRef,
+        fields: MembershipFields,
+        request: impl Future<Output = http::Result<Granted>>,
+    ) -> Step {
+        let awaits = Cell::new(false);
+        self.announced(write, request, |record, granted| {
+            awaits.set(granted == Granted::AwaitsApproval);
+            let asked_for = RecordedMembership {
+                source: member.source,
+                fields,
+                awaits_approval: awaits.get(),
+            };
+            record.memberships.insert(member.path.clone(), asked_for);
+        })
+        .await?;
+        if awaits.get() {
+            return Err(Failure(
+                "GitLab has taken it, and an administrator has to approve it before it counts: in the Admin area under Users > \
+                 Role promotions"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn set_user(record: &mut RecordedState, user: ObservedUser) {
     let ObservedUser { id, fields, .. } = user;
     record.user = Some(RecordedUser { id, fields });
-}
-
-fn set_member(record: &mut RecordedState, member: &MemberRef, fields: MembershipFields) {
-    let source = member.source;
-    record
-        .memberships
-        .insert(member.path.clone(), RecordedMembership { source, fields });
 }

@@ -10,7 +10,7 @@ use super::{graphql, wire};
 pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
     let answer = Response::made(&super::PEER, status, body);
     expect_clean(&answer.error().message);
-    let error = match endpoint % 11 {
+    let error = match endpoint % 10 {
         0 => answer.json::<wire::Metadata>().err(),
         1 => answer.json::<Vec<wire::Application>>().map(applications).err(),
         2 => answer.json::<wire::User>().map(wire::User::observed).err(),
@@ -34,7 +34,6 @@ pub(crate) fn fuzz_json(endpoint: u8, status: u8, body: &[u8]) {
                 .err()
         }
         8 => answer.json::<wire::Discovery>().err(),
-        9 => answer.json::<super::members::Addition>().err(),
         _ => {
             let groups = [FullPath::new("platform"), FullPath::new("web")];
             let asked: Vec<&FullPath> = groups.iter().collect();

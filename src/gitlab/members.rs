@@ -5,8 +5,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::api::{GitlabApi, borrowed, members};
+use super::{Granted, Membership};
 use super::write::gone;
-use crate::http::{ErrorKind, Response, Result, StatusCode};
+use crate::http::{Response, Result, StatusCode};
 use crate::model::{MembershipFields, Role, SourceKind, UserId};
 use crate::secrets::RemoteText;
 
@@ -17,25 +18,38 @@ pub(super) struct Member {
     /// A day; an older GitLab may add a time of that day.
     #[serde(default, deserialize_with = "day")]
     expires_at: Option<Date>,
+    /// `active`, or `awaiting` an administrator's approval; the Enterprise Edition has it.
+    #[serde(default)]
+    membership_state: Option<String>,
+    #[serde(default)]
+    member_role: Option<MemberRole>,
+}
+
+/// A custom role (GitLab: `ee/lib/ee/api/entities/member_role.rb`).
+#[derive(Debug, Deserialize)]
+struct MemberRole {
+    name: RemoteText,
 }
 
 impl Member {
-    fn observed(self) -> MembershipFields {
+    fn fields(&self) -> MembershipFields {
         MembershipFields {
             role: Role::from_access_level(self.access_level),
             expires_at: self.expires_at,
         }
     }
-}
 
-/// The answer to an addition of members, where it is no member (GitLab: `lib/api/members.rb`): several at once, or
-/// one that waits for an administrator's approval.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Addition {
-    status: Option<String>,
-    message: Option<Value>,
-    queued_users: Option<Value>,
+    fn awaits_approval(&self) -> bool {
+        self.membership_state.as_deref() == Some("awaiting")
+    }
+
+    /// The membership, unless it is none yet.
+    pub(super) fn live(self) -> Option<Membership> {
+        (!self.awaits_approval()).then(|| Membership {
+            fields: self.fields(),
+            custom_role: self.member_role.map(|role| role.name),
+        })
+    }
 }
 
 /// What a write sends.
@@ -56,41 +70,46 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option
 }
 
 impl GitlabApi {
-    pub(super) async fn member(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>> {
+    pub(super) async fn member(&self, source: SourceKind, user: UserId) -> Result<Option<Member>> {
         let request = self.get(&borrowed(&members(source, Some(user))));
         let answer = self.client.send(request).await?;
         if answer.status() == StatusCode::NOT_FOUND && !answer.is_html() {
             return Ok(None);
         }
-        Ok(Some(answer.success()?.json::<Member>()?.observed()))
+        answer.success()?.json().map(Some)
     }
 
-    pub(super) async fn add(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    pub(super) async fn add(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         let mut body = body(fields);
         body.insert("user_id".to_owned(), json!(user.0));
         let request = self.post(&borrowed(&members(source, None))).json(&body)?;
         let answer = self.client.send(request).await?;
         if answer.status() == StatusCode::CONFLICT {
             // Somebody else, or an attempt of ours whose answer got lost, was first.
-            let there = self.member(source, user).await?;
-            return if there == Some(fields) {
-                Ok(())
-            } else {
-                Err(answer.error())
+            return match self.member(source, user).await? {
+                Some(there) if there.fields() == fields => Ok(granted(&there)),
+                Some(_) | None => Err(answer.error()),
             };
         }
-        added(&answer.success()?)
+        let answer = answer.success()?;
+        if is_queued(&answer) {
+            return Ok(Granted::AwaitsApproval);
+        }
+        Ok(granted(&answer.json()?))
     }
 
-    pub(super) async fn change(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    pub(super) async fn change(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         let request = self
             .put(&borrowed(&members(source, Some(user))))
             .json(&body(fields))?
             .repeatable();
         let answer = self.client.call(request).await?;
+        if is_queued(&answer) {
+            return Ok(Granted::AwaitsApproval);
+        }
         let now: Member = answer.json()?;
-        if now.observed() == fields {
-            Ok(())
+        if now.fields() == fields {
+            Ok(granted(&now))
         } else {
             Err(answer.unexpected("GitLab took the changed membership and answered another"))
         }
@@ -102,21 +121,16 @@ impl GitlabApi {
     }
 }
 
-/// An addition can fail with a status of success, or wait for somebody's approval.
-fn added(answer: &Response) -> Result<()> {
-    let addition: Addition = answer.json()?;
-    if addition.status.as_deref() == Some("error") {
-        let said = addition.message.map(|message| message.to_string()).unwrap_or_default();
-        let message = format!("GitLab did not add the member: {}", RemoteText::new(&said));
-        return Err(answer.failed(ErrorKind::Invalid, message));
+/// Whether an administrator has to approve it first: 202, with a sentence by username in place of a member (GitLab:
+/// `ee/lib/ee/api/helpers/members_helpers.rb`).
+fn is_queued(answer: &Response) -> bool {
+    answer.status() == StatusCode::ACCEPTED
+}
+
+fn granted(member: &Member) -> Granted {
+    if member.awaits_approval() {
+        Granted::AwaitsApproval
+    } else {
+        Granted::Now
     }
-    if addition.queued_users.is_some() {
-        return Err(answer
-            .failed(
-                ErrorKind::Refused,
-                "GitLab queued the membership until an administrator approves it",
-            )
-            .with_hint("approve it in the Admin Area under Role promotions, then run again"));
-    }
-    Ok(())
 }

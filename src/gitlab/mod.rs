@@ -27,7 +27,7 @@ use crate::model::{
     Known, MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
     Resolution, SourceKind, UserEdit, UserFields, UserId,
 };
-use crate::secrets::Secret;
+use crate::secrets::{RemoteText, Secret};
 
 pub use api::GitlabApi;
 pub use doors::{Door, Doorkeeper, Harm, Resident};
@@ -51,10 +51,12 @@ pub trait GitlabRead: Send + Sync {
     async fn user_with_email(&self, email: &str) -> Result<Option<String>>;
     /// What holds a top-level name, if anything does.
     async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>>;
-    /// The user's direct memberships, all pages (`GET /users/:id/memberships`).
+    /// The user's direct memberships, all pages (`GET /users/:id/memberships?type=`). Requests for access are none; and
+    /// Minimal Access, which GitLab leaves out of this list, is for [`GitlabRead::membership`] to tell.
     async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>>;
-    /// One direct membership in full, which the list does not show (`GET …/members/:user_id`).
-    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>>;
+    /// One direct membership in full, which the list does not show (`GET …/members/:user_id`). One that waits for an
+    /// administrator's approval is none yet.
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<Membership>>;
     /// The full path of a group or project now; none where there is none that the token can see.
     async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>>;
     /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a
@@ -97,6 +99,24 @@ pub struct ResolvedPaths {
     pub projects: Vec<ObservedProject>,
 }
 
+/// A direct membership in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// What a configuration says of it. Of a custom role this has the role that it is based on.
+    pub fields: MembershipFields,
+    /// The name of the custom role, where it has one.
+    pub custom_role: Option<RemoteText>,
+}
+
+/// What became of a membership that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// It is as asked for.
+    Now,
+    /// GitLab has taken it and waits for an administrator's approval (Enterprise Edition).
+    AwaitsApproval,
+}
+
 /// The writes of GitLab's API. None is repeated after an answer was lost, unless repeating it is harmless.
 #[async_trait]
 pub trait GitlabWrite: Send + Sync {
@@ -119,9 +139,9 @@ pub trait GitlabWrite: Send + Sync {
     /// `DELETE /users/:id`
     async fn delete_user(&self, id: UserId) -> Result<()>;
     /// `POST …/members`
-    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()>;
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted>;
     /// `PUT …/members/:user_id`
-    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()>;
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted>;
     /// `DELETE …/members/:user_id`; absent already counts as done.
     async fn remove_member(&self, source: SourceKind, user: UserId) -> Result<()>;
 }

@@ -8,11 +8,12 @@ use futures_util::future::try_join_all;
 use super::api::GitlabApi;
 use super::graphql::{Found, GROUPS, PROJECTS};
 use super::pages::offset;
-use super::{Below, GitlabRead, OwnUser, ResolvedPaths, wire};
+use super::members::Member;
+use super::{Below, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
-    ApplicationUid, FullPath, GitlabVersion, Known, MembershipFields, NamespaceKind, ObservedApplication,
-    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
+    ApplicationUid, FullPath, GitlabVersion, Known, NamespaceKind, ObservedApplication, ObservedMembership,
+    ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -95,13 +96,17 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>> {
-        let request = self.get(&["users", &user.to_string(), "memberships"]);
-        let rows = offset::<wire::Membership>(&self.client, request).await?;
-        Ok(rows.into_iter().map(wire::Membership::observed).collect())
+        // Without `type` the list has requests for access, too, and nothing tells them apart.
+        let lists = try_join_all(["Project", "Namespace"].map(|kind| {
+            let request = self.get(&["users", &user.to_string(), "memberships"]);
+            offset::<wire::Membership>(&self.client, request.query([("type", kind)]))
+        }));
+        let rows = lists.await?.into_iter().flatten();
+        Ok(rows.map(wire::Membership::observed).collect())
     }
 
-    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>> {
-        self.member(source, user).await
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<Membership>> {
+        Ok(self.member(source, user).await?.and_then(Member::live))
     }
 
     async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::api::GitlabApi;
-use super::{GitlabRead as _, GitlabWrite, wire};
+use super::{GitlabRead as _, GitlabWrite, Granted, wire};
 use crate::diff::recorded_values;
 use crate::http::{ErrorKind, Response, Result, StatusCode};
 use crate::model::{
@@ -73,9 +73,9 @@ impl GitlabWrite for GitlabApi {
             None => body.insert("force_random_password".to_owned(), Value::from(true)),
         };
         let answer = self.client.send(self.post(&["users"]).json(&body)?).await?;
-        // A proxy that limits rates may have let an earlier attempt through after all.
+        // An earlier attempt may have gone through after all: of this run, behind a proxy that limits rates, or of one that
+        // was killed before it had its answer.
         if answer.status() == StatusCode::CONFLICT
-            && answer.attempts() > 1
             && let Some(there) = self.user(&user.username).await?
             && there.fields.email == user.email
         {
@@ -110,11 +110,11 @@ impl GitlabWrite for GitlabApi {
         gone(&self.client.send(request).await?)
     }
 
-    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         self.add(source, user, fields).await
     }
 
-    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         self.change(source, user, fields).await
     }
 
@@ -131,7 +131,20 @@ impl GitlabApi {
             .post(&["users", &id.to_string(), verb])
             .json(&json!({}))?
             .repeatable();
-        self.client.send(request).await?.exactly(StatusCode::CREATED)
+        let answer = self.client.send(request).await?;
+        answer.exactly(StatusCode::CREATED)?;
+        // GitLab answers with a 201 either way (GitLab: `lib/api/users.rb`).
+        if matches!(answer.json(), Ok(Value::Bool(false))) {
+            return Err(answer
+                .failed(
+                    ErrorKind::Refused,
+                    format!("GitLab did not {verb} the account, and does not say why"),
+                )
+                .with_hint(
+                    "edit and save the account in the Admin area under Users: there GitLab says what it does not accept of it",
+                ));
+        }
+        Ok(())
     }
 
     fn observed_user(&self, answer: &Response) -> Result<ObservedUser> {

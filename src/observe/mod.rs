@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 
 use crate::factory::FactoryRead;
-use crate::gitlab::{AdminRead, Door, Doorkeeper, DroidSession, GitlabRead, Harm, ResolvedPaths};
+use crate::gitlab::{AdminRead, Door, Doorkeeper, DroidSession, GitlabRead, Harm, Membership, ResolvedPaths};
 use crate::http::{ErrorKind, Result, Side};
 use crate::model::{
     ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory,
@@ -153,7 +153,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone(), closed.clone())?;
     let (integration, memberships) = tokio::try_join!(
         as_it_is_now(*factory, integration, &list),
-        with_their_ends(*gitlab, desired, recorded, &account, &namespaces.paths),
+        in_full(*gitlab, desired, recorded, &account, &namespaces.paths),
     )?;
     let mut projects: BTreeMap<_, _> = repositories.projects;
     projects.extend(namespaces.projects.into_iter().map(|project| (project.id, project)));
@@ -193,35 +193,51 @@ async fn resolve_memberships(gitlab: &dyn GitlabRead, desired: &Desired) -> Resu
     gitlab.resolve(&paths).await
 }
 
-/// The memberships, and of those that are declared or recorded to end, when they do: the list does not show that.
-async fn with_their_ends(
+/// The memberships in full, as far as it matters. The list shows no end, and leaves out Minimal Access; one that waits for
+/// approval it may show as if it were there. So what is declared or recorded is asked for by itself where the list does
+/// not have it, where it ends, and where it was waiting.
+async fn in_full(
     gitlab: &dyn GitlabRead,
     desired: &Desired,
     recorded: &RecordedState,
     account: &Account,
     namespaces: &BTreeMap<FullPath, Resolution>,
 ) -> Result<Vec<ObservedMembership>> {
-    let declared = desired.memberships.iter();
-    let remembered = recorded.memberships.iter().map(|(path, entry)| (path, &entry.fields));
-    let ending: BTreeSet<SourceKind> = declared
-        .chain(remembered)
-        .filter(|(_, fields)| fields.expires_at.is_some())
-        .filter_map(|(path, _)| match namespaces.get(path) {
-            Some(Resolution::Found(source)) => Some(*source),
-            Some(Resolution::Moved { .. } | Resolution::NotFound) | None => None,
-        })
+    let Some(user) = &account.user else {
+        return Ok(Vec::new());
+    };
+    let mut live: BTreeMap<SourceKind, ObservedMembership> = account
+        .memberships
+        .iter()
+        .map(|listed| (listed.source, *listed))
         .collect();
-    let in_full = account.memberships.iter().map(async |listed| {
-        let source = listed.source;
-        match &account.user {
-            Some(user) if ending.contains(&source) => {
-                let found = gitlab.membership(source, user.id).await?;
-                Ok(found.map(|fields| ObservedMembership { source, fields }))
-            }
-            _ => Ok(Some(*listed)),
-        }
+    let declared = desired
+        .memberships
+        .iter()
+        .filter_map(|(path, fields)| match namespaces.get(path) {
+            Some(Resolution::Found(source)) => Some((*source, fields.expires_at.is_some())),
+            Some(Resolution::Moved { .. } | Resolution::NotFound) | None => None,
+        });
+    let remembered = recorded
+        .memberships
+        .values()
+        .map(|entry| (entry.source, entry.fields.expires_at.is_some() || entry.awaits_approval));
+    let asked: BTreeSet<SourceKind> = declared
+        .chain(remembered)
+        .filter(|(source, shows_too_little)| *shows_too_little || !live.contains_key(source))
+        .map(|(source, _)| source)
+        .collect();
+    let found = asked.into_iter().map(async |source| {
+        let found = gitlab.membership(source, user.id).await?;
+        Ok::<_, crate::http::Error>((source, found))
     });
-    Ok(try_join_all(in_full).await?.into_iter().flatten().collect())
+    for (source, found) in try_join_all(found).await? {
+        match found {
+            Some(Membership { fields, .. }) => drop(live.insert(source, ObservedMembership { source, fields })),
+            None => drop(live.remove(&source)),
+        }
+    }
+    Ok(live.into_values().collect())
 }
 
 type RepositoryList = Known<BTreeMap<crate::model::ProjectId, crate::model::FactoryRepository>>;

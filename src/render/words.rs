@@ -26,6 +26,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::AttestationDue => "what was attested no longer holds",
         Reason::PathTaken => "a group or another account has the name",
         Reason::EmailTaken => "another account has the e-mail address",
+        Reason::AwaitingApproval => "an administrator of GitLab has to approve it",
     }
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::world::{ADMIN, Sides, World};
 use crate::gitlab::{
-    AdminRead, AdminWrite, Approval, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite, Harm, OwnUser,
-    Resident, ResolvedPaths,
+    AdminRead, AdminWrite, Approval, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite, Granted, Harm,
+    Membership, OwnUser, Resident, ResolvedPaths,
 };
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
@@ -83,9 +83,13 @@ impl GitlabRead for World {
         .await
     }
 
-    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<MembershipFields>> {
-        self.read_from("membership", |sides| Ok(sides.members.get(&(user, source)).copied()))
-            .await
+    async fn membership(&self, source: SourceKind, user: UserId) -> Result<Option<Membership>> {
+        self.read_from("membership", |sides| {
+            let fields = sides.members.get(&(user, source)).copied();
+            let custom_role = None;
+            Ok(fields.map(|fields| Membership { fields, custom_role }))
+        })
+        .await
     }
 
     async fn path_of(&self, _: SourceKind) -> Result<Option<FullPath>> {
@@ -285,7 +289,7 @@ impl GitlabWrite for World {
         .await
     }
 
-    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    async fn add_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         self.write_to("add member", Kind::Membership, |sides| {
             if !sides.users.contains_key(&user) {
                 return gone();
@@ -295,19 +299,19 @@ impl GitlabWrite for World {
             }
             sides.members.insert((user, source), fields);
             sides.made.members.insert((user, source));
-            Ok(())
+            Ok(Granted::Now)
         })
         .await
     }
 
-    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<()> {
+    async fn edit_member(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         self.write_to("edit member", Kind::Membership, |sides| {
             let Some(member) = sides.members.get_mut(&(user, source)) else {
                 return gone();
             };
             *member = fields;
             sides.made.members.insert((user, source));
-            Ok(())
+            Ok(Granted::Now)
         })
         .await
     }

@@ -325,8 +325,8 @@ async fn an_export_has_the_memberships_that_no_file_names() {
         world.set_member(Source::Project(rust), droid, 40);
         let website = world.projects.iter().find(|one| one.full_path == "open-source/website");
         let website = website.unwrap().id;
-        // Minimal access, say.
-        world.set_member(Source::Project(website), droid, 5);
+        // A level of a GitLab to come.
+        world.set_member(Source::Project(website), droid, 35);
     });
     let ran = fixture.run(&["export"]).await.expect(0);
     let memberships = ran.stdout.split("[user.memberships]").nth(1).unwrap_or_default();

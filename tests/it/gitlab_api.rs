@@ -246,10 +246,33 @@ async fn the_droid_is_made_found_edited_and_removed() {
 #[tokio::test]
 async fn a_user_needs_no_password_and_a_taken_name_is_a_conflict() {
     let bench = Bench::new().await;
-    bench.api.create_user(&droid(), None).await.unwrap();
-    let error = bench.api.create_user(&droid(), None).await.unwrap_err();
+    let made = bench.api.create_user(&droid(), None).await.unwrap();
+    // The very same account is what an attempt made whose answer nobody saw.
+    assert_eq!(bench.api.create_user(&droid(), None).await.unwrap().id, made.id);
+    let other = UserFields {
+        email: "somebody@example.com".into(),
+        ..droid()
+    };
+    let error = bench.api.create_user(&other, None).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
     assert!(error.message.contains("already been taken"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unblock_that_gitlab_answers_with_false_has_failed() {
+    let bench = Bench::new().await;
+    let made = bench.api.create_user(&droid(), None).await.unwrap();
+    bench.api.block_user(made.id).await.unwrap();
+    bench
+        .sandbox
+        .with_world(|world| world.user_mut(made.id.0).unwrap().invalid = true);
+    let error = bench.api.unblock_user(made.id).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("did not unblock the account"), "{error}");
+    assert_eq!(
+        bench.api.user("factory-droid").await.unwrap().unwrap().state,
+        UserState::Blocked
+    );
 }
 
 #[tokio::test]
@@ -310,7 +333,7 @@ async fn memberships_are_added_once_changed_listed_and_removed() {
         .collect();
     listed.sort();
     assert_eq!(listed, [(group, Role::Developer), (project, Role::Maintainer)]);
-    assert_eq!(bench.spent(&mut spent), (1, 0));
+    assert_eq!(bench.spent(&mut spent), (2, 0));
 
     bench.api.remove_member(group, user).await.unwrap();
     bench.api.remove_member(group, user).await.unwrap();
@@ -330,7 +353,8 @@ async fn memberships_come_in_pages() {
     let mut spent = (0, 0);
     bench.spent(&mut spent);
     assert_eq!(bench.api.memberships(user).await.unwrap().len(), 250);
-    assert_eq!(bench.spent(&mut spent), (3, 0));
+    // Three pages of projects, and one of groups.
+    assert_eq!(bench.spent(&mut spent), (4, 0));
 }
 
 #[tokio::test]

@@ -87,6 +87,9 @@ mod kill_matrix;
 #[expect(dead_code, reason = "the tests run a part of it, the example `soak` all of it")]
 mod matrix;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod memberships;
+#[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
 #[cfg(all(target_os = "linux", feature = "sandbox"))]

@@ -13,7 +13,7 @@ use crate::cli::diagnostic::warning;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
-use crate::gitlab::GitlabRead;
+use crate::gitlab::{GitlabRead, Membership};
 use crate::model::{Command, Diagnostic, Fields, Known, Observed, ObservedGitlab, RecordedState, identify_application};
 use crate::render::text::sanitize;
 
@@ -142,9 +142,19 @@ async fn memberships(gitlab: &dyn GitlabRead, observed: &ObservedGitlab) -> crat
     let live = sources.map(|source| future::try_join(gitlab.path_of(source), gitlab.membership(source, user.id)));
     let mut named = BTreeMap::new();
     for live in try_join_all(live).await? {
-        let (Some(path), Some(fields)) = live else {
+        let (Some(path), Some(Membership { fields, custom_role })) = live else {
             continue;
         };
+        if let Some(custom) = custom_role {
+            let path = sanitize(path.as_str());
+            term::err(&warning(
+                &Diagnostic::new(format!(
+                    "{path} is written as {}: the droid has the custom role `{custom}` there, which is based on that",
+                    fields.role
+                ))
+                .hint("plan compares the role that it is based on, and leaves the custom role alone"),
+            ));
+        }
         let mut declared = Table::new();
         declare(&mut declared, &fields);
         let role = fields.role;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::{self, Fields};
 use crate::model::{
-    Actions, Address, Change, Command, FullPath, MemberRef, Observed, ProjectId, Reason, RecordedState, Resolution,
+    Actions, Address, Change, Command, FullPath, MemberRef, Observed, Origin, ProjectId, Reason, RecordedState, Resolution,
     Role, SourceKind, Status, WarningCode,
 };
 use crate::planner::builder::{PlanBuilder, block, change};
@@ -96,6 +96,9 @@ pub struct RecordedMembership {
     /// What it was like.
     #[serde(flatten)]
     pub fields: MembershipFields,
+    /// Whether GitLab has taken it and waits for an administrator's approval: until then it is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_approval: bool,
 }
 
 /// A write to one of the droid's direct memberships.
@@ -197,7 +200,9 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
     for (path, fields) in &inputs.desired.memberships {
         declared(inputs, builder, user, &live, path, *fields);
         let address = Address::Membership(path.clone());
-        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path) {
+        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path)
+            && fields.role.shows_projects()
+        {
             match builder.change(&address) {
                 Some(change) if change.status == Status::Blocked => {}
                 Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address)),
@@ -209,7 +214,7 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
     let removed = removed_sources(builder);
     for (path, resolution) in &inputs.observed.gitlab.namespaces {
         if let Resolution::Found(source) = resolution
-            && live.contains_key(source)
+            && live.get(source).is_some_and(|live| live.fields.role.shows_projects())
             && !removed.contains_key(source)
         {
             coverage.add(*source, path, None);
@@ -307,6 +312,7 @@ fn declared(
         .memberships
         .get(path)
         .filter(|recorded| recorded.source == source);
+    let awaited = recorded.is_some_and(|recorded| recorded.awaits_approval && recorded.fields == wanted);
     let recorded = recorded.map(|recorded| &recorded.fields);
     let member = MemberRef {
         source,
@@ -338,6 +344,14 @@ fn declared(
     }
     if user.gates_memberships {
         planned.depends_on.push(Address::User);
+    }
+    if awaited {
+        let note = format!(
+            "GitLab has taken it and waits for an administrator, who approves it in the Admin area under Users > Role promotions; \
+             if it was refused there, take `{path}` out of user.memberships for one apply: the next one asks again"
+        );
+        planned = block(planned, Reason::AwaitingApproval, note);
+        planned.origin = Origin::Pending;
     }
     builder.push(planned);
 }
@@ -454,8 +468,12 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
             .memberships
             .contains(&ObservedMembership { source, fields })
         {
-            next.memberships
-                .insert(path.clone(), RecordedMembership { source, fields });
+            let adopted = RecordedMembership {
+                source,
+                fields,
+                awaits_approval: false,
+            };
+            next.memberships.insert(path.clone(), adopted);
         } else {
             next.memberships.remove(path);
         }

@@ -299,7 +299,8 @@ pub fn remembered(record: &RecordedState) -> Vec<(Address, String, Option<&Attes
         lines.push((Address::User, text, None));
     }
     for (path, membership) in &record.memberships {
-        let text = membership.fields.to_string();
+        let awaits = if membership.awaits_approval { ", awaits approval" } else { "" };
+        let text = format!("{}{awaits}", membership.fields);
         lines.push((Address::Membership(path.clone()), text, None));
     }
     if let Some(connection) = &record.connection {

@@ -289,6 +289,8 @@ pub enum Reason {
     PathTaken,
     /// Another account holds the e-mail address.
     EmailTaken,
+    /// GitLab has taken the membership, and waits for an administrator's approval.
+    AwaitingApproval,
 }
 
 impl Reason {
@@ -316,6 +318,7 @@ impl Reason {
             Self::AttestationDue => "attestation_due",
             Self::PathTaken => "path_taken",
             Self::EmailTaken => "email_taken",
+            Self::AwaitingApproval => "awaiting_approval",
         }
     }
 }

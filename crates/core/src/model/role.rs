@@ -3,33 +3,40 @@
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7.
+/// A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7, Security Manager
+/// with 19; Minimal Access is in groups of the Enterprise Edition only, and shows no project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// 5
+    MinimalAccess,
     /// 10
     Guest,
     /// 15
     Planner,
     /// 20
     Reporter,
+    /// 25
+    SecurityManager,
     /// 30
     Developer,
     /// 40
     Maintainer,
     /// 50
     Owner,
-    /// A level that the configuration has no word for: 0 is none, 5 is minimal access.
+    /// A level that the configuration has no word for: 0 is none.
     #[serde(untagged)]
     Other(u64),
 }
 
 impl Role {
     /// All roles that have a word, lowest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
+        Self::MinimalAccess,
         Self::Guest,
         Self::Planner,
         Self::Reporter,
+        Self::SecurityManager,
         Self::Developer,
         Self::Maintainer,
         Self::Owner,
@@ -38,9 +45,11 @@ impl Role {
     /// GitLab's number for it.
     pub fn access_level(self) -> u64 {
         match self {
+            Self::MinimalAccess => 5,
             Self::Guest => 10,
             Self::Planner => 15,
             Self::Reporter => 20,
+            Self::SecurityManager => 25,
             Self::Developer => 30,
             Self::Maintainer => 40,
             Self::Owner => 50,
@@ -54,12 +63,19 @@ impl Role {
         named.unwrap_or(Self::Other(level))
     }
 
+    /// Whether it shows the projects of its group: Minimal Access does not.
+    pub fn shows_projects(self) -> bool {
+        self >= Self::Guest
+    }
+
     /// The name in the configuration, if it has one.
     pub fn name(self) -> Option<&'static str> {
         match self {
+            Self::MinimalAccess => Some("minimal_access"),
             Self::Guest => Some("guest"),
             Self::Planner => Some("planner"),
             Self::Reporter => Some("reporter"),
+            Self::SecurityManager => Some("security_manager"),
             Self::Developer => Some("developer"),
             Self::Maintainer => Some("maintainer"),
             Self::Owner => Some("owner"),
@@ -103,7 +119,9 @@ impl schemars::JsonSchema for Role {
             serde_json::json!({ "const": role.name(), "description": level, "type": "string" })
         });
         schemars::json_schema!({
-            "description": "A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7.",
+            "description": "A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7, \
+                            Security Manager with 19; Minimal Access is in groups of the Enterprise Edition only, and shows no \
+                            project.",
             "oneOf": named,
         })
     }
@@ -132,7 +150,9 @@ impl std::fmt::Display for Role {
 
 /// The text names no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no role; the roles are guest, planner, reporter, developer, maintainer and owner")]
+#[error(
+    "`{0}` is no role; the roles are minimal_access, guest, planner, reporter, security_manager, developer, maintainer and owner"
+)]
 pub struct ParseRoleError(pub String);
 
 impl std::str::FromStr for Role {

@@ -269,6 +269,7 @@ pub fn converged() -> Case {
         RecordedMembership {
             source: PLATFORM,
             fields: Role::Developer.into(),
+            awaits_approval: false,
         },
     );
     recorded.connection = Some(RecordedConnection {

@@ -38,6 +38,7 @@ fn roles_are_given_and_changed_and_their_origin_told() {
             let recorded = RecordedMembership {
                 source: SERVICES,
                 fields: role.into(),
+                awaits_approval: false,
             };
             case.recorded.memberships.insert(FullPath::new("web"), recorded);
         }
