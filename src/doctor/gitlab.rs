@@ -153,7 +153,7 @@ impl GitlabSide<'_> {
             self.inspect.settings(),
             self.read.supported_scopes(),
             self.droid_account(),
-            self.inspect.enforcing_groups(&memberships),
+            self.read.enforcing_groups(&memberships),
         );
         Answers {
             token,

@@ -4,17 +4,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::api::GitlabApi;
-use super::pages::offset;
-use super::read::is_absent;
-use super::wire;
 use crate::http::{Error, Response, Result, StatusCode};
-use crate::model::FullPath;
 use crate::secrets::RemoteText;
 
 /// What GitLab's API says of the instance and of the token.
@@ -27,9 +22,6 @@ pub trait GitlabInspect: Send + Sync {
     async fn own_token(&self) -> Result<Option<OwnToken>>;
     /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only. Asked once.
     async fn settings(&self) -> Result<InstanceSettings>;
-    /// Of these groups, and of all above and below them, those that enforce a second factor. A path that is no group's
-    /// has none.
-    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>>;
     /// The URL that GitLab is configured with: `issuer` of its discovery document, asked without a credential. None
     /// where the answer holds no such thing.
     async fn issuer(&self) -> Result<Option<String>>;
@@ -188,46 +180,11 @@ impl GitlabInspect for GitlabApi {
         self.settings.get_or_try_init(read).await.cloned()
     }
 
-    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
-        let above = paths
-            .iter()
-            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
-        let asked: BTreeSet<FullPath> = above.collect();
-        let groups = try_join_all(asked.iter().map(|path| self.group(path))).await?;
-        let there: Vec<wire::Group> = groups.into_iter().flatten().collect();
-        let below = there
-            .iter()
-            .filter(|group| paths.contains(&group.full_path))
-            .map(|group| {
-                let id = group.id.to_string();
-                offset::<wire::Group>(&self.client, self.get(&["groups", &id, "descendant_groups"]))
-            });
-        let below = try_join_all(below).await?;
-        Ok(there
-            .into_iter()
-            .chain(below.into_iter().flatten())
-            .filter(|group| group.require_two_factor_authentication)
-            .map(|group| group.full_path)
-            .collect())
-    }
-
     async fn issuer(&self) -> Result<Option<String>> {
         let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
         let answer = self.client.call(request).await?;
         let issuer = answer.json::<Discovery>().ok().map(|document| document.issuer);
         Ok(issuer.map(|issuer| RemoteText::within(&issuer, 200).into()))
-    }
-}
-
-impl GitlabApi {
-    async fn group(&self, path: &FullPath) -> Result<Option<wire::Group>> {
-        // Its projects would come with it.
-        let request = self.get(&["groups", path.as_str()]).query([("with_projects", "false")]);
-        let answer = self.client.send(request).await?;
-        if is_absent(&answer) {
-            return Ok(None);
-        }
-        answer.success()?.json().map(Some)
     }
 }
 

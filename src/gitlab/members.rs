@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::api::{GitlabApi, borrowed, members};
-use super::{Granted, Membership};
 use super::write::gone;
+use super::{Granted, Membership};
 use crate::http::{Response, Result, StatusCode};
 use crate::model::{MembershipFields, Role, SourceKind, UserId};
 use crate::secrets::RemoteText;
@@ -21,13 +21,13 @@ pub(super) struct Member {
     /// `active`, or `awaiting` an administrator's approval; the Enterprise Edition has it.
     #[serde(default)]
     membership_state: Option<String>,
-    #[serde(default)]
-    member_role: Option<MemberRole>,
+    #[serde(default, rename = "member_role")]
+    custom_role: Option<CustomRole>,
 }
 
 /// A custom role (GitLab: `ee/lib/ee/api/entities/member_role.rb`).
 #[derive(Debug, Deserialize)]
-struct MemberRole {
+struct CustomRole {
     name: RemoteText,
 }
 
@@ -47,7 +47,7 @@ impl Member {
     pub(super) fn live(self) -> Option<Membership> {
         (!self.awaits_approval()).then(|| Membership {
             fields: self.fields(),
-            custom_role: self.member_role.map(|role| role.name),
+            custom_role: self.custom_role.map(|role| role.name),
         })
     }
 }

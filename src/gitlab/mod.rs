@@ -62,6 +62,9 @@ pub trait GitlabRead: Send + Sync {
     /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a
     /// project that moved is found by one more request for each path that led nowhere. Projects come with their data.
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths>;
+    /// Of these groups, and of all above and below them, those that enforce a second factor. A path that is no group's
+    /// has none, but those above it count.
+    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>>;
     /// All projects below a group, or of the instance, archived ones and those pending deletion included.
     async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>>;
     /// Scopes that the instance knows (`/.well-known/openid-configuration`), unknown where it does not say.

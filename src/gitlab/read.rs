@@ -7,12 +7,12 @@ use futures_util::future::try_join_all;
 
 use super::api::GitlabApi;
 use super::graphql::{Found, GROUPS, PROJECTS};
-use super::pages::offset;
 use super::members::Member;
+use super::pages::offset;
 use super::{Below, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
-    ApplicationUid, FullPath, GitlabVersion, Known, NamespaceKind, ObservedApplication, ObservedMembership,
+    ApplicationUid, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication, ObservedMembership,
     ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
@@ -110,22 +110,15 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>> {
-        let request = match source {
-            SourceKind::Project(id) => self.get(&["projects", &id.to_string()]),
-            // Its projects would come with it.
-            SourceKind::Group(id) => self
-                .get(&["groups", &id.to_string()])
-                .query([("with_projects", "false")]),
+        let id = match source {
+            SourceKind::Project(id) => id,
+            SourceKind::Group(id) => return Ok(self.group(id).await?.map(|group| group.full_path)),
         };
-        let answer = self.client.send(request).await?;
+        let answer = self.client.send(self.get(&["projects", &id.to_string()])).await?;
         if is_absent(&answer) {
             return Ok(None);
         }
-        let answer = answer.success()?;
-        Ok(Some(match source {
-            SourceKind::Project(_) => answer.json::<wire::Project>()?.observed().path,
-            SourceKind::Group(_) => answer.json::<wire::Group>()?.full_path,
-        }))
+        Ok(Some(answer.success()?.json::<wire::Project>()?.observed().path))
     }
 
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
@@ -155,6 +148,28 @@ impl GitlabRead for GitlabApi {
         resolved.projects.sort_by_key(|project| project.id);
         resolved.projects.dedup_by_key(|project| project.id);
         Ok(resolved)
+    }
+
+    async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
+        let above = paths
+            .iter()
+            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
+        let asked: BTreeSet<FullPath> = above.collect();
+        let ids = self.groups_at(&asked.iter().collect::<Vec<_>>()).await?;
+        let there = try_join_all(ids.values().map(|id| self.group(*id)));
+        let joined = ids.iter().filter(|(path, _)| paths.contains(path));
+        let below = try_join_all(joined.map(|(_, id)| {
+            let request = self.get(&["groups", &id.to_string(), "descendant_groups"]);
+            offset::<wire::Group>(&self.client, request)
+        }));
+        let (there, below) = tokio::try_join!(there, below)?;
+        Ok(there
+            .into_iter()
+            .flatten()
+            .chain(below.into_iter().flatten())
+            .filter(|group| group.require_two_factor_authentication)
+            .map(|group| group.full_path)
+            .collect())
     }
 
     async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>> {
@@ -209,10 +224,26 @@ impl GitlabApi {
         }
         let known: BTreeSet<&FullPath> = found.projects.iter().map(|project| &project.path).collect();
         let rest: Vec<_> = all.into_iter().filter(|path| !known.contains(path)).collect();
-        for part in try_join_all(rest.chunks(GROUPS).map(|chunk| self.look_up(&[], chunk))).await? {
-            found.groups.extend(part.groups);
-        }
+        found.groups = self.groups_at(&rest).await?;
         Ok(found)
+    }
+
+    /// Those of the paths that are groups, in batches, side by side.
+    async fn groups_at(&self, paths: &[&FullPath]) -> Result<BTreeMap<FullPath, GroupId>> {
+        let parts = try_join_all(paths.chunks(GROUPS).map(|chunk| self.look_up(&[], chunk))).await?;
+        Ok(parts.into_iter().flat_map(|part| part.groups).collect())
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<wire::Group>> {
+        // Its projects would come with it.
+        let request = self
+            .get(&["groups", &id.to_string()])
+            .query([("with_projects", "false")]);
+        let answer = self.client.send(request).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        answer.success()?.json().map(Some)
     }
 
     /// Where a path leads that GraphQL does not know: GitLab answers for a project that moved with a redirect to its

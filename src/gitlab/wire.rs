@@ -138,8 +138,6 @@ impl Namespace {
 /// A group (GitLab: lib/api/entities/group.rb), as far as it matters here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
-    #[serde(deserialize_with = "number")]
-    pub(super) id: u64,
     #[serde(deserialize_with = "FullPath::received")]
     pub(super) full_path: FullPath,
     #[serde(default)]

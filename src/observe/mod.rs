@@ -129,6 +129,10 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
     let list = list_repositories(*factory, desired, recorded, integration.clone());
     let application = application::read(sources, desired, recorded, integration.clone(), closed.clone());
+    let enforcing_groups = async {
+        let (account, namespaces) = tokio::try_join!(account.clone(), namespaces.clone())?;
+        enforcing_groups(*gitlab, &account, &namespaces.paths).await
+    };
     let repositories = async {
         let (list, integration, account, namespaces) =
             tokio::try_join!(list, integration.clone(), account.clone(), namespaces.clone())?;
@@ -147,8 +151,14 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         let (integration, account, closed) = tokio::try_join!(integration.clone(), account.clone(), closed.clone())?;
         Ok(evidence(sources, integration.as_ref(), &account, &closed).await)
     };
-    let (version, own_user, application, (list, repositories), evidence) =
-        tokio::try_join!(gitlab.version(), gitlab.own_user(), application, repositories, evidence)?;
+    let (version, own_user, application, (list, repositories), evidence, enforcing_groups) = tokio::try_join!(
+        gitlab.version(),
+        gitlab.own_user(),
+        application,
+        repositories,
+        evidence,
+        enforcing_groups
+    )?;
     let (integration, account, namespaces, closed) =
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone(), closed.clone())?;
     let (integration, memberships) = tokio::try_join!(
@@ -170,6 +180,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             email_holder: account.email_holder,
             namespaces: resolved,
             memberships,
+            enforcing_groups,
             paths: repositories.paths,
             projects,
             secret: application.secret,
@@ -191,6 +202,27 @@ async fn resolve_memberships(gitlab: &dyn GitlabRead, desired: &Desired) -> Resu
         return Ok(ResolvedPaths::default());
     }
     gitlab.resolve(&paths).await
+}
+
+/// Groups that will ask a second factor of the droid, which has none, once it is a member where it is not yet.
+async fn enforcing_groups(
+    gitlab: &dyn GitlabRead,
+    account: &Account,
+    namespaces: &BTreeMap<FullPath, Resolution>,
+) -> Result<BTreeSet<FullPath>> {
+    if account.user.as_ref().is_some_and(|user| user.two_factor) {
+        return Ok(BTreeSet::new());
+    }
+    let is_member = |source: SourceKind| account.memberships.iter().any(|live| live.source == source);
+    let joined: BTreeSet<FullPath> = namespaces
+        .iter()
+        .filter(|(_, resolution)| matches!(resolution, Resolution::Found(source) if !is_member(*source)))
+        .map(|(path, _)| path.clone())
+        .collect();
+    if joined.is_empty() {
+        return Ok(joined);
+    }
+    gitlab.enforcing_groups(&joined).await
 }
 
 /// The memberships in full, as far as it matters. The list shows no end, and leaves out Minimal Access; one that waits for

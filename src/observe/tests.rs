@@ -103,6 +103,7 @@ fn an_empty_world_is_asked_no_list_that_it_cannot_have() {
         asked,
         [
             "applications 1",
+            "enforcing_groups 1",
             "integration 1",
             "namespace_holder 1",
             "own_user 1",
@@ -122,7 +123,11 @@ fn candidates_are_read_only_where_a_membership_is_new() {
     let world = converged(&desired, |_| {});
     desired.repositories.enable = patterns(["platform/**", "web/**"]);
     desired.memberships.insert(FullPath::new("web"), Role::Developer.into());
-    assert_eq!(asked(&world, &desired), always_and(&["projects 1", "repositories 1"]));
+    let of_the_membership = ["enforcing_groups 1", "membership 1", "repositories 1"];
+    assert_eq!(
+        asked(&world, &desired),
+        always_and(&["enforcing_groups 1", "membership 1", "projects 1", "repositories 1"])
+    );
     let observed = world.observe(&desired);
     let read: Vec<_> = observed
         .gitlab
@@ -133,7 +138,7 @@ fn candidates_are_read_only_where_a_membership_is_new() {
     assert_eq!(read, ["web/storefront", "web/blog"]);
     // Where no glob reaches, nothing is read.
     desired.repositories.enable = patterns(["platform/**"]);
-    assert_eq!(asked(&world, &desired), always_and(&["repositories 1"]));
+    assert_eq!(asked(&world, &desired), always_and(&of_the_membership));
     // A glob without a prefix is read below the new group only.
     desired.repositories.enable = patterns(["**/storefront"]);
     let observed = world.observe(&desired);

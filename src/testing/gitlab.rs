@@ -104,6 +104,10 @@ impl GitlabRead for World {
         self.read_from("resolve", |sides| Ok(resolved(sides, paths))).await
     }
 
+    async fn enforcing_groups(&self, _: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
+        self.read_from("enforcing_groups", |_| Ok(BTreeSet::new())).await
+    }
+
     async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>> {
         let below = below.map(|group| group.path);
         self.read_from("projects", |sides| {

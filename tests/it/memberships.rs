@@ -69,7 +69,10 @@ async fn a_request_for_access_is_no_membership() {
         };
         world.members.push(asked);
     });
-    assert_eq!(exported(&expect_export_agrees(&fixture, "a request").await, "web"), None);
+    assert_eq!(
+        exported(&expect_export_agrees(&fixture, "a request").await, "web"),
+        None
+    );
     fixture.edit_config(
         "\"platform\" = \"developer\"",
         "\"platform\" = \"developer\"\n\"web\" = \"developer\"",
@@ -100,7 +103,9 @@ async fn every_role_is_read_as_it_is_and_export_and_plan_agree() {
         ("finance", 25, "security_manager"),
     ];
     for (path, access_level, _) in roles {
-        edit(&fixture, group(&fixture, path), |member| member.access_level = access_level);
+        edit(&fixture, group(&fixture, path), |member| {
+            member.access_level = access_level;
+        });
     }
     let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
     let printed = expect_export_agrees(&fixture, "three unusual roles").await;
@@ -237,4 +242,53 @@ async fn one_that_is_listed_while_it_waits_is_none() {
     );
     edit(&fixture, platform, |member| member.awaiting = false);
     assert!(find(&fixture.plan().await, PLATFORM).is_none());
+}
+
+#[tokio::test]
+async fn a_second_factor_that_a_group_enforces_is_told_before_the_membership_makes_it_bite() {
+    let fixture = applied().await;
+    fixture.world(|world| {
+        // The administrator is under no such group.
+        world.members.retain(|member| member.user_id != 1);
+        for path in ["data/pipelines", "web"] {
+            let mut groups = world.groups.iter_mut();
+            let group = groups.find(|group| group.full_path == path).expect("the group");
+            group.require_two_factor = true;
+        }
+    });
+    let warned = async || {
+        let plan = fixture.plan().await;
+        let warnings = plan["warnings"].as_array().expect("a plan has warnings").clone();
+        let enforced = warnings
+            .into_iter()
+            .filter(|warning| warning["code"] == "two_factor_enforced");
+        enforced.collect::<Vec<_>>()
+    };
+    // The membership in `web/storefront` is there already, and is doctor's to find.
+    assert_eq!(warned().await, Vec::<serde_json::Value>::new());
+    let found = unwrapped(&fixture.run(&["doctor"]).await.stdout);
+    assert!(
+        found.contains("enforce two-factor authentication, and the droid has none: web"),
+        "{found}"
+    );
+    // From below, and from above.
+    fixture.edit_config(
+        "\"platform\" = \"developer\"",
+        "\"platform\" = \"developer\"\n\"data\" = \"developer\"\n\"data/pipelines/batch\" = \"maintainer\"",
+    );
+    let told = warned().await;
+    let mut addresses: Vec<_> = told.iter().filter_map(|warning| warning["address"].as_str()).collect();
+    addresses.sort_unstable();
+    assert_eq!(
+        addresses,
+        [
+            "gitlab.membership[\"data\"]",
+            "gitlab.membership[\"data/pipelines/batch\"]"
+        ]
+    );
+    let said = told[0]["message"].as_str().expect("a message");
+    assert!(
+        said.contains("`data/pipelines` enforces two-factor authentication"),
+        "{said}"
+    );
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::{self, Fields};
 use crate::model::{
-    Actions, Address, Change, Command, FullPath, MemberRef, Observed, Origin, ProjectId, Reason, RecordedState, Resolution,
-    Role, SourceKind, Status, WarningCode,
+    Actions, Address, Change, Command, FullPath, MemberRef, Observed, Origin, ProjectId, Reason, RecordedState,
+    Resolution, Role, SourceKind, Status, WarningCode,
 };
 use crate::planner::builder::{PlanBuilder, block, change};
 use crate::planner::inputs::Inputs;
@@ -211,6 +211,7 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
         }
     }
     undeclared(inputs, builder, user, &live);
+    warn_of_second_factor(inputs, builder);
     let removed = removed_sources(builder);
     for (path, resolution) in &inputs.observed.gitlab.namespaces {
         if let Resolution::Found(source) = resolution
@@ -368,6 +369,35 @@ fn warn_of_the_end(inputs: &Inputs<'_>, builder: &mut PlanBuilder, address: &Add
              `expires_at`, or none"
         );
         builder.warn(WarningCode::MembershipExpires, Some(address.clone()), message);
+    }
+}
+
+/// Tells of groups that enforce a second factor before the membership makes it bite: then every page redirects the droid
+/// to its set-up, also the one where Factory's access is approved.
+fn warn_of_second_factor(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    const SHOWN: usize = 3;
+    for path in inputs.desired.memberships.keys() {
+        let address = Address::Membership(path.clone());
+        let joins = builder
+            .change(&address)
+            .is_some_and(|change| change.actions == Actions::Create && change.status != Status::Blocked);
+        let reached = |group: &&FullPath| group.contains(path) || path.contains(group) || *group == path;
+        let groups: Vec<_> = inputs.observed.gitlab.enforcing_groups.iter().filter(reached).collect();
+        if !joins || groups.is_empty() {
+            continue;
+        }
+        let shown: Vec<String> = groups.iter().take(SHOWN).map(|group| format!("`{group}`")).collect();
+        let more = match groups.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let message = format!(
+            "{}{more} enforce{} two-factor authentication, and the droid has none: once it is a member of `{path}`, GitLab's \
+             pages are closed to it when the grace period is over; give it an authenticator, and its key as user.totp_secret",
+            shown.join(", "),
+            if groups.len() == 1 { "s" } else { "" },
+        );
+        builder.warn(WarningCode::TwoFactorEnforced, Some(address), message);
     }
 }
 

@@ -299,7 +299,11 @@ pub fn remembered(record: &RecordedState) -> Vec<(Address, String, Option<&Attes
         lines.push((Address::User, text, None));
     }
     for (path, membership) in &record.memberships {
-        let awaits = if membership.awaits_approval { ", awaits approval" } else { "" };
+        let awaits = if membership.awaits_approval {
+            ", awaits approval"
+        } else {
+            ""
+        };
         let text = format!("{}{awaits}", membership.fields);
         lines.push((Address::Membership(path.clone()), text, None));
     }

@@ -359,6 +359,8 @@ pub enum WarningCode {
     MembershipInherited,
     /// A declared membership ends within thirty days.
     MembershipExpires,
+    /// A membership of this plan brings the droid under an enforced second factor, which it does not have.
+    TwoFactorEnforced,
     /// A listed repository is archived.
     RepositoryArchived,
     /// A listed repository waits to be deleted.

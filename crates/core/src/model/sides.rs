@@ -62,6 +62,9 @@ pub struct ObservedGitlab {
     pub namespaces: BTreeMap<FullPath, Resolution>,
     /// The droid's direct memberships, all of them.
     pub memberships: Vec<ObservedMembership>,
+    /// Groups that enforce a second factor, at, above or below memberships that are declared and not there yet; not looked
+    /// for where the droid has one.
+    pub enforcing_groups: BTreeSet<FullPath>,
     /// What the explicitly listed repository paths lead to, as far as Factory's list has not answered already.
     pub paths: BTreeMap<FullPath, Resolution>,
     /// Projects read from GitLab: those of explicit paths, and candidates of globs.

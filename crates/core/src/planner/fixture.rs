@@ -225,6 +225,7 @@ pub fn converged() -> Case {
                 source: PLATFORM,
                 fields: Role::Developer.into(),
             }],
+            enforcing_groups: BTreeSet::new(),
             paths: BTreeMap::new(),
             projects: BTreeMap::new(),
             secret: SecretCheck::NotChecked,
