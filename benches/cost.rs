@@ -190,7 +190,7 @@ api_url = "{api}"
 app_url = "{app}"
 token = {{ env = "BENCH_FACTORY_TOKEN" }}
 [application]
-redirect_uri = "{app}/api/integrations/redirect/gitlab-sh"
+redirect_uri = "{api}/api/integrations/redirect/gitlab-sh/callback"
 name = "Factory Integration"
 trusted = false
 [user]

@@ -1,6 +1,7 @@
 //! What `confirm` does: shows the steps, checks what evidence there is, and records a person's word.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -9,6 +10,7 @@ use super::console::Proposal;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, application_ids, locked, refresh_and_plan_connected};
+use crate::factory::{AuditEntry, AuditIntent, AuditLog};
 use crate::model::{
     Address, Attestation, Change, Corroboration, ObservedUser, OperatorStep, Plan, Policy, RecordedState,
 };
@@ -26,13 +28,21 @@ pub(crate) async fn attest(
     context: &Context,
     policy: Policy,
     auto_approve: bool,
+    audit_log: Option<&AuditLog>,
     choose: impl FnOnce(&Plan) -> Result<BTreeSet<Address>>,
 ) -> Result<Option<Attested>> {
     locked(context, "confirm", async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
         let ended = match choose(&view.plan) {
             Ok(chosen) if chosen.is_empty() => Ok(None),
-            Ok(chosen) => record(context, &view, &readers, auto_approve, &chosen).await.map(Some),
+            Ok(chosen) => {
+                let to_record = ToRecord {
+                    chosen: &chosen,
+                    audit_log,
+                    auto_approve,
+                };
+                record(context, &view, &readers, &to_record).await.map(Some)
+            }
             Err(failure) => Err(failure),
         };
         readers.end().await;
@@ -41,13 +51,19 @@ pub(crate) async fn attest(
     .await
 }
 
-async fn record(
-    context: &Context,
-    view: &View,
-    readers: &Readers,
+/// What is attested, and how.
+struct ToRecord<'a> {
+    chosen: &'a BTreeSet<Address>,
+    audit_log: Option<&'a AuditLog>,
     auto_approve: bool,
-    chosen: &BTreeSet<Address>,
-) -> Result<Attested> {
+}
+
+async fn record(context: &Context, view: &View, readers: &Readers, to_record: &ToRecord<'_>) -> Result<Attested> {
+    let ToRecord {
+        chosen,
+        audit_log,
+        auto_approve,
+    } = *to_record;
     let View {
         record,
         observed,
@@ -67,7 +83,10 @@ async fn record(
         .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect();
     let mut record = planner::refresh(&context.config.desired, observed, record, plan);
-    let evidence = evidence(context, view, readers, &record, &steps).await?;
+    let mut evidence = evidence(context, view, readers, &record, &steps).await?;
+    if let Some(log) = audit_log {
+        evidence.push_str(&logged(log, &record, &steps)?);
+    }
     let proposal = Proposal::Attestation {
         environment,
         steps: &steps,
@@ -166,7 +185,7 @@ async fn evidence(
                 .context("factory.authorization cannot be attested")
                 .hint("approve the popup while signed in to GitLab as the droid; nothing was recorded")),
             None => Ok(format!(
-                "{}.\n",
+                "{} (id {}).\n",
                 render::corroboration(&Corroboration {
                     authorized_application: application.fields.name.clone(),
                     authorized_at: evidence.authorized.get(&application.id).copied().flatten(),
@@ -176,10 +195,59 @@ async fn evidence(
                         .user
                         .as_ref()
                         .and_then(|user| user.last_activity_on.clone()),
-                })
+                }),
+                application.id,
             )),
         },
     }
+}
+
+/// What Factory's audit log says of the steps. What it has against one is an error.
+fn logged(log: &AuditLog, record: &RecordedState, steps: &[(&Address, &OperatorStep)]) -> Result<String> {
+    // What was typed in and approved before the present secret was given out is over.
+    let since = record
+        .application
+        .as_ref()
+        .and_then(|application| application.secret_at);
+    let mut out = String::new();
+    for (address, step) in steps {
+        let (entry, event) = match step {
+            OperatorStep::SaveConnection { .. } => (log.configured(since), AuditIntent::Configured),
+            OperatorStep::Authorize { .. } => (log.connected(since), AuditIntent::Connected),
+            OperatorStep::DeleteConnection => (log.disconnected(None), AuditIntent::Disconnected),
+            // The log says nothing of GitLab, and nothing of single repositories.
+            OperatorStep::SetTrusted { .. }
+            | OperatorStep::EnableRepository { .. }
+            | OperatorStep::DisableRepository { .. } => continue,
+        };
+        match entry {
+            AuditEntry::BorneOut(event) => {
+                let _ = writeln!(out, "Factory's audit log bears out {address}: {event}.");
+            }
+            AuditEntry::Contradicted(event) => {
+                return Err(Failure::new(format!(
+                    "Factory's audit log says that the integration was {event}, and nothing later"
+                ))
+                .context(format!("{address} cannot be attested"))
+                .hint("do the step, export the log anew, and confirm again; nothing was recorded"));
+            }
+            AuditEntry::Silent => {
+                let since = since.map_or_else(String::new, |at| {
+                    format!(" since {}", at.strftime("%Y-%m-%d %H:%M UTC"))
+                });
+                let _ = writeln!(
+                    out,
+                    "Factory's audit log ({}) bears out nothing of {address}: it has no event `{}` of self-hosted GitLab{since}.",
+                    log.span(),
+                    event.as_str(),
+                );
+            }
+        }
+    }
+    if out.is_empty() {
+        out.push_str("Factory's audit log says nothing of these steps.\n");
+    }
+    Ok(out)
 }
 
 fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {

@@ -17,7 +17,7 @@ use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
-use crate::http::{Client, ClientOptions, Credential, Side};
+use crate::http::{Client, ClientOptions, Credential, RetryPolicy, Side};
 use crate::model::SignIn;
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
@@ -46,7 +46,7 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
     checks.extend(of_factory);
     checks.extend(state);
     if let Ok(gitlab) = &gitlab {
-        checks.push(reads(context, &secrets, gitlab, factory.as_ref().ok(), &checks).await);
+        checks.extend(reads(context, &secrets, gitlab, factory.as_ref().ok(), &checks).await);
         gitlab.end().await;
     }
     checks
@@ -60,9 +60,14 @@ async fn reads(
     gitlab: &Gitlab,
     factory: Option<&Factory>,
     checks: &[Check],
-) -> Check {
+) -> Vec<Check> {
     const ID: &str = "plan.reads";
-    let skipped = |why: &str| Check::skipped(ID, format!("What plan reads was not read: {why}, as told above"));
+    let skipped = |why: &str| {
+        vec![Check::skipped(
+            ID,
+            format!("What plan reads was not read: {why}, as told above"),
+        )]
+    };
     let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(&context.config)) else {
         return skipped("a secret is missing");
     };
@@ -99,7 +104,7 @@ async fn reads(
     let read = doctor::reads(&sources, &context.config.desired, &record, complete).await;
     if checks
         .iter()
-        .any(|check| check.status == Status::Failure && check.message == read.message)
+        .any(|check| check.status == Status::Failure && read.iter().any(|read| read.message == check.message))
     {
         return skipped("plan stops");
     }
@@ -266,6 +271,7 @@ struct Gitlab {
     api: Arc<GitlabApi>,
     has_token: bool,
     external: Option<GitlabApi>,
+    as_the_public: Option<GitlabApi>,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
 }
@@ -287,6 +293,7 @@ impl Gitlab {
         Ok(Self {
             has_token: secrets.gitlab_token.is_some(),
             external: external(context),
+            as_the_public: as_the_public(context),
             droid: droid(context, secrets, &api, admin.as_ref()),
             admin,
             api,
@@ -305,6 +312,7 @@ impl Gitlab {
             doors: self.doors(context),
             has_token: self.has_token,
             external: self.external.as_ref().map(|api| api as &dyn GitlabInspect),
+            as_the_public: self.as_the_public.as_ref().map(|api| api as &dyn GitlabInspect),
             admin: self.admin.as_deref().map(|admin| admin as &dyn AdminInspect),
             droid: self
                 .droid
@@ -344,6 +352,24 @@ fn external(context: &Context) -> Option<GitlabApi> {
     }
     let options = ClientOptions {
         base_url: browser.clone(),
+        ..clients::gitlab_options(context)
+    };
+    Client::new(options).ok().map(GitlabApi::new)
+}
+
+/// The same as a stranger sees it, who has no certificates but those that everybody has.
+fn as_the_public(context: &Context) -> Option<GitlabApi> {
+    let external = &context.config.gitlab.external_url;
+    if context.records.of_sandbox || external.scheme() != "https" {
+        return None;
+    }
+    let options = ClientOptions {
+        base_url: external.clone(),
+        as_the_public: true,
+        retry: RetryPolicy {
+            attempts: 1,
+            ..RetryPolicy::default()
+        },
         ..clients::gitlab_options(context)
     };
     Client::new(options).ok().map(GitlabApi::new)

@@ -132,7 +132,7 @@ pub(super) fn show(plan: &Plan, environment: &Environment, format: Format, max_c
 }
 
 /// Shows how a plan was carried out.
-pub(super) fn report(context: &Context, applied: &Applied, format: Format) -> Result<Exit> {
+pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_chars: Option<usize>) -> Result<Exit> {
     let Applied {
         environment,
         plan,
@@ -145,17 +145,30 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format) -> Re
         // Who was asked for each step has seen the cards.
         Format::Human if steps.is_empty() || term::can_ask() => {
             term::out(&render::report(plan, environment, report, context.requests(), false))?;
+            if !steps.is_empty() {
+                term::out(&format!(
+                    "\nWhen what is left to you is done:\n\n    {}\n",
+                    operator::confirm_command(context, "--all")
+                ))?;
+            }
         }
         Format::Human => term::out(&format!(
-            "\nFor an operator, in this order; `setpoint confirm ADDRESS` tells Setpoint that\nit is done:\n{}{}",
+            "\nFor an operator, in this order:\n{}{}\nWhen all of it is done:\n\n    {}\n",
             operator::cards(context, &steps, application),
-            render::report(plan, environment, report, context.requests(), true)
+            render::report(plan, environment, report, context.requests(), true),
+            operator::confirm_command(context, "--all"),
         ))?,
         Format::Markdown => {
             // What is to be done is the data; how the run went is for whoever looks on.
             term::err(&render::report(plan, environment, report, context.requests(), true));
             if !steps.is_empty() {
-                term::out(&operator::checklist(context, &steps, application, environment))?;
+                term::out(&operator::checklist(
+                    context,
+                    &steps,
+                    application,
+                    environment,
+                    max_chars,
+                ))?;
             }
         }
         Format::Json => term::out_json(report)?,

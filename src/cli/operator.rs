@@ -1,6 +1,6 @@
 //! The person at the terminal, walked through the steps that no interface lets a program do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -10,8 +10,8 @@ use crate::app::records::beside;
 use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
-use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
-use crate::render::{self, CardFacts, Environment, SecretPlace};
+use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, PathPattern, Seen};
+use crate::render::{self, CardFacts, Environment, Patterns, Place, SecretPlace};
 use crate::secrets::{Secret, redact};
 use crate::urls;
 
@@ -82,8 +82,22 @@ impl Operator for Person<'_> {
         }
         let file = listed_in(self.context, &card.steps);
         let file = file.as_ref().map(|file| file.display().to_string());
-        term::err(&render::card(&card.steps, card.application, &facts, file.as_deref()));
+        let place = Place {
+            at: card.number,
+            of: card.of,
+        };
+        term::err(&render::card(
+            &card.steps,
+            place,
+            card.application,
+            &facts,
+            file.as_deref(),
+        ));
         self.answer(card.secret).await
+    }
+
+    fn recorded(&self, step: &OperatorStep, seen: &Seen) {
+        term::err(&render::after(step, seen, term::width()));
     }
 }
 
@@ -94,11 +108,13 @@ pub(super) fn cards(
     application: Option<&(ApplicationId, ApplicationUid)>,
 ) -> String {
     let facts = facts(context, saved_place(context));
-    render::cards(steps)
-        .iter()
-        .map(|card| {
+    let cards = render::cards(steps);
+    let of = cards.len();
+    (1..)
+        .zip(&cards)
+        .map(|(at, card)| {
             let file = listed_in(context, card).map(|file| file.display().to_string());
-            render::card(card, application, &facts, file.as_deref())
+            render::card(card, Place { at, of }, application, &facts, file.as_deref())
         })
         .collect()
 }
@@ -109,8 +125,18 @@ pub(super) fn checklist(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
     environment: &Environment,
+    max_chars: Option<usize>,
 ) -> String {
-    render::checklist(steps, application, &facts(context, saved_place(context)), environment)
+    let file = render::cards(steps).iter().find_map(|card| listed_in(context, card));
+    let file = file.map(|file| file.display().to_string());
+    render::checklist(
+        steps,
+        application,
+        &facts(context, saved_place(context)),
+        environment,
+        file.as_deref(),
+        max_chars,
+    )
 }
 
 /// What cards are filled in with.
@@ -119,8 +145,50 @@ fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
         gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
         app_url: urls::bare(&context.endpoints.factory_app).to_owned(),
         sign_in: context.config.droid.sign_in,
+        password: password_place(context),
         secret,
+        patterns: Patterns {
+            enable: patterns(&context.config.desired.repositories.enable),
+            except: patterns(&context.config.desired.repositories.except),
+        },
+        confirm: confirm_command(context, "--all"),
         width: term::width(),
+    }
+}
+
+fn patterns(patterns: &[PathPattern]) -> Vec<String> {
+    patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+/// Where the droid's password is.
+fn password_place(context: &Context) -> Option<String> {
+    let configured = context.config.droid.password.as_ref()?;
+    Some(if context.records.of_sandbox {
+        "what `setpoint sandbox` prints".to_owned()
+    } else {
+        configured.to_string()
+    })
+}
+
+/// The command that attests, for the same configuration and the same sides.
+pub(super) fn confirm_command(context: &Context, what: &str) -> String {
+    let file = &context.config.file;
+    let file = if file == Path::new("setpoint.toml") {
+        String::new()
+    } else {
+        format!(" -c {}", quoted(&file.display().to_string()))
+    };
+    let sandbox = if context.records.of_sandbox { " --sandbox" } else { "" };
+    format!("setpoint confirm{file}{sandbox} {what}")
+}
+
+/// A word of a command line, in quotation marks where a shell would take it apart.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

@@ -11,6 +11,7 @@ mod fault;
 mod nearest;
 mod raw;
 mod redact;
+mod redirect;
 mod reference;
 mod schema;
 mod starter;
@@ -25,12 +26,14 @@ use serde::Deserialize as _;
 use toml::de::DeTable;
 
 pub use fault::{ConfigError, Fault, Severity, Warnings};
+pub use redirect::Expected as ExpectedRedirects;
 pub use schema::schema;
 pub use starter::{Answers, starter, starter_for};
 pub use types::{
     AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
-    SecretStoreConfig, StateConfig, redirect_uris,
+    SecretStoreConfig, StateConfig,
 };
+pub use uri::{not_public, not_public_address};
 
 use fault::Finding;
 use raw::RawConfig;

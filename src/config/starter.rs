@@ -1,6 +1,7 @@
 //! What `setpoint init` writes.
 
-use super::types::{Driver, Region, redirect_uris};
+use super::redirect::Expected;
+use super::types::{Driver, Region};
 
 /// A commented `setpoint.toml` that has no faults as it stands: the names and addresses in it are examples to replace.
 pub fn starter() -> &'static str {
@@ -31,7 +32,7 @@ pub fn starter_for(answers: &Answers) -> String {
         email,
         paths,
     } = answers;
-    let [redirect_uri, before] = redirect_uris(region.api_url(), region.app_url());
+    let expected = Expected::new(*region, None, None);
     let roles: Vec<String> = paths
         .iter()
         .map(|path| format!("{} = \"developer\"", quoted(path)))
@@ -53,11 +54,11 @@ pub fn starter_for(answers: &Answers) -> String {
         ),
         (
             "# https://app.factory.ai/api/integrations/redirect/gitlab-sh",
-            format!("# {before}"),
+            format!("# {}", expected.before()),
         ),
         (
             "redirect_uri = \"https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback\"",
-            format!("redirect_uri = {}", quoted(&redirect_uri)),
+            format!("redirect_uri = {}", quoted(expected.now())),
         ),
         (
             "email = \"factory-droid@example.com\"",

@@ -267,17 +267,6 @@ impl Region {
     }
 }
 
-/// The redirect URIs that Factory's guide has named for self-hosted GitLab: the one since 27 January 2026, on the API's
-/// host, and the one before, on the web application's. For other hosts than Factory's own by analogy. Which of the two an
-/// organization has is seen in the address of its popup; GitLab takes both in one application.
-pub fn redirect_uris(api: &str, web_app: &str) -> [String; 2] {
-    let on = |host: &str, path: &str| format!("{}{path}", host.trim_end_matches('/'));
-    [
-        on(api, "/api/integrations/redirect/gitlab-sh/callback"),
-        on(web_app, "/api/integrations/redirect/gitlab-sh"),
-    ]
-}
-
 /// Where the secret that GitLab shows once is kept.
 #[derive(Debug, Clone, Default)]
 pub struct SecretStoreConfig {

@@ -1,5 +1,7 @@
 //! What counts as an address in the configuration. The same functions serve the checks and the conversion.
 
+use std::net::IpAddr;
+
 use url::{Host, Url};
 
 use crate::urls;
@@ -90,15 +92,10 @@ fn absolute(text: &str) -> Result<Url, Problem> {
 
 /// What keeps an address from being public, where its text alone tells: private, link-local and loopback addresses, and
 /// names that no public resolver knows (RFC 6761, 6762, 8375; ICANN's `.internal`).
-pub(super) fn not_public(url: &Url) -> Option<&'static str> {
+pub fn not_public(url: &Url) -> Option<&'static str> {
     match url.host()? {
-        Host::Ipv4(address) if address.is_private() => Some("a private address"),
-        Host::Ipv4(address) if address.is_loopback() || address.is_unspecified() => Some("an address of this machine"),
-        Host::Ipv4(address) if address.is_link_local() => Some("a link-local address"),
-        Host::Ipv6(address) if address.is_loopback() || address.is_unspecified() => Some("an address of this machine"),
-        Host::Ipv6(address) if address.is_unique_local() => Some("a private address"),
-        Host::Ipv6(address) if address.is_unicast_link_local() => Some("a link-local address"),
-        Host::Ipv4(_) | Host::Ipv6(_) => None,
+        Host::Ipv4(address) => not_public_address(address.into()),
+        Host::Ipv6(address) => not_public_address(address.into()),
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
             let within = |end: &str| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'));
@@ -113,6 +110,25 @@ pub(super) fn not_public(url: &Url) -> Option<&'static str> {
                 None
             }
         }
+    }
+}
+
+/// What keeps an IP address from being public (RFC 1918, 3927, 4193, 6598).
+pub fn not_public_address(address: IpAddr) -> Option<&'static str> {
+    let address = address.to_canonical();
+    if address.is_loopback() || address.is_unspecified() {
+        return Some("an address of this machine");
+    }
+    match address {
+        IpAddr::V4(address) if address.is_private() => Some("a private address"),
+        IpAddr::V4(address) if address.is_link_local() => Some("a link-local address"),
+        // 100.64.0.0/10, which carriers and overlay networks use.
+        IpAddr::V4(address) if address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64 => {
+            Some("a private address")
+        }
+        IpAddr::V6(address) if address.is_unique_local() => Some("a private address"),
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some("a link-local address"),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
 

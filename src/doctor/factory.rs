@@ -3,14 +3,11 @@
 use url::Url;
 
 use super::Check;
-use crate::config::{Config, Driver};
+use crate::config::{Config, Driver, ExpectedRedirects};
 use crate::factory::{FactoryInspect, FactoryRead};
 use crate::http::{Error, ErrorKind};
 use crate::model::{IntegrationStatus, ObservedIntegration};
 use crate::urls::origin;
-
-/// The end of the redirect URI of organizations set up before 2026-01-27 (Factory: self-hosted GitLab guide).
-const OLD_GENERATION: &str = "/api/integrations/redirect/gitlab-sh";
 
 /// What is known of Factory's side before the first request.
 pub struct FactorySide<'a> {
@@ -95,19 +92,36 @@ impl FactorySide<'_> {
                 "set application.redirect_uri to it",
             );
         }
-        let old = |uri: &String| uri.trim_end_matches('/').ends_with(OLD_GENERATION);
-        if !declared.iter().all(old) {
-            return Check::ok(ID, "application.redirect_uri is of the generation since 2026-01-27");
+        let factory = &self.config.factory;
+        let expected = ExpectedRedirects::new(
+            factory.region,
+            Some(factory.api_url.as_str()),
+            Some(factory.app_url.as_str()),
+        );
+        let faults: Vec<String> = declared
+            .iter()
+            .filter_map(|uri| expected.fault(uri).map(|fault| format!("{uri} {fault}")))
+            .collect();
+        if !faults.is_empty() {
+            return Check::warning(
+                ID,
+                format!("application.redirect_uri: {}", faults.join("; ")),
+                expected.hint(),
+            );
         }
-        let api = origin(self.api_url);
-        Check::warning(
-            ID,
-            "application.redirect_uri is that of organizations set up before 2026-01-27",
-            format!(
-                "compare it with the one that Factory shows at Settings > Integrations > GitLab; newer organizations have \
-                 {api}{OLD_GENERATION}/callback"
+        match expected
+            .missing(&declared.iter().map(String::as_str).collect::<Vec<_>>())
+            .as_slice()
+        {
+            [] => Check::ok(ID, "application.redirect_uri lists both that Factory's guide has named"),
+            missing => Check::ok(
+                ID,
+                format!(
+                    "application.redirect_uri is one that Factory uses; if the popup's address names {}, list both",
+                    missing.join(" or ")
+                ),
             ),
-        )
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use url::Url;
 
-use super::{Check, instance, permissions, sign_in};
+use super::{Check, instance, permissions, reachable, sign_in};
 use crate::config::Config;
 use crate::gitlab::{
     AdminInspect, DroidSession, GitlabInspect, GitlabRead, Instance, InstanceSettings, OwnToken, OwnUser, Probe,
@@ -40,6 +40,9 @@ pub struct GitlabSide<'a> {
     pub has_token: bool,
     /// GitLab at its external URL, asked without a credential; none where that is `gitlab.url`, or the sandbox stands in.
     pub external: Option<&'a dyn GitlabInspect>,
+    /// GitLab at its external URL, trusted as strangers trust it: by the public authorities, without a credential;
+    /// none where the sandbox stands in, or that is no `https` address.
+    pub as_the_public: Option<&'a dyn GitlabInspect>,
     /// The administrator's web session, where it is configured and its password was found.
     pub admin: Option<&'a dyn AdminInspect>,
     /// The droid's web session, where it signs in by password and that was found.
@@ -93,6 +96,7 @@ impl GitlabSide<'_> {
             checks.extend(sign_in::check(self, &answers).await);
         }
         checks.extend(instance::external_url(self).await);
+        checks.extend(reachable::check(self).await);
         checks
     }
 
@@ -106,6 +110,7 @@ impl GitlabSide<'_> {
         };
         checks.push(further("GitLab was not reached"));
         checks.extend(instance::external_url(self).await);
+        checks.extend(reachable::check(self).await);
         checks
     }
 

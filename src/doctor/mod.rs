@@ -7,6 +7,7 @@ mod factory;
 mod gitlab;
 mod instance;
 mod permissions;
+mod reachable;
 mod reads;
 mod shapes;
 mod sign_in;

@@ -148,7 +148,16 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
     let mut checks = vec![match obstacle(account) {
         Some((message, fix, true)) => Check::failure(ID, format!("{name} {message}"), fix),
         Some((message, fix, false)) => Check::warning(ID, format!("{name} {message}"), fix),
-        None => Check::ok(ID, format!("{name} is active")),
+        None => Check::ok(
+            ID,
+            match &account.last_activity_on {
+                Some(day) => format!(
+                    "{name} is active, and did something last on {} (sign-ins of Setpoint's count)",
+                    RemoteText::within(day, 10)
+                ),
+                None => format!("{name} is active, and has done nothing yet"),
+            },
+        ),
     }];
     if matches!(&answers.own_user, Ok(own) if own.id == account.id) {
         checks.push(Check::failure(

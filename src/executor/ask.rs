@@ -4,9 +4,12 @@ use super::attest::{attest, denial};
 use super::effects::{Answer, Card};
 use super::run::Failure;
 use super::walk::{Stage, Walk, is_aside, is_repository};
-use crate::model::{ApplicationId, ApplicationRef, ApplicationUid, Attestation, OperatorStep, Outcome, SecretSource};
+use crate::model::{
+    ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, OperatorStep, Outcome,
+    SecretSource, Seen,
+};
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Puts the next card before the person. Whether there was one.
     pub(super) async fn ask_next(&mut self) -> bool {
         let asking = |stage: &Stage| match stage {
@@ -29,14 +32,17 @@ impl Walk<'_> {
             }
             return true;
         }
-        let answer = if self.quit {
-            Answer::Quit
+        let (answer, seen) = if self.quit {
+            (Answer::Quit, Seen::Nothing)
         } else {
             self.put_until_borne_out(&card).await
         };
         match answer {
             Answer::Attested { by } => {
-                self.record_answer(card, by).await;
+                let step = self.step(card[0]);
+                if self.record_answer(card, by).await {
+                    self.run.effects.operator.recorded(step, &seen);
+                }
             }
             Answer::Later => self.leave(&card, "a person's step is left"),
             Answer::Skipped => {
@@ -71,40 +77,74 @@ impl Walk<'_> {
         }
     }
 
+    fn step(&self, (at, step): (usize, usize)) -> &'a OperatorStep {
+        &self.plan.changes[at].steps[step]
+    }
+
     /// Puts a card, and again as long as the answer is that it is done and GitLab denies it.
-    async fn put_until_borne_out(&self, card: &[(usize, usize)]) -> Answer {
+    async fn put_until_borne_out(&self, card: &[(usize, usize)]) -> (Answer, Seen) {
         let mut objection = None;
         loop {
             let answer = self.put(card, objection.as_deref()).await;
             if !matches!(answer, Answer::Attested { .. }) || self.stop().is_some() {
-                return answer;
+                return (answer, Seen::Nothing);
             }
-            objection = self.denied(card).await;
-            if objection.is_none() {
-                return answer;
+            match self.look(card).await {
+                Ok(seen) => return (answer, seen),
+                Err(denial) => objection = Some(denial),
             }
         }
     }
 
-    /// What the droid's own page of authorized applications has against an approval. A page that cannot be read says
-    /// nothing.
-    async fn denied(&self, card: &[(usize, usize)]) -> Option<String> {
-        let username = card
-            .iter()
-            .find_map(|&(at, step)| match &self.plan.changes[at].steps[step] {
-                OperatorStep::Authorize { username } => Some(username),
-                _ => None,
-            })?;
-        let application = self.run.state.record().application.clone()?;
-        let evidence = self.run.effects.droid?.evidence(username).await.ok()?;
-        denial(&evidence, &application, username)
+    /// What the droid's own page of authorized applications says of an approval; the error is what it has against it. A page
+    /// that cannot be read says nothing.
+    async fn look(&self, card: &[(usize, usize)]) -> Result<Seen, String> {
+        let username = card.iter().find_map(|place| match self.step(*place) {
+            OperatorStep::Authorize { username } => Some(username),
+            _ => None,
+        });
+        let Some(username) = username else {
+            return Ok(Seen::Nothing);
+        };
+        let application = self.run.state.record().application.clone();
+        let (Some(application), Some(droid)) = (application, self.run.effects.droid) else {
+            return Ok(Seen::Unread(None));
+        };
+        let evidence = match droid.evidence(username).await {
+            Ok(evidence) => evidence,
+            Err(error) => return Ok(Seen::Unread(Some(error.message.clone()))),
+        };
+        match denial(&evidence, &application, username) {
+            Some(denial) => Err(denial),
+            None => Ok(Seen::Authorized(Corroboration {
+                authorized_application: application.fields.name,
+                authorized_at: evidence.authorized.get(&application.id).copied().flatten(),
+                last_activity_on: None,
+            })),
+        }
+    }
+
+    /// The number of a card among all of the plan's, and how many these are.
+    fn place_of(&self, (at, step): (usize, usize)) -> (usize, usize) {
+        let all = |changes: &[Change]| {
+            let steps = || changes.iter().flat_map(|change| &change.steps);
+            let others = steps().filter(|step| step.project().is_none()).count();
+            (others, steps().any(|step| step.project().is_some()))
+        };
+        let (others, repositories) = all(&self.plan.changes);
+        let of = others + usize::from(repositories);
+        if self.step((at, step)).project().is_some() {
+            return (of, of);
+        }
+        (all(&self.plan.changes[..at]).0 + step + 1, of)
     }
 
     async fn put(&self, card: &[(usize, usize)], objection: Option<&str>) -> Answer {
         let steps: Vec<_> = card
             .iter()
-            .map(|&(at, step)| (&self.plan.changes[at].address, &self.plan.changes[at].steps[step]))
+            .map(|place| (&self.plan.changes[place.0].address, self.step(*place)))
             .collect();
+        let (number, of) = self.place_of(card[0]);
         let application = steps.first().and_then(|(_, step)| self.application_of(step));
         let source = steps.iter().find_map(|(_, step)| match step {
             OperatorStep::SaveConnection { secret, .. } => Some(*secret),
@@ -128,6 +168,8 @@ impl Walk<'_> {
                 objection,
                 secret: secret.as_ref(),
                 secret_saved,
+                number,
+                of,
             })
             .await
     }
@@ -144,8 +186,8 @@ impl Walk<'_> {
         }
     }
 
-    /// All of a card in one state write.
-    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) {
+    /// All of a card in one state write. Whether all of it was recorded.
+    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) -> bool {
         let attestation = Attestation {
             by,
             at: (self.run.effects.clock)(),
@@ -178,16 +220,21 @@ impl Walk<'_> {
                 }
             })
             .await;
+        let mut all = true;
         for ((at, step), result) in card.into_iter().zip(results) {
             match result.and_then(|()| written.clone()) {
                 Ok(()) => self.advance(at, step + 1),
-                Err(why) => self.end(
-                    at,
-                    Outcome::Failed,
-                    Some(format!("the step could not be recorded: {why}")),
-                ),
+                Err(why) => {
+                    all = false;
+                    self.end(
+                        at,
+                        Outcome::Failed,
+                        Some(format!("the step could not be recorded: {why}")),
+                    );
+                }
             }
         }
+        all
     }
 
     /// The fingerprint of the secret that a person was to type in, as far as it can be had.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::factory::{FactoryRead, FactoryWrite};
 use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite};
-use crate::model::{Address, ApplicationId, ApplicationUid, ChangeOutcome, OperatorStep};
+use crate::model::{Address, ApplicationId, ApplicationUid, ChangeOutcome, OperatorStep, Seen};
 use crate::secrets::Secret;
 
 /// Everything that a plan is carried out with.
@@ -77,6 +77,10 @@ pub struct Card<'a> {
     pub secret: Option<&'a Secret>,
     /// Whether the secret store has kept that secret.
     pub secret_saved: bool,
+    /// Its number among the cards of the plan, from 1.
+    pub number: usize,
+    /// How many cards the plan has.
+    pub of: usize,
 }
 
 /// A person, or the absence of one.
@@ -84,6 +88,9 @@ pub struct Card<'a> {
 pub trait Operator: Send + Sync {
     /// Asks for what is on one card. Cards come one at a time, in the plan's order, while nothing else is running.
     async fn ask(&self, card: Card<'_>) -> Answer;
+
+    /// A card's answer was recorded: what could be checked of it.
+    fn recorded(&self, step: &OperatorStep, seen: &Seen);
 }
 
 /// The operator where there is no terminal: everything is left for later.
@@ -95,6 +102,8 @@ impl Operator for NobodyThere {
     async fn ask(&self, _: Card<'_>) -> Answer {
         Answer::Later
     }
+
+    fn recorded(&self, _: &OperatorStep, _: &Seen) {}
 }
 
 /// Why a run should begin nothing more.

@@ -2,6 +2,7 @@
 
 mod api;
 mod assisted;
+mod audit_log;
 mod errors;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -21,6 +22,7 @@ use crate::secrets::Secret;
 
 pub use api::FactoryApi;
 pub use assisted::AssistedFactory;
+pub use audit_log::{AuditEvent, AuditLog, Entry as AuditEntry, Intent as AuditIntent, MOST_BYTES as AUDIT_LOG_BYTES};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::{fuzz_json, fuzz_page};

@@ -32,7 +32,10 @@ pub fn saved_plan(data: &[u8]) {
         gitlab_url: "https://gitlab.example.com".to_owned(),
         app_url: "https://app.example.com".to_owned(),
         sign_in: None,
+        password: None,
         secret: SecretPlace::OnRequest,
+        patterns: render::Patterns::default(),
+        confirm: "setpoint confirm --all".to_owned(),
         width: 60,
     };
     let steps: Vec<_> = plan
@@ -40,10 +43,19 @@ pub fn saved_plan(data: &[u8]) {
         .iter()
         .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect();
-    for card in render::cards(&steps) {
-        expect_harmless(&render::card(&card, None, &facts, None));
+    let cards = render::cards(&steps);
+    for (at, card) in (1..).zip(&cards) {
+        let place = render::Place { at, of: cards.len() };
+        expect_harmless(&render::card(card, place, None, &facts, None));
     }
-    expect_harmless(&render::checklist(&steps, None, &facts, &environment));
+    expect_harmless(&render::checklist(
+        &steps,
+        None,
+        &facts,
+        &environment,
+        None,
+        Some(render::LEAST_CHARS),
+    ));
 }
 
 /// A state record: what is taken for one survives being written, can be shown, and can be planned from.

@@ -107,6 +107,8 @@ pub struct ClientOptions {
     pub credential: Credential,
     /// Certificates in PEM that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether only the public authorities are trusted, as by somebody elsewhere; then `ca_file` counts for nothing.
+    pub as_the_public: bool,
     /// Whether it keeps cookies, as a web session has to. They stay with this client.
     pub cookies: bool,
     /// Bounds the requests in flight; shared by all clients of a run.
@@ -131,6 +133,7 @@ impl ClientOptions {
             base_url,
             credential: Credential::None,
             ca_file: None,
+            as_the_public: false,
             cookies: false,
             parallelism: Arc::new(Semaphore::new(8)),
             counter: Arc::default(),
@@ -533,7 +536,12 @@ fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Clie
         }
         return builder.build().map_err(|error| failed(&error));
     }
-    let tls = tls::settings(options.ca_file.as_deref()).map_err(untrusted)?;
+    let tls = if options.as_the_public {
+        tls::of_the_public()
+    } else {
+        tls::settings(options.ca_file.as_deref())
+    };
+    let tls = tls.map_err(untrusted)?;
     builder = builder.https_only(true).tls_backend_preconfigured(tls);
     if let Some(proxy) = proxy {
         builder = builder.proxy(reqwest::Proxy::all(proxy.address.clone()).map_err(|error| failed(&error))?);

@@ -42,6 +42,19 @@ pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Diagnosti
     Ok(config)
 }
 
+/// Settings that trust the public authorities alone: what somebody elsewhere makes of a certificate, who has neither
+/// `ca_file` nor what was added to this machine. The list is Mozilla's.
+pub(super) fn of_the_public() -> Result<ClientConfig, Diagnostic> {
+    let roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let mut config = versions(Arc::new(rustls::crypto::ring::default_provider()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// Settings for where there is no TLS.
 pub(super) fn none() -> Result<ClientConfig, Diagnostic> {
     let config = versions(Arc::new(rustls::crypto::ring::default_provider()))?;

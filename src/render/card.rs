@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use super::sheet::{CardFacts, Line, sheet};
+use super::sheet::{CardFacts, Line, Place, corroboration, sheet};
 use super::style::{BOLD, paint};
 use super::text::{columns, sanitize, wrap};
-use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
+use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, Seen};
 
 /// As many repositories are listed on a card; more go where the caller says.
 const LISTED: usize = 40;
@@ -18,6 +18,7 @@ const LABEL: usize = 7;
 /// One card. `application` is the one that the step means where it does not say it itself.
 pub fn card(
     steps: &[(&Address, &OperatorStep)],
+    place: Place,
     application: Option<&(ApplicationId, ApplicationUid)>,
     facts: &CardFacts,
     repositories_file: Option<&str>,
@@ -26,11 +27,15 @@ pub fn card(
     let Some(sheet) = sheet(steps, application, facts) else {
         return out;
     };
-    let _ = writeln!(out, "\n  {}", paint(BOLD, &sanitize(&sheet.title)));
+    let _ = writeln!(
+        out,
+        "\n  {}",
+        paint(BOLD, &format!("{place}: {}", sanitize(&sheet.title)))
+    );
     for line in &sheet.lines {
         match line {
             Line::Prose(label, text) => prose(&mut out, label, text, facts.width),
-            Line::Value(label, value) => {
+            Line::Value(label, value) | Line::Page(label, value) => {
                 prose(&mut out, label, "", facts.width);
                 copy(&mut out, value, facts.width);
             }
@@ -96,6 +101,46 @@ pub fn needs_file(steps: &[(&Address, &OperatorStep)]) -> bool {
     steps.len() > LISTED
 }
 
+/// The lines after a step that was attested: what was checked, and what could not be.
+pub fn after(step: &OperatorStep, seen: &Seen, width: usize) -> String {
+    let (checked, unchecked) = match (step, seen) {
+        (OperatorStep::Authorize { .. }, Seen::Authorized(evidence)) => (
+            Some(format!(
+                "{}. So Application ID and secret are right, and it is the droid that approved",
+                corroboration(evidence)
+            )),
+            "that Factory works with it",
+        ),
+        (OperatorStep::Authorize { username }, Seen::Unread(why)) => {
+            let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let text = format!("whether {username} approved it: its page in GitLab was not read{why}");
+            return lines(None, &text, width);
+        }
+        (OperatorStep::Authorize { .. }, Seen::Nothing) => (None, "who approved it"),
+        (OperatorStep::SetTrusted { .. }, _) => (
+            None,
+            "the tick: GitLab's API does not show it; with `gitlab.admin_session` each plan reads it",
+        ),
+        (OperatorStep::SaveConnection { .. }, _) => (
+            None,
+            "what was typed: Factory shows it to nobody outside. A wrong Application ID or secret shows at the \
+             authorization",
+        ),
+        (OperatorStep::DeleteConnection, _) => (None, "whether Factory has forgotten it"),
+        (OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. }, _) => {
+            (None, "the selection: nothing outside of Factory shows it")
+        }
+    };
+    lines(checked.as_deref(), unchecked, width)
+}
+
+fn lines(checked: Option<&str>, unchecked: &str, width: usize) -> String {
+    let line =
+        |label: &str, text: &str| wrap(&format!("{}.", sanitize(text)), width, &format!("  {label}: "), "    ") + "\n";
+    let checked = checked.map(|checked| line("Checked", checked)).unwrap_or_default();
+    checked + &line("Not checked", unchecked)
+}
+
 /// Puts the steps of changes on cards: one step to a card, but all repositories on one.
 pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Address, &'a OperatorStep)>> {
     let is_repository = |step: &OperatorStep| {
@@ -114,16 +159,21 @@ pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Addr
 
 #[cfg(test)]
 mod tests {
-    use super::{card, cards};
-    use crate::model::{Address, FullPath, OperatorStep, ProjectId, SecretSource, SignIn};
-    use crate::render::{CardFacts, SecretPlace};
+    use super::{after, card, cards};
+    use crate::model::{Address, FullPath, OperatorStep, ProjectId, SecretSource, Seen, SignIn};
+    use crate::render::{CardFacts, Patterns, Place, SecretPlace};
+
+    const ONLY: Place = Place { at: 1, of: 1 };
 
     fn facts(width: usize) -> CardFacts {
         CardFacts {
             gitlab_url: "https://gitlab.example.com".to_owned(),
             app_url: "https://app.eu.factory.ai".to_owned(),
             sign_in: Some(SignIn::Impersonate),
+            password: None,
             secret: SecretPlace::OnRequest,
+            patterns: Patterns::default(),
+            confirm: "setpoint confirm --all".to_owned(),
             width,
         }
     }
@@ -138,8 +188,8 @@ mod tests {
             },
             secret: SecretSource::Fresh,
         };
-        let text =
-            anstream::adapter::strip_str(&card(&[(&Address::Connection, &step)], None, &facts(60), None)).to_string();
+        let text = anstream::adapter::strip_str(&card(&[(&Address::Connection, &step)], ONLY, None, &facts(60), None))
+            .to_string();
         for line in text.lines() {
             assert!(line.chars().count() <= 60 || line == "a".repeat(64), "{line}");
         }
@@ -175,7 +225,7 @@ mod tests {
             .collect();
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
         assert_eq!(cards(&steps).len(), 1);
-        let text = card(&steps, None, &facts(80), Some("repositories.txt"));
+        let text = card(&steps, ONLY, None, &facts(80), Some("repositories.txt"));
         for said in [
             "enable 25 repositories in platform",
             "enable 24 repositories in web",
@@ -185,6 +235,28 @@ mod tests {
             assert!(text.contains(said), "{said} is not in {text}");
         }
         assert!(!text.contains("platform/p0"), "{text}");
-        assert!(card(&steps[..3], None, &facts(80), None).contains("platform/p2"));
+        assert!(card(&steps[..3], ONLY, None, &facts(80), None).contains("platform/p2"));
+    }
+
+    #[test]
+    fn after_a_step_it_is_said_what_was_checked_and_what_not() {
+        let step = OperatorStep::Authorize {
+            username: "factory-droid".to_owned(),
+        };
+        let evidence = crate::model::Corroboration {
+            authorized_application: "Factory Integration".to_owned(),
+            authorized_at: None,
+            last_activity_on: None,
+        };
+        insta::assert_snapshot!(after(&step, &Seen::Authorized(evidence), 80), @r"
+          Checked: GitLab lists `Factory Integration` as authorized by the droid. So
+            Application ID and secret are right, and it is the droid that approved.
+          Not checked: that Factory works with it.
+        ");
+        let unread = Seen::Unread(Some("GitLab asks for a code".to_owned()));
+        insta::assert_snapshot!(after(&step, &unread, 80), @r"
+        Not checked: whether factory-droid approved it: its page in GitLab was not
+          read (GitLab asks for a code).
+        ");
     }
 }

@@ -4,31 +4,68 @@
 use std::fmt::Write as _;
 
 use super::Environment;
-use super::card::cards;
-use super::sheet::{CardFacts, Line, sheet};
+use super::card::{cards, needs_file};
+use super::sheet::{CardFacts, Line, Place, sheet};
 use super::text::sanitize;
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 
 /// Longer lists are folded.
 const OPEN: usize = 10;
 
-/// The steps as a task list, in their order, with the command that attests them.
+/// Room for the words that say what was left out.
+const NOTE: usize = 300;
+
+/// The steps as a task list, in their order, with the command that attests them. Where it would be longer than
+/// `max_chars` characters, lists of repositories are cut, which the configuration's patterns describe all the same;
+/// `repositories_file` has them all, where there is one.
 pub fn checklist(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
     facts: &CardFacts,
     environment: &Environment,
+    repositories_file: Option<&str>,
+    max_chars: Option<usize>,
+) -> String {
+    let assembled = |most: usize| assemble(steps, application, facts, environment, repositories_file, most);
+    let whole = assembled(usize::MAX);
+    let Some(max) = max_chars.filter(|max| chars(&whole) > *max) else {
+        return whole;
+    };
+    let room = max.saturating_sub(NOTE);
+    let fits = |most: &usize| chars(&assembled(*most)) <= room;
+    // Powers of two: whoever reads a hundred of them ticks by the pattern.
+    let most = (0..=12).rev().map(|power| 1 << power).find(fits).unwrap_or(0);
+    let place = repositories_file.map_or_else(
+        || "`setpoint plan` shows all of them".to_owned(),
+        |file| format!("{} has all of them", code(file)),
+    );
+    format!(
+        "{}\nShortened to {max} characters: of each group at most {most} repositories are listed; {place}.\n",
+        assembled(most)
+    )
+}
+
+/// With at most so many repositories of a group.
+fn assemble(
+    steps: &[(&Address, &OperatorStep)],
+    application: Option<&(ApplicationId, ApplicationUid)>,
+    facts: &CardFacts,
+    environment: &Environment,
+    repositories_file: Option<&str>,
+    most: usize,
 ) -> String {
     let mut out = format!(
         "### For an operator\n\nOn {}\n\nIn this order:\n\n",
         code(&environment.line())
     );
-    for card in cards(steps) {
-        let Some(sheet) = sheet(&card, application, facts) else {
+    let cards = cards(steps);
+    for (at, card) in (1..).zip(&cards) {
+        let Some(sheet) = sheet(card, application, facts) else {
             continue;
         };
+        let place = Place { at, of: cards.len() };
         if sheet.groups.is_empty() {
-            let _ = writeln!(out, "- [ ] {}", code(&sheet.title));
+            let _ = writeln!(out, "- [ ] {place}: {}", code(&sheet.title));
         } else {
             // Of one it is the address, of several their number.
             let title = if card.len() > 1 {
@@ -36,13 +73,17 @@ pub fn checklist(
             } else {
                 code(&sheet.title)
             };
-            let _ = writeln!(out, "- [ ] Repository selection: {title}");
+            let _ = writeln!(out, "- [ ] {place}: Repository selection: {title}");
         }
         for line in &sheet.lines {
             let _ = match line {
                 Line::Prose(label, text) => writeln!(out, "  - {label}: {}", prose(text)),
                 Line::Value(label, value) => writeln!(out, "  - {label}: {}", code(value)),
+                Line::Page(label, address) => writeln!(out, "  - {label}: {}", link(address)),
             };
+        }
+        if let Some(file) = repositories_file.filter(|_| needs_file(card)) {
+            let _ = writeln!(out, "  - all of them are listed in: {}", code(file));
         }
         for group in &sheet.groups {
             let fold = group.paths.len() > OPEN;
@@ -53,18 +94,38 @@ pub fn checklist(
             } else {
                 let _ = writeln!(out, "\n  {} {}\n", group.lead(), code(&group.name));
             }
-            for path in &group.paths {
+            for path in group.paths.iter().take(most) {
                 let _ = writeln!(out, "  - [ ] {}", code(path));
+            }
+            if group.paths.len() > most {
+                let _ = writeln!(out, "  - and {} more", group.paths.len() - most);
             }
             if fold {
                 out.push_str("\n  </details>\n");
             }
         }
     }
-    out.push_str(
-        "\nAfterwards `setpoint confirm --all` records all of it as done; `setpoint confirm ADDRESS…` records a part.\n",
+    let _ = writeln!(
+        out,
+        "\nWhen all of it is done: {}. It says what bears it out, and records it. A part of it: `setpoint confirm \
+         ADDRESS…`.",
+        code(&facts.confirm)
     );
     out
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// An address that can be clicked, and copied as it stands. One with characters that no address has is code.
+pub(super) fn link(address: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]%=&+,;".contains(c);
+    let is_address = address.starts_with("https://") || address.starts_with("http://");
+    if is_address && address.chars().all(is_plain) {
+        return format!("<{address}>");
+    }
+    code(address)
 }
 
 /// Text as a code span that nothing in it can end.
@@ -114,9 +175,9 @@ fn html(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, checklist, code, prose};
+    use super::{Environment, chars, checklist, code, link, prose};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId};
-    use crate::render::{CardFacts, SecretPlace};
+    use crate::render::{CardFacts, Patterns, SecretPlace};
 
     #[test]
     fn nothing_ends_its_code_span_or_becomes_markup() {
@@ -124,6 +185,17 @@ mod tests {
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(prose("<b> @all `x_y` a_b"), "\\<b\\> \\@all `x_y` a\\_b");
         assert_eq!(prose("a``b `c` ```d"), "ab `c` `d`");
+        assert_eq!(
+            link("https://gitlab.example.com/a?b=c"),
+            "<https://gitlab.example.com/a?b=c>"
+        );
+        for none in [
+            "javascript:alert(1)",
+            "https://a.example.com/> @all",
+            "https://a.example.com/`x",
+        ] {
+            assert!(link(none).starts_with('`'), "{none}");
+        }
     }
 
     #[test]
@@ -142,16 +214,46 @@ mod tests {
             gitlab_url: "https://gitlab.example.com".to_owned(),
             app_url: "https://app.factory.ai".to_owned(),
             sign_in: None,
+            password: None,
             secret: SecretPlace::Unknown,
+            patterns: Patterns {
+                enable: vec!["platform/**".to_owned()],
+                except: vec!["platform/archive/**".to_owned()],
+            },
+            confirm: "setpoint confirm --all".to_owned(),
             width: 80,
         };
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
-        let text = checklist(&steps, None, &facts, &Environment::example());
+        let text = checklist(&steps, None, &facts, &Environment::example(), None, None);
         assert!(
             text.contains("<details><summary>enable 20 repositories in <code>platform</code></summary>"),
             "{text}"
         );
         assert_eq!(text.matches("- [ ] `platform/p").count(), 20, "{text}");
-        assert!(!checklist(&steps[..3], None, &facts, &Environment::example()).contains("<details>"));
+        assert!(!checklist(&steps[..3], None, &facts, &Environment::example(), None, None).contains("<details>"));
+        assert!(
+            text.contains("enabled is what fits `platform/**`, all except `platform/archive/**`"),
+            "{text}"
+        );
+        // Shortened, it has the pattern and the number all the same.
+        let short = checklist(
+            &steps,
+            None,
+            &facts,
+            &Environment::example(),
+            Some(".setpoint/repositories.txt"),
+            Some(1200),
+        );
+        assert!(chars(&short) <= 1200, "{short}");
+        for said in [
+            "enable 20 repositories in",
+            "fits `platform/**`",
+            "more\n",
+            "Shortened to 1200 characters:",
+            "`.setpoint/repositories.txt` has all of them",
+            "`setpoint confirm --all`",
+        ] {
+            assert!(short.contains(said), "{said} is not in {short}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    CardFacts, Environment, SecretPlace, card, checklist, drift, markdown, plan, progress, record, report,
-    repository_list,
+    CardFacts, Environment, Patterns, Place, SecretPlace, card, checklist, drift, markdown, plan, progress, record,
+    report, repository_list,
 };
 use crate::glyphs;
 use crate::model::{
@@ -174,12 +174,20 @@ fn steps(text: &str) -> Vec<(Address, OperatorStep)> {
     steps
 }
 
+const PLACE: Place = Place { at: 1, of: 2 };
+
 fn facts(text: &str) -> CardFacts {
     CardFacts {
         gitlab_url: "https://gitlab.example.com".to_owned(),
         app_url: "https://app.example.com".to_owned(),
         sign_in: None,
+        password: Some(text.to_owned()),
         secret: SecretPlace::Saved(text.to_owned()),
+        patterns: Patterns {
+            enable: vec![text.to_owned()],
+            except: vec![text.to_owned()],
+        },
+        confirm: text.to_owned(),
         // A value that is too long for the line begins at its edge, so that it can be copied.
         width: 2000,
     }
@@ -277,8 +285,8 @@ proptest! {
             drift(&shown, &named(&text)),
             report(&shown, &named(&text), &report_of, super::Requests::default(), false),
             report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
-            steps.iter().map(|step| card(&[*step], None, &facts, None)).collect(),
-            card(&steps[2..], None, &facts, None),
+            steps.iter().map(|step| card(&[*step], PLACE, None, &facts, None)).collect(),
+            card(&steps[2..], PLACE, None, &facts, None),
             repository_list(&steps),
             record(&format!(" {text}"), Some(&attested().recorded), &format!("Locked by {text}")),
         ] {
@@ -298,13 +306,13 @@ proptest! {
                 let note = markdown(&shown, &named(&text), max);
                 expect_tame(&note);
                 prop_assert!(!outside_of_code(&note).contains(MARK), "{}", note);
-                let graph = note.split("```mermaid").nth(1).and_then(|rest| rest.split("```").next());
+                let graph = note.split("\n```mermaid\n").nth(1).and_then(|rest| rest.split("```").next());
                 prop_assert!(graph.is_none_or(|graph| !graph.contains(MARK)));
                 prop_assert_eq!(note.matches("\n<details>").count(), note.matches("\n</details>").count());
             }
         }
         for part in [&steps[..], &steps[..3], &steps[2..]] {
-            let list = checklist(part, None, &facts(&text), &named(&text));
+            let list = checklist(part, None, &facts(&text), &named(&text), Some(&text), Some(super::LEAST_CHARS));
             expect_tame(&list);
             // Names stand in prose too, where each sign of Markdown is escaped.
             let open = outside_of_code(&list);

@@ -5,6 +5,8 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::report::{Requests, SideRequests};
 use crate::model::{Kind, Origin, Plan};
@@ -33,6 +35,9 @@ pub struct DriftRun<'a> {
     pub requests: Requests,
     /// When GitLab's administrator token expires.
     pub gitlab_token: Expiry,
+    /// The day of the droid's last activity, as GitLab has it; none where it is not known, or where this very command makes
+    /// it by signing in.
+    pub droid_last_activity: Option<Date>,
     /// Whether all that is new was told; none without `--notify`.
     pub notified: Option<bool>,
 }
@@ -60,6 +65,14 @@ pub fn metrics(run: &DriftRun<'_>) -> String {
     let _ = writeln!(out, "setpoint_drift_duration_seconds {:.3}", run.seconds);
     requests(&mut out, run.requests);
     token(&mut out, run.gitlab_token);
+    if let Some(seconds) = run.droid_last_activity.and_then(start_of) {
+        family(
+            &mut out,
+            "setpoint_droid_last_activity_timestamp_seconds",
+            "The day on which GitLab last saw the droid, as its start in UTC in seconds since 1970.",
+        );
+        let _ = writeln!(out, "setpoint_droid_last_activity_timestamp_seconds {seconds}");
+    }
     if let Some(notified) = run.notified {
         family(
             &mut out,
@@ -72,6 +85,10 @@ pub fn metrics(run: &DriftRun<'_>) -> String {
         changes(&mut out, plan);
     }
     out
+}
+
+fn start_of(day: Date) -> Option<i64> {
+    Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 fn family(out: &mut String, name: &str, help: &str) {

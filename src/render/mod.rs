@@ -23,7 +23,7 @@ mod style;
 pub mod text;
 mod words;
 
-pub use card::{card, cards, needs_file, repository_list};
+pub use card::{after, card, cards, needs_file, repository_list};
 pub use checklist::checklist;
 pub use doctor::doctor;
 pub use environment::Environment;
@@ -35,5 +35,5 @@ pub use notification::{News, NotifyDocument, chat_message, notify_document};
 pub use record::{record, recorded};
 pub use report::{Requests, SideRequests, attested_progress, progress, report};
 pub use schema::{apply_schema, drift_schema, notify_schema, plan_schema};
-pub use sheet::{CardFacts, SecretPlace, corroboration};
+pub use sheet::{CardFacts, Patterns, Place, SecretPlace, corroboration};
 pub use words::{participle, reason_in_words, status_in_words};

@@ -15,10 +15,41 @@ pub struct CardFacts {
     pub app_url: String,
     /// How to be the droid, where the configuration says.
     pub sign_in: Option<SignIn>,
+    /// Where the droid's password is, where the configuration has it.
+    pub password: Option<String>,
     /// Where the secret is.
     pub secret: SecretPlace,
+    /// Which repositories are declared: patterns of those to enable, and of those to leave out.
+    pub patterns: Patterns,
+    /// The command that attests all steps.
+    pub confirm: String,
     /// How many columns prose may fill.
     pub width: usize,
+}
+
+/// The repositories that the configuration declares, by its patterns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patterns {
+    /// `repositories.enable`.
+    pub enable: Vec<String>,
+    /// `repositories.except`.
+    pub except: Vec<String>,
+}
+
+/// Where a card stands among all of a plan's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its number, from 1.
+    pub at: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// `2 of 4`
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.at, self.of)
+    }
 }
 
 /// Where the person gets the application's secret from.
@@ -50,6 +81,8 @@ pub(super) enum Line {
     Prose(&'static str, String),
     /// Something to copy: it stands alone on its line.
     Value(&'static str, String),
+    /// A page to open.
+    Page(&'static str, String),
 }
 
 /// Repositories of one top-level group.
@@ -77,6 +110,8 @@ impl Group {
 }
 
 const MANAGER: &str = "an Owner or Manager of the organization in Factory";
+/// The way to the page's part, in the words of Factory's guide.
+const THE_WAY: &str = "press \"Connect\" beside \"GitLab\", and choose \"Self-Hosted\" at the bottom left";
 
 /// The sheet of a card's steps. `application` is the one that they mean where they do not say it themselves.
 pub(super) fn sheet(
@@ -99,23 +134,14 @@ pub(super) fn sheet(
             secret: _,
         } => connection_lines(meant(of, application), domain.as_str(), settings, facts),
         OperatorStep::DeleteConnection => vec![
-            Line::Value("where", settings),
+            Line::Page("where", settings),
             Line::Prose("as", MANAGER.to_owned()),
-            Line::Prose("do", "\"GitLab\", \"Self-Hosted\": press \"Disconnect\"".to_owned()),
+            Line::Prose("do", format!("{THE_WAY}; press \"Disconnect\"")),
         ],
         OperatorStep::Authorize { username } => authorize_lines(username, settings, facts),
         OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. } => {
             groups = grouped(steps);
-            vec![
-                Line::Value("where", settings),
-                Line::Prose("as", MANAGER.to_owned()),
-                Line::Prose(
-                    "do",
-                    "\"GitLab\", \"Self-Hosted\", \"Repository Selection\": tick what to enable, untick what to disable, \
-                     and save"
-                        .to_owned(),
-                ),
-            ]
+            repository_lines(settings, &facts.patterns)
         }
     };
     let title = if steps.len() > 1 {
@@ -146,7 +172,7 @@ fn trusted_lines(
     let tick = if trusted { "tick" } else { "untick" };
     let page = format!("{}/admin/applications", facts.gitlab_url);
     let mut lines = vec![
-        Line::Value(
+        Line::Page(
             "where",
             application.map_or_else(|| page.clone(), |(id, _)| format!("{page}/{id}/edit")),
         ),
@@ -179,12 +205,11 @@ fn connection_lines(
         SecretPlace::Unknown => "not known any more; `setpoint rotate` makes a new one".to_owned(),
     };
     let mut lines = vec![
-        Line::Value("where", settings),
+        Line::Page("where", settings),
         Line::Prose("as", MANAGER.to_owned()),
         Line::Prose(
             "do",
-            "\"GitLab\", \"Self-Hosted\": fill in \"Domain\", \"Application ID\" and \"Secret\", and press \"Save\""
-                .to_owned(),
+            format!("{THE_WAY}; fill in \"Domain\", \"Application ID\" and \"Secret\", and press \"Save\""),
         ),
         Line::Value("Domain", domain.to_owned()),
     ];
@@ -199,18 +224,28 @@ fn connection_lines(
 /// With the way to be the droid that is configured, or both ways where none is.
 fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<Line> {
     let CardFacts {
-        gitlab_url, sign_in, ..
+        gitlab_url,
+        sign_in,
+        password,
+        ..
     } = facts;
-    let impersonate = Line::Value(
+    let impersonate = Line::Page(
         "be the droid: press \"Impersonate\", as an administrator, at",
         format!("{gitlab_url}/admin/users/{username}"),
     );
     let password = [
-        Line::Value(
+        Line::Page(
             "be the droid: sign in with its password, in a private window, at",
             format!("{gitlab_url}/users/sign_in"),
         ),
         Line::Value("Username", username.to_owned()),
+        Line::Prose(
+            "Password",
+            match password {
+                Some(place) => format!("in {place}"),
+                None => "as whoever keeps it has it, or a new one from the admin area (Users, \"Edit\")".to_owned(),
+            },
+        ),
     ];
     let mut lines = Vec::new();
     match sign_in {
@@ -223,11 +258,12 @@ fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<L
         }
     }
     lines.extend([
-        Line::Value("where, in the same window", settings),
+        Line::Page("where, in the same window", settings),
         Line::Prose("as", format!("{MANAGER}, and as {username} in GitLab")),
         Line::Prose(
             "do",
-            "press \"Manage GitLab Self-Hosted Permissions\" and, where the popup asks, \"Authorize\"".to_owned(),
+            "at the top right press \"Manage GitLab Self-Hosted Permissions\" and, where the popup asks, \"Authorize\""
+                .to_owned(),
         ),
         Line::Prose(
             "mind",
@@ -237,6 +273,34 @@ fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<L
             ),
         ),
     ]);
+    lines
+}
+
+/// What to tick, by the patterns of the configuration where there are some: a list of a thousand is no instruction.
+fn repository_lines(settings: String, patterns: &Patterns) -> Vec<Line> {
+    let mut lines = vec![
+        Line::Page("where", settings),
+        Line::Prose("as", MANAGER.to_owned()),
+        Line::Prose(
+            "do",
+            format!("{THE_WAY}; below \"Repository Selection\" tick what to enable, untick what to disable, and save"),
+        ),
+    ];
+    let listed = |patterns: &[String]| {
+        let quoted: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
+        quoted.join(", ")
+    };
+    if !patterns.enable.is_empty() {
+        let except = if patterns.except.is_empty() {
+            String::new()
+        } else {
+            format!(", all except {}", listed(&patterns.except))
+        };
+        lines.push(Line::Prose(
+            "in short",
+            format!("enabled is what fits {}{except}", listed(&patterns.enable)),
+        ));
+    }
     lines
 }
 
@@ -276,8 +340,8 @@ pub fn corroboration(evidence: &Corroboration) -> String {
     let since = authorized_at.as_ref().map_or_else(String::new, |at| {
         format!(" since {}", at.strftime("%Y-%m-%d %H:%M UTC"))
     });
-    let active = last_activity_on
-        .as_ref()
-        .map_or_else(String::new, |day| format!(", its last activity was on {day}"));
+    let active = last_activity_on.as_ref().map_or_else(String::new, |day| {
+        format!(", whose last activity, Setpoint's own sign-ins among it, was on {day}")
+    });
     format!("GitLab lists `{authorized_application}` as authorized by the droid{since}{active}")
 }

@@ -288,7 +288,7 @@ async fn a_sign_in_page_is_no_answer_of_a_backend() {
     let store = store(port, folder.path().join("aside").to_str().unwrap());
     let info = LockInfo::new(
         "apply",
-        &crate::state::Actor::from_variables(|_| None, "host".into()),
+        &crate::state::Actor::from_variables(|_| None, None, "host".into()),
         jiff::Timestamp::UNIX_EPOCH,
     )
     .unwrap();

@@ -10,7 +10,7 @@ use crate::factory::{FactoryRead, FactoryWrite};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationUid, AuthorizedUser, FactoryRepository, FactorySource, IntegrationStatus, Kind, Known,
-    ObservedIntegration, OperatorStep, ProjectId,
+    ObservedIntegration, OperatorStep, ProjectId, Seen,
 };
 use crate::secrets::Secret;
 
@@ -175,6 +175,8 @@ impl Operator for World {
         });
         done.await.map_or(Answer::Skipped, |()| answer)
     }
+
+    fn recorded(&self, _: &OperatorStep, _: &Seen) {}
 }
 
 impl Sides {

@@ -142,6 +142,14 @@ async fn a_private_certificate_authority_is_trusted_where_it_is_named() {
         "ca_file = \"corp-ca.pem\"\n\n[gitlab.admin_session]",
     );
     expect_all_of_it(&fixture, "with a private authority").await;
+    // It serves Setpoint, and Factory has no `ca_file`.
+    let doctor = fixture.run(&["doctor", "--format", "json"]).await.expect(0).json();
+    let checks = doctor["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|check| check["id"] == "gitlab.public_certificate");
+    let found = found.unwrap_or_else(|| panic!("no such check in {doctor:#}"));
+    assert_eq!(found["status"], "warning", "{found}");
+    let message = found["message"].as_str().expect("a message");
+    assert!(message.contains("UnknownIssuer"), "{message}");
 }
 
 #[tokio::test]

@@ -76,13 +76,10 @@ async fn what_was_changed_behind_its_back_is_read_and_put_right_in_place() {
 async fn a_changed_file_is_an_edit_and_keeps_id_and_secret() {
     let fixture = applied().await;
     let before = fixture.application();
-    let app = fixture.sandbox.factory_app_url();
+    let uri = fixture.redirect_uri();
     fixture.edit_config(
-        &format!("redirect_uri = \"{app}/api/integrations/redirect/gitlab-sh\""),
-        &format!(
-            "trusted = false\nredirect_uri = [\"{app}/api/integrations/redirect/gitlab-sh\", \
-             \"{app}/api/integrations/redirect/gitlab-sh/callback\"]"
-        ),
+        &format!("redirect_uri = \"{uri}\""),
+        &format!("trusted = false\nredirect_uri = [\"{uri}\", \"{uri}/more\"]"),
     );
     let plan = fixture.plan().await;
     let edit = change(&plan, "gitlab.application");

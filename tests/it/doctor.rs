@@ -55,7 +55,7 @@ async fn a_sound_world_is_all_right_and_is_left_as_it_is() {
     });
 
     let ran = fixture.run(&["doctor"]).await.expect(0);
-    insta::with_settings!({ filters => vec![(r"serial \d+", "serial [n]")] }, {
+    insta::with_settings!({ filters => vec![(r"serial \d+", "serial [n]"), (r"\d{4}-\d\d-\d\d", "[date]")] }, {
         insta::assert_snapshot!(fixture.redact(&ran.stdout));
     });
     assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80));
@@ -271,7 +271,7 @@ const SETTINGS: &[(&[&str], &str, &str, &str)] = &[
         "Owner or a Manager",
     ),
     (
-        &["factory_redirect=current"],
+        &["factory_redirect=legacy"],
         "factory.redirect_uri",
         "failure",
         "does not list",
@@ -423,7 +423,29 @@ async fn the_assisted_driver_says_what_it_cannot_ask() {
     assert!(check(&ran, "factory.reachable").starts_with("ok"));
     assert!(check(&ran, "factory.role").starts_with("skipped"));
     let found = check(&ran, "factory.redirect_uri");
-    assert!(found.starts_with("warning") && found.contains("/callback"), "{found}");
+    assert!(
+        found.starts_with("ok") && found.contains("redirect/gitlab-sh, list both"),
+        "{found}"
+    );
+    let uri = fixture.redirect_uri();
+    for (wrong, said) in [
+        (
+            uri.trim_end_matches("/callback").to_owned() + "/calback",
+            "not known to use",
+        ),
+        (
+            "https://api.eu.factory.ai/api/integrations/redirect/gitlab-sh/callback".to_owned(),
+            "not known to use",
+        ),
+    ] {
+        fixture.edit_config(&format!("\"{uri}\""), &format!("\"{wrong}\""));
+        let found = check(&json(&fixture).await.expect(0), "factory.redirect_uri");
+        assert!(
+            found.starts_with("warning") && found.contains(said) && found.contains(&format!("Write {uri}")),
+            "{found}"
+        );
+        fixture.edit_config(&format!("\"{wrong}\""), &format!("\"{uri}\""));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

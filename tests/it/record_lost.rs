@@ -124,7 +124,9 @@ async fn it_is_rebuilt_from_what_is_live_and_a_plan_is_empty() {
         fixture.expect_connected("after the rebuild");
         let journal = fixture.run(&["state", "journal"]).await.expect(0);
         assert!(
-            journal.stdout.contains("state rebuild by tester@"),
+            journal
+                .stdout
+                .contains(&format!("state rebuild by {}@", crate::common::account())),
             "{}",
             journal.stdout
         );

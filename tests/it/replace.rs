@@ -12,11 +12,10 @@ use super::common::proxy::{Cut, Proxy, cut_at_each_write};
 async fn with_another_redirect_uri(fixture: &Fixture) {
     fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
     fixture.apply().await.expect(0);
-    let app = fixture.sandbox.factory_app_url();
-    let uri = format!("{app}/api/integrations/redirect/gitlab-sh");
+    let uri = fixture.redirect_uri();
     fixture.edit_config(
         &format!("redirect_uri = \"{uri}\""),
-        &format!("redirect_uri = [\"{uri}\", \"{uri}/callback\"]"),
+        &format!("redirect_uri = [\"{uri}\", \"{uri}/more\"]"),
     );
 }
 
@@ -149,11 +148,10 @@ async fn a_replacement_is_finished_although_trusted_is_left_to_a_person() {
         .await
         .expect(0);
     let before = fixture.application();
-    let app = fixture.sandbox.factory_app_url();
-    let uri = format!("{app}/api/integrations/redirect/gitlab-sh");
+    let uri = fixture.redirect_uri();
     fixture.edit_config(
         &format!("redirect_uri = \"{uri}\""),
-        &format!("redirect_uri = [\"{uri}\", \"{uri}/callback\"]"),
+        &format!("redirect_uri = [\"{uri}\", \"{uri}/more\"]"),
     );
     let ran = fixture
         .run(&["apply", "--auto-approve", "--allow-replace"])

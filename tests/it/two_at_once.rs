@@ -126,7 +126,8 @@ const WAITING: &[&str] = &["apply", "--auto-approve", "--lock-timeout", "10m"];
 fn the_second_run_is_told_who_works_or_waits_for_its_turn() {
     let held = Held::new(&Scenario::named("first apply, by password"));
     let process = format!("(process {})", held.first.id());
-    let words = ["is locked by tester@", "running `apply`", process.as_str(), " since 20"];
+    let holder = format!("is locked by {}@", crate::common::account());
+    let words = [holder.as_str(), "running `apply`", process.as_str(), " since 20"];
     held.refuses(APPLY, &words);
     held.refuses(ROTATE, &words);
     // Looking needs no lock; a lock whose holder lives is not taken from it, whoever asks.
@@ -154,7 +155,11 @@ fn the_lock_of_a_dead_process_is_taken_over_with_a_word() {
     let stage = held.kill();
     let ended = ends(&stage, APPLY, 0);
     let said = unwrapped(&ended.stderr);
-    assert!(said.contains("taken over from tester@"), "{}", ended.all());
+    assert!(
+        said.contains(&format!("taken over from {}@", crate::common::account())),
+        "{}",
+        ended.all()
+    );
     assert!(
         said.contains(&dead) && said.contains("that process is gone"),
         "{}",

@@ -109,7 +109,7 @@ pub struct Switches {
     pub factory_key_unknown: bool,
     /// Domains that Factory refuses: their host resolves to no public address, say.
     pub factory_refused_domains: BTreeSet<String>,
-    /// Redirect URI of the organization: `legacy` (on the app host, before 2026-01-27) or `current` (on the API host).
+    /// Redirect URI of the organization: `current` (on the API host, since 2026-01-27) or `legacy` (on the app host).
     pub factory_redirect: FactoryRedirect,
     /// Mishaps, tried in order on each request.
     pub faults: Vec<Fault>,
@@ -123,9 +123,9 @@ pub struct Switches {
 #[serde(rename_all = "snake_case")]
 pub enum FactoryRedirect {
     /// `APP/api/integrations/redirect/gitlab-sh`.
-    #[default]
     Legacy,
     /// `API/api/integrations/redirect/gitlab-sh/callback`.
+    #[default]
     Current,
 }
 
@@ -190,7 +190,7 @@ impl Default for Switches {
             factory_role_too_low: false,
             factory_key_unknown: false,
             factory_refused_domains: BTreeSet::new(),
-            factory_redirect: FactoryRedirect::Legacy,
+            factory_redirect: FactoryRedirect::Current,
             faults: Vec::new(),
             explicit: BTreeSet::new(),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
-use crate::cli::commands::{Allow, Targets, Windows};
+use crate::cli::commands::{Allow, Note, Targets, Windows};
 use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::files;
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     windows: Windows,
 
+    #[command(flatten)]
+    note: Note,
+
     /// Begin no further change after one failed
     #[arg(long)]
     fail_fast: bool,
@@ -42,6 +45,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let max_chars = self.note.limit(&globals)?;
         let saved = self.plan.as_deref().map(read).transpose()?;
         let context = globals.open().await?;
         let mut policy = context.policy(Command::Apply);
@@ -62,7 +66,7 @@ impl Args {
             Some(saved) => operations::carry_out_saved(&context, saved, policy, &run).await,
             None => operations::carry_out(&context, policy, &run).await,
         };
-        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format));
+        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format, max_chars));
         context.close(shown).await
     }
 }

@@ -3,7 +3,7 @@
 use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
-use crate::cli::commands::Windows;
+use crate::cli::commands::{Note, Windows};
 use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
@@ -27,10 +27,14 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     windows: Windows,
+
+    #[command(flatten)]
+    note: Note,
 }
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
+        let max_chars = self.note.limit(&globals)?;
         let context = globals.open().await?;
         let mut policy = context.policy(Command::Destroy);
         policy.block_user = self.block_user;
@@ -42,7 +46,7 @@ impl Args {
             outside_window: self.windows.outside_window,
         };
         let ended = operations::carry_out(&context, policy, &run).await;
-        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format));
+        let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format, max_chars));
         context.close(shown).await
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
@@ -15,8 +16,9 @@ use crate::cli::console;
 use crate::cli::diagnostic;
 use crate::cli::globals::Globals;
 use crate::cli::term;
+use crate::config::Driver;
 use crate::files::{self, Readers};
-use crate::model::{Change, Command, Origin, Plan};
+use crate::model::{Change, Command, Observed, Origin, Plan, SignIn};
 use crate::render::{self, DriftRun, Expiry, Requests};
 use crate::secrets::redact;
 
@@ -101,6 +103,7 @@ struct Measured<'a> {
     found: Option<&'a Plan>,
     requests: Requests,
     gitlab_token: Expiry,
+    droid_last_activity: Option<Date>,
     notified: Option<bool>,
 }
 
@@ -143,8 +146,11 @@ impl Args {
         } else {
             (operations::refresh_and_plan(context, &policy).await, Expiry::Unknown)
         };
-        let (plan, environment) = match looked {
-            Ok(view) => (view.plan, view.environment),
+        let (plan, environment, droid_last_activity) = match looked {
+            Ok(view) => {
+                let seen = last_activity(context, &view.observed);
+                (view.plan, view.environment, seen)
+            }
             Err(failure) => {
                 self.measure_failure(started, context.requests(), gitlab_token);
                 return Err(failure);
@@ -165,6 +171,7 @@ impl Args {
                 found: Some(&plan),
                 requests: context.requests(),
                 gitlab_token,
+                droid_last_activity,
                 notified: told.as_ref().map(|told| told.failures.is_empty()),
             },
         );
@@ -205,6 +212,7 @@ impl Args {
                 found: None,
                 requests,
                 gitlab_token,
+                droid_last_activity: None,
                 notified: None,
             },
         );
@@ -218,6 +226,7 @@ impl Args {
             found,
             requests,
             gitlab_token,
+            droid_last_activity,
             notified,
         } = *measured;
         let text = render::metrics(&DriftRun {
@@ -226,9 +235,20 @@ impl Args {
             found,
             requests,
             gitlab_token,
+            droid_last_activity,
             notified,
         });
         files::replace(file, redact(&text).as_bytes(), Readers::Collector)
             .map_err(|error| Failure::unwritten(file, &error))
     }
+}
+
+/// The day on which GitLab last saw the droid. Where `drift` itself signs in as the droid to read its page, that is what
+/// GitLab saw (GitLab: `app/controllers/sessions_controller.rb` records activity), and it says nothing of Factory.
+fn last_activity(context: &Context, observed: &Observed) -> Option<Date> {
+    let config = &context.config;
+    if config.factory.driver == Driver::Assisted && config.droid.sign_in == Some(SignIn::Password) {
+        return None;
+    }
+    observed.gitlab.user.as_ref()?.last_activity_on.as_ref()?.parse().ok()
 }

@@ -24,10 +24,10 @@ pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod validate;
 
-/// Flags of commands that show a plan.
+/// Flags of commands that print Markdown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Note {
-    /// Shorten what --format markdown prints to N characters
+    /// Shorten what --format markdown prints to N characters; steps are never left out
     #[arg(long, value_name = "N", value_parser = at_least)]
     max_chars: Option<usize>,
 }

@@ -89,7 +89,7 @@ fn for_people(sandbox: &Sandbox, world: Option<&std::path::Path>) -> String {
          Factory   {factory}\n  API key   {key}\n  settings  {app}/settings/integrations\n\n\
          For the configuration:\n  [gitlab]\n  url = \"{gitlab}\"\n  [factory]\n  driver = \"api\"\n  \
          api_url = \"{factory}\"\n  app_url = \"{app}\"\n  [application]\n  \
-         redirect_uri = \"{app}/api/integrations/redirect/gitlab-sh\"\n\n",
+         redirect_uri = \"{factory}/api/integrations/redirect/gitlab-sh/callback\"\n\n",
         gitlab = sandbox.gitlab_url(),
         token = keys.gitlab_token,
         root = keys.root_username,

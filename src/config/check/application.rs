@@ -2,8 +2,8 @@
 
 use super::super::convert::DEFAULT_SCOPES;
 use super::super::fault::Finding;
-use super::super::raw::Text;
-use super::super::types::{Region, redirect_uris};
+use super::super::raw::{RawFactory, Text};
+use super::super::redirect::Expected;
 use super::super::uri;
 use super::{Facts, filled, repeated, unusable};
 
@@ -49,42 +49,21 @@ pub(super) fn redirect_uris_are_factorys(facts: &Facts<'_>, findings: &mut Vec<F
         return;
     }
     let factory = facts.raw.factory.as_deref();
-    let region = factory
-        .and_then(|factory| factory.region.as_deref().copied())
-        .unwrap_or_default();
-    let host = |own: Option<&Text>, default: &str| own.map_or(default, |own| own.as_str()).to_owned();
-    let of = |region: Region| {
-        redirect_uris(
-            &host(factory.and_then(|factory| factory.api_url.as_ref()), region.api_url()),
-            &host(factory.and_then(|factory| factory.app_url.as_ref()), region.app_url()),
-        )
-    };
-    let expected = of(region);
-    let same = |one: &str, other: &str| match (uri::redirect(one), uri::redirect(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    };
+    let region = factory.and_then(|factory| factory.region.as_deref().copied());
+    let own = |host: fn(&RawFactory) -> Option<&Text>| factory.and_then(host).map(|text| text.as_str());
+    let expected = Expected::new(
+        region.unwrap_or_default(),
+        own(|factory| factory.api_url.as_ref()),
+        own(|factory| factory.app_url.as_ref()),
+    );
     for given in uris.iter().filter(|given| uri::redirect(given).is_ok()) {
-        if expected.iter().any(|expected| same(given, expected)) {
-            continue;
+        if let Some(fault) = expected.fault(given) {
+            findings.push(Finding::warning(
+                given.span(),
+                format!("`application.redirect_uri` {fault}"),
+                expected.hint(),
+            ));
         }
-        let [now, before] = &expected;
-        let message = if of(region.other()).iter().any(|other| same(given, other)) {
-            format!(
-                "`application.redirect_uri` is of the region `{}`, and `factory.region` is `{}`",
-                region.other().as_str(),
-                region.as_str()
-            )
-        } else {
-            "`application.redirect_uri` has an address that Factory is not known to use".to_owned()
-        };
-        findings.push(Finding::warning(
-            given.span(),
-            message,
-            format!(
-                "write {now}, or both that and {before}: the popup's address shows which one your organization has"
-            ),
-        ));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod audit_log;
 mod due;
 mod evidence;
 pub(crate) mod hands;

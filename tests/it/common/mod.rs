@@ -68,7 +68,8 @@ pub(crate) fn setpoint(folder: &Path, arguments: &[&str]) -> tokio::process::Com
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", folder)
-        .env("USER", "tester")
+        // Nobody is to believe it where the machine says better.
+        .env("USER", "mallory")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
@@ -151,7 +152,7 @@ token = {{ env = "FACTORY_API_KEY" }}
 
 [application]
 name = "Factory Integration"
-redirect_uri = "{app}/api/integrations/redirect/gitlab-sh"
+redirect_uri = "{redirect}"
 
 [user]
 name = "Factory Droid"
@@ -170,7 +171,14 @@ except = ["platform/archive/**"]
             gitlab = self.sandbox.gitlab_url(),
             api = self.sandbox.factory_api_url(),
             app = self.sandbox.factory_app_url(),
+            redirect = self.redirect_uri(),
         )
+    }
+
+    /// Where the sandbox's Factory has browsers sent back to.
+    pub(crate) fn redirect_uri(&self) -> String {
+        let api = self.sandbox.factory_api_url();
+        format!("{api}/api/integrations/redirect/gitlab-sh/callback")
     }
 
     /// Writes `setpoint.toml`.
@@ -255,4 +263,10 @@ fn hexadecimal(text: &str) -> String {
         }
     }
     out
+}
+
+/// The account that runs these tests, as the system has it.
+pub(crate) fn account() -> String {
+    let ran = std::process::Command::new("id").arg("-un").output().expect("`id` runs");
+    String::from_utf8(ran.stdout).expect("a name").trim().to_owned()
 }

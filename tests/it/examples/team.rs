@@ -90,7 +90,7 @@ impl Team {
         let sandbox = &self.fixture.sandbox;
         let app = sandbox.factory_app_url();
         let factory = format!("api_url = \"{}\"\napp_url = \"{app}\"", sandbox.factory_api_url());
-        let redirect = format!("{app}/api/integrations/redirect/gitlab-sh\"");
+        let redirect = format!("{}\"", self.fixture.redirect_uri());
         let mut config = text.replace("days = [\"tue\", \"thu\"]", &day);
         for (from, to) in [
             ("https://gitlab.example.com", sandbox.gitlab_url().as_str()),

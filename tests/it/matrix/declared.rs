@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::rng::Rng;
 
 /// The redirect URI that Factory has for this organization.
-pub(super) const REDIRECT: &str = "https://app.factory.ai/api/integrations/redirect/gitlab-sh";
+pub(super) const REDIRECT: &str = "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback";
 
 const SCOPES: [&str; 7] = [
     "api",

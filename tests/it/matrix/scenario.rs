@@ -104,7 +104,7 @@ token = {{ env = "FACTORY_API_KEY" }}
 
 [application]
 name = "Factory Integration"
-redirect_uri = "https://app.factory.ai/api/integrations/redirect/gitlab-sh"
+redirect_uri = "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback"
 trusted = {trusted}
 scopes = [{scopes}]
 {vault}
@@ -285,7 +285,7 @@ pub(super) fn world_of_others() -> World {
         id,
         uid: "0".repeat(64),
         name: "Factory Integration (staging)".to_owned(),
-        redirect_uri: "https://app.factory.ai/api/integrations/redirect/gitlab-sh".to_owned(),
+        redirect_uri: "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback".to_owned(),
         scopes: vec!["api".to_owned()],
         confidential: true,
         secret_digest: digest("a secret of somebody else"),

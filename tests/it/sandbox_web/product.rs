@@ -87,8 +87,8 @@ impl Scene {
 
     fn redirect_uris(&self) -> BTreeSet<String> {
         [format!(
-            "{}/api/integrations/redirect/gitlab-sh",
-            self.sandbox.factory_app_url()
+            "{}/api/integrations/redirect/gitlab-sh/callback",
+            self.sandbox.factory_api_url()
         )]
         .into()
     }

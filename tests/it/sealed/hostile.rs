@@ -216,7 +216,7 @@ async fn hostile_messages_are_quoted_and_do_nothing() {
         ("GET", "/admin/applications"),
         ("POST", "/api/v4/applications"),
         ("PUT", "/api/v0/integrations/gitlab-sh"),
-        ("GET", "/api/integrations/redirect/gitlab-sh"),
+        ("GET", "/api/integrations/redirect/gitlab-sh/callback"),
     ];
     for (number, (method, path)) in places.into_iter().enumerate() {
         for form in 0..3 {

@@ -68,7 +68,7 @@ async fn redirected(step: usize) {
         ("PUT", "/api/v0/integrations/gitlab-sh", &["apply", "--auto-approve"]),
         (
             "GET",
-            "/api/integrations/redirect/gitlab-sh",
+            "/api/integrations/redirect/gitlab-sh/callback",
             &["apply", "--auto-approve"],
         ),
     ];
@@ -178,10 +178,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
         world.applications.push(Application {
             id,
             uid: "another-application".to_owned(),
-            redirect_uri: format!(
-                "{}/api/integrations/redirect/gitlab-sh",
-                fixture.sandbox.factory_app_url()
-            ),
+            redirect_uri: fixture.redirect_uri(),
             scopes: ["api", "sudo"].map(str::to_owned).into(),
             trusted: true,
             ..Application::default()
@@ -189,10 +186,7 @@ async fn no_other_application_and_no_more_than_declared_is_approved() {
     });
     let world = fixture.world(|world| world.clone());
     let base = fixture.sandbox.gitlab_url();
-    let back = format!(
-        "{}/api/integrations/redirect/gitlab-sh",
-        fixture.sandbox.factory_app_url()
-    );
+    let back = fixture.redirect_uri();
     for (asked, said) in [
         (
             "client_id=another-application&scope=api+sudo",

@@ -83,6 +83,17 @@ pub struct Corroboration {
     pub last_activity_on: Option<String>,
 }
 
+/// What could be found out of a step that was just said to be done, and what not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// GitLab bears the approval out.
+    Authorized(Corroboration),
+    /// GitLab's page could not be read, and why.
+    Unread(Option<String>),
+    /// There is nothing to look at.
+    Nothing,
+}
+
 impl Attested {
     /// Of an attestation.
     pub fn new(address: Address, attestation: &Attestation) -> Self {

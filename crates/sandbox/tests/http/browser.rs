@@ -17,7 +17,10 @@ pub(crate) async fn sandbox(switches: &[&str]) -> Sandbox {
         options.switches.set(switch).unwrap();
     }
     let sandbox = setpoint_sandbox::start(options).await.unwrap();
-    let redirect_uri = format!("{}/api/integrations/redirect/gitlab-sh", sandbox.factory_app_url());
+    let redirect_uri = format!(
+        "{}/api/integrations/redirect/gitlab-sh/callback",
+        sandbox.factory_api_url()
+    );
     let password = sandbox.credentials().droid_password;
     sandbox.with_world(|world| {
         let now = world.now();
@@ -239,7 +242,10 @@ pub(crate) fn query(url: &str) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn authorize_path(sandbox: &Sandbox, scope: &str) -> String {
-    let redirect_uri = format!("{}/api/integrations/redirect/gitlab-sh", sandbox.factory_app_url());
+    let redirect_uri = format!(
+        "{}/api/integrations/redirect/gitlab-sh/callback",
+        sandbox.factory_api_url()
+    );
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("client_id", "droid-application")
         .append_pair("redirect_uri", &redirect_uri)

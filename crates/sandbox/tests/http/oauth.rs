@@ -19,7 +19,10 @@ async fn oauth(sandbox: &Sandbox, path: &str, fields: &[(&str, &str)]) -> (u16, 
 }
 
 async fn exchange(sandbox: &Sandbox, code: &str, secret: &str) -> (u16, Value) {
-    let redirect_uri = format!("{}/api/integrations/redirect/gitlab-sh", sandbox.factory_app_url());
+    let redirect_uri = format!(
+        "{}/api/integrations/redirect/gitlab-sh/callback",
+        sandbox.factory_api_url()
+    );
     oauth(
         sandbox,
         "/oauth/token",
