@@ -9,13 +9,24 @@
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use setpoint::sandbox::faults::{Action, Intercept, Seen, Side};
 use setpoint::sandbox::world::{Group, Project, Visibility};
 use setpoint::sandbox::{self, Options, Sandbox};
 
 const LATENCY: Duration = Duration::from_millis(50);
 const RUNS: usize = 5;
+
+/// What GitLab took for one of its pages, where GitLab's own code was run: of the 1.75 s of eight requests of a web
+/// session, 0.8 s were the sign-in, and the other seven had a seventh of the rest each.
+const PAGE: Duration = Duration::from_millis(136);
+/// What its answer to a password took.
+const SIGN_IN: Duration = Duration::from_millis(800);
+/// The key of the administrator's authenticator.
+const TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 fn main() {
     println!("| what | requests | writes | seconds | against the chain | peak memory |");
@@ -24,6 +35,67 @@ fn main() {
     for (repositories, latency) in [(100, LATENCY), (1_000, LATENCY), (10_000, Duration::ZERO)] {
         scenario(repositories, latency);
     }
+    web_session();
+    time_codes();
+}
+
+/// Answers as slowly as GitLab does, once it is told to.
+#[derive(Default)]
+struct Slow(AtomicBool);
+
+impl Intercept for Slow {
+    fn before(&self, request: &Seen) -> Action {
+        if !self.0.load(Ordering::Relaxed) {
+            return Action::Pass;
+        }
+        let pause = match request.side {
+            Side::Factory => LATENCY,
+            Side::Gitlab if request.method == "POST" && request.path == "/users/sign_in" => SIGN_IN,
+            Side::Gitlab => PAGE,
+        };
+        Action::Delay(u64::try_from(pause.as_millis()).expect("a short latency"))
+    }
+}
+
+/// Plans with nothing to do that read `trusted` in an administrator's session.
+fn web_session() {
+    let world = World::as_gitlab();
+    let before = world.requests();
+    let plans: Vec<Run> = (0..RUNS).map(|_| world.run(&["plan", "--detailed-exitcode"])).collect();
+    let after = world.requests();
+    let counts = ((after.0 - before.0) / RUNS as u64, (after.1 - before.1) / RUNS as u64);
+    // The settings, which say whether signing in is safe; the sign-in page, the password, whose session it is, the
+    // application's page, the sign-out.
+    let chain = PAGE * 5 + SIGN_IN;
+    row(
+        "`plan` with nothing to do, an administrator's session, answers as slow as GitLab's",
+        Some(counts),
+        &plans,
+        Some(chain),
+    );
+}
+
+/// The same with an authenticator and Admin Mode, from the beginning of a step of the clock: two codes and one wait.
+fn time_codes() {
+    let world = World::as_gitlab();
+    world.sandbox.with_world(|world| {
+        world.switches.admin_mode = true;
+        let root = world.users.iter_mut().find(|user| user.username == "root");
+        root.expect("the sandbox has an administrator").totp_secret = Some(TOTP.to_owned());
+    });
+    let now = || std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
+    std::thread::sleep(Duration::from_millis(
+        u64::try_from(30_000 - now() % 30_000).expect("one step"),
+    ));
+    let before = world.requests();
+    let plan = world.run(&["plan", "--detailed-exitcode"]);
+    let after = world.requests();
+    row(
+        "`plan` with nothing to do, the same with time codes and Admin Mode",
+        Some((after.0 - before.0, after.1 - before.1)),
+        &[plan],
+        None,
+    );
 }
 
 /// The quickstart file, with no network at all.
@@ -134,6 +206,12 @@ fn high_water_mark(status_file: &str) -> u64 {
         .unwrap_or_default()
 }
 
+const SESSION: &str = r#"[gitlab.admin_session]
+username = "root"
+password = { env = "BENCH_ADMIN_PASSWORD" }
+totp_secret = { env = "BENCH_ADMIN_TOTP" }
+"#;
+
 /// The sandbox on a thread of its own, so that its work is not the measured process's.
 struct World {
     sandbox: Sandbox,
@@ -142,14 +220,30 @@ struct World {
 }
 
 impl World {
+    /// A hundred repositories, put in order with an administrator's session, and from then on answers as slow as GitLab's.
+    fn as_gitlab() -> Self {
+        let slow = Arc::new(Slow::default());
+        let world = Self::with(100, Duration::ZERO, Some(&slow));
+        world.run(&["apply", "--auto-approve"]);
+        slow.0.store(true, Ordering::Relaxed);
+        world
+    }
+
     fn start(repositories: u64, latency: Duration) -> Self {
+        Self::with(repositories, latency, None)
+    }
+
+    fn with(repositories: u64, latency: Duration, slow: Option<&Arc<Slow>>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime starts");
         let sandbox = runtime
-            .block_on(sandbox::start(Options::default()))
+            .block_on(sandbox::start(Options {
+                intercept: slow.map(|slow| Arc::clone(slow) as Arc<dyn Intercept>),
+                ..Options::default()
+            }))
             .expect("loopback has free ports");
         sandbox.with_world(|world| {
             world.switches.latency_ms = u64::try_from(latency.as_millis()).expect("a short latency");
@@ -180,11 +274,15 @@ impl World {
             world.projects.retain(|project| project.full_path.starts_with("bench/"));
         });
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let (session, trusted) = match slow {
+            Some(_) => (SESSION, true),
+            None => ("", false),
+        };
         let config = format!(
             r#"[gitlab]
 url = "{gitlab}"
 token = {{ env = "BENCH_GITLAB_TOKEN" }}
-[factory]
+{session}[factory]
 driver = "api"
 api_url = "{api}"
 app_url = "{app}"
@@ -192,7 +290,7 @@ token = {{ env = "BENCH_FACTORY_TOKEN" }}
 [application]
 redirect_uri = "{api}/api/integrations/redirect/gitlab-sh/callback"
 name = "Factory Integration"
-trusted = false
+trusted = {trusted}
 [user]
 name = "Factory Droid"
 username = "factory-droid"
@@ -222,7 +320,9 @@ enable = ["bench/**"]
             .current_dir(self.folder.path())
             .env("BENCH_GITLAB_TOKEN", credentials.gitlab_token)
             .env("BENCH_FACTORY_TOKEN", credentials.factory_key)
-            .env("BENCH_DROID_PASSWORD", credentials.droid_password))
+            .env("BENCH_DROID_PASSWORD", credentials.droid_password)
+            .env("BENCH_ADMIN_PASSWORD", sandbox::ROOT_PASSWORD)
+            .env("BENCH_ADMIN_TOTP", TOTP))
     }
 
     /// Requests of ours so far, and the writes among them. Factory's own requests to GitLab are not ours.

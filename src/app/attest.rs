@@ -45,7 +45,7 @@ pub(crate) async fn attest(
             }
             Err(failure) => Err(failure),
         };
-        readers.end().await;
+        readers.sign_out().await;
         ended
     })
     .await

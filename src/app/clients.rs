@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::context::Context;
@@ -13,16 +14,26 @@ use crate::config::Driver;
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
-use crate::gitlab::{
-    AdminRead, AdminWrite, Door, DroidSession, EndSession as _, GitlabApi, GitlabInspect as _, OwnToken,
-};
+use crate::gitlab::{AdminRead, AdminWrite, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _, OwnToken};
 use crate::http::{self, Client, ClientOptions, Credential};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
 
+/// What becomes of web sessions while both sides are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sessions {
+    /// They are opened where needed, and stay open for what follows.
+    Stay,
+    /// They are opened where needed, and signed out beside the rest.
+    End,
+    /// None is opened: what only they show is taken from the record.
+    Unopened,
+}
+
 /// What can look at both sides.
 pub(crate) struct Readers {
+    sessions: Sessions,
     gitlab: Arc<GitlabApi>,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
@@ -39,7 +50,7 @@ enum Factory {
 
 impl Readers {
     /// Puts the clients together. Nothing is sent yet.
-    pub(crate) async fn connect(context: &Context, record: &RecordedState) -> Result<Self> {
+    pub(crate) async fn connect(context: &Context, record: &RecordedState, sessions: Sessions) -> Result<Self> {
         let config = &context.config;
         let token = context
             .endpoints
@@ -61,6 +72,7 @@ impl Readers {
             }
         };
         Ok(Self {
+            sessions,
             gitlab,
             admin,
             droid,
@@ -73,10 +85,19 @@ impl Readers {
 
     /// The reading side of everything.
     pub(crate) fn sources(&self) -> Sources<'_> {
+        let (opens, ends) = match self.sessions {
+            Sessions::Stay => (true, false),
+            Sessions::End => (true, true),
+            Sessions::Unopened => (false, false),
+        };
+        let admin = self.admin.as_deref().filter(|_| opens);
+        let droid = self.droid.as_ref().filter(|_| opens);
+        let has_sessions = admin.is_some() || droid.is_some();
         Sources {
             gitlab: self.gitlab.as_ref(),
-            admin: self.admin.as_deref().map(|admin| admin as &dyn AdminRead),
-            droid: self.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+            admin: admin.map(|admin| admin as &dyn AdminRead),
+            droid: droid.map(|droid| droid as &dyn DroidSession),
+            sign_out: (ends && has_sessions).then_some(self as &dyn EndSession),
             factory: self.factory_read(),
             loaded_secret: self.loaded_secret.clone(),
             doors: Doors {
@@ -100,7 +121,7 @@ impl Readers {
     }
 
     /// Signs out. What fails here changes nothing about what was done, so it is only logged.
-    pub(crate) async fn end(&self) {
+    pub(crate) async fn sign_out(&self) {
         if let Some(droid) = &self.droid
             && let Err(error) = droid.end().await
         {
@@ -111,6 +132,14 @@ impl Readers {
         {
             tracing::warn!(%error, "the administrator could not be signed out");
         }
+    }
+}
+
+#[async_trait]
+impl EndSession for Readers {
+    async fn end(&self) -> http::Result<()> {
+        self.sign_out().await;
+        Ok(())
     }
 }
 
@@ -134,7 +163,7 @@ impl Writers {
                 })
             }
             Err(failure) => {
-                readers.end().await;
+                readers.sign_out().await;
                 Err(failure)
             }
         }
@@ -172,6 +201,7 @@ impl Writers {
     /// What the executor acts through.
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
         let Readers {
+            sessions: _,
             gitlab,
             admin,
             droid,
@@ -198,8 +228,8 @@ impl Writers {
     }
 
     /// Signs out.
-    pub(crate) async fn end(&self) {
-        self.readers.end().await;
+    pub(crate) async fn sign_out(&self) {
+        self.readers.sign_out().await;
     }
 }
 

@@ -166,6 +166,7 @@ impl Context {
             gitlab: side(Side::Gitlab),
             factory: side(Side::Factory),
             other: side(Side::Other),
+            sign_ins: self.counter.sign_ins(),
         }
     }
 }

@@ -99,6 +99,7 @@ async fn reads(
         },
         loaded_secret,
         doors: gitlab.doors(context),
+        sign_out: None,
     };
     let complete = admin.is_some() == gitlab.admin.is_some() && droid.is_some() == gitlab.droid.is_some();
     let read = doctor::reads(&sources, &context.config.desired, &record, complete).await;

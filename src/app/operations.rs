@@ -3,14 +3,14 @@
 
 use jiff::Timestamp;
 
-use super::clients::{Readers, Writers};
+use super::clients::{Readers, Sessions, Writers};
 use super::console::{Event, Proposal};
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::errored_state;
 use super::run_journal::{RunJournal, digest};
 use super::window::{self, Gate};
-use crate::config::Driver;
+use crate::config::{Driver, SessionUse};
 use crate::executor;
 use crate::model::{
     ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
@@ -31,9 +31,24 @@ pub(crate) struct View {
 
 /// Reads both sides and the record, and plans. Can write to neither side: it is handed readers only.
 pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Result<View> {
-    let (view, readers) = refresh_and_plan_connected(context, policy).await?;
-    readers.end().await;
-    Ok(view)
+    let record = context.interrupts.guard(context.records.read_or_begin()).await?;
+    let (policy, sessions) = to_look(context, policy);
+    let readers = connect(context, &record, sessions).await?;
+    let observed = observe(context, &record, &readers).await;
+    readers.sign_out().await;
+    let view = view(context, record, observed?, &policy);
+    not_lost(context, &view).map(|()| view)
+}
+
+/// What becomes of web sessions where there is nothing but a look (`gitlab.admin_session.use`), and the policy that says so.
+fn to_look(context: &Context, policy: &Policy) -> (Policy, Sessions) {
+    let session = context.config.gitlab.admin_session.as_ref();
+    let unopened = session.is_some_and(|session| session.used == SessionUse::Apply);
+    let policy = Policy {
+        sessions_unopened: unopened,
+        ..policy.clone()
+    };
+    (policy, if unopened { Sessions::Unopened } else { Sessions::End })
 }
 
 /// As [`refresh_and_plan`], and asks at the same time when GitLab's administrator token expires. That is known also where the look
@@ -41,17 +56,18 @@ pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Resu
 pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
     let started = async {
         let record = context.interrupts.guard(context.records.read_or_begin()).await?;
-        let readers = connect(context, &record).await?;
-        Ok((record, readers))
+        let (policy, sessions) = to_look(context, policy);
+        let readers = connect(context, &record, sessions).await?;
+        Ok((record, policy, readers))
     };
-    let (record, readers) = match started.await {
+    let (record, policy, readers) = match started.await {
         Ok(started) => started,
         Err(failure) => return (Err(failure), Expiry::Unknown),
     };
     let (observed, expiry) = tokio::join!(observe(context, &record, &readers), expiry(context, &readers));
-    readers.end().await;
+    readers.sign_out().await;
     let view = observed.and_then(|observed| {
-        let view = view(context, record, observed, policy);
+        let view = view(context, record, observed, &policy);
         not_lost(context, &view).map(|()| view)
     });
     (view, expiry)
@@ -84,7 +100,7 @@ pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Polic
     match not_lost(context, &view) {
         Ok(()) => Ok((view, readers)),
         Err(failure) => {
-            readers.end().await;
+            readers.sign_out().await;
             Err(failure)
         }
     }
@@ -115,18 +131,19 @@ pub(crate) async fn refresh_and_plan_from(
     policy: &Policy,
     record: RecordedState,
 ) -> Result<(View, Readers)> {
-    let readers = connect(context, &record).await?;
+    let readers = connect(context, &record, Sessions::Stay).await?;
     match observe(context, &record, &readers).await {
         Ok(observed) => Ok((view(context, record, observed, policy), readers)),
         Err(failure) => {
-            readers.end().await;
+            readers.sign_out().await;
             Err(failure)
         }
     }
 }
 
-async fn connect(context: &Context, record: &RecordedState) -> Result<Readers> {
-    context.interrupts.guard(Readers::connect(context, record)).await
+async fn connect(context: &Context, record: &RecordedState, sessions: Sessions) -> Result<Readers> {
+    let connected = Readers::connect(context, record, sessions);
+    context.interrupts.guard(connected).await
 }
 
 async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -> Result<Observed> {
@@ -284,7 +301,7 @@ async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &
     match ready {
         Ok(ready) => carry_out_plan(context, ready, readers, run).await,
         Err(failure) => {
-            readers.end().await;
+            readers.sign_out().await;
             Err(failure)
         }
     }
@@ -395,7 +412,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
     } = ready;
     let run_id = state::random_id()?;
     let outcomes = if plan.changes.is_empty() {
-        readers.end().await;
+        readers.sign_out().await;
         if adopted != record {
             adopt(context, &record, adopted).await?;
         }
@@ -413,7 +430,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         let (adopted, journal) = match begun.await {
             Ok(begun) => begun,
             Err(failure) => {
-                writers.end().await;
+                writers.sign_out().await;
                 return Err(failure);
             }
         };
@@ -447,7 +464,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             &observer,
         )
         .await;
-        writers.end().await;
+        writers.sign_out().await;
         if let Some(unwritten) = &executed.unwritten {
             errored_state::keep(context, unwritten);
         }

@@ -87,7 +87,7 @@ async fn look(context: &Context) -> Result<Seen> {
         .interrupts
         .guard(async { Ok(evidence(&readers, &view.observed).await) })
         .await;
-    readers.end().await;
+    readers.sign_out().await;
     let mut record = view.record.clone();
     let desired = &context.config.desired;
     let presumed = planner::presume(desired, &view.observed, &mut record, evidence?.as_ref());
@@ -95,7 +95,7 @@ async fn look(context: &Context) -> Result<Seen> {
         return Ok(Seen { view, presumed });
     }
     let (view, readers) = refresh_and_plan_from(context, &policy, record).await?;
-    readers.end().await;
+    readers.sign_out().await;
     Ok(Seen { view, presumed })
 }
 

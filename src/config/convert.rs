@@ -129,6 +129,7 @@ fn gitlab(raw: &RawGitlab, beside: &Beside<'_>) -> Option<GitlabConfig> {
             username: text(&session.username)?,
             password: beside.optional_secret(&session.password)?,
             totp_secret: beside.optional_secret(&session.totp_secret),
+            used: copied(&session.r#use).unwrap_or_default(),
         }),
     };
     Some(GitlabConfig {

@@ -31,7 +31,7 @@ pub use schema::schema;
 pub use starter::{Answers, starter, starter_for};
 pub use types::{
     AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
-    SecretStoreConfig, StateConfig,
+    SecretStoreConfig, SessionUse, StateConfig,
 };
 pub use uri::{not_public, not_public_address};
 

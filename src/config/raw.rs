@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::model::{Day, Role, SignIn, Unlisted};
 
-use super::types::{Driver, Region};
+use super::types::{Driver, Region, SessionUse};
 
 /// A value and the bytes of the file it came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +127,10 @@ pub(super) struct RawAdminSession {
     pub(super) password: Option<Placed<SecretReference>>,
     /// The base32 key of the administrator's authenticator (RFC 6238), where GitLab asks for codes.
     pub(super) totp_secret: Option<Placed<SecretReference>>,
+    /// When the session is opened: whenever it shows something (`always`), or not for `plan` and `drift` (`apply`),
+    /// which then take from the record what only it shows.
+    #[schemars(extend("default" = "always"))]
+    pub(super) r#use: Option<Placed<SessionUse>>,
 }
 
 /// How to reach Factory.

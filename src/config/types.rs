@@ -146,6 +146,7 @@ impl Config {
             username: _,
             password,
             totp_secret,
+            used: _,
         }) = admin_session
         {
             references.push(password);
@@ -183,6 +184,19 @@ pub struct AdminSessionConfig {
     pub password: SecretRef,
     /// The base32 key of an RFC 6238 authenticator.
     pub totp_secret: Option<SecretRef>,
+    /// When it is opened.
+    pub used: SessionUse,
+}
+
+/// When the administrator's web session is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionUse {
+    /// Whenever it shows or does something that nothing else does.
+    #[default]
+    Always,
+    /// Not for `plan` and `drift`, which take from the record what only it shows.
+    Apply,
 }
 
 /// How to reach Factory.

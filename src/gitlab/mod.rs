@@ -152,8 +152,10 @@ pub trait GitlabWrite: Send + Sync {
 /// What only an administrator's web session shows. The session is opened at the first use, and not at all if there is none.
 #[async_trait]
 pub trait AdminRead: Send + Sync {
-    /// The application with `trusted` and scopes, from its admin page.
-    async fn application(&self, id: ApplicationId) -> Result<ObservedApplication>;
+    /// Signs in, so that what is asked later need not wait for it.
+    async fn open(&self) -> Result<()>;
+    /// What the application is like, `trusted` and scopes included, from its admin page.
+    async fn application(&self, id: ApplicationId) -> Result<ApplicationFields>;
 }
 
 /// What only an administrator's web session can write.

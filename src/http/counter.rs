@@ -10,6 +10,7 @@ pub struct Counter {
     gitlab: SideCounter,
     factory: SideCounter,
     other: SideCounter,
+    sign_ins: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +59,17 @@ impl Counter {
                 writes: sum.writes + counts.writes,
                 retries: sum.retries + counts.retries,
             })
+    }
+
+    /// Counts a password that is sent to a sign-in page: GitLab writes each into its audit log, and mails the account
+    /// where the address is new to it.
+    pub(crate) fn add_sign_in(&self) {
+        self.sign_ins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sign-ins by password so far, right or wrong.
+    pub fn sign_ins(&self) -> u64 {
+        self.sign_ins.load(Ordering::Relaxed)
     }
 
     pub(super) fn add(&self, side: Side, write: bool, retry: bool) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::http::Result;
 use crate::model::{
-    ApplicationId, ClosedDoors, Desired, Known, ObservedApplication, ObservedIntegration, RecordedState, SecretCheck,
-    identify_application, may_set_scopes,
+    ApplicationFields, ClosedDoors, Desired, Known, ObservedApplication, ObservedIntegration, RecordedState,
+    SecretCheck, identify_application, may_set_scopes,
 };
 
 use super::{LoadedSecret, Sources};
@@ -18,32 +18,68 @@ pub(super) struct Applications {
     pub(super) supported_scopes: Known<BTreeSet<String>>,
 }
 
-/// Reads it.
-pub(super) async fn read(
+/// The list, and which of it is ours.
+pub(super) type Listed = (Vec<ObservedApplication>, Option<ObservedApplication>);
+
+/// Reads the list.
+pub(super) async fn list(
     sources: &Sources<'_>,
     desired: &Desired,
     recorded: &RecordedState,
     integration: impl Future<Output = Result<Option<ObservedIntegration>>>,
-    closed: impl Future<Output = Result<ClosedDoors>>,
-) -> Result<Applications> {
-    let (mut applications, integration) = tokio::try_join!(sources.gitlab.applications(), integration)?;
+) -> Result<Listed> {
+    let (applications, integration) = tokio::try_join!(sources.gitlab.applications(), integration)?;
     let used = integration.as_ref().map(|integration| &integration.application);
     let ours = identify_application(&desired.application.name, &applications, recorded, used)
         .found()
         .cloned();
-    let (page, secret) = tokio::try_join!(
-        admin_page(sources, ours.as_ref().map(|ours| ours.id), closed),
-        check_secret(sources, ours.as_ref(), recorded),
-    )?;
-    let ours = match (page, ours) {
-        (Some(page), Some(ours)) if page.uid == ours.uid => {
-            for application in applications.iter_mut().filter(|application| application.id == page.id) {
-                application.clone_from(&page);
-            }
-            Some(page)
-        }
-        (_, ours) => ours,
+    Ok((applications, ours))
+}
+
+/// Reads the admin page of the one that is ours. Where the record says that there is one, the administrator signs in
+/// while the list is read: the sign-in is the longest answer of all.
+pub(super) async fn admin_page(
+    sources: &Sources<'_>,
+    recorded: &RecordedState,
+    listed: impl Future<Output = Result<Listed>>,
+    closed: impl Future<Output = Result<ClosedDoors>>,
+) -> Result<Option<ApplicationFields>> {
+    let Some(admin) = sources.admin else {
+        return Ok(None);
     };
+    let opened = async {
+        let is_open = closed.await?.admin.is_none();
+        if is_open && recorded.application.is_some() {
+            admin.open().await?;
+        }
+        Ok(is_open)
+    };
+    match tokio::try_join!(opened, listed)? {
+        (true, (_, Some(ours))) => admin.application(ours.id).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Puts together what GitLab shows of them.
+pub(super) async fn read(
+    sources: &Sources<'_>,
+    desired: &Desired,
+    recorded: &RecordedState,
+    listed: impl Future<Output = Result<Listed>>,
+    page: impl Future<Output = Result<Option<ApplicationFields>>>,
+) -> Result<Applications> {
+    let listed = async {
+        let (applications, ours) = listed.await?;
+        let secret = check_secret(sources, ours.as_ref(), recorded).await?;
+        Ok((applications, ours, secret))
+    };
+    let ((mut applications, mut ours, secret), page) = tokio::try_join!(listed, page)?;
+    if let (Some(fields), Some(ours)) = (page, &mut ours) {
+        ours.fields = fields;
+        for application in applications.iter_mut().filter(|application| application.id == ours.id) {
+            application.clone_from(ours);
+        }
+    }
     let supported_scopes = if may_set_scopes(&desired.application, ours.as_ref(), recorded, sources.admin.is_some()) {
         sources.gitlab.supported_scopes().await?
     } else {
@@ -54,17 +90,6 @@ pub(super) async fn read(
         secret,
         supported_scopes,
     })
-}
-
-async fn admin_page(
-    sources: &Sources<'_>,
-    id: Option<ApplicationId>,
-    closed: impl Future<Output = Result<ClosedDoors>>,
-) -> Result<Option<ObservedApplication>> {
-    match (sources.admin, id) {
-        (Some(admin), Some(id)) if closed.await?.admin.is_none() => admin.application(id).await.map(Some),
-        _ => Ok(None),
-    }
 }
 
 async fn check_secret(

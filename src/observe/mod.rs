@@ -16,7 +16,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 
 use crate::factory::FactoryRead;
-use crate::gitlab::{AdminRead, Door, Doorkeeper, DroidSession, GitlabRead, Harm, Membership, ResolvedPaths};
+use crate::gitlab::{
+    AdminRead, Door, Doorkeeper, DroidSession, EndSession, GitlabRead, Harm, Membership, ResolvedPaths,
+};
 use crate::http::{ErrorKind, Result, Side};
 use crate::model::{
     ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory,
@@ -40,6 +42,8 @@ pub struct Sources<'a> {
     pub loaded_secret: LoadedSecret,
     /// The sign-ins that are configured.
     pub doors: Doors<'a>,
+    /// What signs out as soon as no session is needed any more; none where they stay open for what follows.
+    pub sign_out: Option<&'a dyn EndSession>,
 }
 
 /// The sign-ins that are configured, and who says whether they may be made.
@@ -122,13 +126,18 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         factory,
         loaded_secret: _,
         doors,
+        sign_out,
     } = sources;
     let closed = doors.closed().boxed().shared();
     let integration = factory.integration().boxed().shared();
     let account = account::read(*gitlab, desired).boxed().shared();
     let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
     let list = list_repositories(*factory, desired, recorded, integration.clone());
-    let application = application::read(sources, desired, recorded, integration.clone(), closed.clone());
+    let listed = application::list(sources, desired, recorded, integration.clone());
+    let listed = listed.boxed().shared();
+    let page = application::admin_page(sources, recorded, listed.clone(), closed.clone());
+    let page = page.boxed().shared();
+    let application = application::read(sources, desired, recorded, listed.clone(), page.clone());
     let enforcing_groups = async {
         let (account, namespaces) = tokio::try_join!(account.clone(), namespaces.clone())?;
         enforcing_groups(*gitlab, &account, &namespaces.paths).await
@@ -151,13 +160,22 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         let (integration, account, closed) = tokio::try_join!(integration.clone(), account.clone(), closed.clone())?;
         Ok(evidence(sources, integration.as_ref(), &account, &closed).await)
     };
-    let (version, own_user, application, (list, repositories), evidence, enforcing_groups) = tokio::try_join!(
+    let evidence = evidence.boxed().shared();
+    let left = async {
+        tokio::try_join!(page.clone(), evidence.clone())?;
+        match sign_out {
+            Some(sessions) => sessions.end().await,
+            None => Ok(()),
+        }
+    };
+    let (version, own_user, application, (list, repositories), evidence, enforcing_groups, ()) = tokio::try_join!(
         gitlab.version(),
         gitlab.own_user(),
         application,
         repositories,
-        evidence,
-        enforcing_groups
+        evidence.clone(),
+        enforcing_groups,
+        left
     )?;
     let (integration, account, namespaces, closed) =
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone(), closed.clone())?;

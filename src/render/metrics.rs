@@ -96,7 +96,12 @@ fn family(out: &mut String, name: &str, help: &str) {
 }
 
 fn requests(out: &mut String, requests: Requests) {
-    let Requests { gitlab, factory, other } = requests;
+    let Requests {
+        gitlab,
+        factory,
+        other,
+        sign_ins,
+    } = requests;
     family(out, "setpoint_drift_requests", "Requests that the last run made.");
     for (side, counts) in [("gitlab", gitlab), ("factory", factory), ("other", other)] {
         let SideRequests { reads, writes } = counts;
@@ -107,6 +112,12 @@ fn requests(out: &mut String, requests: Requests) {
             );
         }
     }
+    family(
+        out,
+        "setpoint_drift_sign_ins",
+        "Sign-ins to GitLab by password that the last run made.",
+    );
+    let _ = writeln!(out, "setpoint_drift_sign_ins {sign_ins}");
 }
 
 /// The time is a series of its own name only where it is known: a number in its place would be taken for a time. That it

@@ -18,6 +18,8 @@ pub struct Requests {
     pub factory: SideRequests,
     /// To anything else, such as a state backend.
     pub other: SideRequests,
+    /// Sign-ins by password among those to GitLab.
+    pub sign_ins: u64,
 }
 
 /// Requests to one side.
@@ -161,7 +163,12 @@ fn sum(command: Command, report: &ApplyReport) -> String {
 }
 
 fn requests_line(requests: Requests) -> String {
-    let Requests { gitlab, factory, other } = requests;
+    let Requests {
+        gitlab,
+        factory,
+        other,
+        sign_ins,
+    } = requests;
     let total = [gitlab, factory, other]
         .iter()
         .map(|side| side.reads + side.writes)
@@ -181,5 +188,10 @@ fn requests_line(requests: Requests) -> String {
     } else {
         format!(": {}", sides.join(", "))
     };
-    format!("{}{sides}.", count(total, "request", "requests"))
+    let sign_ins = if sign_ins == 0 {
+        String::new()
+    } else {
+        format!("; {}", count(sign_ins, "sign-in", "sign-ins"))
+    };
+    format!("{}{sides}{sign_ins}.", count(total, "request", "requests"))
 }

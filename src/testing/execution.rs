@@ -114,6 +114,7 @@ impl World {
                 admin: None,
                 droid: None,
             },
+            sign_out: None,
         };
         block_on(observe(&sources, desired, &record)).unwrap()
     }

@@ -98,6 +98,8 @@ mod odd_files;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod proxies;
+#[cfg(feature = "sandbox")]
+mod quiet_sessions;
 #[cfg(all(unix, feature = "sandbox"))]
 mod random_worlds;
 #[cfg(all(unix, feature = "sandbox"))]

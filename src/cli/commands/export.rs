@@ -49,7 +49,7 @@ async fn export(context: &Context) -> Result<Exit> {
     let (view, readers) = operations::refresh_and_plan_connected(context, &context.policy(Command::Plan)).await?;
     let found = memberships(readers.sources().gitlab, &view.observed.gitlab);
     let memberships = context.interrupts.guard(async { Ok(found.await?) }).await;
-    readers.end().await;
+    readers.sign_out().await;
     let memberships = memberships?;
     let file = &context.config.file;
     let text = std::fs::read_to_string(file)

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use super::account::AccountSession;
 use super::application_form::ApplicationForm;
-use super::pages::application_uid;
-use super::session::{Effect, Visited, WebOptions, WebSession};
-use super::sign_in::{Account, SignIn, SignIns};
+use super::session::{Effect, NOWHERE, Visited, WebOptions, WebSession};
+use super::sign_in::Account;
 use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
-use crate::model::{ApplicationEdit, ApplicationId, ApplicationUid, ObservedApplication};
+use crate::model::{ApplicationEdit, ApplicationFields, ApplicationId};
 use crate::secrets::RemoteText;
 
 const ADMIN_MODE: &str = "/admin/session/new";
@@ -29,46 +29,31 @@ pub struct AdminSession {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
-    session: Option<Arc<WebSession>>,
+    web: AccountSession,
     /// Whom the session may be instead of the administrator.
     impersonating: Option<String>,
-    sign_ins: SignIns,
 }
 
 impl AdminSession {
     /// Takes the account. Sends nothing before the first use.
     pub fn new(options: WebOptions, account: Account) -> Self {
+        let web = AccountSession::new(options.clone(), "gitlab.admin_session", account.clone());
+        let state = State {
+            web,
+            impersonating: None,
+        };
         Self {
             options,
             account,
-            state: Arc::default(),
-        }
-    }
-
-    fn sign_in(&self) -> SignIn<'_> {
-        SignIn {
-            account: &self.account,
-            table: "gitlab.admin_session",
-            clock: self.options.clock.as_ref(),
-            doorkeeper: self.options.doorkeeper.as_ref(),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
     /// The session, signed in to if it is not.
     async fn session(&self, state: &mut State) -> Result<Arc<WebSession>> {
         self.stop(state).await?;
-        state.sign_ins.check()?;
-        if let Some(session) = &state.session {
-            return Ok(Arc::clone(session));
-        }
-        state.sign_ins.begin(&self.account.username)?;
-        let session = Arc::new(WebSession::new(&self.options)?);
-        let signed_in = self.sign_in().run(&session).await;
-        state.sign_ins.remember(signed_in)?;
-        state.session = Some(Arc::clone(&session));
-        Ok(session)
+        state.web.open().await
     }
 
     /// Opens a page of the admin area; signs in again where the session has ended, and enters Admin Mode where asked:
@@ -79,12 +64,12 @@ impl AdminSession {
             let session = self.session(state).await?;
             let visited = session.open(session.url(path)).await?;
             if visited.is_at("/users/sign_in") && !reopened {
-                state.session = None;
+                state.web.has_ended();
                 (reopened, entered) = (true, false);
             } else if visited.is_at(ADMIN_MODE) && !entered {
                 entered = true;
-                let landed = self.enter_admin_mode(&session, visited).await;
-                let landed = state.sign_ins.remember(landed)?;
+                let landed = self.enter_admin_mode(state, &session, visited).await;
+                let landed = state.web.remember(landed)?;
                 // GitLab leads back to the page that was asked for; elsewhere, it is opened again.
                 if landed.is_at(&format!("/{path}")) {
                     return Ok((session, landed));
@@ -100,20 +85,23 @@ impl AdminSession {
         let message = format!("GitLab does not let {} stay in the admin area", self.account.username);
         let request = format!("GET /{path}");
         state
-            .sign_ins
+            .web
             .remember(Err(Error::new(Side::Gitlab, ErrorKind::Unexpected, request, message)))
     }
 
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
-    async fn enter_admin_mode(&self, session: &WebSession, visited: Visited) -> Result<Visited> {
+    async fn enter_admin_mode(&self, state: &State, session: &WebSession, visited: Visited) -> Result<Visited> {
         let form = visited.page.forms.iter().find(|form| form.goes_to("/admin/session"));
         let Some(form) = form else {
             return Err(self.no_admin_mode_form(&visited).await);
         };
         let password = &self.account.password;
         let fields = form.with(&[("user[password]", password.expose())]);
-        let landed = session.submit(visited.url(), form, &fields, Effect::Session).await?;
-        let landed = self.sign_in().with_code(session, landed).await?.success()?;
+        let arrival = session
+            .submit_until(visited.url(), form, &fields, Effect::Session, NOWHERE)
+            .await?;
+        let arrival = state.web.sign_in().with_code(session, arrival, NOWHERE).await?;
+        let landed = arrival.page()?.success()?;
         let who = &self.account.username;
         if landed.is_at(ADMIN_MODE) {
             // The password was taken, and GitLab led back all the same: without an alert, it asks for a further step with
@@ -198,18 +186,15 @@ impl AdminSession {
 
 #[async_trait]
 impl AdminRead for AdminSession {
-    async fn application(&self, id: ApplicationId) -> Result<ObservedApplication> {
+    async fn open(&self) -> Result<()> {
         let mut state = self.state.lock().await;
-        let (session, _, form) = self.edit_page(&mut state, id).await?;
-        let shown = session.open(session.url(&format!("admin/applications/{id}"))).await?;
-        let shown = self.found(shown, &format!("application with the id {id}"))?;
-        let uid = application_uid(shown.response.label(), &shown.response.text())?;
-        let fields = form.read();
-        Ok(ObservedApplication {
-            id,
-            uid: ApplicationUid(uid),
-            fields,
-        })
+        self.session(&mut state).await.map(drop)
+    }
+
+    async fn application(&self, id: ApplicationId) -> Result<ApplicationFields> {
+        let mut state = self.state.lock().await;
+        let (_, _, form) = self.edit_page(&mut state, id).await?;
+        Ok(form.read())
     }
 }
 
@@ -274,10 +259,7 @@ impl EndSession for AdminSession {
     async fn end(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         let stopped = self.stop(&mut state).await;
-        let signed_out = match state.session.take() {
-            Some(session) => session.sign_out().await,
-            None => Ok(()),
-        };
+        let signed_out = state.web.close().await;
         stopped.and(signed_out)
     }
 }

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::account::AccountSession;
 use super::admin::AdminSession;
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
-use super::sign_in::{Account, SignIn, SignIns};
+use super::sign_in::Account;
 use super::totp::Totp;
 use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{Approval, DroidSession, EndSession};
@@ -39,13 +40,8 @@ pub enum DroidSignIn {
 pub struct Droid {
     options: WebOptions,
     how: DroidSignIn,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    session: Option<(String, WebSession)>,
-    sign_ins: SignIns,
+    /// Its own session, where it signs in by itself.
+    own: Mutex<Option<AccountSession>>,
 }
 
 /// What is done as the droid.
@@ -68,7 +64,7 @@ impl Droid {
         Self {
             options,
             how,
-            state: Mutex::default(),
+            own: Mutex::default(),
         }
     }
 
@@ -82,48 +78,30 @@ impl Droid {
                 stopped.map(|()| done)
             }
             DroidSignIn::Password { password, totp } => {
-                let account = Account {
-                    username: droid.to_owned(),
-                    password: password.clone(),
-                    totp: totp.clone(),
-                };
-                let mut state = self.state.lock().await;
+                let mut own = self.own.lock().await;
+                // The account may have been renamed since.
+                if let Some(other) = own.as_mut().filter(|own| own.account().username != droid) {
+                    other.close().await?;
+                    *own = None;
+                }
+                let own = own.get_or_insert_with(|| {
+                    let account = Account {
+                        username: droid.to_owned(),
+                        password: password.clone(),
+                        totp: totp.clone(),
+                    };
+                    AccountSession::new(self.options.clone(), "user", account)
+                });
                 for _ in 0..2 {
-                    let session = self.signed_in(&mut state, &account).await?;
-                    match perform(session, droid, task).await? {
-                        Done::SignedOut => state.session = None,
+                    let session = own.open().await?;
+                    match perform(&session, droid, task).await? {
+                        Done::SignedOut => own.has_ended(),
                         done => return Ok(done),
                     }
                 }
                 Ok(Done::SignedOut)
             }
         }
-    }
-
-    async fn signed_in<'s>(&self, state: &'s mut State, account: &Account) -> Result<&'s WebSession> {
-        if state.session.as_ref().is_none_or(|(who, _)| *who != account.username) {
-            self.open(state, account).await?;
-        }
-        let session = state.session.as_ref().map(|(_, session)| session);
-        session.ok_or_else(|| signed_out(&account.username))
-    }
-
-    async fn open(&self, state: &mut State, account: &Account) -> Result<()> {
-        if let Some((_, other)) = state.session.take() {
-            other.sign_out().await?;
-        }
-        state.sign_ins.begin(&account.username)?;
-        let session = WebSession::new(&self.options)?;
-        let sign_in = SignIn {
-            account,
-            table: "user",
-            clock: self.options.clock.as_ref(),
-            doorkeeper: self.options.doorkeeper.as_ref(),
-        };
-        let signed_in = sign_in.run(&session).await;
-        state.sign_ins.remember(signed_in)?;
-        state.session = Some((account.username.clone(), session));
-        Ok(())
     }
 }
 
@@ -234,8 +212,8 @@ impl DroidSession for Droid {
 impl EndSession for Droid {
     /// Signs the droid out. The administrator's session, where the droid was impersonated, is ended by its owner.
     async fn end(&self) -> Result<()> {
-        match self.state.lock().await.session.take() {
-            Some((_, session)) => session.sign_out().await,
+        match self.own.lock().await.as_mut() {
+            Some(own) => own.close().await,
             None => Ok(()),
         }
     }

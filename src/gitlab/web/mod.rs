@@ -1,6 +1,7 @@
 //! GitLab's web side, for what its API cannot do: signing in by form, the admin pages of applications, impersonation,
 //! and the pages of OAuth. Sessions are held at `gitlab.url`; nothing follows a redirect to anywhere else.
 
+mod account;
 mod admin;
 mod application_form;
 mod droid;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use scraper::{ElementRef, Selector};
 
-use super::forms::{Page, any, attribute, first_text, read, text_of};
+use super::forms::{Page, any, read, text_of};
 use crate::http::Result;
 use crate::model::ApplicationId;
 use crate::secrets::RemoteText;
@@ -56,22 +56,6 @@ fn time(text: &str) -> Option<Timestamp> {
     Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", text).ok()
 }
 
-/// The public id on an application's admin page (`input#application_id`).
-///
-/// GitLab: `app/views/shared/doorkeeper/applications/_show.html.haml`.
-pub(crate) fn application_uid(request: &str, html: &str) -> Result<String> {
-    let page = Page::parse(request, html)?;
-    let document = read(request, html)?;
-    let field = attribute(&document, "#application_id[value]", "value");
-    let uid =
-        field.unwrap_or_else(|| first_text(&document, "#application_id, [data-testid='application-id-field']").into());
-    if uid.is_empty() {
-        Err(page.lacks("application id (#application_id)"))
-    } else {
-        Ok(uid)
-    }
-}
-
 /// Why the button on a user's admin page is disabled, where it is: the tooltip of the element around it.
 ///
 /// GitLab: `app/views/admin/users/_head.html.haml`, `users_helper.rb#impersonation_error_text`.
@@ -115,10 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_and_the_reason_of_a_disabled_button_are_read() {
-        let show = r#"<input id="application_id" type="text" value="abc" readonly>"#;
-        assert_eq!(application_uid("GET /", show).unwrap(), "abc");
-        assert!(application_uid("GET /", "<p>").is_err());
+    fn the_reason_of_a_disabled_button_is_read() {
         let user = r#"<span class="has-tooltip" title="You cannot impersonate a blocked user"><button disabled data-testid="impersonate-user-link">I</button></span>"#;
         assert_eq!(
             impersonation_tooltip(user).as_ref().map(RemoteText::as_str),

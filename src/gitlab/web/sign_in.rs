@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+use url::Url;
+
 use super::forms::{OTP, Page};
-use super::session::{Effect, Visited, WebSession};
+use super::session::{Arrival, Effect, StopAt, Visited, WebOptions, WebSession};
 use super::totp::{Clock, Totp};
 use crate::gitlab::{Door, Doorkeeper, Harm};
-use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::http::{Counter, Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::UserState;
 use crate::secrets::{RemoteText, Secret};
 
@@ -21,10 +24,12 @@ const CONFIRM: &str = "An administrator can confirm the e-mail address on the us
 const UNLOCK: &str = "Wait until the lock ends (ten minutes after wrong passwords, if the instance has no other period; a day \
                       where it is lifted by e-mail), or let an administrator unlock this user (Admin area > Users).";
 
-/// Sign-ins that one session object makes in its life, where sessions end before their time.
-const MAX_SIGN_INS: u32 = 3;
 /// Codes that one question for a code is answered with.
 const MAX_CODES: usize = 2;
+
+/// Follows to the sign-in page, which says why nobody is in, and to nothing else: what a page behind it has to say is
+/// seen at the first page that is needed.
+const INSIDE: StopAt<'static> = &|url: &Url| !url.path().trim_end_matches('/').ends_with(SIGN_IN);
 
 /// An account that can sign in.
 #[derive(Debug, Clone)]
@@ -37,54 +42,6 @@ pub struct Account {
     pub totp: Option<Arc<Totp>>,
 }
 
-/// The sign-ins of one account in one run. What GitLab refused is not sent again, whoever asks: an account is locked
-/// after a few wrong passwords or codes, and with it its tokens.
-#[derive(Debug, Default)]
-pub(crate) struct SignIns {
-    number: u32,
-    refused: Option<Error>,
-}
-
-impl SignIns {
-    /// What GitLab refused before.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.refused.clone().map_or(Ok(()), Err)
-    }
-
-    /// Before a sign-in: why there is to be none.
-    pub(crate) fn begin(&mut self, who: &str) -> Result<()> {
-        self.check()?;
-        if self.number >= MAX_SIGN_INS {
-            let message = format!("GitLab ended the session of {who} {MAX_SIGN_INS} times; it was not opened again");
-            return Err(Error::new(
-                Side::Gitlab,
-                ErrorKind::Unexpected,
-                "POST /users/sign_in",
-                message,
-            ));
-        }
-        self.number += 1;
-        Ok(())
-    }
-
-    /// Remembers a failure that another attempt would only repeat. An answer that was lost, or a busy server, is none.
-    pub(crate) fn remember<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && !matches!(
-                error.kind,
-                ErrorKind::Unreachable
-                    | ErrorKind::Tls
-                    | ErrorKind::AnswerLost
-                    | ErrorKind::RateLimited
-                    | ErrorKind::Server(_)
-            )
-        {
-            self.refused = Some(error.clone());
-        }
-        result
-    }
-}
-
 /// An account with what messages about it need.
 pub(crate) struct SignIn<'a> {
     /// Who.
@@ -95,9 +52,28 @@ pub(crate) struct SignIn<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Who is asked before the password is sent.
     pub(crate) doorkeeper: &'a dyn Doorkeeper,
+    counter: &'a Counter,
+    given_up: &'a Notify,
 }
 
-impl SignIn<'_> {
+impl<'a> SignIn<'a> {
+    /// A sign-in that stops waiting for a one-time code once it is `given_up`.
+    pub(crate) fn new(
+        options: &'a WebOptions,
+        table: &'static str,
+        account: &'a Account,
+        given_up: &'a Notify,
+    ) -> Self {
+        Self {
+            account,
+            table,
+            clock: options.clock.as_ref(),
+            doorkeeper: options.doorkeeper.as_ref(),
+            counter: &options.client.counter,
+            given_up,
+        }
+    }
+
     /// Signs in to a session that nobody is signed in to.
     pub(crate) async fn run(&self, session: &WebSession) -> Result<()> {
         let door = Door {
@@ -134,10 +110,13 @@ impl SignIn<'_> {
             ("user[login]", &self.account.username),
             ("user[password]", self.account.password.expose()),
         ]);
-        let sent = session.submit(visited.url(), form, &fields, Effect::Session).await;
-        let landed = self.with_code(session, sent.map_err(rate_limit)?).await?;
-        let verified = self.verify(session, &landed).await;
-        let signed_out = landed.page.form_with("user[login]").is_some();
+        self.counter.add_sign_in();
+        let sent = session
+            .submit_until(visited.url(), form, &fields, Effect::Session, INSIDE)
+            .await;
+        let arrival = self.with_code(session, sent.map_err(rate_limit)?, INSIDE).await?;
+        let signed_out = matches!(&arrival, Arrival::Page(visited) if visited.page.form_with("user[login]").is_some());
+        let verified = self.verify(session, arrival).await;
         if verified.is_err() && !signed_out {
             // The password was taken, and something else stands in the way: a session is open that nobody will use.
             // What matters to the caller is why, so a failure of this is only logged.
@@ -148,18 +127,30 @@ impl SignIn<'_> {
         verified
     }
 
-    /// Answers the question for a one-time code, where it is asked. No code is sent twice; a refused one is followed by
-    /// one more, of the next step, because another run may have used the first.
-    pub(crate) async fn with_code(&self, session: &WebSession, mut landed: Visited) -> Result<Visited> {
+    /// Answers the question for a one-time code, where it is asked, and follows redirects up to `stop`. No code is sent
+    /// twice; a refused one is followed by one more, of the next step, because another run may have used the first.
+    pub(crate) async fn with_code(
+        &self,
+        session: &WebSession,
+        mut arrival: Arrival,
+        stop: StopAt<'_>,
+    ) -> Result<Arrival> {
+        let mut refused = None;
         for sent in 0..=MAX_CODES {
+            let landed = match arrival {
+                Arrival::Page(landed) => landed,
+                Arrival::Leaves(_) => return Ok(arrival),
+            };
             let Some(asked) = landed.page.second_factor.clone() else {
                 // GitLab answers a wrong code with 401.
                 if sent > 0 && landed.response.status() == StatusCode::UNAUTHORIZED {
+                    refused = Some(landed);
                     break;
                 }
-                return Ok(landed);
+                return Ok(Arrival::Page(landed));
             };
             if sent == MAX_CODES {
+                refused = Some(landed);
                 break;
             }
             let Some(form) = asked.form else {
@@ -175,16 +166,21 @@ impl SignIn<'_> {
                     self.table
                 )));
             };
-            let code = totp.code(self.clock).await;
+            let code = tokio::select! {
+                code = totp.code(self.clock) => code,
+                () = self.given_up.notified() => return Err(self.forbidden("the sign-in was given up".to_owned())),
+            };
             let fields = form.with(&[(OTP, code.expose())]);
-            let sent = session.submit(landed.url(), &form, &fields, Effect::Session).await;
-            landed = sent.map_err(rate_limit)?;
+            let sent = session
+                .submit_until(landed.url(), &form, &fields, Effect::Session, stop)
+                .await;
+            arrival = sent.map_err(rate_limit)?;
         }
-        Err(self.refused_code(&landed.page))
+        Err(self.refused_code(refused.and_then(|landed| landed.page.said())))
     }
 
-    fn refused_code(&self, page: &Page) -> Error {
-        let said = page.said().map(|said| format!(": {said}")).unwrap_or_default();
+    fn refused_code(&self, said: Option<RemoteText>) -> Error {
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
         let message = format!(
             "GitLab does not accept the code of two-factor authentication for {}{said}",
             self.account.username
@@ -205,7 +201,26 @@ impl SignIn<'_> {
         self.forbidden(message).with_hint(self.authenticator())
     }
 
-    async fn verify(&self, session: &WebSession, landed: &Visited) -> Result<()> {
+    /// Makes sure of who is signed in. Where GitLab led on, nothing that it leads to is loaded, unless the account turns
+    /// out to be able to do nothing: then the page says why.
+    async fn verify(&self, session: &WebSession, arrival: Arrival) -> Result<()> {
+        let landed = match arrival {
+            Arrival::Page(landed) => landed,
+            Arrival::Leaves(_) => {
+                // What was shown before the sign-in has a token of the session before it.
+                session.forget_page();
+                match session.who().await {
+                    Ok(Some(name)) => return self.verified(&name),
+                    nobody => {
+                        let home = Box::new(session.open(session.url("")).await?);
+                        if let (Err(error), None) = (nobody, home.obstacle(&self.account.username)) {
+                            return Err(error);
+                        }
+                        home
+                    }
+                }
+            }
+        };
         let status = landed.response.status();
         if status == StatusCode::FORBIDDEN {
             return Err(self.password_off());
@@ -221,14 +236,18 @@ impl SignIn<'_> {
             return Err(self.rejected(&landed.page, status));
         }
         match session.who().await? {
-            Some(name) if self.is_account(&name) => Ok(()),
-            Some(name) => {
-                let message = format!("GitLab signed in {name}, not {}", self.account.username);
-                Err(self.error(ErrorKind::Unexpected, message))
-            }
-            None if signed_out => Err(self.refusal(landed).await),
+            Some(name) => self.verified(&name),
+            None if signed_out => Err(self.refusal(&landed).await),
             None => Err(self.second_factor_or_unknown(&landed.page)),
         }
+    }
+
+    fn verified(&self, name: &str) -> Result<()> {
+        if self.is_account(name) {
+            return Ok(());
+        }
+        let message = format!("GitLab signed in {name}, not {}", self.account.username);
+        Err(self.error(ErrorKind::Unexpected, message))
     }
 
     /// An account may be named by its e-mail address, which GitLab's answer does not repeat.

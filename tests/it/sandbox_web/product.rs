@@ -132,7 +132,7 @@ async fn the_administrator_edits_in_place() {
             .sandbox
             .with_world(|world| world.application_by_uid("droid-application").unwrap().id);
         let seen = admin.application(ApplicationId(id)).await.unwrap();
-        assert_eq!(seen.fields.name, "Factory <Integration>");
+        assert_eq!(seen.name, "Factory <Integration>");
         let edit = ApplicationEdit::from_iter([
             ApplicationAttribute::Trusted(false),
             ApplicationAttribute::Name("New".to_owned()),

@@ -388,6 +388,8 @@ pub enum WarningCode {
     SecretNotStored,
     /// A configured sign-in would do harm, so nobody signs in.
     SignInUnsafe,
+    /// Nobody signed in to look, so what only a web session shows is what the record says.
+    FromRecord,
 }
 
 /// Counts over the changes. A change counts once by its action, and again under `operator` or `blocked`.
@@ -442,6 +444,9 @@ pub struct Policy {
     pub command: Command,
     /// Whether there is an administrator's web session.
     pub admin_session: bool,
+    /// Whether no web session was opened to look, so that what only they show is taken from the record
+    /// (`gitlab.admin_session.use`).
+    pub sessions_unopened: bool,
     /// How to be the droid, if there is a way.
     pub sign_in: Option<SignIn>,
     /// Whether `application.secret.load` is configured.
@@ -470,6 +475,7 @@ impl Policy {
         Self {
             command,
             admin_session: false,
+            sessions_unopened: false,
             sign_in: None,
             can_load_secret: false,
             saves_secret: false,

@@ -35,7 +35,7 @@ impl AdminSession {
         let sent = session
             .submit(visited.url(), &form, &form.hidden(), Effect::Session)
             .await;
-        let started = self.started(&session, sent, username).await;
+        let started = self.started(&state, &session, sent, username).await;
         let mut running = Impersonation {
             admin: self,
             state,
@@ -73,7 +73,13 @@ impl AdminSession {
         }
     }
 
-    async fn started(&self, session: &WebSession, sent: Result<Visited>, username: &str) -> Result<(), Started> {
+    async fn started(
+        &self,
+        state: &State,
+        session: &WebSession,
+        sent: Result<Visited>,
+        username: &str,
+    ) -> Result<(), Started> {
         let landed = sent.map_err(Started::Unclear)?;
         let not_found = landed.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&landed.response);
         if not_found && !landed.redirected {
@@ -85,7 +91,7 @@ impl AdminSession {
         }
         match session.who().await.map_err(Started::Unclear)? {
             Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
-            Some(name) if self.sign_in().is_account(&name) => {
+            Some(name) if state.web.sign_in().is_account(&name) => {
                 let said = landed.page.said();
                 Err(Started::Refused(refused_impersonation(username, said.as_ref())))
             }
@@ -121,7 +127,7 @@ impl AdminSession {
         let Some(username) = state.impersonating.clone() else {
             return Ok(());
         };
-        let Some(session) = state.session.clone() else {
+        let Some(session) = state.web.is_open().cloned() else {
             state.impersonating = None;
             return Ok(());
         };
@@ -130,7 +136,7 @@ impl AdminSession {
             let sent = send_stop(&session).await;
             session.forget_page();
             match session.who().await {
-                Ok(Some(name)) if self.sign_in().is_account(&name) => {
+                Ok(Some(name)) if state.web.sign_in().is_account(&name) => {
                     state.impersonating = None;
                     return Ok(());
                 }
@@ -153,7 +159,8 @@ impl AdminSession {
             )));
         }
         tracing::info!(username, "the impersonation was ended by signing the administrator out");
-        (state.session, state.impersonating) = (None, None);
+        state.web.has_ended();
+        state.impersonating = None;
         Ok(())
     }
 }

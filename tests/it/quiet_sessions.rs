@@ -1,0 +1,118 @@
+//! How little a web session costs: nobody signs in who need not, no page is loaded that answers nothing, and a watch by
+//! the hour can do without the administrator altogether (`gitlab.admin_session.use`).
+
+use serde_json::json;
+
+use super::common::Fixture;
+use super::common::plans::{DROID, change, differing};
+
+async fn applied() -> Fixture {
+    let fixture = Fixture::complete().await;
+    fixture.apply().await.expect(0);
+    fixture
+}
+
+/// What went to GitLab's web side since, in order, the session's own question to the API included.
+fn web(fixture: &Fixture, since: usize) -> Vec<String> {
+    let log = fixture.requests_since(since);
+    log.into_iter()
+        .filter(|request| {
+            let page =
+                !request.contains("/api/") && !request.contains("/.well-known/") && !request.contains("/introspect");
+            page || request == "GET /api/v4/user"
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_plan_with_nothing_to_do_makes_five_requests_for_its_session_and_ends_it() {
+    let fixture = applied().await;
+    let id = fixture.application().id;
+    for command in ["plan", "drift"] {
+        let since = fixture.request_count();
+        fixture.run(&[command]).await.expect(0);
+        let mut requests = web(&fixture, since);
+        // The token asks the same of itself as the session does.
+        let own = requests.iter().position(|request| request == "GET /api/v4/user");
+        requests.remove(own.expect("the token's own user is read"));
+        assert_eq!(
+            requests,
+            [
+                "GET /users/sign_in".to_owned(),
+                "POST /users/sign_in".to_owned(),
+                "GET /api/v4/user".to_owned(),
+                format!("GET /admin/applications/{id}/edit"),
+                "POST /users/sign_out".to_owned(),
+            ],
+            "{command}"
+        );
+        fixture.expect_signed_out(command);
+    }
+    let ran = fixture.apply().await.expect(0);
+    assert!(ran.stdout.contains("; 1 sign-in."), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn sign_ins_are_counted_in_the_report_and_in_the_metrics() {
+    let fixture = Fixture::complete().await;
+    let ran = fixture.apply().await.expect(0);
+    // As the administrator, and as the droid that approves.
+    assert!(ran.stdout.contains("; 2 sign-ins."), "{}", ran.stdout);
+    fixture.run(&["drift", "--metrics", "drift.prom"]).await.expect(0);
+    let metrics = std::fs::read_to_string(fixture.path("drift.prom")).expect("the metrics are there");
+    assert!(metrics.contains("\nsetpoint_drift_sign_ins 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn with_apply_only_nobody_signs_in_to_look_and_it_is_said() {
+    let fixture = applied().await;
+    fixture.edit_config(
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\nuse = \"apply\"\n",
+    );
+    // Somebody takes the tick away, which only the admin page shows.
+    fixture.change_application(|application| application.trusted = false);
+    for command in ["plan", "drift"] {
+        let since = fixture.request_count();
+        let plan = fixture.run(&[command, "--format", "json"]).await.expect(0).json();
+        let pages: Vec<String> = web(&fixture, since)
+            .into_iter()
+            .filter(|request| request != "GET /api/v4/user")
+            .collect();
+        assert_eq!(pages, Vec::<String>::new(), "{command}");
+        assert_eq!(plan["changes"], json!([]), "{plan:#}");
+        let warnings = plan["warnings"].as_array().expect("warnings");
+        let warning = warnings.iter().find(|warning| warning["code"] == "from_record");
+        assert_eq!(
+            warning.expect("it is said")["message"],
+            "nobody signed in to look (gitlab.admin_session.use = \"apply\"), so this is what the record says: `trusted`, \
+             `scopes`",
+        );
+    }
+    // What is changed is planned for the session all the same, and apply sees what only it shows.
+    fixture.edit_config("name = \"Factory Integration\"", "name = \"Factory\"");
+    let plan = fixture.plan().await;
+    assert_eq!(change(&plan, "gitlab.application")["status"], json!("ready"));
+    assert_eq!(differing(change(&plan, "gitlab.application")), ["name"]);
+    fixture.apply().await.expect(0);
+    let trusted = fixture.world(|world| {
+        let renamed = world
+            .applications
+            .iter()
+            .find(|application| application.name == "Factory");
+        renamed.map(|application| application.trusted)
+    });
+    assert_eq!(trusted, Some(true));
+    fixture.expect_signed_out("at the end");
+}
+
+#[tokio::test]
+async fn nothing_to_do_never_signs_the_droid_in() {
+    let fixture = applied().await;
+    let before = fixture.world(|world| world.user_named(DROID).expect("the droid").current_sign_in_at);
+    fixture.run(&["plan"]).await.expect(0);
+    fixture.run(&["drift"]).await.expect(0);
+    fixture.apply().await.expect(0);
+    let after = fixture.world(|world| world.user_named(DROID).expect("the droid").current_sign_in_at);
+    assert_eq!(before, after);
+}
