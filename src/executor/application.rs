@@ -20,6 +20,7 @@ impl Run<'_> {
                 let request = self.effects.gitlab.delete_application(*id, uid);
                 self.announced(write, request, |record, ()| {
                     record.superseded.remove(id);
+                    record.vanished.remove(id);
                     if record.application.as_ref().is_some_and(|app| app.id == *id) {
                         record.application = None;
                     }
@@ -38,6 +39,7 @@ impl Run<'_> {
             .applications()
             .await
             .map_err(|error| Failure::from(&error))?;
+        self.has_not_come_back(write, &before)?;
         let mut intent = self.intent(write);
         intent.applications_before = before.iter().map(|app| app.id).collect();
         self.state.begin(vec![intent.clone()], |_| {}).await?;
@@ -52,6 +54,28 @@ impl Run<'_> {
                 self.settle_lost_creation(write, desired, &error, new).await
             }
             Err(error) => Err(self.refused(write, &error).await),
+        }
+    }
+
+    /// Refuses to make a second application where the recorded one, which the plan did not see, is listed after all: one
+    /// of several replicas had lagged.
+    fn has_not_come_back(&self, write: Write<'_>, listed: &[ObservedApplication]) -> Step {
+        let record = self.state.record();
+        let replaced: Vec<_> = (write.change.operations.iter())
+            .filter_map(Operation::deleted_application)
+            .map(|(id, _)| id)
+            .collect();
+        match record
+            .application
+            .as_ref()
+            .filter(|entry| !replaced.contains(&entry.id))
+        {
+            Some(entry) if listed.iter().any(|app| entry.is(app)) => Err(Failure(format!(
+                "the application with id {} is in GitLab's list again, which did not have it when this was planned; run it \
+                 again, and no second one is made",
+                entry.id
+            ))),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -106,6 +130,12 @@ impl Run<'_> {
         self.set_created_application(created.id, created.uid.clone());
         self.state
             .commit(write, |record| {
+                if let Some(entry) = &record.application
+                    && entry.id != created.id
+                    && !old.iter().any(|(id, _)| *id == entry.id)
+                {
+                    record.vanished.insert(entry.id, entry.uid.clone());
+                }
                 record.superseded.extend(old);
                 record.application = Some(RecordedApplication {
                     id: created.id,

@@ -319,6 +319,10 @@ pub fn remembered(record: &RecordedState) -> Vec<(Address, String, Option<&Attes
         let address = Address::Repository(repository.path.clone());
         lines.push((address, format!("id {id}"), repository.attested.as_ref()));
     }
+    for (id, uid) in &record.vanished {
+        let text = format!("missing from GitLab's list when another was made: id {id}, application id {uid}");
+        lines.push((Address::Application, text, None));
+    }
     for (id, uid) in &record.superseded {
         let text = format!("replaced, still to be deleted: id {id}, application id {uid}");
         lines.push((Address::Application, text, None));

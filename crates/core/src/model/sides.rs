@@ -272,6 +272,10 @@ pub struct RecordedState {
     /// Replaced applications that are still to be deleted, by row id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub superseded: BTreeMap<ApplicationId, ApplicationUid>,
+    /// Applications of ours that GitLab did not list any more when another was made in their place, by row id. Where one
+    /// is listed again, be it that a replica had lagged, it goes the way of those that were replaced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vanished: BTreeMap<ApplicationId, ApplicationUid>,
     /// The droid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<RecordedUser>,
@@ -303,6 +307,7 @@ impl RecordedState {
             sandbox: false,
             application: None,
             superseded: BTreeMap::new(),
+            vanished: BTreeMap::new(),
             user: None,
             memberships: BTreeMap::new(),
             connection: None,
@@ -322,6 +327,7 @@ impl RecordedState {
             sandbox: _,
             application,
             superseded,
+            vanished,
             user,
             memberships,
             connection,
@@ -331,12 +337,18 @@ impl RecordedState {
         } = self;
         application.is_none()
             && superseded.is_empty()
+            && vanished.is_empty()
             && user.is_none()
             && memberships.is_empty()
             && connection.is_none()
             && authorization.is_none()
             && repositories.is_empty()
             && intents.is_empty()
+    }
+
+    /// Whether the application is one of ours that another took the place of, so that it is to be deleted.
+    pub fn has_replaced(&self, id: ApplicationId, uid: &ApplicationUid) -> bool {
+        self.superseded.get(&id) == Some(uid) || self.vanished.get(&id) == Some(uid)
     }
 
     /// The intents of one address, oldest first.

@@ -1,6 +1,6 @@
 //! Guards against removing more than anybody meant to: a wrong glob must not disable half of the organization.
 
-use crate::model::{Actions, Address, Diagnostic, Guards, Plan, Status, WarningCode};
+use crate::model::{Actions, Address, Diagnostic, Guards, Operation, Plan, RecordedState, Status, WarningCode};
 
 /// How many removals are allowed: `max_removals`, or `max_removal_percent` of what is enabled now, whichever is lower.
 ///
@@ -19,10 +19,19 @@ pub(super) fn limit(guards: Guards, enabled: u64) -> u64 {
     max_removals.min(by_percent)
 }
 
-/// What a plan removes: repositories that are disabled and memberships that are taken away. The old application of a
-/// replacement is not among them, for it has a guard of its own.
-pub(super) fn removals(plan: &Plan) -> u64 {
-    plan.changes
+/// What a plan removes: repositories that are disabled, memberships that are taken away, and applications that nothing
+/// but the record says were replaced. The old application of a replacement is not among them, for it has a guard of its
+/// own.
+pub(super) fn removals(plan: &Plan, recorded: &RecordedState) -> u64 {
+    let leftovers = plan
+        .changes
+        .iter()
+        .filter(|change| change.status != Status::Blocked)
+        .flat_map(|change| change.operations.iter().filter_map(Operation::deleted_application))
+        .filter(|(id, uid)| recorded.has_replaced(*id, uid))
+        .count() as u64;
+    let removed = plan
+        .changes
         .iter()
         .filter(|change| {
             change.actions == Actions::Delete
@@ -32,12 +41,13 @@ pub(super) fn removals(plan: &Plan) -> u64 {
                     Address::Application | Address::User | Address::Connection | Address::Authorization => false,
                 }
         })
-        .count() as u64
+        .count() as u64;
+    removed + leftovers
 }
 
 /// Refuses a plan that removes too much.
-pub(super) fn check(plan: &mut Plan, guards: Guards, allowed: Option<u64>, enabled: u64) {
-    let removals = removals(plan);
+pub(super) fn check(plan: &mut Plan, recorded: &RecordedState, guards: Guards, allowed: Option<u64>, enabled: u64) {
+    let removals = removals(plan, recorded);
     let limit = allowed.unwrap_or_else(|| limit(guards, enabled));
     if removals <= limit {
         return;

@@ -62,7 +62,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
     }
     if policy.command != Command::Destroy {
         let enabled = repository::enabled(&inputs).len() as u64;
-        guards::check(&mut plan, policy.guards, policy.allowances.removals, enabled);
+        guards::check(&mut plan, recorded, policy.guards, policy.allowances.removals, enabled);
     }
     plan
 }
@@ -79,7 +79,7 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
     plan.warnings
         .retain(|warning| warning.code != WarningCode::GuardExceeded);
     let enabled = repository::enabled(&inputs).len() as u64;
-    guards::check(plan, policy.guards, policy.allowances.removals, enabled);
+    guards::check(plan, recorded, policy.guards, policy.allowances.removals, enabled);
 }
 
 /// The resources in the order in which they depend on each other.
@@ -88,26 +88,6 @@ fn converge(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     wait_with_removal(builder);
     warn_unattested(inputs, builder);
     warn_closed(inputs, builder);
-    warn_unopened(inputs, builder);
-}
-
-/// Where nobody signed in to look, what was not seen is named: nothing differs only as far as the record says.
-fn warn_unopened(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
-    if !inputs.policy.sessions_unopened || inputs.closed_admin().is_some() {
-        return;
-    }
-    let mut unseen = kinds::application::taken_from_record(inputs);
-    if inputs.attested() && inputs.recorded_authorization().is_some() {
-        unseen.push("the droid's list of authorized applications");
-    }
-    if unseen.is_empty() {
-        return;
-    }
-    let message = format!(
-        "nobody signed in to look (gitlab.admin_session.use = \"apply\"), so this is what the record says: {}",
-        unseen.join(", ")
-    );
-    builder.warn(WarningCode::FromRecord, None, message);
 }
 
 /// Sessions that are configured and not opened are missed: what only they show is what the record says, and what only

@@ -38,7 +38,7 @@ pub fn identify_application<'a>(
     let candidates = || {
         applications
             .iter()
-            .filter(|app| recorded.superseded.get(&app.id) != Some(&app.uid))
+            .filter(|app| !recorded.has_replaced(app.id, &app.uid))
     };
     let created = candidates().find(|app| created_by(recorded, app).is_some());
     let by_record = || candidates().find(|app| recorded.application.as_ref().is_some_and(|entry| entry.is(app)));

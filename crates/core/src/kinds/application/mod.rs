@@ -137,7 +137,7 @@ pub struct RecordedApplication {
 
 impl RecordedApplication {
     /// Whether this is what was recorded.
-    fn is(&self, live: &ObservedApplication) -> bool {
+    pub fn is(&self, live: &ObservedApplication) -> bool {
         self.id == live.id && self.uid == live.uid
     }
 
@@ -208,30 +208,6 @@ pub(crate) fn remembered(recorded: &RecordedState, live: &ObservedApplication) -
     entry.map(|entry| entry.fields.clone()).or_else(created)
 }
 
-/// What of the live application is not shown, and known from the record.
-pub(crate) fn taken_from_record(inputs: &Inputs<'_>) -> Vec<&'static str> {
-    let gitlab = &inputs.observed.gitlab;
-    let used = inputs.integration().map(|integration| &integration.application);
-    let name = &inputs.desired.application.name;
-    let matched = identify_application(name, &gitlab.applications, inputs.recorded, used);
-    let Some(live) = matched.found() else {
-        return Vec::new();
-    };
-    let Some(recorded) = remembered(inputs.recorded, live) else {
-        return Vec::new();
-    };
-    let fields = &live.fields;
-    let unseen = [
-        (
-            "`trusted`",
-            fields.trusted.is_unknown() && !recorded.trusted.is_unknown(),
-        ),
-        ("`scopes`", fields.scopes.is_unknown() && !recorded.scopes.is_unknown()),
-    ];
-    let unseen = unseen.into_iter().filter(|(_, unseen)| *unseen);
-    unseen.map(|(name, _)| name).collect()
-}
-
 /// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
 /// new application can have.
 pub fn may_set_scopes(
@@ -274,8 +250,9 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
         return;
     }
     let current = found.found();
-    let mut ours: Vec<(ApplicationId, ApplicationUid)> = plan::superseded(inputs, current);
-    ours.extend(current.map(|current| (current.id, current.uid.clone())));
+    let mut ours = plan::superseded(inputs, current);
+    let leftovers = ours.clone();
+    ours.extend(current);
     if ours.is_empty() {
         return;
     }
@@ -283,9 +260,13 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     let name = current.map(|current| attribute("name", current.fields.name.as_str(), ()));
     let uids = ours
         .iter()
-        .map(|(_, uid)| attribute("application_id", uid.0.as_str(), ()));
+        .map(|app| attribute("application_id", app.uid.0.as_str(), ()));
     delete.attributes = name.into_iter().chain(uids).collect();
     delete.operations = plan::deletions(&ours);
+    delete.notes = leftovers
+        .iter()
+        .map(|leftover| plan::leftover_note(inputs, leftover))
+        .collect();
     // What a person disconnects later does not keep GitLab's half from being taken down now.
     if !inputs.attested() && builder.change(&Address::Connection).is_some() {
         delete.depends_on.push(Address::Connection);
@@ -317,7 +298,10 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         }
         return;
     };
-    next.superseded.extend(plan::superseded(inputs, Some(live)));
+    let replaced = plan::superseded(inputs, Some(live));
+    next.superseded
+        .extend(replaced.iter().map(|app| (app.id, app.uid.clone())));
+    next.vanished.extend(missing(inputs, live));
     let remembered = remembered(inputs.recorded, live);
     let mut adopted = if let Some(entry) = inputs.recorded.application.as_ref().filter(|entry| entry.is(live)) {
         entry.clone()
@@ -344,6 +328,12 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         (adopted.secret_fingerprint, adopted.secret_at) = (Some(fingerprint.clone()), None);
     }
     next.application = Some(adopted);
+}
+
+/// The recorded application where another took its place and it is not listed: its list may have lagged.
+fn missing(inputs: &Inputs<'_>, live: &ObservedApplication) -> Option<(ApplicationId, ApplicationUid)> {
+    let entry = inputs.recorded.application.as_ref().filter(|entry| !entry.is(live))?;
+    (!is_there(inputs.observed, entry.id, &entry.uid)).then(|| (entry.id, entry.uid.clone()))
 }
 
 /// Whether GitLab has this very application.

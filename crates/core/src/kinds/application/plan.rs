@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::diff::{self, Difference, Edit, Origins};
 use crate::kinds::Operation;
 use crate::model::{
-    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Command, Known, OperatorStep,
-    Origin, Reason, Status, WarningCode,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Command, Known, OperatorStep, Origin,
+    Reason, Status, WarningCode,
 };
 use crate::planner::builder::{PlanBuilder, attribute, block, change, secret_attribute};
 use crate::planner::inputs::Inputs;
@@ -156,6 +158,9 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
     created.attributes = attributes;
     create_operations(inputs, &mut created);
     created.operations.extend(deletions(&superseded));
+    created
+        .notes
+        .extend(superseded.iter().map(|leftover| leftover_note(inputs, leftover)));
     if let Some(note) = unsupported(inputs) {
         created = block(created, Reason::UnsupportedScope, note);
     }
@@ -229,13 +234,14 @@ fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a Observ
     let remembered = remembered(inputs.recorded, live);
     let difference = diff::compare(&inputs.desired.application, &live.fields, remembered.as_ref());
     warn_unobservable(builder, &difference, inputs);
+    warn_of_twins(builder, inputs, live);
     let leftovers = superseded(inputs, Some(live));
     if difference.edit.is_empty() {
         if live.fields.trusted.is_unknown() {
             let entry = inputs.recorded.application.as_ref().filter(|entry| entry.is(live));
             planned.attested = entry.and_then(|entry| entry.trusted_attested.clone());
         }
-        planned.change = removal_of_leftovers(&leftovers);
+        planned.change = removal_of_leftovers(inputs, &leftovers);
         return planned;
     }
     let way = way(inputs, &difference.edit);
@@ -328,7 +334,7 @@ fn changed(
     target: &ApplicationRef,
     difference: Difference<ApplicationAttribute>,
     way: Way,
-    leftovers: &[(ApplicationId, ApplicationUid)],
+    leftovers: &[&ObservedApplication],
 ) -> Change {
     let Difference {
         edit,
@@ -379,7 +385,7 @@ fn changed(
                 "every token of the old application is dropped when it is deleted, after Factory has moved".to_owned(),
             );
             create_operations(inputs, &mut change);
-            change.operations.extend(deletions(&[(live.id, live.uid.clone())]));
+            change.operations.extend(deletions(&[live]));
         }
     }
     if !leftovers.is_empty() {
@@ -389,13 +395,15 @@ fn changed(
         }
         change.actions = Actions::Replace;
         change.operations.extend(deletions(leftovers));
-        change.notes.extend(leftovers.iter().map(leftover_note));
+        change
+            .notes
+            .extend(leftovers.iter().map(|leftover| leftover_note(inputs, leftover)));
     }
     change
 }
 
 /// The end of an interrupted replacement: nothing but the old application is left to go.
-fn removal_of_leftovers(leftovers: &[(ApplicationId, ApplicationUid)]) -> Option<Change> {
+fn removal_of_leftovers(inputs: &Inputs<'_>, leftovers: &[&ObservedApplication]) -> Option<Change> {
     if leftovers.is_empty() {
         return None;
     }
@@ -407,19 +415,43 @@ fn removal_of_leftovers(leftovers: &[(ApplicationId, ApplicationUid)]) -> Option
     );
     removal.attributes = leftovers
         .iter()
-        .map(|(_, uid)| attribute("application_id", uid.0.as_str(), ()))
+        .flat_map(|leftover| {
+            let ObservedApplication { id: _, uid, fields } = leftover;
+            let uris: Vec<&String> = fields.redirect_uris.iter().collect();
+            [
+                attribute("application_id", uid.0.as_str(), ()),
+                attribute("name", fields.name.as_str(), ()),
+                attribute("redirect_uri", json!(uris), ()),
+            ]
+        })
         .collect();
     removal.operations = deletions(leftovers);
-    removal.notes = leftovers.iter().map(leftover_note).collect();
+    removal.notes = leftovers
+        .iter()
+        .map(|leftover| leftover_note(inputs, leftover))
+        .collect();
     Some(removal)
 }
 
-fn leftover_note((id, uid): &(ApplicationId, ApplicationUid)) -> String {
-    format!("the application with id {id} ({uid}) was replaced by an earlier run and is deleted now")
+/// What is to be deleted besides, so plainly that a record in which somebody wrote another application does no harm
+/// unseen.
+pub(super) fn leftover_note(inputs: &Inputs<'_>, leftover: &ObservedApplication) -> String {
+    let ObservedApplication { id, uid, fields } = leftover;
+    let uris: Vec<&str> = fields.redirect_uris.iter().map(String::as_str).collect();
+    let why = if inputs.recorded.vanished.get(id) == Some(uid) {
+        "was missing from GitLab's list when another was made in its place"
+    } else {
+        "was replaced by an earlier run"
+    };
+    format!(
+        "the application `{}` with id {id} ({uid}), which redirects to {}, {why} and is deleted now",
+        fields.name,
+        uris.join(" and ")
+    )
 }
 
-pub(super) fn deletions(applications: &[(ApplicationId, ApplicationUid)]) -> Vec<Operation> {
-    let deletions = applications.iter().cloned();
+pub(super) fn deletions(applications: &[&ObservedApplication]) -> Vec<Operation> {
+    let deletions = applications.iter().map(|app| (app.id, app.uid.clone()));
     deletions
         .map(|(id, uid)| ApplicationOperation::Delete { id, uid }.into())
         .collect()
@@ -427,10 +459,10 @@ pub(super) fn deletions(applications: &[(ApplicationId, ApplicationUid)]) -> Vec
 
 /// The applications of ours that were replaced and still exist: those that the record names, and the recorded one
 /// itself where an interrupted run has created its successor already.
-pub(super) fn superseded(
-    inputs: &Inputs<'_>,
+pub(super) fn superseded<'a>(
+    inputs: &Inputs<'a>,
     current: Option<&ObservedApplication>,
-) -> Vec<(ApplicationId, ApplicationUid)> {
+) -> Vec<&'a ObservedApplication> {
     let recorded = inputs.recorded;
     let replaced = recorded
         .application
@@ -443,13 +475,12 @@ pub(super) fn superseded(
         .iter()
         .filter(|application| current.is_none_or(|current| current.id != application.id))
         .filter(|application| {
-            recorded.superseded.get(&application.id) == Some(&application.uid)
+            recorded.has_replaced(application.id, &application.uid)
                 || (current.is_some() && replaced == Some((application.id, &application.uid)))
         })
-        .map(|application| (application.id, application.uid.clone()))
         .collect();
-    found.sort();
-    found.dedup();
+    found.sort_by_key(|application| application.id);
+    found.dedup_by_key(|application| application.id);
     found
 }
 
@@ -470,6 +501,30 @@ fn unsupported(inputs: &Inputs<'_>) -> Option<String> {
             if unknown.len() == 1 { "it" } else { "them" },
         )
     })
+}
+
+/// Another application that looks like ours and that nothing says is ours: what a list that lagged may have led to, or
+/// somebody's second try by hand.
+fn warn_of_twins(builder: &mut PlanBuilder, inputs: &Inputs<'_>, live: &ObservedApplication) {
+    let recorded = inputs.recorded;
+    let is_twin = |app: &&ObservedApplication| {
+        app.id != live.id
+            && app.fields.name == live.fields.name
+            && app.fields.redirect_uris == live.fields.redirect_uris
+            && !recorded.has_replaced(app.id, &app.uid)
+            && recorded.application.as_ref().is_none_or(|entry| !entry.is(app))
+    };
+    for twin in inputs.observed.gitlab.applications.iter().filter(is_twin) {
+        builder.warn(
+            WarningCode::TwinApplication,
+            Some(Address::Application),
+            format!(
+                "GitLab has another application of this name and with these redirect URIs: id {}, application id {}; it is \
+                 left alone: delete it in the admin area if nobody uses it",
+                twin.id, twin.uid
+            ),
+        );
+    }
 }
 
 fn warn_unobservable(builder: &mut PlanBuilder, difference: &Difference<ApplicationAttribute>, inputs: &Inputs<'_>) {

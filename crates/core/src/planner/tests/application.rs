@@ -1,6 +1,8 @@
 use insta::assert_snapshot;
+use serde_json::json;
 
 use super::super::fixture::{Case, FINGERPRINT, at, converged, outline, strings, untouched};
+use super::super::refresh;
 use crate::model::{
     Actions, Address, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, Command, IntegrationStatus,
     Known, Operation, OperatorStep, Origin, Reason, SecretCheck, Status, WarningCode,
@@ -206,11 +208,66 @@ fn what_an_interrupted_replacement_left_is_deleted_and_nothing_else_happens() {
         .insert(ApplicationId(3), ApplicationUid("uid-3".to_owned()));
     let change = case.only_change();
     assert_eq!((change.actions, change.status), (Actions::Delete, Status::Ready));
+    // Whose it is can be seen, and it counts: anybody may have written it into the record.
+    let shown: Vec<_> = change
+        .attributes
+        .iter()
+        .map(|one| (one.path.as_str(), &one.before))
+        .collect();
+    let uris: Vec<&String> = case.observed.gitlab.applications[1]
+        .fields
+        .redirect_uris
+        .iter()
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("application_id", &json!("uid-3")),
+            ("name", &json!("Factory Integration")),
+            ("redirect_uri", &json!(uris)),
+        ]
+    );
+    assert!(change.notes[0].contains("`Factory Integration`") && change.notes[0].contains(uris[0]));
+    case.policy.guards.max_removals = 0;
+    let warnings = case.plan().warnings;
+    assert_eq!(warnings[0].code, WarningCode::GuardExceeded, "{warnings:?}");
     // Another application in the row that ours had is left alone.
     case.recorded
         .superseded
         .insert(ApplicationId(3), ApplicationUid("other".to_owned()));
     assert_eq!(case.plan().changes, []);
+}
+
+#[test]
+fn an_application_that_comes_back_is_not_a_second_one() {
+    let mut case = converged();
+    second(&mut case, 3);
+    let twins = case.plan();
+    assert_eq!(twins.changes, []);
+    assert_eq!(
+        twins.warnings[0].code,
+        WarningCode::TwinApplication,
+        "{:?}",
+        twins.warnings
+    );
+    case.recorded
+        .vanished
+        .insert(ApplicationId(3), ApplicationUid("uid-3".to_owned()));
+    let plan = case.plan();
+    assert_eq!(plan.warnings, []);
+    let change = &plan.changes[0];
+    assert_eq!((change.actions, change.status), (Actions::Delete, Status::Ready));
+    assert!(
+        change.notes[0].contains("missing from GitLab's list"),
+        "{:?}",
+        change.notes
+    );
+    // While it is not listed, its id is remembered.
+    case.observed.gitlab.applications.pop();
+    let plan = case.plan();
+    assert_eq!(plan.changes, []);
+    let next = refresh(&case.desired, &case.observed, &case.recorded, &plan);
+    assert!(next.vanished.contains_key(&ApplicationId(3)));
 }
 
 #[test]
