@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::zeroize::Zeroizing;
 
 use crate::config::{SaveTo, SecretStoreConfig};
 use crate::executor::SecretStore;
@@ -113,7 +114,8 @@ impl SecretStore for ConfiguredStore {
 }
 
 fn to_file(path: &Path, secret: &Secret) -> Result<(), Obstacle> {
-    files::replace(path, format!("{}\n", secret.expose()).as_bytes(), Readers::Owner)
+    let text = Zeroizing::new(format!("{}\n", secret.expose()));
+    files::replace(path, text.as_bytes(), Readers::Owner)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use self::globals::Globals;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
+use crate::secrets;
 
 /// Keeps the integration of a self-hosted GitLab with Factory as one TOML file says
 ///
@@ -81,6 +82,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
+    secrets::keep_memory_private();
     panic::keep_silent();
     run(std::env::args_os()).code().into()
 }
@@ -133,7 +135,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Drift(args) => args.run(globals).await,
         Command::Confirm(args) => args.run(globals).await,
         Command::Rotate(args) => args.run(globals).await,
-        Command::Export(args) => args.run(globals).await,
+        Command::Export(args) => Box::pin(args.run(globals)).await,
         Command::Destroy(args) => args.run(globals).await,
         Command::State(args) => args.run(globals).await,
         #[cfg(feature = "sandbox")]

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::redact::redact_beginning;
@@ -22,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const AFTER_ITS_END: Duration = Duration::from_millis(200);
 /// No token, password or key is longer.
 pub(super) const MAX_BYTES: u64 = 64 * 1024;
+/// Room for that, and for the byte that shows that it is too much.
+const BUFFER: usize = 64 * 1024 + 64;
 /// How much of a failing command's standard error is shown.
 const MAX_ERROR_LINES: usize = 5;
 const MAX_ERROR_COLUMNS: usize = 200;
@@ -90,16 +93,18 @@ impl SecretCommand {
     }
 
     /// What it prints on standard output. It gets no input.
-    pub(super) async fn ask(&self) -> Result<Vec<u8>, SecretError> {
+    pub(super) async fn ask(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         self.run(None, TIMEOUT).await
     }
 
-    async fn run(&self, input: Option<&Secret>, timeout: Duration) -> Result<Vec<u8>, SecretError> {
+    async fn run(&self, input: Option<&Secret>, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let mut child = self.start(input.is_some())?;
         // Dropped before the child is, so that the group is still the child's.
         let group = Group::of(&child);
         let (stdin, from_stdout, from_stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        // As large as they may become: growing would leave copies behind, which nobody overwrites.
+        let buffer = || Zeroizing::new(Vec::with_capacity(BUFFER));
+        let (mut stdout, mut stderr) = (buffer(), buffer());
         let run = async {
             let mut reading = pin!(async {
                 tokio::try_join!(gather(from_stdout, &mut stdout), gather(from_stderr, &mut stderr)).map(drop)
@@ -363,9 +368,9 @@ mod tests {
         // Cargo sets it for every test.
         let name = "CARGO_PKG_NAME".to_owned();
         let mut command = shell("printf %s \"$CARGO_PKG_NAME/${PATH:+path}\"");
-        assert_eq!(command.ask().await.unwrap(), b"setpoint/path");
+        assert_eq!(**command.ask().await.unwrap(), *b"setpoint/path");
         command.withhold(&BTreeSet::from([name]));
-        assert_eq!(command.ask().await.unwrap(), b"/path");
+        assert_eq!(**command.ask().await.unwrap(), *b"/path");
     }
 
     #[tokio::test]
@@ -390,7 +395,7 @@ mod tests {
     async fn what_it_leaves_running_with_its_output_open_is_not_waited_for() {
         let begun = std::time::Instant::now();
         let said = shell("sleep 20 & printf gloas-fake").ask().await.unwrap();
-        assert_eq!(said, b"gloas-fake");
+        assert_eq!(*said, b"gloas-fake");
         shell("sleep 20 & cat > /dev/null")
             .give(&Secret::new("gloas-fake"))
             .await

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
+
 use super::Secret;
 use super::command::{MAX_BYTES, SecretCommand};
 use crate::files;
@@ -79,13 +81,13 @@ impl SecretRef {
             Self::File(path) => self.read_file(path)?,
             Self::Command(command) => self.within_limit(command.ask().await?)?,
         };
-        let text = String::from_utf8(bytes).map_err(|_| {
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
             SecretError::new(
                 format!("{self} holds no UTF-8 text"),
                 "store the secret as plain text, without a byte order mark of another encoding",
             )
         })?;
-        Ok(Self::secret(&text))
+        Ok(Self::secret(text))
     }
 
     /// The variable that it names, and that no command is to inherit.
@@ -127,7 +129,7 @@ impl SecretRef {
 
     fn read_variable(&self, name: &str) -> Result<Option<Secret>, SecretError> {
         match std::env::var(name) {
-            Ok(text) => Ok(Self::secret(&text)),
+            Ok(text) => Ok(Self::secret(&Zeroizing::new(text))),
             Err(std::env::VarError::NotPresent) => Ok(None),
             Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::new(
                 format!("{self} holds no UTF-8 text"),
@@ -136,7 +138,7 @@ impl SecretRef {
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<Vec<u8>, SecretError> {
+    fn read_file(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let fail = |error: &std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => SecretError::new(
                 format!("{self} does not exist"),
@@ -155,10 +157,12 @@ impl SecretRef {
                 "name the file that holds the secret and nothing else",
             ),
         };
-        files::read(path, MAX_BYTES).map_err(|error| fail(&error))
+        files::read(path, MAX_BYTES)
+            .map(Zeroizing::new)
+            .map_err(|error| fail(&error))
     }
 
-    fn within_limit(&self, bytes: Vec<u8>) -> Result<Vec<u8>, SecretError> {
+    fn within_limit(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(self.too_large());
         }
