@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
-use super::console::Console;
+use super::console::{Console, Event};
 use super::endpoints::Endpoints;
 use super::error::Result;
 use super::interrupts::Interrupts;
 use super::records::Records;
+use super::rights;
 use crate::config::{self, Config};
 use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Command, GitlabVersion, Policy};
@@ -80,6 +81,9 @@ impl Context {
     ) -> Result<Self> {
         let mut config = load(&settings.config)?;
         config.withhold(withheld);
+        for warning in rights::tidy(&config) {
+            console.tell(Event::Warning(&warning));
+        }
         #[cfg(feature = "sandbox")]
         let (endpoints, sandbox) = match &settings.sandbox {
             Some(world) => {

@@ -19,6 +19,7 @@ pub(crate) mod operations;
 pub(crate) mod push;
 pub(crate) mod rebuild;
 pub(crate) mod records;
+mod rights;
 pub(crate) mod run_journal;
 pub(crate) mod secret_store;
 pub(crate) mod window;

@@ -7,6 +7,7 @@
 //! SIGHUP is what is left of a terminal that was closed, in the middle of a change window perhaps: the requests under way
 //! are finished and recorded then as well. Under `nohup`, which ignores it, it stays ignored.
 
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::term;
@@ -17,6 +18,8 @@ use crate::secrets;
 
 /// How long a use case that has written nothing may take to end, its web sessions and its lock included.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a last word may take.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Listens until the program ends.
 pub(crate) fn listen() -> Result<Interrupts> {
@@ -40,18 +43,29 @@ pub(crate) fn listen() -> Result<Interrupts> {
 async fn hear(mut signals: Signals, interrupter: Interrupter) {
     signals.next().await;
     if interrupter.interrupt() {
-        term::err(
+        let _told = tell(
             "\nInterrupted. What is under way is finished and recorded, nothing new begins.\n\
              Interrupt again to end at once.\n",
         );
         signals.next().await;
     } else if tokio::time::timeout(PATIENCE, signals.next()).await.is_err() {
-        term::err(
+        let told = tell(
             "error: interrupted before anything was changed; what does not answer, a file or a name, is not waited for\n",
         );
+        let _ = told.recv_timeout(A_MOMENT);
     }
     secrets::end_commands();
     std::process::exit(Exit::Interrupted.code().into());
+}
+
+/// Whoever reads standard error may have stopped reading, which must not keep the next signal from being heard.
+fn tell(text: &'static str) -> Receiver<()> {
+    let (sender, told) = sync_channel(1);
+    std::thread::spawn(move || {
+        term::err(text);
+        let _ = sender.send(());
+    });
+    told
 }
 
 #[cfg(unix)]

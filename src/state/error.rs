@@ -126,6 +126,12 @@ pub enum StateError {
         /// The link.
         path: PathBuf,
     },
+    /// The file has a second name, at which a write would arrive as well.
+    #[error("{} has another name as well (a hard link), to which nothing is written", path.display())]
+    HardLink {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is neither a file nor absent.
     #[error("{} is no regular file", path.display())]
     NotAFile {
@@ -214,6 +220,9 @@ impl StateError {
                 .to_owned(),
             Self::Conflict { .. } => "run the command again".to_owned(),
             Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file".to_owned(),
+            Self::HardLink { .. } => {
+                "find out who made the link; `cp` the file to a new name and `mv` that over it to part them".to_owned()
+            }
             Self::Backend(error) => return error.hint.clone(),
             Self::Io { what, .. } if *what == "read" => "check the permissions of the file".to_owned(),
             Self::Io { .. } => "check free space and the permissions of the folder".to_owned(),

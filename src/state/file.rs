@@ -110,11 +110,34 @@ pub(super) fn open_private(path: &Path, append: bool) -> Result<File, StateError
         options.clone().create_new(true).open(path)
     }
     .map_err(io_error("open", path))?;
-    if is_still_at(&file, path) {
-        Ok(file)
-    } else {
-        Err(StateError::Symlink { path: path.to_owned() })
+    if !is_still_at(&file, path) {
+        return Err(StateError::Symlink { path: path.to_owned() });
     }
+    keep_private(&file, path)?;
+    Ok(file)
+}
+
+/// Refuses a file that has a second name, for what is written to it would be written there, and takes the rights of
+/// others away from one that is ours.
+#[cfg(unix)]
+fn keep_private(file: &File, path: &Path) -> Result<(), StateError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let metadata = file.metadata().map_err(io_error("open", path))?;
+    if metadata.nlink() > 1 {
+        return Err(StateError::HardLink { path: path.to_owned() });
+    }
+    if metadata.mode() & 0o077 != 0 {
+        // Somebody else's file cannot be changed, and is warned of.
+        let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+    }
+    Ok(())
+}
+
+/// Other systems are not asked for a file's names and rights.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn keep_private(_: &File, _: &Path) -> Result<(), StateError> {
+    Ok(())
 }
 
 /// Whether the path still leads, without following a link, to the file that is open.

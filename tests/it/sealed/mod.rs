@@ -10,5 +10,7 @@ mod files;
 mod hostile;
 mod origins;
 mod outputs;
+#[cfg(unix)]
+mod private;
 mod repeated;
 mod rights;

@@ -48,7 +48,7 @@ pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
 pub use plan::{
     Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Guards, Origin, Plan, PlanSummary,
-    Policy, Reason, Status, Warning, WarningCode,
+    Policy, Reason, Seen, Status, Warning, WarningCode,
 };
 pub use role::{ParseRoleError, Role};
 pub use sides::{

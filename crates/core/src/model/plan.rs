@@ -83,6 +83,17 @@ pub struct Corroboration {
     pub last_activity_on: Option<String>,
 }
 
+/// What could be found out of a step that was just said to be done, and what not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// GitLab bears the approval out.
+    Authorized(Corroboration),
+    /// GitLab's page could not be read, and why.
+    Unread(Option<String>),
+    /// There is nothing to look at.
+    Nothing,
+}
+
 impl Attested {
     /// Of an attestation.
     pub fn new(address: Address, attestation: &Attestation) -> Self {
@@ -377,6 +388,8 @@ pub enum WarningCode {
     SecretNotStored,
     /// A configured sign-in would do harm, so nobody signs in.
     SignInUnsafe,
+    /// Nobody signed in to look, so what only a web session shows is what the record says.
+    FromRecord,
     /// Another application looks like the managed one.
     TwinApplication,
 }
@@ -433,6 +446,9 @@ pub struct Policy {
     pub command: Command,
     /// Whether there is an administrator's web session.
     pub admin_session: bool,
+    /// Whether no web session was opened to look, so that what only they show is taken from the record
+    /// (`gitlab.admin_session.use`).
+    pub sessions_unopened: bool,
     /// How to be the droid, if there is a way.
     pub sign_in: Option<SignIn>,
     /// Whether `application.secret.load` is configured.
@@ -461,6 +477,7 @@ impl Policy {
         Self {
             command,
             admin_session: false,
+            sessions_unopened: false,
             sign_in: None,
             can_load_secret: false,
             saves_secret: false,

@@ -88,6 +88,26 @@ fn converge(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     wait_with_removal(builder);
     warn_unattested(inputs, builder);
     warn_closed(inputs, builder);
+    warn_unopened(inputs, builder);
+}
+
+/// Where nobody signed in to look, what was not seen is named: nothing differs only as far as the record says.
+fn warn_unopened(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    if !inputs.policy.sessions_unopened || inputs.closed_admin().is_some() {
+        return;
+    }
+    let mut unseen = kinds::application::taken_from_record(inputs);
+    if inputs.attested() && inputs.recorded_authorization().is_some() {
+        unseen.push("the droid's list of authorized applications");
+    }
+    if unseen.is_empty() {
+        return;
+    }
+    let message = format!(
+        "nobody signed in to look (gitlab.admin_session.use = \"apply\"), so this is what the record says: {}",
+        unseen.join(", ")
+    );
+    builder.warn(WarningCode::FromRecord, None, message);
 }
 
 /// Sessions that are configured and not opened are missed: what only they show is what the record says, and what only

@@ -208,6 +208,30 @@ pub(crate) fn remembered(recorded: &RecordedState, live: &ObservedApplication) -
     entry.map(|entry| entry.fields.clone()).or_else(created)
 }
 
+/// What of the live application is not shown, and known from the record.
+pub(crate) fn taken_from_record(inputs: &Inputs<'_>) -> Vec<&'static str> {
+    let gitlab = &inputs.observed.gitlab;
+    let used = inputs.integration().map(|integration| &integration.application);
+    let name = &inputs.desired.application.name;
+    let matched = identify_application(name, &gitlab.applications, inputs.recorded, used);
+    let Some(live) = matched.found() else {
+        return Vec::new();
+    };
+    let Some(recorded) = remembered(inputs.recorded, live) else {
+        return Vec::new();
+    };
+    let fields = &live.fields;
+    let unseen = [
+        (
+            "`trusted`",
+            fields.trusted.is_unknown() && !recorded.trusted.is_unknown(),
+        ),
+        ("`scopes`", fields.scopes.is_unknown() && !recorded.scopes.is_unknown()),
+    ];
+    let unseen = unseen.into_iter().filter(|(_, unseen)| *unseen);
+    unseen.map(|(name, _)| name).collect()
+}
+
 /// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
 /// new application can have.
 pub fn may_set_scopes(
