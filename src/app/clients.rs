@@ -10,7 +10,7 @@ use super::context::Context;
 use super::credentials::CredentialName;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
-use crate::config::Driver;
+use crate::config::{AdminSignIn, Driver};
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
@@ -61,10 +61,13 @@ impl Readers {
             credential: Credential::PrivateToken(token),
             ..gitlab_options(context)
         })?));
-        let admin = admin(context, &gitlab).await?;
+        // Whoever only looks without sessions needs none of their passwords.
+        let opens = sessions != Sessions::Unopened;
+        let admin = if opens { admin(context, &gitlab).await? } else { None };
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
             // Where Factory cannot be asked, the droid's own page in GitLab is the evidence.
+            Driver::Assisted if !opens => (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), None),
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
                 let droid = droid(context, &gitlab, admin.as_ref(), password.as_ref()).await?;
@@ -85,19 +88,14 @@ impl Readers {
 
     /// The reading side of everything.
     pub(crate) fn sources(&self) -> Sources<'_> {
-        let (opens, ends) = match self.sessions {
-            Sessions::Stay => (true, false),
-            Sessions::End => (true, true),
-            Sessions::Unopened => (false, false),
-        };
-        let admin = self.admin.as_deref().filter(|_| opens);
-        let droid = self.droid.as_ref().filter(|_| opens);
+        let admin = self.admin.as_deref();
+        let droid = self.droid.as_ref();
         let has_sessions = admin.is_some() || droid.is_some();
         Sources {
             gitlab: self.gitlab.as_ref(),
             admin: admin.map(|admin| admin as &dyn AdminRead),
             droid: droid.map(|droid| droid as &dyn DroidSession),
-            sign_out: (ends && has_sessions).then_some(self as &dyn EndSession),
+            sign_out: (self.sessions == Sessions::End && has_sessions).then_some(self as &dyn EndSession),
             factory: self.factory_read(),
             loaded_secret: self.loaded_secret.clone(),
             doors: Doors {
@@ -159,7 +157,8 @@ impl Writers {
                 Ok(Self {
                     readers,
                     secret_store: context.endpoints.secret_store.clone(),
-                    droid_password: password,
+                    // A directory's password is not given to GitLab to keep.
+                    droid_password: password.filter(|_| context.config.droid.provider.is_none()),
                 })
             }
             Err(failure) => {
@@ -245,12 +244,17 @@ pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
 
 /// The administrator's sign-in as it is configured.
 pub(crate) fn admin_door(context: &Context) -> Option<Door> {
-    let session = context.config.gitlab.admin_session.as_ref()?;
-    Some(Door {
-        username: session.username.clone(),
-        table: "gitlab.admin_session",
-        has_totp: session.totp_secret.is_some(),
-    })
+    match &context.config.gitlab.admin_session.as_ref()?.sign_in {
+        AdminSignIn::Account {
+            username, totp_secret, ..
+        } => Some(Door {
+            username: username.clone(),
+            table: "gitlab.admin_session",
+            has_totp: totp_secret.is_some(),
+        }),
+        // A person has signed in already.
+        AdminSignIn::Cookie(_) => None,
+    }
 }
 
 /// The droid's sign-in by password, where it is configured.
@@ -285,16 +289,29 @@ async fn admin(context: &Context, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<
     let Some(session) = &context.config.gitlab.admin_session else {
         return Ok(None);
     };
-    let account = Account {
-        username: session.username.clone(),
-        password: context
-            .endpoints
-            .credentials
-            .need(CredentialName::AdminPassword, &session.password)
-            .await?,
-        totp: totp(context, CredentialName::AdminTotp, session.totp_secret.as_ref()).await?,
+    let credentials = context.endpoints.credentials;
+    let options = web_options(context, gitlab);
+    let session = match &session.sign_in {
+        AdminSignIn::Account {
+            username,
+            password,
+            totp_secret,
+            provider,
+        } => {
+            let account = Account {
+                username: username.clone(),
+                password: credentials.need(CredentialName::AdminPassword, password).await?,
+                totp: totp(context, CredentialName::AdminTotp, totp_secret.as_ref()).await?,
+                provider: provider.clone(),
+            };
+            AdminSession::new(options, account)
+        }
+        AdminSignIn::Cookie(reference) => {
+            let cookie = credentials.need(CredentialName::AdminCookie, reference).await?;
+            AdminSession::with_cookie(options, cookie)
+        }
     };
-    Ok(Some(Arc::new(AdminSession::new(web_options(context, gitlab), account))))
+    Ok(Some(Arc::new(session)))
 }
 
 async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {
@@ -330,6 +347,7 @@ async fn droid(
                 context.config.droid.totp_secret.as_ref(),
             )
             .await?,
+            provider: context.config.droid.provider.clone(),
         },
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),

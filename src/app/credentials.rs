@@ -19,6 +19,7 @@ pub(crate) enum CredentialName {
     GitlabToken,
     AdminPassword,
     AdminTotp,
+    AdminCookie,
     DroidPassword,
     DroidTotp,
     FactoryToken,
@@ -32,6 +33,7 @@ impl CredentialName {
             Self::GitlabToken => "gitlab.token",
             Self::AdminPassword => "gitlab.admin_session.password",
             Self::AdminTotp => "gitlab.admin_session.totp_secret",
+            Self::AdminCookie => "gitlab.admin_session.cookie",
             Self::DroidPassword => "user.password",
             Self::DroidTotp => "user.totp_secret",
             Self::FactoryToken => "factory.token",
@@ -62,7 +64,7 @@ impl CredentialName {
             Self::AdminPassword => ROOT_PASSWORD,
             Self::DroidPassword => DROID_PASSWORD,
             Self::FactoryToken => FACTORY_KEY,
-            Self::AdminTotp | Self::DroidTotp | Self::StatePassword => return None,
+            Self::AdminTotp | Self::AdminCookie | Self::DroidTotp | Self::StatePassword => return None,
         };
         Some(Secret::new(text))
     }

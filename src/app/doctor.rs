@@ -11,7 +11,7 @@ use super::context::Context;
 use super::credentials::{CredentialName, Credentials};
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
-use crate::config::{Config, Driver};
+use crate::config::{AdminSignIn, Config, Driver};
 use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
 use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
@@ -117,6 +117,7 @@ async fn reads(
 struct Secrets {
     gitlab_token: Option<Secret>,
     admin_password: Option<Secret>,
+    admin_cookie: Option<Secret>,
     admin_totp: Option<Arc<Totp>>,
     droid_password: Option<Secret>,
     droid_totp: Option<Arc<Totp>>,
@@ -129,16 +130,21 @@ impl Secrets {
         let config = &context.config;
         let mut checks = Vec::new();
         let admin = config.gitlab.admin_session.as_ref();
-        let admin_totp = admin.and_then(|admin| admin.totp_secret.as_ref());
+        let (admin_password, admin_totp, admin_cookie) = match admin.map(|admin| &admin.sign_in) {
+            Some(AdminSignIn::Account {
+                password, totp_secret, ..
+            }) => (Some(password), totp_secret.as_ref(), None),
+            Some(AdminSignIn::Cookie(cookie)) => (None, None, Some(cookie)),
+            None => (None, None, None),
+        };
         let mut look = Look {
             context,
             checks: &mut checks,
         };
         let mut secrets = Self {
             gitlab_token: look.find(CredentialName::GitlabToken, Some(&config.gitlab.token)).await,
-            admin_password: look
-                .find(CredentialName::AdminPassword, admin.map(|admin| &admin.password))
-                .await,
+            admin_password: look.find(CredentialName::AdminPassword, admin_password).await,
+            admin_cookie: look.find(CredentialName::AdminCookie, admin_cookie).await,
             admin_totp: look.totp(CredentialName::AdminTotp, admin_totp).await,
             droid_password: look
                 .find(CredentialName::DroidPassword, config.droid.password.as_ref())
@@ -173,8 +179,11 @@ impl Secrets {
     /// What `application.secret.load` gave, where everything else is there, too, without which `plan` does not begin.
     fn of_plan(&self, config: &Config) -> Option<LoadedSecret> {
         let admin = config.gitlab.admin_session.as_ref();
-        let admin_is_there = admin.is_none_or(|admin| {
-            self.admin_password.is_some() && (admin.totp_secret.is_none() || self.admin_totp.is_some())
+        let admin_is_there = admin.is_none_or(|admin| match &admin.sign_in {
+            AdminSignIn::Account { totp_secret, .. } => {
+                self.admin_password.is_some() && (totp_secret.is_none() || self.admin_totp.is_some())
+            }
+            AdminSignIn::Cookie(_) => self.admin_cookie.is_some(),
         });
         let factory_is_there = config.factory.driver == Driver::Assisted || self.factory_token.is_some();
         let complete = self.gitlab_token.is_some() && admin_is_there && factory_is_there;
@@ -378,12 +387,19 @@ fn as_the_public(context: &Context) -> Option<GitlabApi> {
 
 fn admin(context: &Context, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
     let configured = context.config.gitlab.admin_session.as_ref()?;
-    let account = Account {
-        username: configured.username.clone(),
-        password: secrets.admin_password.clone()?,
-        totp: secrets.admin_totp.clone(),
-    };
-    Some(AdminSession::new(clients::web_options(context, gitlab), account))
+    let options = clients::web_options(context, gitlab);
+    Some(match &configured.sign_in {
+        AdminSignIn::Account { username, provider, .. } => {
+            let account = Account {
+                username: username.clone(),
+                password: secrets.admin_password.clone()?,
+                totp: secrets.admin_totp.clone(),
+                provider: provider.clone(),
+            };
+            AdminSession::new(options, account)
+        }
+        AdminSignIn::Cookie(_) => AdminSession::with_cookie(options, secrets.admin_cookie.clone()?),
+    })
 }
 
 fn droid(
@@ -396,6 +412,7 @@ fn droid(
         SignIn::Password => DroidSignIn::Password {
             password: secrets.droid_password.clone()?,
             totp: secrets.droid_totp.clone(),
+            provider: context.config.droid.provider.clone(),
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };

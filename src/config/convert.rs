@@ -25,8 +25,8 @@ use super::raw::{
     RawRepositories, RawState, RawUser, SecretDestination, SecretReference, Text,
 };
 use super::types::{
-    AdminSessionConfig, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo, SecretStoreConfig,
-    StateConfig,
+    AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo,
+    SecretStoreConfig, StateConfig,
 };
 use super::uri;
 
@@ -73,7 +73,14 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
         },
         factory: factory(raw.factory.as_deref(), &beside)?,
         secret: secret_store(application, &beside),
-        droid: droid(user, gitlab.admin_session.is_some(), &beside),
+        droid: droid(
+            user,
+            gitlab
+                .admin_session
+                .as_ref()
+                .is_some_and(AdminSessionConfig::can_impersonate),
+            &beside,
+        ),
         guards: self::guards(guards),
         replace_application: guards
             .and_then(|guards| copied(&guards.replace_application))
@@ -126,9 +133,15 @@ fn gitlab(raw: &RawGitlab, beside: &Beside<'_>) -> Option<GitlabConfig> {
     let admin_session = match raw.admin_session.as_deref() {
         None => None,
         Some(session) => Some(AdminSessionConfig {
-            username: text(&session.username)?,
-            password: beside.optional_secret(&session.password)?,
-            totp_secret: beside.optional_secret(&session.totp_secret),
+            sign_in: match beside.optional_secret(&session.cookie) {
+                Some(cookie) => AdminSignIn::Cookie(cookie),
+                None => AdminSignIn::Account {
+                    username: text(&session.username)?,
+                    password: beside.optional_secret(&session.password)?,
+                    totp_secret: beside.optional_secret(&session.totp_secret),
+                    provider: text(&session.provider),
+                },
+            },
             used: copied(&session.r#use).unwrap_or_default(),
         }),
     };
@@ -214,15 +227,16 @@ fn secret_store(raw: &RawApplication, beside: &Beside<'_>) -> SecretStoreConfig 
     }
 }
 
-fn droid(raw: &RawUser, has_admin_session: bool, beside: &Beside<'_>) -> DroidConfig {
+fn droid(raw: &RawUser, can_impersonate: bool, beside: &Beside<'_>) -> DroidConfig {
     let password = beside.optional_secret(&raw.password);
     let default = if password.is_some() {
         Some(SignIn::Password)
     } else {
-        has_admin_session.then_some(SignIn::Impersonate)
+        can_impersonate.then_some(SignIn::Impersonate)
     };
     DroidConfig {
         totp_secret: beside.optional_secret(&raw.totp_secret),
+        provider: text(&raw.provider),
         sign_in: copied(&raw.sign_in).or(default),
         password,
     }

@@ -30,8 +30,8 @@ pub use redirect::Expected as ExpectedRedirects;
 pub use schema::schema;
 pub use starter::{Answers, starter, starter_for};
 pub use types::{
-    AdminSessionConfig, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region, SaveTo,
-    SecretStoreConfig, SessionUse, StateConfig,
+    AdminSessionConfig, AdminSignIn, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region,
+    SaveTo, SecretStoreConfig, SessionUse, StateConfig,
 };
 pub use uri::{not_public, not_public_address};
 
@@ -188,7 +188,7 @@ mod tests {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         assert_eq!(config.gitlab.ca_file, Some(beside.join("corp-ca.pem")));
         let session = config.gitlab.admin_session.unwrap();
-        assert_eq!(session.totp_secret, Some(SecretRef::File(beside.join("totp.key"))));
+        assert_eq!(session.totp_secret(), Some(&SecretRef::File(beside.join("totp.key"))));
         assert_eq!(config.desired.user.previously, ["droid"]);
         assert_eq!(config.change_windows.len(), 2);
         assert!(config.secret.save.is_some() && config.secret.load.is_some());

@@ -120,13 +120,18 @@ pub(super) struct RawGitlab {
 #[schemars(rename = "AdminSession")]
 pub(super) struct RawAdminSession {
     /// The administrator's username.
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub(super) username: Option<Text>,
     /// The administrator's password.
-    #[schemars(required)]
     pub(super) password: Option<Placed<SecretReference>>,
     /// The base32 key of the administrator's authenticator (RFC 6238), where GitLab asks for codes.
     pub(super) totp_secret: Option<Placed<SecretReference>>,
+    /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
+    #[schemars(length(min = 1))]
+    pub(super) provider: Option<Text>,
+    /// The cookie `_gitlab_session` of a session that a person opened in a browser, in place of `username` and
+    /// `password`: for administrators who sign in by single sign-on only.
+    pub(super) cookie: Option<Placed<SecretReference>>,
     /// When the session is opened: whenever it shows something (`always`), or not for `plan` and `drift` (`apply`),
     /// which then take from the record what only it shows.
     #[schemars(extend("default" = "always"))]
@@ -221,6 +226,9 @@ pub(super) struct RawUser {
     pub(super) password: Option<Placed<SecretReference>>,
     /// The base32 key of the account's authenticator (RFC 6238), where GitLab asks for codes.
     pub(super) totp_secret: Option<Placed<SecretReference>>,
+    /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
+    #[schemars(length(min = 1))]
+    pub(super) provider: Option<Text>,
     /// How to sign in as this user. Left out: by password if there is one, else by impersonation if there is an
     /// administrator's session.
     pub(super) sign_in: Option<Placed<SignIn>>,

@@ -64,6 +64,27 @@ impl Config {
         }
     }
 
+    /// Puts passwords of GitLab's own in the place of directories and handed-over sessions, for a GitLab that has neither:
+    /// the embedded one.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn sign_in_by_password(&mut self) {
+        self.droid.provider = None;
+        let Some(session) = &mut self.gitlab.admin_session else {
+            return;
+        };
+        match &mut session.sign_in {
+            AdminSignIn::Account { provider, .. } => *provider = None,
+            AdminSignIn::Cookie(reference) => {
+                session.sign_in = AdminSignIn::Account {
+                    username: crate::sandbox::ROOT_USERNAME.to_owned(),
+                    password: reference.clone(),
+                    totp_secret: None,
+                    provider: None,
+                };
+            }
+        }
+    }
+
     /// Names, paths and addresses that stand in the file for everybody to read. What commands are given does not: it may
     /// be private.
     pub(crate) fn public_words(&self) -> Vec<String> {
@@ -97,7 +118,8 @@ impl Config {
             &self.factory.app_url,
         ];
         words.extend(addresses.map(|address| address.as_str().to_owned()));
-        words.extend(self.gitlab.admin_session.iter().map(|session| session.username.clone()));
+        let session = self.gitlab.admin_session.as_ref();
+        words.extend(session.and_then(|session| session.username().map(str::to_owned)));
         words
     }
 
@@ -134,6 +156,7 @@ impl Config {
                 DroidConfig {
                     password,
                     totp_secret,
+                    provider: _,
                     sign_in: _,
                 },
             guards: _,
@@ -142,15 +165,18 @@ impl Config {
             state,
         } = self;
         let mut references = vec![token];
-        if let Some(AdminSessionConfig {
-            username: _,
-            password,
-            totp_secret,
-            used: _,
-        }) = admin_session
-        {
-            references.push(password);
-            references.extend(totp_secret);
+        match admin_session.as_mut().map(|session| &mut session.sign_in) {
+            Some(AdminSignIn::Account {
+                username: _,
+                password,
+                totp_secret,
+                provider: _,
+            }) => {
+                references.push(password);
+                references.extend(totp_secret);
+            }
+            Some(AdminSignIn::Cookie(cookie)) => references.push(cookie),
+            None => {}
         }
         references.extend([factory_token, load, password, totp_secret].into_iter().flatten());
         if let StateConfig::Http(http) = state {
@@ -178,14 +204,59 @@ pub struct GitlabConfig {
 /// An administrator's web session.
 #[derive(Debug, Clone)]
 pub struct AdminSessionConfig {
-    /// Username or e-mail address.
-    pub username: String,
-    /// Password.
-    pub password: SecretRef,
-    /// The base32 key of an RFC 6238 authenticator.
-    pub totp_secret: Option<SecretRef>,
+    /// How it is had.
+    pub sign_in: AdminSignIn,
     /// When it is opened.
     pub used: SessionUse,
+}
+
+/// How an administrator's web session is had.
+#[derive(Debug, Clone)]
+pub enum AdminSignIn {
+    /// By signing in.
+    Account {
+        /// Username or e-mail address; with a provider, as its directory has it.
+        username: String,
+        /// Password.
+        password: SecretRef,
+        /// The base32 key of an RFC 6238 authenticator.
+        totp_secret: Option<SecretRef>,
+        /// The LDAP server whose form takes the password; none: GitLab's own.
+        provider: Option<String>,
+    },
+    /// By the cookie of a session that a person opened.
+    Cookie(SecretRef),
+}
+
+impl AdminSessionConfig {
+    /// Who signs in; none where a person did.
+    pub fn username(&self) -> Option<&str> {
+        match &self.sign_in {
+            AdminSignIn::Account { username, .. } => Some(username),
+            AdminSignIn::Cookie(_) => None,
+        }
+    }
+
+    /// The key of its authenticator, where one is configured.
+    pub fn totp_secret(&self) -> Option<&SecretRef> {
+        match &self.sign_in {
+            AdminSignIn::Account { totp_secret, .. } => totp_secret.as_ref(),
+            AdminSignIn::Cookie(_) => None,
+        }
+    }
+
+    /// The LDAP server by which it is signed in to; none: GitLab's own form, or a person.
+    pub fn provider(&self) -> Option<&str> {
+        match &self.sign_in {
+            AdminSignIn::Account { provider, .. } => provider.as_deref(),
+            AdminSignIn::Cookie(_) => None,
+        }
+    }
+
+    /// Whether others can be impersonated in it: not in a person's, which that would end.
+    pub fn can_impersonate(&self) -> bool {
+        self.username().is_some()
+    }
 }
 
 /// When the administrator's web session is opened.
@@ -308,6 +379,8 @@ pub struct DroidConfig {
     pub password: Option<SecretRef>,
     /// The base32 key of an RFC 6238 authenticator.
     pub totp_secret: Option<SecretRef>,
+    /// The LDAP server whose form takes the password; none: GitLab's own.
+    pub provider: Option<String>,
     /// How to sign in as the droid, by default already: the password where there is one, else impersonation where
     /// there is an administrator's session, else nothing.
     pub sign_in: Option<SignIn>,

@@ -139,7 +139,7 @@ impl GitlabSide<'_> {
         let message = format!("The clocks of GitLab and of this machine differ by {seconds} seconds");
         let fix = "synchronize both by NTP; one-time codes of two-factor authentication depend on the time";
         let admin = self.config.gitlab.admin_session.as_ref();
-        if self.config.droid.totp_secret.is_some() || admin.is_some_and(|admin| admin.totp_secret.is_some()) {
+        if self.config.droid.totp_secret.is_some() || admin.is_some_and(|admin| admin.totp_secret().is_some()) {
             Check::failure(ID, message, fix)
         } else {
             Check::warning(ID, message, fix)

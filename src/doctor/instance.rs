@@ -83,10 +83,13 @@ fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettin
 
 /// Who signs in by password, if anybody does.
 fn by_password(config: &Config) -> Option<&'static str> {
-    match (&config.gitlab.admin_session, config.droid.sign_in) {
-        (Some(_), _) => Some("the administrator of gitlab.admin_session"),
-        (None, Some(SignIn::Password)) => Some("the droid"),
-        (None, _) => None,
+    let session = config.gitlab.admin_session.as_ref();
+    if session.is_some_and(|session| session.username().is_some() && session.provider().is_none()) {
+        Some("the administrator of gitlab.admin_session")
+    } else if config.droid.sign_in == Some(SignIn::Password) && config.droid.provider.is_none() {
+        Some("the droid")
+    } else {
+        None
     }
 }
 
@@ -106,7 +109,7 @@ fn password_sign_in(config: &Config, settings: &InstanceSettings) -> Check {
 fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Check {
     const ID: &str = "gitlab.two_factor";
     let admin = config.gitlab.admin_session.as_ref();
-    let admin_lacks_one = admin.is_some_and(|admin| admin.totp_secret.is_none());
+    let admin_lacks_one = admin.is_some_and(|admin| admin.username().is_some() && admin.totp_secret().is_none());
     if !settings.require_two_factor_authentication {
         if !settings.require_admin_two_factor_authentication {
             return Check::ok(ID, "Two-factor authentication is not enforced");

@@ -3,7 +3,7 @@
 
 use super::Check;
 use super::gitlab::{Answers, GitlabSide};
-use crate::config::Config;
+use crate::config::{AdminSessionConfig, Config};
 use crate::gitlab::{Door, Harm, Resident};
 use crate::model::{Known, ObservedUser, SignIn, UserState};
 use crate::observe::Doors;
@@ -56,7 +56,17 @@ async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
     let Ok(resident) = side.doors.keeper.account(name).await else {
         return None;
     };
+    // A directory may know the account by another name, which is found at the sign-in, too.
+    let provider = side
+        .config
+        .gitlab
+        .admin_session
+        .as_ref()
+        .and_then(|session| session.provider());
     let Some(Resident { user, providers }) = resident else {
+        if provider.is_some() {
+            return None;
+        }
         let message = format!("There is no account {name}, which is to have the administrator's session");
         return Some(Check::failure(ID, message, "check gitlab.admin_session.username"));
     };
@@ -72,9 +82,14 @@ async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
             "is no administrator, and is to have the administrator's session".to_owned(),
             fix.to_owned(),
         )
-    } else if by_ldap || no_password {
+    } else if provider.is_none() && (by_ldap || no_password) {
         let by = RemoteText::joined(&providers, ", ");
-        let fix = "name an administrator in gitlab.admin_session whose password GitLab itself keeps";
+        let fix = if by_ldap {
+            "give the LDAP server as gitlab.admin_session.provider, and the password of the directory"
+        } else {
+            "name an administrator in gitlab.admin_session whose password GitLab itself keeps, or give the cookie of a session \
+             that a person opened"
+        };
         (
             format!("signs in by {by}, and GitLab takes no password of its own of it"),
             fix.to_owned(),
@@ -99,7 +114,11 @@ async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) ->
         "gitlab.admin_session",
         "The administrator can sign in and enter the admin area",
     )];
-    if let Some(account) = account {
+    // In a person's session nobody is impersonated.
+    let session = side.config.gitlab.admin_session.as_ref();
+    if let Some(account) = account
+        && session.is_some_and(AdminSessionConfig::can_impersonate)
+    {
         checks.push(match admin.offers_impersonation(&account.fields.username).await {
             Ok(()) => Check::ok("gitlab.impersonation", "GitLab offers impersonation of the droid"),
             Err(error) if side.config.droid.sign_in == Some(SignIn::Impersonate) => {

@@ -241,6 +241,25 @@ impl Client {
         Request::new(method, self.url(segments))
     }
 
+    /// Takes over a cookie that somebody else was given. False where it is none that a server could have set.
+    pub(crate) fn adopt_cookie(&self, name: &str, value: &str) -> bool {
+        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, ';' | ',' | '"' | '\\');
+        let Some(cookies) = self.0.context.cookies.as_ref() else {
+            return false;
+        };
+        let base = self.base_url();
+        let path = base.path().trim_end_matches('/');
+        let path = if path.is_empty() { "/" } else { path };
+        let header = HeaderValue::try_from(format!("{name}={value}; path={path}"));
+        match header {
+            Ok(header) if !value.is_empty() && value.chars().all(is_plain) => {
+                let headers = reqwest::header::HeaderMap::from_iter([(reqwest::header::SET_COOKIE, header)]);
+                cookies.keep(base, &headers, Timestamp::now()).is_ok()
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
     /// `GET` of a path below the base.
     pub fn get(&self, segments: &[&str]) -> Request {
         self.request(Method::GET, segments)

@@ -103,6 +103,7 @@ impl Bench {
             username: username.to_owned(),
             password: Secret::new(password),
             totp: totp.map(authenticator),
+            provider: None,
         };
         Arc::new(AdminSession::new(self.options.clone(), account))
     }
@@ -111,6 +112,7 @@ impl Bench {
         let how = DroidSignIn::Password {
             password: Secret::new(password),
             totp: totp.map(authenticator),
+            provider: None,
         };
         Droid::new(self.options.clone(), how)
     }
@@ -449,6 +451,7 @@ async fn two_factor_authentication_is_passed_with_a_code() {
     let how = DroidSignIn::Password {
         password: Secret::new(sandbox::DROID_PASSWORD),
         totp: Some(totp),
+        provider: None,
     };
     let (one, two) = (
         Droid::new(bench.options.clone(), how.clone()),

@@ -64,7 +64,7 @@ fn struck(config: &Config) -> Vec<String> {
     let user = &desired.user.fields;
     struck.extend([user.name.clone(), user.username.to_string(), user.email.to_string()]);
     struck.extend(desired.user.previously.iter().cloned());
-    struck.extend(admin.map(|admin| admin.username.clone()));
+    struck.extend(admin.and_then(|admin| admin.username().map(str::to_owned)));
     struck.extend(desired.memberships.keys().map(|path| path.as_str().to_owned()));
     struck.extend(patterns.map(|pattern| pattern.as_str().to_owned()));
     struck

@@ -28,10 +28,11 @@ pub(super) struct Facts<'a> {
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 26] = [
+const CHECKS: [Check; 28] = [
     sides::gitlab_addresses_are_servers,
     sides::hosts_are_of_one_script,
     sides::gitlab_texts_are_filled,
+    sides::the_session_is_had_in_one_way,
     sides::files_are_there,
     sides::factory_can_reach_gitlab,
     sides::factory_addresses_are_servers,
@@ -47,6 +48,7 @@ const CHECKS: [Check; 26] = [
     user::the_email_is_an_address,
     user::earlier_names_differ,
     user::signing_in_is_possible,
+    user::its_provider_is_ldap,
     user::memberships_are_paths,
     repositories::patterns_parse,
     repositories::patterns_are_listed_once,

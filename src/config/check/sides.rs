@@ -1,6 +1,7 @@
 //! How to reach GitLab and Factory.
 
 use super::super::fault::Finding;
+use super::super::raw::{Placed, Text};
 use super::super::types::Driver;
 use super::super::uri;
 use super::{Facts, address, filled};
@@ -48,6 +49,65 @@ pub(super) fn gitlab_texts_are_filled(facts: &Facts<'_>, findings: &mut Vec<Find
         if let Some(session) = &gitlab.admin_session {
             filled("gitlab.admin_session.username", session.username.as_ref(), findings);
         }
+    }
+}
+
+/// A session is signed in to, or handed over, and only one of these.
+pub(super) fn the_session_is_had_in_one_way(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(session) = facts
+        .raw
+        .gitlab
+        .as_ref()
+        .and_then(|gitlab| gitlab.admin_session.as_ref())
+    else {
+        return;
+    };
+    let is_broken = |key: &str| facts.broken.contains(&format!("gitlab.admin_session.{key}"));
+    provider_is_ldap("gitlab.admin_session.provider", session.provider.as_ref(), findings);
+    let account = [
+        ("username", session.username.as_ref().map(Placed::span)),
+        ("password", session.password.as_ref().map(Placed::span)),
+        ("totp_secret", session.totp_secret.as_ref().map(Placed::span)),
+        ("provider", session.provider.as_ref().map(Placed::span)),
+    ];
+    if session.cookie.is_some() || is_broken("cookie") {
+        for (key, span) in account {
+            if let Some(span) = span {
+                findings.push(Finding::new(
+                    span,
+                    format!(
+                        "`gitlab.admin_session.{key}` is of no use beside `cookie`, which is a session that is open"
+                    ),
+                    "keep one of them: a cookie, or an account that signs in",
+                ));
+            }
+        }
+        return;
+    }
+    for (key, span) in account.into_iter().take(2) {
+        if span.is_none() && !is_broken(key) {
+            findings.push(Finding::new(
+                session.span(),
+                format!("`gitlab.admin_session.{key}` is missing"),
+                "give `username` and `password`; or `cookie`, where administrators sign in by single sign-on only",
+            ));
+        }
+    }
+}
+
+/// Only the form of an LDAP server can be filled in by a program; all other providers take the browser elsewhere.
+pub(super) fn provider_is_ldap(key: &str, provider: Option<&Text>, findings: &mut Vec<Finding>) {
+    let Some(provider) = provider else { return };
+    let plain = provider
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if !provider.starts_with("ldap") || !plain {
+        findings.push(Finding::new(
+            provider.span(),
+            format!("`{key}` is no name of an LDAP server"),
+            "name it as GitLab does: `ldap` and the server's key in gitlab.rb, such as \"ldapmain\"; every other provider takes \
+             a browser",
+        ));
     }
 }
 

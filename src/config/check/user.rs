@@ -126,8 +126,9 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
     };
     let has_password = user.password.is_some() || facts.broken.contains("user.password");
     let gitlab_is_sound = facts.raw.gitlab.as_ref();
-    let has_session = gitlab_is_sound.is_none_or(|gitlab| gitlab.admin_session.is_some())
-        || facts.broken.contains("gitlab.admin_session");
+    let session = gitlab_is_sound.map(|gitlab| gitlab.admin_session.as_ref());
+    let has_session = session.is_none_or(|session| session.is_some()) || facts.broken.contains("gitlab.admin_session");
+    let is_handed_over = session.flatten().is_some_and(|session| session.cookie.is_some());
     match **sign_in {
         SignIn::Password if !has_password => findings.push(Finding::new(
             sign_in.span(),
@@ -139,8 +140,18 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
             "`user.sign_in` is \"impersonate\", but there is no `[gitlab.admin_session]`",
             "add `[gitlab.admin_session]` with `username` and `password`, or sign in by \"password\"",
         )),
+        SignIn::Impersonate if is_handed_over => findings.push(Finding::new(
+            sign_in.span(),
+            "`user.sign_in` is \"impersonate\", which would end the session that `gitlab.admin_session.cookie` is of",
+            "sign in by \"password\", with `user.password`",
+        )),
         SignIn::Password | SignIn::Impersonate => {}
     }
+}
+
+pub(super) fn its_provider_is_ldap(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let provider = user(facts).and_then(|user| user.provider.as_ref());
+    super::sides::provider_is_ldap("user.provider", provider, findings);
 }
 
 pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Finding>) {

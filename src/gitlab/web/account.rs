@@ -1,6 +1,9 @@
 //! The web session of one account: opened at its first use or before, opened again where GitLab ended it, and signed out
 //! at the end. What GitLab refused is remembered for the run.
 //!
+//! A session that a person opened in a browser is used as it is: never signed out, and never made another user's, which
+//! would end it in that browser, too.
+//!
 //! A sign-in that was begun goes on, also where whoever waited for it is gone (another question failed, or somebody
 //! pressed Ctrl-C): cut off, it would leave a session in GitLab that nobody can sign out.
 
@@ -12,45 +15,75 @@ use tokio::task::JoinHandle;
 use super::session::{WebOptions, WebSession};
 use super::sign_in::{Account, SignIn};
 use crate::http::{Error, ErrorKind, Result, Side};
+use crate::secrets::Secret;
 
 /// Sign-ins that one session makes in its life, where GitLab ends it before its time.
 const MAX_SIGN_INS: u32 = 3;
 
+/// How a session is had.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    /// By signing in.
+    Account(Account),
+    /// By the cookie of one that a person opened.
+    Cookie(Secret),
+}
+
+/// A session that is open, and whose it is by GitLab's word.
+type Opened = (Arc<WebSession>, String);
+
 /// An account and its session.
 pub(super) struct AccountSession {
     options: WebOptions,
-    account: Account,
+    entry: Entry,
     /// The configuration's table with its password: `gitlab.admin_session` or `user`.
     table: &'static str,
-    opening: Option<JoinHandle<Result<Arc<WebSession>>>>,
+    opening: Option<JoinHandle<Result<Opened>>>,
     /// Tells a sign-in that waits for its next one-time code that nobody needs it any more.
     given_up: Arc<Notify>,
     open: Option<Arc<WebSession>>,
+    /// Who it turned out to be.
+    user: Option<String>,
     sign_ins: SignIns,
 }
 
 impl AccountSession {
     /// Takes the account. Sends nothing before the first use.
-    pub(super) fn new(options: WebOptions, table: &'static str, account: Account) -> Self {
+    pub(super) fn new(options: WebOptions, table: &'static str, entry: Entry) -> Self {
         Self {
             options,
-            account,
+            entry,
             table,
             opening: None,
             given_up: Arc::default(),
             open: None,
+            user: None,
             sign_ins: SignIns::default(),
         }
     }
 
-    /// Whose it is.
-    pub(super) fn account(&self) -> &Account {
-        &self.account
+    /// Whose it is, for messages.
+    pub(super) fn name(&self) -> &str {
+        match (&self.user, &self.entry) {
+            (Some(user), _) => user,
+            (None, Entry::Account(account)) => &account.username,
+            (None, Entry::Cookie(_)) => "the administrator",
+        }
     }
 
-    /// The account with what a sign-in takes.
-    pub(super) fn sign_in(&self) -> SignIn<'_> {
-        SignIn::new(&self.options, self.table, &self.account, &self.given_up)
+    /// Whether that is the account's own name, and not that of somebody whom its session became.
+    pub(super) fn is_own(&self, username: &str) -> bool {
+        self.user
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(username))
+    }
+
+    /// How the account signs in; none where a person did.
+    pub(super) fn sign_in(&self) -> Option<SignIn<'_>> {
+        match &self.entry {
+            Entry::Account(account) => Some(SignIn::new(&self.options, self.table, account, &self.given_up)),
+            Entry::Cookie(_) => None,
+        }
     }
 
     /// The session, signed in to if it is not. A refusal is given again without asking.
@@ -60,23 +93,23 @@ impl AccountSession {
             return Ok(Arc::clone(session));
         }
         if self.opening.is_none() {
-            self.sign_ins.begin(&self.account.username)?;
-            let (options, table, account) = (self.options.clone(), self.table, self.account.clone());
+            let who = self.name().to_owned();
+            self.sign_ins.begin(&who)?;
+            let (options, table, entry) = (self.options.clone(), self.table, self.entry.clone());
             let given_up = Arc::clone(&self.given_up);
-            self.opening = Some(tokio::spawn(async move {
-                let session = Arc::new(WebSession::new(&options)?);
-                SignIn::new(&options, table, &account, &given_up).run(&session).await?;
-                Ok(session)
-            }));
+            self.opening = Some(tokio::spawn(
+                async move { enter(&options, table, &entry, &given_up).await },
+            ));
         }
         let opened = self.opened().await;
-        let session = self.sign_ins.remember(opened)?;
+        let (session, user) = self.sign_ins.remember(opened)?;
+        self.user = Some(user);
         self.open = Some(Arc::clone(&session));
         Ok(session)
     }
 
     /// What became of the sign-in that is under way.
-    async fn opened(&mut self) -> Result<Arc<WebSession>> {
+    async fn opened(&mut self) -> Result<Opened> {
         let Some(opening) = &mut self.opening else {
             return Err(self.failed("it was not begun"));
         };
@@ -86,7 +119,7 @@ impl AccountSession {
     }
 
     fn failed(&self, why: &str) -> Error {
-        let message = format!("the sign-in of {} came to no end: {why}", self.account.username);
+        let message = format!("the sign-in of {} came to no end: {why}", self.name());
         Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_in", message)
     }
 
@@ -95,9 +128,13 @@ impl AccountSession {
         self.open.as_ref()
     }
 
-    /// GitLab has ended the session: the next use opens another.
-    pub(super) fn has_ended(&mut self) {
+    /// GitLab has ended the session: the next use opens another, where that can be done.
+    pub(super) fn has_ended(&mut self) -> Result<()> {
         self.open = None;
+        match self.entry {
+            Entry::Account(_) => Ok(()),
+            Entry::Cookie(_) => self.sign_ins.remember(Err(nobodys_cookie())),
+        }
     }
 
     /// Remembers a refusal of something that another attempt would only repeat.
@@ -110,13 +147,36 @@ impl AccountSession {
         if self.opening.is_some() {
             self.given_up.notify_one();
             // One that failed has left no session.
-            self.open = self.opened().await.ok();
+            self.open = self.opened().await.ok().map(|(session, _)| session);
         }
-        match self.open.take() {
-            Some(session) => session.sign_out().await,
-            None => Ok(()),
+        match (self.open.take(), &self.entry) {
+            (Some(session), Entry::Account(_)) => session.sign_out().await,
+            (Some(_), Entry::Cookie(_)) | (None, _) => Ok(()),
         }
     }
+}
+
+async fn enter(options: &WebOptions, table: &'static str, entry: &Entry, given_up: &Notify) -> Result<Opened> {
+    match entry {
+        Entry::Account(account) => {
+            let session = Arc::new(WebSession::new(options)?);
+            let user = SignIn::new(options, table, account, given_up).run(&session).await?;
+            Ok((session, user))
+        }
+        Entry::Cookie(cookie) => {
+            let session = Arc::new(WebSession::handed_over(options, cookie)?);
+            let user = session.who().await?.ok_or_else(nobodys_cookie)?;
+            Ok((session, user))
+        }
+    }
+}
+
+fn nobodys_cookie() -> Error {
+    let message = "gitlab.admin_session.cookie is the cookie of no session that is open: it ended, or was signed out";
+    Error::new(Side::Gitlab, ErrorKind::Unauthorized, "GET /api/v4/user", message).with_hint(
+        "Sign in to GitLab as an administrator in a browser, and give the value of its cookie _gitlab_session; docs/sign-in.md \
+         says how.",
+    )
 }
 
 /// The sign-ins of one account in one run. What GitLab refused is not sent again, whoever asks: an account is locked

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::account::AccountSession;
+use super::account::{AccountSession, Entry};
 use super::application_form::ApplicationForm;
 use super::session::{Effect, NOWHERE, Visited, WebOptions, WebSession};
 use super::sign_in::Account;
@@ -18,14 +18,13 @@ use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationFields, ApplicationId};
-use crate::secrets::RemoteText;
+use crate::secrets::{RemoteText, Secret};
 
 const ADMIN_MODE: &str = "/admin/session/new";
 
 /// The administrator's web session.
 pub struct AdminSession {
     options: WebOptions,
-    account: Account,
     state: Arc<Mutex<State>>,
 }
 
@@ -38,14 +37,22 @@ struct State {
 impl AdminSession {
     /// Takes the account. Sends nothing before the first use.
     pub fn new(options: WebOptions, account: Account) -> Self {
-        let web = AccountSession::new(options.clone(), "gitlab.admin_session", account.clone());
+        Self::with(options, Entry::Account(account))
+    }
+
+    /// Takes the cookie of a session that a person opened: its value, or `name=value`. It is neither stored nor signed
+    /// out, and nobody is impersonated in it.
+    pub fn with_cookie(options: WebOptions, cookie: Secret) -> Self {
+        Self::with(options, Entry::Cookie(cookie))
+    }
+
+    fn with(options: WebOptions, entry: Entry) -> Self {
         let state = State {
-            web,
+            web: AccountSession::new(options.clone(), "gitlab.admin_session", entry),
             impersonating: None,
         };
         Self {
             options,
-            account,
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -64,7 +71,7 @@ impl AdminSession {
             let session = self.session(state).await?;
             let visited = session.open(session.url(path)).await?;
             if visited.is_at("/users/sign_in") && !reopened {
-                state.web.has_ended();
+                state.web.has_ended()?;
                 (reopened, entered) = (true, false);
             } else if visited.is_at(ADMIN_MODE) && !entered {
                 entered = true;
@@ -76,13 +83,13 @@ impl AdminSession {
                 }
             } else if visited.is_at("/users/sign_in") || visited.is_at(ADMIN_MODE) {
                 break;
-            } else if let Some(obstacle) = visited.obstacle(&self.account.username) {
+            } else if let Some(obstacle) = visited.obstacle(state.web.name()) {
                 return Err(obstacle);
             } else {
                 return Ok((session, visited));
             }
         }
-        let message = format!("GitLab does not let {} stay in the admin area", self.account.username);
+        let message = format!("GitLab does not let {} stay in the admin area", state.web.name());
         let request = format!("GET /{path}");
         state
             .web
@@ -91,18 +98,19 @@ impl AdminSession {
 
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
     async fn enter_admin_mode(&self, state: &State, session: &WebSession, visited: Visited) -> Result<Visited> {
-        let form = visited.page.forms.iter().find(|form| form.goes_to("/admin/session"));
-        let Some(form) = form else {
-            return Err(self.no_admin_mode_form(&visited).await);
+        let Some(sign_in) = state.web.sign_in() else {
+            return Err(self.admin_mode_is_off(state.web.name()));
         };
-        let password = &self.account.password;
-        let fields = form.with(&[("user[password]", password.expose())]);
+        let Ok(form) = sign_in.form(&visited.page, "/admin/session") else {
+            return Err(self.no_admin_mode_form(state.web.name(), &visited).await);
+        };
+        let fields = sign_in.filled(form, "");
         let arrival = session
             .submit_until(visited.url(), form, &fields, Effect::Session, NOWHERE)
             .await?;
-        let arrival = state.web.sign_in().with_code(session, arrival, NOWHERE).await?;
+        let arrival = sign_in.with_code(session, arrival, NOWHERE).await?;
         let landed = arrival.page()?.success()?;
-        let who = &self.account.username;
+        let who = state.web.name();
         if landed.is_at(ADMIN_MODE) {
             // The password was taken, and GitLab led back all the same: without an alert, it asks for a further step with
             // a provider (step-up authentication).
@@ -132,24 +140,35 @@ impl AdminSession {
 
     /// GitLab takes no password for Admin Mode of an account that has an identity elsewhere, or a password that nobody
     /// chose (GitLab: `allow_admin_mode_password_authentication_for_web?`).
-    async fn no_admin_mode_form(&self, visited: &Visited) -> Error {
+    async fn no_admin_mode_form(&self, who: &str, visited: &Visited) -> Error {
         let page = &visited.page;
         let elsewhere = page.forms.iter().any(|form| form.action.contains("/users/auth/"))
             || page.links.iter().any(|link| link.href.contains("/users/auth/"));
         let signs_in_elsewhere = elsewhere || {
-            let resident = self.options.doorkeeper.account(&self.account.username).await;
+            let resident = self.options.doorkeeper.account(who).await;
             resident.is_ok_and(|resident| resident.is_some_and(|resident| !resident.providers.is_empty()))
         };
         if !signs_in_elsewhere {
             return page.lacks("form for Admin Mode (sent to /admin/session)");
         }
         let message = format!(
-            "GitLab takes no password of {} for Admin Mode: the account signs in by LDAP or single sign-on, or its password \
-             was set automatically; no password was sent there",
-            self.account.username
+            "GitLab takes no password of {who} for Admin Mode: the account signs in by LDAP or single sign-on, or its password \
+             was set automatically; no password was sent there"
         );
-        self.no_admin_mode(message)
-            .with_hint("Give gitlab.admin_session an administrator whose password GitLab itself keeps.")
+        self.no_admin_mode(message).with_hint(
+            "Give gitlab.admin_session an administrator whose password GitLab itself keeps; or its LDAP server as provider, \
+             where that is how it signs in; or the cookie of a session that a person opened.",
+        )
+    }
+
+    fn admin_mode_is_off(&self, who: &str) -> Error {
+        let message = format!(
+            "Admin Mode is off in the session of {who} that gitlab.admin_session.cookie is of, and Setpoint has no password to \
+             enter it with"
+        );
+        self.no_admin_mode(message).with_hint(
+            "Enter Admin Mode in that browser (the avatar's menu), and run it again within the six hours for which it stays on.",
+        )
     }
 
     #[expect(clippy::unused_self, reason = "the errors of Admin Mode are made in one way")]
@@ -158,9 +177,8 @@ impl AdminSession {
     }
 
     /// A page about an object: 404 may be the object's or the administrator's.
-    fn found(&self, visited: Visited, what: &str) -> Result<Visited> {
+    fn found(who: &str, visited: Visited, what: &str) -> Result<Visited> {
         if visited.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&visited.response) {
-            let who = &self.account.username;
             let message = format!("GitLab shows {who} no {what}: there is none, or {who} is no administrator");
             return Err(Error::new(
                 Side::Gitlab,
@@ -178,7 +196,7 @@ impl AdminSession {
         id: ApplicationId,
     ) -> Result<(Arc<WebSession>, Visited, ApplicationForm)> {
         let (session, visited) = self.page(state, &format!("admin/applications/{id}/edit")).await?;
-        let visited = self.found(visited, &format!("application with the id {id}"))?;
+        let visited = Self::found(state.web.name(), visited, &format!("application with the id {id}"))?;
         let form = ApplicationForm::find(&visited.page)?;
         Ok((session, visited, form))
     }
@@ -203,7 +221,7 @@ impl AdminInspect for AdminSession {
     async fn enter(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         let (_, visited) = self.page(&mut state, "admin/applications").await?;
-        self.found(visited, "admin area").map(drop)
+        Self::found(state.web.name(), visited, "admin area").map(drop)
     }
 
     async fn offers_impersonation(&self, username: &str) -> Result<()> {

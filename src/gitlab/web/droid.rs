@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::account::AccountSession;
+use super::account::{AccountSession, Entry};
 use super::admin::AdminSession;
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::authorized_applications;
@@ -31,6 +31,8 @@ pub enum DroidSignIn {
         password: Secret,
         /// Its authenticator, if it has one.
         totp: Option<Arc<Totp>>,
+        /// The LDAP server whose form takes the password; none: GitLab's own.
+        provider: Option<String>,
     },
     /// From the administrator's session.
     Impersonate(Arc<AdminSession>),
@@ -77,10 +79,14 @@ impl Droid {
                 let done = done?;
                 stopped.map(|()| done)
             }
-            DroidSignIn::Password { password, totp } => {
+            DroidSignIn::Password {
+                password,
+                totp,
+                provider,
+            } => {
                 let mut own = self.own.lock().await;
                 // The account may have been renamed since.
-                if let Some(other) = own.as_mut().filter(|own| own.account().username != droid) {
+                if let Some(other) = own.as_mut().filter(|own| !own.name().eq_ignore_ascii_case(droid)) {
                     other.close().await?;
                     *own = None;
                 }
@@ -89,13 +95,14 @@ impl Droid {
                         username: droid.to_owned(),
                         password: password.clone(),
                         totp: totp.clone(),
+                        provider: provider.clone(),
                     };
-                    AccountSession::new(self.options.clone(), "user", account)
+                    AccountSession::new(self.options.clone(), "user", Entry::Account(account))
                 });
                 for _ in 0..2 {
                     let session = own.open().await?;
                     match perform(&session, droid, task).await? {
-                        Done::SignedOut => own.has_ended(),
+                        Done::SignedOut => own.has_ended()?,
                         done => return Ok(done),
                     }
                 }

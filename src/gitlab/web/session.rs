@@ -16,9 +16,11 @@ use crate::http::{
     Client, ClientOptions, Credential, Error, ErrorKind, HTML_LIMIT, HeaderName, HeaderValue, Method, Request,
     Response, Result, Side, StatusCode,
 };
-use crate::secrets::RemoteText;
+use crate::secrets::{RemoteText, Secret};
 use crate::urls;
 
+/// The cookie of GitLab's sessions (GitLab: `config/initializers/session_store.rb`).
+const COOKIE: &str = "_gitlab_session";
 /// The longest chain of redirects that is followed.
 const MAX_REDIRECTS: usize = 10;
 
@@ -95,6 +97,25 @@ impl WebSession {
             external_url: options.external_url.clone(),
             last_page: Mutex::new(None),
         })
+    }
+
+    /// The session whose cookie a person copied out of a browser: its value, or `name=value`. Sends nothing.
+    pub(crate) fn handed_over(options: &WebOptions, cookie: &Secret) -> Result<Self> {
+        let session = Self::new(options)?;
+        let text = cookie.expose().trim();
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) if name.starts_with(COOKIE) => (name, value),
+            _ => (COOKIE, text),
+        };
+        if session.client.adopt_cookie(name, value) {
+            return Ok(session);
+        }
+        let message = "gitlab.admin_session.cookie is not the value of a cookie";
+        Err(
+            Error::new(Side::Gitlab, ErrorKind::Refused, "GET /api/v4/user", message).with_hint(
+                "Give the value of the cookie _gitlab_session alone, as the browser's developer tools show it.",
+            ),
+        )
     }
 
     /// An address below GitLab's root; the path is written without a slash in front.

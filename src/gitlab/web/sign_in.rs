@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use url::Url;
 
-use super::forms::{OTP, Page};
+use super::forms::{Form, OTP, Page};
 use super::session::{Arrival, Effect, StopAt, Visited, WebOptions, WebSession};
 use super::totp::{Clock, Totp};
 use crate::gitlab::{Door, Doorkeeper, Harm};
@@ -40,6 +40,8 @@ pub struct Account {
     pub password: Secret,
     /// Its authenticator. One value for all sessions of the account, because a code works once.
     pub totp: Option<Arc<Totp>>,
+    /// The LDAP server whose form takes the password, such as `ldapmain`; none: GitLab's own.
+    pub provider: Option<String>,
 }
 
 /// An account with what messages about it need.
@@ -74,8 +76,8 @@ impl<'a> SignIn<'a> {
         }
     }
 
-    /// Signs in to a session that nobody is signed in to.
-    pub(crate) async fn run(&self, session: &WebSession) -> Result<()> {
+    /// Signs in to a session that nobody is signed in to, and gives the username by GitLab's word.
+    pub(crate) async fn run(&self, session: &WebSession) -> Result<String> {
         let door = Door {
             username: self.account.username.clone(),
             table: self.table,
@@ -84,7 +86,7 @@ impl<'a> SignIn<'a> {
         if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
             return Err(self.error(ErrorKind::Refused, message).with_hint(way_out));
         }
-        if !self.doorkeeper.takes_passwords().await? {
+        if self.account.provider.is_none() && !self.doorkeeper.takes_passwords().await? {
             return Err(self.password_off());
         }
         let mut url = session.url("users/sign_in");
@@ -93,23 +95,11 @@ impl<'a> SignIn<'a> {
         if let Some(obstacle) = visited.obstacle(&self.account.username) {
             return Err(obstacle);
         }
-        let Some(form) = visited
-            .page
-            .forms
-            .iter()
-            .find(|form| form.goes_to(SIGN_IN) && form.has("user[login]"))
-        else {
-            return Err(visited
-                .page
-                .lacks("sign-in form (a field user[login] sent to /users/sign_in)"));
-        };
+        let form = self.form(&visited.page, SIGN_IN)?;
         if visited.page.captcha {
             return Err(self.captcha());
         }
-        let fields = form.with(&[
-            ("user[login]", &self.account.username),
-            ("user[password]", self.account.password.expose()),
-        ]);
+        let fields = self.filled(form, "user[login]");
         self.counter.add_sign_in();
         let sent = session
             .submit_until(visited.url(), form, &fields, Effect::Session, INSIDE)
@@ -125,6 +115,53 @@ impl<'a> SignIn<'a> {
             }
         }
         verified
+    }
+
+    /// The form that takes this account's password: GitLab's own, which goes to `path`, or that of the LDAP server (GitLab:
+    /// `devise/sessions/_new_ldap.html.haml`).
+    pub(crate) fn form<'p>(&self, page: &'p Page, path: &str) -> Result<&'p Form> {
+        let Some(provider) = &self.account.provider else {
+            let form = page.forms.iter().find(|form| form.goes_to(path));
+            let form = form.filter(|form| path != SIGN_IN || form.has("user[login]"));
+            return form.ok_or_else(|| page.lacks("sign-in form (a field user[login] sent to /users/sign_in)"));
+        };
+        let callback = format!("/users/auth/{provider}/callback");
+        let form = page.forms.iter().find(|form| form.goes_to(&callback));
+        form.ok_or_else(|| {
+            let servers = page.forms.iter().filter_map(|form| {
+                let (_, rest) = form.action.split_once("/users/auth/")?;
+                let (server, _) = rest.split_once("/callback")?;
+                Some(RemoteText::new(server))
+            });
+            let servers: Vec<RemoteText> = servers.collect();
+            let hint = if servers.is_empty() {
+                format!(
+                    "It has none of any LDAP server: leave {}.provider out, or enable the server.",
+                    self.table
+                )
+            } else {
+                let servers = RemoteText::joined(&servers, ", ");
+                format!(
+                    "It has those of: {servers}. Set {}.provider to one of them.",
+                    self.table
+                )
+            };
+            self.forbidden(format!(
+                "GitLab's sign-in page has no form of the LDAP server `{provider}`"
+            ))
+            .with_hint(hint)
+        })
+    }
+
+    /// The form with the password, and the username under the name that GitLab's own form has for it.
+    pub(crate) fn filled(&self, form: &Form, login: &str) -> Vec<(String, String)> {
+        let password = self.account.password.expose();
+        let username = self.account.username.as_str();
+        match (&self.account.provider, login) {
+            (Some(_), _) => form.with(&[("username", username), ("password", password)]),
+            (None, "") => form.with(&[("user[password]", password)]),
+            (None, login) => form.with(&[(login, username), ("user[password]", password)]),
+        }
     }
 
     /// Answers the question for a one-time code, where it is asked, and follows redirects up to `stop`. No code is sent
@@ -203,14 +240,14 @@ impl<'a> SignIn<'a> {
 
     /// Makes sure of who is signed in. Where GitLab led on, nothing that it leads to is loaded, unless the account turns
     /// out to be able to do nothing: then the page says why.
-    async fn verify(&self, session: &WebSession, arrival: Arrival) -> Result<()> {
+    async fn verify(&self, session: &WebSession, arrival: Arrival) -> Result<String> {
         let landed = match arrival {
             Arrival::Page(landed) => landed,
             Arrival::Leaves(_) => {
                 // What was shown before the sign-in has a token of the session before it.
                 session.forget_page();
                 match session.who().await {
-                    Ok(Some(name)) => return self.verified(&name),
+                    Ok(Some(name)) => return self.verified(name).await,
                     nobody => {
                         let home = Box::new(session.open(session.url("")).await?);
                         if let (Err(error), None) = (nobody, home.obstacle(&self.account.username)) {
@@ -236,23 +273,27 @@ impl<'a> SignIn<'a> {
             return Err(self.rejected(&landed.page, status));
         }
         match session.who().await? {
-            Some(name) => self.verified(&name),
+            Some(name) => self.verified(name).await,
             None if signed_out => Err(self.refusal(&landed).await),
             None => Err(self.second_factor_or_unknown(&landed.page)),
         }
     }
 
-    fn verified(&self, name: &str) -> Result<()> {
-        if self.is_account(name) {
-            return Ok(());
+    /// Whether that is who was to sign in. An account may be named by its e-mail address, or as its directory knows it,
+    /// which GitLab's answer does not repeat.
+    async fn verified(&self, name: String) -> Result<String> {
+        let Account { username, provider, .. } = self.account;
+        if username.contains('@') || username.eq_ignore_ascii_case(&name) {
+            return Ok(name);
         }
-        let message = format!("GitLab signed in {name}, not {}", self.account.username);
+        if let Some(provider) = provider.as_deref().filter(|_| self.table != "user") {
+            let resident = self.doorkeeper.account(&name).await?;
+            if resident.is_some_and(|resident| resident.providers.iter().any(|own| own.as_str() == provider)) {
+                return Ok(name);
+            }
+        }
+        let message = format!("GitLab signed in {name}, not {username}");
         Err(self.error(ErrorKind::Unexpected, message))
-    }
-
-    /// An account may be named by its e-mail address, which GitLab's answer does not repeat.
-    pub(crate) fn is_account(&self, username: &str) -> bool {
-        self.account.username.contains('@') || self.account.username.eq_ignore_ascii_case(username)
     }
 
     /// Why the sign-in page is back: in GitLab's words, or where these are the same for everything, by what it shows an
@@ -282,6 +323,13 @@ impl<'a> SignIn<'a> {
                 self.authenticator()
             );
             (ErrorKind::RateLimited, hint)
+        } else if let Some(provider) = &self.account.provider {
+            let table = self.table;
+            let hint = format!(
+                "Check {table}.username and {table}.password against the directory of `{provider}`: it is the username there \
+                 that counts."
+            );
+            (ErrorKind::Unauthorized, hint)
         } else if landed.redirected {
             // A wrong password brings the form back at once; only what comes after the password is a redirect.
             let hint = "The password is not what is wrong: look at the user in the admin area.";

@@ -74,6 +74,7 @@ impl Scene {
             username: keys.root_username.to_owned(),
             password: Secret::new(keys.root_password),
             totp,
+            provider: None,
         };
         AdminSession::new(self.options(), account)
     }
@@ -165,7 +166,14 @@ async fn the_droid_authorizes_by_password() {
         });
         let password = Secret::new(scene.sandbox.credentials().droid_password);
         let totp = Some(scene.totp("droid"));
-        let droid = Droid::new(scene.options(), DroidSignIn::Password { password, totp });
+        let droid = Droid::new(
+            scene.options(),
+            DroidSignIn::Password {
+                password,
+                totp,
+                provider: None,
+            },
+        );
         scene.authorize(&droid).await;
         let evidence = droid.evidence("droid").await.unwrap();
         assert_eq!(evidence.authorized.len(), 1, "{evidence:?}");

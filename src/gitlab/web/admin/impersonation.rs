@@ -28,6 +28,14 @@ impl AdminSession {
     /// Becomes another user, and makes sure of it. Holds the administrator's session until it is stopped.
     pub(crate) async fn impersonate(&self, username: &str) -> Result<Impersonation<'_>> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
+        if state.web.sign_in().is_none() {
+            return Err(impersonation_error(format!(
+                "nobody is impersonated in the session that gitlab.admin_session.cookie is of: GitLab would end it in the \
+                 browser where {} opened it",
+                state.web.name()
+            ))
+            .with_hint("Set user.password, or user.sign_in = \"person\"."));
+        }
         let (session, visited, form) = self.impersonation_form(&mut state, username).await?;
         // From here on the session may be the other user's, whatever becomes of the answer.
         state.impersonating = Some(username.to_owned());
@@ -66,10 +74,10 @@ impl AdminSession {
     ) -> Result<(Arc<WebSession>, Visited, Form)> {
         let path = format!("admin/users/{username}");
         let (session, visited) = self.page(state, &path).await?;
-        let visited = self.found(visited, &format!("user {username}"))?;
+        let visited = Self::found(state.web.name(), visited, &format!("user {username}"))?;
         match visited.page.sender_to("/impersonate")? {
             Some(form) if form.method == "post" => Ok((session, visited, form)),
-            _ => Err(self.no_button(&visited, username)),
+            _ => Err(no_button(state.web.is_own(username), &visited, username)),
         }
     }
 
@@ -91,7 +99,7 @@ impl AdminSession {
         }
         match session.who().await.map_err(Started::Unclear)? {
             Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
-            Some(name) if state.web.sign_in().is_account(&name) => {
+            Some(name) if state.web.is_own(&name) => {
                 let said = landed.page.said();
                 Err(Started::Refused(refused_impersonation(username, said.as_ref())))
             }
@@ -105,18 +113,6 @@ impl AdminSession {
                     message,
                 )))
             }
-        }
-    }
-
-    fn no_button(&self, visited: &Visited, username: &str) -> Error {
-        if username.eq_ignore_ascii_case(&self.account.username) {
-            let message =
-                format!("{username} is the administrator of gitlab.admin_session, who cannot be the droid, too");
-            return Error::new(Side::Gitlab, ErrorKind::Forbidden, visited.response.label(), message);
-        }
-        match impersonation_tooltip(&visited.response.text()) {
-            Some(reason) => refused_impersonation(username, Some(&reason)),
-            None => switched_off(username),
         }
     }
 
@@ -136,7 +132,7 @@ impl AdminSession {
             let sent = send_stop(&session).await;
             session.forget_page();
             match session.who().await {
-                Ok(Some(name)) if state.web.sign_in().is_account(&name) => {
+                Ok(Some(name)) if state.web.is_own(&name) => {
                     state.impersonating = None;
                     return Ok(());
                 }
@@ -152,14 +148,15 @@ impl AdminSession {
         if let Err(error) = session.sign_out_for_certain().await {
             let message = format!(
                 "the session of {}, which acts as {username}, could not be ended: {}",
-                self.account.username, error.message
+                state.web.name(),
+                error.message
             );
             return Err(Error { message, ..error }.with_hint(format!(
                 "End it in GitLab, as {username}: User settings > Active sessions; else it goes on for up to seven days."
             )));
         }
         tracing::info!(username, "the impersonation was ended by signing the administrator out");
-        state.web.has_ended();
+        state.web.has_ended()?;
         state.impersonating = None;
         Ok(())
     }
@@ -191,6 +188,17 @@ impl Impersonation<'_> {
     /// Ends it; the session is the administrator's again.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.admin.stop(&mut self.state).await
+    }
+}
+
+fn no_button(is_own: bool, visited: &Visited, username: &str) -> Error {
+    if is_own {
+        let message = format!("{username} is the administrator of gitlab.admin_session, who cannot be the droid, too");
+        return Error::new(Side::Gitlab, ErrorKind::Forbidden, visited.response.label(), message);
+    }
+    match impersonation_tooltip(&visited.response.text()) {
+        Some(reason) => refused_impersonation(username, Some(&reason)),
+        None => switched_off(username),
     }
 }
 

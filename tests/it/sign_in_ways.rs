@@ -1,0 +1,246 @@
+//! The ways into GitLab beside its own form: the form of an LDAP server, and the cookie of a session that a person opened
+//! in a browser. Each with Admin Mode and without, behind a relative URL root, and where it is refused.
+
+use serde_json::json;
+use setpoint::sandbox::Options;
+use setpoint::sandbox::world::{Identity, User, WebSession, digest};
+
+use super::common::plans::{DROID, change, notes, unwrapped};
+use super::common::{Fixture, Ran, run};
+
+const COOKIE: &str = "0123456789abcdef0123456789abcdef";
+const ACCOUNT: &str = "username = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n";
+const DIRECTORY_PASSWORD: &str = "the-directory-keeps-it";
+
+async fn with(switches: &[&str]) -> Fixture {
+    let mut options = Options::default();
+    for switch in switches {
+        options.switches.set(switch).expect("a switch");
+    }
+    let fixture = Fixture::with(options).await;
+    fixture.give_admin_session();
+    fixture
+}
+
+/// An account of the directory: GitLab takes no password of its own of it.
+fn of_directory(user: &mut User, name: &str) {
+    user.identities.push(Identity {
+        provider: "ldapmain".to_owned(),
+        extern_uid: name.to_owned(),
+        password_digest: digest(DIRECTORY_PASSWORD),
+    });
+}
+
+async fn ran(fixture: &Fixture, arguments: &[&str], variable: &str, value: &str) -> Ran {
+    let mut command = fixture.command(arguments);
+    command.env(variable, value);
+    run(command).await
+}
+
+#[tokio::test]
+async fn the_form_of_an_ldap_server_takes_the_password_of_the_directory() {
+    for switches in [
+        &["gitlab=18.5", "ldap_servers=[\"ldapmain\",\"ldapother\"]"][..],
+        &[
+            "gitlab=19.3",
+            "ldap_servers=[\"ldapmain\"]",
+            "admin_mode=true",
+            "relative_url_root=/gitlab",
+        ],
+        &[
+            "gitlab=19.5",
+            "ldap_servers=[\"ldapmain\"]",
+            "admin_mode=true",
+            "password_login_off=true",
+        ],
+    ] {
+        let fixture = with(switches).await;
+        fixture.change_user("root", |root| of_directory(root, "chief"));
+        fixture.edit_config(
+            ACCOUNT,
+            "username = \"chief\"\npassword = { env = \"DIRECTORY\" }\nprovider = \"ldapmain\"\n",
+        );
+        // The droid is impersonated: it needs no password where GitLab takes none.
+        fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+        let apply = &["apply", "--auto-approve"];
+        ran(&fixture, apply, "DIRECTORY", DIRECTORY_PASSWORD).await.expect(0);
+        fixture.expect_connected(switches[0]);
+        fixture.expect_signed_out(switches[0]);
+        let plan = ["plan", "--detailed-exitcode"];
+        let again = ran(&fixture, &plan, "DIRECTORY", DIRECTORY_PASSWORD).await.expect(0);
+        assert!(!again.all().contains(DIRECTORY_PASSWORD));
+    }
+}
+
+#[tokio::test]
+async fn the_droid_of_a_directory_signs_in_there_and_its_password_is_not_given_to_gitlab() {
+    let fixture = with(&["ldap_servers=[\"ldapmain\"]"]).await;
+    fixture.apply().await.expect(0);
+    fixture.change_user(DROID, |droid| of_directory(droid, DROID));
+    fixture.disconnect();
+    fixture.edit_config(
+        "password = { env = \"FACTORY_DROID_PASSWORD\" }\n",
+        "password = { env = \"DIRECTORY\" }\nprovider = \"ldapmain\"\n",
+    );
+    let apply = &["apply", "--auto-approve"];
+    ran(&fixture, apply, "DIRECTORY", DIRECTORY_PASSWORD).await.expect(0);
+    fixture.expect_connected("by the directory");
+    fixture.expect_signed_out("by the directory");
+}
+
+#[tokio::test]
+async fn a_directory_that_refuses_and_one_that_is_not_there_are_told_apart() {
+    let fixture = with(&["ldap_servers=[\"ldapmain\"]"]).await;
+    fixture.apply().await.expect(0);
+    fixture.edit_config(
+        ACCOUNT,
+        "username = \"chief\"\npassword = { env = \"DIRECTORY\" }\nprovider = \"ldapmain\"\n",
+    );
+    let refused = ran(&fixture, &["plan"], "DIRECTORY", "wrong-for-the-directory")
+        .await
+        .expect(1);
+    let said = unwrapped(&refused.stderr);
+    assert!(
+        said.contains("GitLab does not let chief sign in: Could not authenticate you from Ldapmain"),
+        "{said}"
+    );
+    assert!(said.contains("against the directory of `ldapmain`"), "{said}");
+    fixture.edit_config("ldapmain", "ldapother");
+    let missing = ran(&fixture, &["plan"], "DIRECTORY", DIRECTORY_PASSWORD)
+        .await
+        .expect(1);
+    let said = unwrapped(&missing.stderr);
+    assert!(said.contains("no form of the LDAP server `ldapother`"), "{said}");
+    assert!(
+        said.contains("It has those of: ldapmain. Set gitlab.admin_session.provider to one of them"),
+        "{said}"
+    );
+}
+
+/// A browser's session of the administrator, with Admin Mode on or off.
+fn open_in_browser(fixture: &Fixture, admin_mode: bool) {
+    fixture.world(|world| {
+        let now = world.now();
+        let root = world.user_named("root").expect("the administrator").id;
+        world.sessions.push(WebSession {
+            id: COOKIE.to_owned(),
+            user_id: Some(root),
+            created_at: now,
+            admin_mode_until: admin_mode.then(|| now + jiff::SignedDuration::from_hours(6)),
+            ..WebSession::default()
+        });
+    });
+}
+
+fn is_open(fixture: &Fixture) -> bool {
+    fixture.world(|world| world.sessions.iter().any(|session| session.id == COOKIE))
+}
+
+async fn single_sign_on(switches: &[&str]) -> Fixture {
+    let fixture = with(switches).await;
+    fixture.edit_config(ACCOUNT, "cookie = { env = \"GITLAB_SESSION\" }\n");
+    fixture
+}
+
+#[tokio::test]
+async fn a_session_that_a_person_opened_is_used_and_left_open() {
+    for switches in [
+        &["gitlab=17.11"][..],
+        &["gitlab=19.3", "relative_url_root=/gitlab"],
+        &["gitlab=19.5", "admin_mode=true", "sso_providers=[\"saml\"]"],
+    ] {
+        let fixture = single_sign_on(switches).await;
+        open_in_browser(&fixture, true);
+        let apply = &["apply", "--auto-approve"];
+        // The value alone, and with its name, as browsers copy it.
+        ran(&fixture, apply, "GITLAB_SESSION", COOKIE).await.expect(0);
+        assert!(fixture.application().trusted, "{switches:?}");
+        fixture.expect_connected(switches[0]);
+        let named = format!("_gitlab_session={COOKIE}");
+        let plan = ["plan", "--detailed-exitcode"];
+        let again = ran(&fixture, &plan, "GITLAB_SESSION", &named).await.expect(0);
+        assert!(is_open(&fixture), "{switches:?}");
+        let files = std::fs::read_to_string(fixture.path(".setpoint/state.json")).expect("the record");
+        assert!(!files.contains(COOKIE) && !again.all().contains(COOKIE));
+        let log = fixture.requests_since(0);
+        assert!(log.iter().all(|request| !request.contains("impersonat")), "{log:?}");
+    }
+}
+
+#[tokio::test]
+async fn admin_mode_has_to_be_on_in_it_and_an_ended_one_is_told() {
+    let fixture = single_sign_on(&["admin_mode=true"]).await;
+    open_in_browser(&fixture, true);
+    ran(&fixture, &["apply", "--auto-approve"], "GITLAB_SESSION", COOKIE)
+        .await
+        .expect(0);
+    fixture.world(|world| world.sessions.clear());
+    open_in_browser(&fixture, false);
+    let off = ran(&fixture, &["plan"], "GITLAB_SESSION", COOKIE).await.expect(1);
+    let said = unwrapped(&off.stderr);
+    assert!(said.contains("Admin Mode is off in the session of root"), "{said}");
+    assert!(said.contains("Enter Admin Mode in that browser"), "{said}");
+    assert!(is_open(&fixture));
+    fixture.world(|world| world.sessions.clear());
+    let ended = ran(&fixture, &["plan"], "GITLAB_SESSION", COOKIE).await.expect(1);
+    let said = unwrapped(&ended.stderr);
+    assert!(said.contains("is the cookie of no session that is open"), "{said}");
+    let broken = ran(&fixture, &["plan"], "GITLAB_SESSION", "two words").await.expect(1);
+    assert!(
+        unwrapped(&broken.stderr).contains("is not the value of a cookie"),
+        "{}",
+        broken.stderr
+    );
+    // Where nobody looks with a session, the cookie need not be there at all.
+    fixture.edit_config("GITLAB_SESSION\" }\n", "GITLAB_SESSION\" }\nuse = \"apply\"\n");
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn nobody_is_impersonated_in_a_persons_session() {
+    let fixture = single_sign_on(&[]).await;
+    open_in_browser(&fixture, true);
+    fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+    let plan = ran(&fixture, &["plan", "--format", "json"], "GITLAB_SESSION", COOKIE)
+        .await
+        .expect(0);
+    let plan = plan.json();
+    let authorization = change(&plan, "factory.authorization");
+    assert_eq!(
+        (&authorization["status"], &authorization["reason"]),
+        (&json!("blocked"), &json!("no_sign_in"))
+    );
+    assert!(notes(authorization).contains("user.password"), "{authorization:#}");
+    fixture.edit_config("[user]\n", "[user]\nsign_in = \"impersonate\"\n");
+    let refused = ran(&fixture, &["validate"], "GITLAB_SESSION", COOKIE).await.expect(1);
+    let said = unwrapped(&refused.stderr);
+    assert!(
+        said.contains("would end the session that `gitlab.admin_session.cookie` is of"),
+        "{said}"
+    );
+    assert!(is_open(&fixture));
+}
+
+#[tokio::test]
+async fn a_session_is_had_in_one_way_only() {
+    let fixture = with(&[]).await;
+    for (session, said) in [
+        ("username = \"root\"\n", "`gitlab.admin_session.password` is missing"),
+        (
+            "username = \"root\"\ncookie = { env = \"X\" }\n",
+            "`gitlab.admin_session.username` is of no use beside `cookie`",
+        ),
+        (
+            "username = \"root\"\npassword = { env = \"X\" }\nprovider = \"saml\"\n",
+            "`gitlab.admin_session.provider` is no name of an LDAP server",
+        ),
+    ] {
+        let config = fixture.config().replace(
+            "[factory]\n",
+            &format!("[gitlab.admin_session]\n{session}\n[factory]\n"),
+        );
+        fixture.write_config(&config);
+        let ran = fixture.run(&["validate"]).await.expect(1);
+        assert!(unwrapped(&ran.stderr).contains(said), "{}", ran.stderr);
+    }
+}
