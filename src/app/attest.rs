@@ -250,7 +250,11 @@ fn logged(log: &AuditLog, record: &RecordedState, steps: &[(&Address, &OperatorS
     Ok(out)
 }
 
-fn record_step(record: &mut RecordedState, step: &OperatorStep, attestation: &Attestation) -> Result<(), String> {
+pub(super) fn record_step(
+    record: &mut RecordedState,
+    step: &OperatorStep,
+    attestation: &Attestation,
+) -> Result<(), String> {
     let application = record.application.as_ref();
     let uid = application.map(|application| application.uid.clone());
     let fingerprint = application.and_then(|application| application.secret_fingerprint.clone());

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 
+use super::adopt::Found;
 use super::context::Context;
 use super::error::Result;
 use super::rebuild::Rebuilt;
@@ -44,6 +45,8 @@ pub(crate) enum Proposal<'a> {
         /// What Setpoint could see of it itself.
         evidence: &'a str,
     },
+    /// An application that is about to be adopted.
+    Adoption(&'a Found<'a>),
     /// A record made from what is live.
     Rebuilt(&'a Rebuilt),
     /// A record from a file.

@@ -1,6 +1,7 @@
 //! What the commands do: each use case as a function of plain arguments, which gives back what it came to. What is told
 //! and asked along the way goes through [`console::Console`]; the command line alone prints.
 
+pub(crate) mod adopt;
 pub(crate) mod attest;
 pub(crate) mod clients;
 pub(crate) mod console;

@@ -13,8 +13,8 @@ use super::window::{self, Gate};
 use crate::config::{Driver, SessionUse};
 use crate::executor;
 use crate::model::{
-    ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Observed, Operation, Outcome, OutcomeSummary, Plan, Policy,
-    RecordedState,
+    Address, ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Ender, Observed, Operation, Outcome,
+    OutcomeSummary, Plan, Policy, Reason, RecordedState,
 };
 use crate::planfile::{Deviation, PlanInputs, SavedPlan, Stale};
 use crate::render::{Environment, Expiry};
@@ -37,7 +37,7 @@ pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Resu
     let observed = observe(context, &record, &readers).await;
     readers.sign_out().await;
     let view = view(context, record, observed?, &policy);
-    not_lost(context, &view).map(|()| view)
+    check_view(context, &view).map(|()| view)
 }
 
 /// What becomes of web sessions where there is nothing but a look (`gitlab.admin_session.use`), and the policy that says so.
@@ -68,7 +68,7 @@ pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Pol
     readers.sign_out().await;
     let view = observed.and_then(|observed| {
         let view = view(context, record, observed, &policy);
-        not_lost(context, &view).map(|()| view)
+        check_view(context, &view).map(|()| view)
     });
     (view, expiry)
 }
@@ -97,7 +97,7 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
 pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let record = context.interrupts.guard(context.records.read_or_begin()).await?;
     let (view, readers) = refresh_and_plan_from(context, policy, record).await?;
-    match not_lost(context, &view) {
+    match check_view(context, &view) {
         Ok(()) => Ok((view, readers)),
         Err(failure) => {
             readers.sign_out().await;
@@ -106,13 +106,19 @@ pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Polic
     }
 }
 
-/// Stops where there is no record, an integration is in use, and something would be changed: what a record would say of
+/// Stops where a target is nowhere; and where there is no record, an integration is in use, and something would be changed: what a record would say of
 /// it is not guessed. Where all is as declared, nothing is guessed, for the new record says what is live.
-fn not_lost(context: &Context, view: &View) -> Result<()> {
+fn check_view(context: &Context, view: &View) -> Result<()> {
     let View {
         record, observed, plan, ..
     } = view;
-    let is_lost = record.serial == 0 && !plan.changes.is_empty();
+    targets_exist(plan)?;
+    // What somebody else made is held until it is adopted, so nothing is guessed of it.
+    let is_held = plan
+        .changes
+        .iter()
+        .any(|change| change.address == Address::Application && change.reason == Reason::AlreadyExists);
+    let is_lost = record.serial == 0 && !plan.changes.is_empty() && !is_held;
     let evidence = is_lost
         .then(|| planner::inhabited(&context.config.desired, observed, record))
         .flatten();
@@ -139,6 +145,17 @@ pub(crate) async fn refresh_and_plan_from(
             Err(failure)
         }
     }
+}
+
+/// A target that is neither declared nor live is a slip of the pen, and not an empty plan.
+fn targets_exist(plan: &Plan) -> Result<()> {
+    let Some(unknown) = plan.unknown_targets.first() else {
+        return Ok(());
+    };
+    Err(
+        Failure::new(format!("--target {unknown} is neither in the configuration nor live"))
+            .hint("`setpoint plan` lists the addresses of what differs, `setpoint state show` those that are recorded"),
+    )
 }
 
 async fn connect(context: &Context, record: &RecordedState, sessions: Sessions) -> Result<Readers> {
@@ -358,6 +375,10 @@ async fn prepare(context: &Context, plan: &Plan, environment: &Environment, run:
     if let Some(failure) = refusal(plan) {
         return Err(failure);
     }
+    let unattended = run.auto_approve || run.question.is_none();
+    if let Some(failure) = unallowed_interruption(context, plan).filter(|_| unattended) {
+        return Err(failure);
+    }
     secret_would_be_lost(context, plan)?;
     let writes = plan.changes.iter().any(|change| !change.operations.is_empty());
     if !writes {
@@ -381,6 +402,28 @@ async fn prepare(context: &Context, plan: &Plan, environment: &Environment, run:
     }
     // A person takes a while to answer.
     gate()
+}
+
+/// Where nobody watches, Factory is not cut off until a person comes, unless that was allowed.
+fn unallowed_interruption(context: &Context, plan: &Plan) -> Option<Failure> {
+    let (address, interruption) = plan
+        .changes
+        .iter()
+        .filter_map(|change| Some((&change.address, change.interrupts.as_ref()?)))
+        .find(|(_, interruption)| interruption.ended_by == Ender::Operator)?;
+    if context.config.interruption || plan.allowances.interruption {
+        return None;
+    }
+    Some(
+        Failure::refused(format!(
+            "{address} would cut Factory off until a person has done {}, and nobody is watching",
+            interruption.until
+        ))
+        .hint(
+            "run it without --auto-approve where somebody is, or allow it with --allow-interruption or \
+             `guards.interruption = true`",
+        ),
+    )
 }
 
 /// Under the assisted driver a person types the secret in, so somebody must be able to see it.

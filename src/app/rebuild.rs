@@ -100,7 +100,7 @@ async fn look(context: &Context) -> Result<Seen> {
 }
 
 /// The droid's own page of authorized applications, where Factory cannot be asked and the droid can sign in.
-async fn evidence(readers: &Readers, observed: &Observed) -> Option<Evidence> {
+pub(super) async fn evidence(readers: &Readers, observed: &Observed) -> Option<Evidence> {
     let droid = readers.sources().droid?;
     let user = observed.gitlab.user.as_ref().filter(|user| user.can_be_visited())?;
     droid.evidence(&user.fields.username).await.ok()

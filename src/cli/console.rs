@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
+use super::adoption_text;
 use super::globals::{Format, Globals};
 use super::operator::{self, Person};
 use super::term::{self, Progress};
@@ -83,6 +84,7 @@ impl Console for Terminal {
                 let line = environment.line();
                 term::err(&format!("{line}\n\nThis is attested as done:\n{cards}\n{evidence}\n"));
             }
+            Proposal::Adoption(found) => term::err(&adoption_text::proposal(found)),
             Proposal::Rebuilt(rebuilt) => {
                 term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver))?;
             }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Each command is one file with its flags beside it.
 
+mod adoption_text;
 mod commands;
 mod console;
 mod diagnostic;
@@ -64,6 +65,7 @@ enum Command {
     Apply(commands::apply::Args),
     Drift(commands::drift::Args),
     Confirm(commands::confirm::Args),
+    Adopt(commands::adopt::Args),
     Rotate(commands::rotate::Args),
     Export(commands::export::Args),
     Destroy(commands::destroy::Args),
@@ -134,6 +136,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Apply(args) => args.run(globals).await,
         Command::Drift(args) => args.run(globals).await,
         Command::Confirm(args) => args.run(globals).await,
+        Command::Adopt(args) => args.run(globals).await,
         Command::Rotate(args) => args.run(globals).await,
         Command::Export(args) => Box::pin(args.run(globals)).await,
         Command::Destroy(args) => args.run(globals).await,

@@ -85,6 +85,7 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
         replace_application: guards
             .and_then(|guards| copied(&guards.replace_application))
             .unwrap_or(false),
+        interruption: guards.and_then(|guards| copied(&guards.interruption)).unwrap_or(false),
         change_windows: raw
             .change_windows
             .iter()

@@ -301,6 +301,9 @@ pub(super) struct RawGuards {
     /// Whether the application may be replaced, which drops every token of the old one.
     #[schemars(extend("default" = false))]
     pub(super) replace_application: Option<Placed<bool>>,
+    /// Whether, with `--auto-approve`, Factory may be cut off until a person ends it.
+    #[schemars(extend("default" = false))]
+    pub(super) interruption: Option<Placed<bool>>,
 }
 
 /// A span of the week in which `apply` may run.

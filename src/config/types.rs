@@ -34,6 +34,8 @@ pub struct Config {
     pub guards: Guards,
     /// Whether replacing the application, which drops every token of the old one, is allowed.
     pub replace_application: bool,
+    /// Whether Factory may be cut off until a person ends it, also where nobody watches.
+    pub interruption: bool,
     /// When `apply` may run; none means always.
     pub change_windows: Vec<ChangeWindow>,
     /// Where the state record is kept.
@@ -161,6 +163,7 @@ impl Config {
                 },
             guards: _,
             replace_application: _,
+            interruption: _,
             change_windows: _,
             state,
         } = self;

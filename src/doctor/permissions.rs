@@ -24,6 +24,7 @@ const LEAST: [(&str, &[&str], &[&str]); 3] = [
             "update_user",
             "activate_user",
             "unblock_user",
+            "approve_user",
         ],
     ),
     (

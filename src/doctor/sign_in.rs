@@ -217,8 +217,8 @@ fn obstacle(account: &ObservedUser) -> Option<(String, &'static str, bool)> {
         ),
         UserState::BlockedPendingApproval => (
             "waits for an administrator's approval".to_owned(),
-            "approve it (Admin area > Users > Pending approval)",
-            true,
+            "run `setpoint apply`, which approves it",
+            false,
         ),
         UserState::LdapBlocked => (
             "is blocked by LDAP".to_owned(),

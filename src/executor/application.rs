@@ -122,10 +122,17 @@ impl Run<'_> {
         created: &ObservedApplication,
         secret_fingerprint: Option<String>,
     ) -> Step {
-        let old: Vec<_> = (write.change.operations.iter())
+        let mut old: Vec<_> = (write.change.operations.iter())
             .filter_map(Operation::deleted_application)
             .map(|(id, uid)| (id, uid.clone()))
             .collect();
+        // Also where its deletion is left to a later plan.
+        let recorded = self.state.record().application.clone();
+        old.extend(
+            recorded
+                .filter(|recorded| recorded.id != created.id)
+                .map(|recorded| (recorded.id, recorded.uid)),
+        );
         let now = (self.effects.clock)();
         self.set_created_application(created.id, created.uid.clone());
         self.state
@@ -147,6 +154,7 @@ impl Run<'_> {
                     },
                     trusted_attested: None,
                     secret_at: secret_fingerprint.as_ref().map(|_| now),
+                    adopted: None,
                     secret_fingerprint,
                 });
             })
@@ -194,6 +202,7 @@ impl Run<'_> {
                 trusted_attested: None,
                 secret_fingerprint: None,
                 secret_at: None,
+                adopted: None,
             }))
     }
 

@@ -25,6 +25,7 @@ impl Run<'_> {
             }
             UserOperation::Edit { id, edit } => self.announced(write, gitlab.edit_user(*id, edit), set_user).await,
             UserOperation::Unblock { id } => self.announced(write, gitlab.unblock_user(*id), |_, ()| {}).await,
+            UserOperation::Approve { id } => self.announced(write, gitlab.approve_user(*id), |_, ()| {}).await,
             UserOperation::Activate { id } => self.announced(write, gitlab.activate_user(*id), |_, ()| {}).await,
             UserOperation::Block { id } => self.announced(write, gitlab.block_user(*id), |_, ()| {}).await,
             UserOperation::Delete { id } => {

@@ -135,6 +135,9 @@ pub trait GitlabWrite: Send + Sync {
     async fn edit_user(&self, id: UserId, edit: &UserEdit) -> Result<ObservedUser>;
     /// `POST /users/:id/unblock`
     async fn unblock_user(&self, id: UserId) -> Result<()>;
+
+    /// `POST /users/:id/approve`
+    async fn approve_user(&self, id: UserId) -> Result<()>;
     /// `POST /users/:id/activate`
     async fn activate_user(&self, id: UserId) -> Result<()>;
     /// `POST /users/:id/block`

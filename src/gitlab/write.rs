@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::GitlabApi;
 use super::{GitlabRead as _, GitlabWrite, Granted, wire};
 use crate::diff::recorded_values;
-use crate::http::{ErrorKind, Response, Result, StatusCode};
+use crate::http::{ErrorKind, Request, Response, Result, StatusCode};
 use crate::model::{
     ApplicationFields, ApplicationId, ApplicationUid, MembershipFields, ObservedApplication, ObservedUser, SourceKind,
     UserAttribute, UserEdit, UserFields, UserId,
@@ -97,6 +97,11 @@ impl GitlabWrite for GitlabApi {
         self.change_state(id, "unblock").await
     }
 
+    async fn approve_user(&self, id: UserId) -> Result<()> {
+        // The second time it is refused with 409, unlike its like: so it is not repeated.
+        state_changed(&self.client.send(self.state_change(id, "approve")?).await?, "approve")
+    }
+
     async fn activate_user(&self, id: UserId) -> Result<()> {
         self.change_state(id, "activate").await
     }
@@ -127,24 +132,12 @@ impl GitlabApi {
     /// `POST /users/:id/unblock` and its like do nothing the second time. The JSON body keeps a read-only
     /// instance from answering with a redirect.
     async fn change_state(&self, id: UserId, verb: &str) -> Result<()> {
-        let request = self
-            .post(&["users", &id.to_string(), verb])
-            .json(&json!({}))?
-            .repeatable();
-        let answer = self.client.send(request).await?;
-        answer.exactly(StatusCode::CREATED)?;
-        // GitLab answers with a 201 either way (GitLab: `lib/api/users.rb`).
-        if matches!(answer.json(), Ok(Value::Bool(false))) {
-            return Err(answer
-                .failed(
-                    ErrorKind::Refused,
-                    format!("GitLab did not {verb} the account, and does not say why"),
-                )
-                .with_hint(
-                    "edit and save the account in the Admin area under Users: there GitLab says what it does not accept of it",
-                ));
-        }
-        Ok(())
+        let request = self.state_change(id, verb)?.repeatable();
+        state_changed(&self.client.send(request).await?, verb)
+    }
+
+    fn state_change(&self, id: UserId, verb: &str) -> Result<Request> {
+        self.post(&["users", &id.to_string(), verb]).json(&json!({}))
     }
 
     fn observed_user(&self, answer: &Response) -> Result<ObservedUser> {
@@ -155,6 +148,23 @@ impl GitlabApi {
             ))
         })
     }
+}
+
+/// A change of an account's state is answered 201 and a word: `false` where nothing was changed (GitLab:
+/// `lib/api/users.rb`, `user.activate` and its like, which fail on a row that does not pass GitLab's own checks).
+fn state_changed(answer: &Response, verb: &str) -> Result<()> {
+    answer.exactly(StatusCode::CREATED)?;
+    if matches!(answer.json(), Ok(Value::Bool(false))) {
+        return Err(answer
+            .failed(
+                ErrorKind::Refused,
+                format!("GitLab did not {verb} the account, and does not say why"),
+            )
+            .with_hint(
+                "edit and save the account in the Admin area under Users: there GitLab says what it does not accept of it",
+            ));
+    }
+    Ok(())
 }
 
 /// The secret that GitLab shows once.

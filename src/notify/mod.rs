@@ -49,6 +49,7 @@ fn id(change: &Change) -> String {
         attributes,
         depends_on: _,
         notes: _,
+        interrupts: _,
         operations: _,
         steps: _,
     } = change;

@@ -3,12 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::Environment;
-use super::attributes;
 use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
+use super::{Environment, attributes, headline};
 use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan};
 
 const WIDTH: usize = 80;
@@ -20,7 +19,7 @@ pub fn plan(plan: &Plan, environment: &Environment) -> String {
         let _ = writeln!(
             out,
             "{}",
-            paint(BOLD, "No changes. GitLab and Factory are as the configuration says.")
+            paint(BOLD, &wrap(&headline::no_changes(plan), WIDTH, "", ""))
         );
     } else {
         out.push_str("Setpoint plans these changes:\n");
@@ -40,8 +39,14 @@ pub fn plan(plan: &Plan, environment: &Environment) -> String {
     if let Some(allowed) = allowances(plan) {
         let _ = writeln!(out, "\n{}", wrap(&allowed, WIDTH, "", "    "));
     }
+    if let Some(left_out) = headline::left_out(plan) {
+        let _ = writeln!(out, "\n{}", wrap(&left_out, WIDTH, "", ""));
+    }
     if !plan.changes.is_empty() {
         let _ = write!(out, "\n{}\n", totals(plan));
+    }
+    if let Some(interruption) = headline::interruption(plan) {
+        let _ = writeln!(out, "{}", paint(ATTENTION, &wrap(&interruption, WIDTH, "", "")));
     }
     out
 }
@@ -55,7 +60,7 @@ pub fn drift(plan: &Plan, environment: &Environment) -> String {
         .cloned()
         .partition(|change| change.origin == Origin::Pending);
     if drifted.is_empty() {
-        let _ = writeln!(out, "{}", paint(BOLD, "No drift. Nothing changed outside of Setpoint."));
+        let _ = writeln!(out, "{}", paint(BOLD, &wrap(&headline::no_drift(plan), WIDTH, "", "")));
     } else {
         let _ = writeln!(
             out,
@@ -92,10 +97,12 @@ pub(super) fn allowances(plan: &Plan) -> Option<String> {
     let Allowances {
         replace_application,
         removals,
+        interruption,
     } = plan.allowances;
     let parts: Vec<String> = [
         replace_application.then(|| "replacing the application".to_owned()),
         removals.map(|number| format!("up to {}", count(number, "removal", "removals"))),
+        interruption.then(|| "cutting Factory off until a person ends it".to_owned()),
     ]
     .into_iter()
     .flatten()
@@ -222,6 +229,18 @@ fn block(out: &mut String, change: &Change) {
         for line in attributes::lines(change.actions, &change.attributes) {
             let _ = writeln!(out, "{line}");
         }
+    }
+    if let Some(interruption) = &change.interrupts {
+        let text = format!(
+            "cuts Factory off until {} is done {}",
+            interruption.until,
+            headline::ender(interruption.ended_by)
+        );
+        let _ = writeln!(
+            out,
+            "{}",
+            paint(ATTENTION, &wrap(&text, WIDTH, "      interrupts: ", "            "))
+        );
     }
     for note in &change.notes {
         let _ = writeln!(out, "{}", wrap(&sanitize(note), WIDTH, "      note: ", "            "));

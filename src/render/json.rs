@@ -10,7 +10,8 @@ use super::Environment;
 use crate::config::Driver;
 use crate::glyphs;
 use crate::model::{
-    Allowances, ApplyReport, Attested, Change, ChangeOutcome, Command, OutcomeSummary, Plan, PlanSummary, Warning,
+    Address, Allowances, ApplyReport, Attested, Change, ChangeOutcome, Command, FactorySource, OutcomeSummary, Plan,
+    PlanSummary, Warning,
 };
 use crate::secrets;
 
@@ -46,7 +47,7 @@ pub struct PlanDocument<'a> {
     /// What differs, sorted by address.
     pub changes: &'a [Change],
     /// What does not, sorted by address.
-    pub unchanged: &'a [crate::model::Address],
+    pub unchanged: &'a [Address],
     /// What the reader should know.
     pub warnings: &'a [Warning],
     /// Counts.
@@ -57,6 +58,14 @@ pub struct PlanDocument<'a> {
     /// What was allowed for this plan beyond the configuration.
     #[serde(skip_serializing_if = "Allowances::is_empty")]
     pub allowances: Allowances,
+    /// Whether Factory was asked, or is known by what people attested.
+    pub factory: FactorySource,
+    /// What was asked for alone (`--target`).
+    #[serde(skip_serializing_if = "<[Address]>::is_empty")]
+    pub targets: &'a [Address],
+    /// What differs as well, and was left out because only the targets were asked for.
+    #[serde(skip_serializing_if = "<[Address]>::is_empty")]
+    pub left_out: &'a [Address],
 }
 
 impl<'a> PlanDocument<'a> {
@@ -70,6 +79,10 @@ impl<'a> PlanDocument<'a> {
             summary,
             attested,
             allowances,
+            factory,
+            targets,
+            left_out,
+            unknown_targets: _,
             refusals: _,
         } = plan;
         let Environment {
@@ -100,6 +113,9 @@ impl<'a> PlanDocument<'a> {
             summary: *summary,
             attested,
             allowances: *allowances,
+            factory: *factory,
+            targets,
+            left_out,
         }
     }
 }

@@ -4,12 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::Environment;
 use super::checklist::code;
-use super::graph;
 use super::human;
 use super::text::count;
 use super::words::Mode;
+use super::{Environment, graph, headline};
 use crate::model::{Actions, Change, Command, Origin, Plan};
 
 /// Room for the words that say what was left out.
@@ -102,7 +101,7 @@ fn head(plan: &Plan, environment: &Environment) -> String {
         code(&environment.line())
     );
     let summary = if plan.changes.is_empty() {
-        "**No changes.** GitLab and Factory are as the configuration says.".to_owned()
+        bold_start(&headline::no_changes(plan))
     } else if plan.command == Command::Drift {
         let s = plan.summary;
         format!(
@@ -113,6 +112,13 @@ fn head(plan: &Plan, environment: &Environment) -> String {
         plain(&human::totals(plan)).replacen("Plan:", "**Plan:**", 1)
     };
     let _ = writeln!(out, "{summary}");
+    // Paths of others stand in these, behind an address: in code, where no markup works.
+    if let Some(left_out) = headline::left_out(plan) {
+        let _ = writeln!(out, "\n{}", fenced(&left_out).trim_end());
+    }
+    if let Some(interruption) = headline::interruption(plan) {
+        let _ = writeln!(out, "\n**{interruption}**");
+    }
     if let Some(allowed) = human::allowances(plan) {
         let _ = writeln!(out, "\n{allowed}");
     }
@@ -125,6 +131,15 @@ fn head(plan: &Plan, environment: &Environment) -> String {
         let _ = writeln!(out, "\n> **Refused:** {}{hint}", refusal.message);
     }
     out
+}
+
+/// The first sentence in bold. It is of Setpoint's own words, but for the targets, which have a sentence with a colon.
+fn bold_start(headline: &str) -> String {
+    match headline.split_once(". ").or_else(|| headline.split_once(": ")) {
+        Some((first, rest)) if !headline[..=first.len()].ends_with(':') => format!("**{first}.** {rest}"),
+        Some((first, rest)) => format!("**{first}:**\n\n{}", fenced(rest).trim_end()),
+        None => format!("**{headline}**"),
+    }
 }
 
 fn sections(plan: &Plan) -> Vec<Section<'_>> {

@@ -8,6 +8,7 @@ mod checklist;
 mod doctor;
 mod environment;
 mod graph;
+mod headline;
 #[cfg(test)]
 mod hostile_tests;
 mod human;

@@ -104,7 +104,7 @@ pub fn report(
         out,
         "\n{}\n{}\n",
         paint(DIM, &line),
-        paint(DIM, &requests_line(requests))
+        paint(DIM, &wrap(&requests_line(requests), 80, "", "  "))
     );
     out
 }

@@ -22,11 +22,12 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::UnsupportedScope => "this GitLab does not know one of the scopes",
         Reason::NoAdminSession => "it needs an administrator's web session",
         Reason::NoSignIn => "no way to sign in as the droid is configured",
-        Reason::UserBlocked => "the account is blocked in a way that Setpoint cannot lift",
+        Reason::UserBlocked => "the account is blocked",
         Reason::AttestationDue => "what was attested no longer holds",
         Reason::PathTaken => "a group or another account has the name",
         Reason::EmailTaken => "another account has the e-mail address",
         Reason::AwaitingApproval => "an administrator of GitLab has to approve it",
+        Reason::AlreadyExists => "somebody else made it, and it is not adopted",
     }
 }
 

@@ -276,6 +276,12 @@ impl GitlabWrite for World {
             .map(drop)
     }
 
+    async fn approve_user(&self, id: UserId) -> Result<()> {
+        self.on_user("approve user", id, |user| user.state = UserState::Active)
+            .await
+            .map(drop)
+    }
+
     async fn activate_user(&self, id: UserId) -> Result<()> {
         self.on_user("activate user", id, |user| user.state = UserState::Active)
             .await

@@ -23,15 +23,19 @@ fn droid(fixture: &Fixture, username: &str) -> User {
 }
 
 #[tokio::test]
-async fn a_blocked_one_is_unblocked_and_a_deactivated_one_activated() {
-    for (state, call) in [(UserState::Blocked, "/unblock"), (UserState::Deactivated, "/activate")] {
+async fn a_block_is_lifted_a_pending_account_approved_and_a_deactivated_one_activated() {
+    for (state, call, reason) in [
+        (UserState::Blocked, "/unblock", "user_blocked"),
+        (UserState::BlockedPendingApproval, "/approve", "user_blocked"),
+        (UserState::Deactivated, "/activate", "differs"),
+    ] {
         let fixture = applied().await;
         fixture.change_user(DROID, |droid| droid.state = state);
         let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
         let drifted = change(&drift, "gitlab.user");
         assert_eq!(
-            (differing(drifted), &drifted["origin"]),
-            (vec!["state"], &json!("drift"))
+            (differing(drifted), &drifted["origin"], &drifted["reason"]),
+            (vec!["state"], &json!("drift"), &json!(reason))
         );
         let count = fixture.request_count();
         fixture.apply().await.expect(0);
@@ -48,11 +52,23 @@ async fn a_blocked_one_is_unblocked_and_a_deactivated_one_activated() {
 }
 
 #[tokio::test]
+async fn a_change_of_state_that_gitlab_did_not_make_is_no_success() {
+    let fixture = applied().await;
+    fixture.change_user(DROID, |droid| (droid.state, droid.invalid) = (UserState::Blocked, true));
+    let ran = fixture.apply().await.expect(3);
+    assert!(
+        unwrapped(&ran.stdout).contains("GitLab did not unblock the account"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(droid(&fixture, DROID).state, UserState::Blocked);
+}
+
+#[tokio::test]
 async fn what_setpoint_cannot_lift_is_blocked_with_what_to_do() {
     for (state, words) in [
         (UserState::Banned, "unban it in GitLab's admin area"),
         (UserState::LdapBlocked, "only the directory can lift that"),
-        (UserState::BlockedPendingApproval, "approve it in GitLab's admin area"),
     ] {
         let fixture = applied().await;
         fixture.change_user(DROID, |droid| droid.state = state);

@@ -313,7 +313,7 @@ async fn the_droids_state_is_told_by_what_gitlab_shows_of_it() {
     let cases = [
         (UserState::Blocked, "warning", "unblocks it"),
         (UserState::Deactivated, "warning", "activates it"),
-        (UserState::BlockedPendingApproval, "failure", "Approve it"),
+        (UserState::BlockedPendingApproval, "warning", "approves it"),
         (UserState::Banned, "failure", "End the ban"),
     ];
     let droid = |change: &dyn Fn(&mut setpoint::sandbox::world::User)| {

@@ -5,6 +5,13 @@
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod account;
 #[cfg(feature = "sandbox")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod adopt;
+#[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod any_instance;
 #[cfg(feature = "sandbox")]

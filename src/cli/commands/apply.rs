@@ -52,7 +52,10 @@ impl Args {
         policy.allowances = self
             .allow
             .beyond(saved.as_ref().map(|saved| saved.plan.allowances).unwrap_or_default());
-        policy.targets = self.targets.addresses();
+        policy.targets = match &saved {
+            Some(saved) => saved.plan.targets.iter().cloned().collect(),
+            None => self.targets.addresses(),
+        };
         let run = Run {
             // A saved plan was looked at when it was made: giving it is the consent.
             question: saved

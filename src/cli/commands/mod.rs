@@ -7,6 +7,7 @@ use crate::cli::globals::{Format, Globals};
 use crate::model::{Address, Allowances};
 use crate::render::LEAST_CHARS;
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod completions;
 pub(crate) mod confirm;
@@ -71,20 +72,32 @@ fn reason(text: &str) -> Result<String, &'static str> {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Allow {
     /// Allow up to N removals, whatever the guards say
-    #[arg(long, value_name = "N")]
-    allow_removals: Option<u64>,
+    #[arg(long = "allow-removals", value_name = "N")]
+    removals: Option<u64>,
 
     /// Allow replacing the application, which drops every token of the old one
+    #[arg(long = "allow-replace", id = "allow_replace")]
+    replace: bool,
+
+    #[command(flatten)]
+    interruption: AllowInterruption,
+}
+
+/// The flag of commands that may cut Factory off.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct AllowInterruption {
+    /// Allow, with --auto-approve, to cut Factory off until a person ends it
     #[arg(long)]
-    allow_replace: bool,
+    pub(crate) allow_interruption: bool,
 }
 
 impl Allow {
     /// What is allowed, beyond what a saved plan was allowed already.
     pub(crate) fn beyond(self, saved: Allowances) -> Allowances {
         Allowances {
-            replace_application: self.allow_replace || saved.replace_application,
-            removals: self.allow_removals.or(saved.removals),
+            replace_application: self.replace || saved.replace_application,
+            removals: self.removals.or(saved.removals),
+            interruption: self.interruption.allow_interruption || saved.interruption,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
-use crate::cli::commands::{Note, Windows};
+use crate::cli::commands::{AllowInterruption, Note, Windows};
 use crate::cli::console;
 use crate::cli::globals::Globals;
 use crate::model::Command;
@@ -19,6 +19,9 @@ pub(crate) struct Args {
     auto_approve: bool,
 
     #[command(flatten)]
+    allow: AllowInterruption,
+
+    #[command(flatten)]
     windows: Windows,
 
     #[command(flatten)]
@@ -29,7 +32,8 @@ impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
         let context = globals.open().await?;
-        let policy = context.policy(Command::Rotate);
+        let mut policy = context.policy(Command::Rotate);
+        policy.allowances.interruption = self.allow.allow_interruption;
         let run = Run {
             question: Some(|host| {
                 format!(

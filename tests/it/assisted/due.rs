@@ -25,7 +25,10 @@ async fn due(fixture: &Fixture) -> Vec<String> {
 #[tokio::test]
 async fn a_rotated_secret_makes_connection_and_authorization_due() {
     let fixture = attested().await;
-    fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
+    fixture
+        .run(&["rotate", "--auto-approve", "--allow-interruption"])
+        .await
+        .expect(3);
     assert_eq!(
         due(&fixture).await,
         [
@@ -74,7 +77,7 @@ async fn a_replaced_application_makes_all_but_the_repositories_due() {
         "name = \"Factory Integration\"\nscopes = [\"api\", \"read_user\"]",
     );
     fixture
-        .run(&["apply", "--auto-approve", "--allow-replace"])
+        .run(&["apply", "--auto-approve", "--allow-replace", "--allow-interruption"])
         .await
         .expect(3);
     let due = due(&fixture).await;

@@ -134,7 +134,9 @@ async fn after_a_replacement_the_old_application_vouches_for_nothing() {
     let old = fixture.application();
 
     fixture.edit_config("\nredirect_uri", "\nconfidential = false\nredirect_uri");
-    let replaced = fixture.run(&["apply", "--auto-approve", "--allow-replace"]).await;
+    let replaced = fixture
+        .run(&["apply", "--auto-approve", "--allow-replace", "--allow-interruption"])
+        .await;
     let card = replaced.expect(3).stdout;
     let denied = fixture.run(&steps).await.expect(1);
     assert!(
@@ -142,7 +144,10 @@ async fn after_a_replacement_the_old_application_vouches_for_nothing() {
         "{}",
         denied.stderr
     );
-    fixture.apply().await.expect(3);
+    fixture
+        .run(&["apply", "--auto-approve", "--allow-interruption"])
+        .await
+        .expect(3);
     let is_there = || fixture.world(|world| world.applications.iter().any(|one| one.id == old.id));
     assert!(is_there(), "Factory still uses the old one");
 
@@ -166,7 +171,10 @@ async fn after_a_rotation_what_was_approved_before_vouches_for_nothing() {
             token.created_at -= hour;
         }
     });
-    fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
+    fixture
+        .run(&["rotate", "--auto-approve", "--allow-interruption"])
+        .await
+        .expect(3);
     let denied = fixture.run(&["confirm", "--all"]).await.expect(1);
     assert!(
         denied.stderr.contains("before its secret was renewed"),

@@ -14,7 +14,7 @@ use crate::planner::builder::{PlanBuilder, attribute, block, change};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
-use super::application::ApplicationPlan;
+use super::application::{ApplicationPlan, held};
 use super::connection::newest_secret;
 use super::user::UserPlan;
 
@@ -79,7 +79,21 @@ pub enum AuthorizationOperation {
 
 /// Plans the authorization; the connection's change is in the plan already.
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>, user: &UserPlan) {
-    let connection = builder.change(&Address::Connection);
+    if application.unadopted && inputs.attested() {
+        let unknown = change(
+            Address::Authorization,
+            Actions::Create,
+            Reason::AlreadyExists,
+            Origin::Unrecorded,
+        );
+        builder.push(held(
+            unknown,
+            "it may have been approved already, and Factory cannot be asked",
+        ));
+        return;
+    }
+    // A connection that stays as it is ends nothing.
+    let connection = builder.change(&Address::Connection).filter(|_| !application.unadopted);
     let contradicted = contradicted(inputs, application);
     let Some(mut planned) = needed(inputs, connection, contradicted) else {
         let attestation = recorded(inputs)

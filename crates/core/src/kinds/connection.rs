@@ -6,14 +6,16 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Domain, IntegrationStatus,
-    Known, Observed, OperatorStep, Origin, Reason, RecordedState, SecretSource, Status,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Desired, Domain,
+    FactorySource, IntegrationStatus, Known, Observed, ObservedApplication, OperatorStep, Origin, Reason,
+    RecordedState, SecretSource, Status,
 };
+use crate::planner::Word;
 use crate::planner::builder::{PlanBuilder, attribute, change, secret_attribute};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
-use super::application::{ApplicationPlan, ConnectionSecret, identify, stored_secret};
+use super::application::{ApplicationPlan, ConnectionSecret, held, identify, is_learned, stored_secret};
 
 /// The connection as declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +88,10 @@ pub(crate) fn plan(
     application: &ApplicationPlan<'_>,
     needed: Option<&ConnectionSecret>,
 ) {
+    if application.unadopted {
+        hold(inputs, builder, application, needed);
+        return;
+    }
     let Some(needed) = needed else {
         let attestation = inputs
             .recorded_connection()
@@ -116,6 +122,35 @@ pub(crate) fn plan(
         planned.depends_on.push(Address::Application);
     }
     builder.push(planned);
+}
+
+/// Without the secret, which nobody is asked to renew, the connection is not touched; and under the assisted driver
+/// nobody knows what it is.
+fn hold(
+    inputs: &Inputs<'_>,
+    builder: &mut PlanBuilder,
+    application: &ApplicationPlan<'_>,
+    needed: Option<&ConnectionSecret>,
+) {
+    let unknown = || {
+        let actions = match inputs.integration() {
+            Some(_) => Actions::Update,
+            None => Actions::Create,
+        };
+        change(Address::Connection, actions, Reason::AlreadyExists, Origin::Unrecorded)
+    };
+    builder.push(if inputs.attested() {
+        held(
+            unknown(),
+            "it may have been saved in Factory by hand, and Factory cannot be asked",
+        )
+    } else {
+        let compared = needed.map_or_else(unknown, |needed| compared(inputs, application, needed));
+        held(
+            compared,
+            "Factory takes it together with the application's secret only, which nobody has given",
+        )
+    });
 }
 
 fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &ConnectionSecret) -> Change {
@@ -228,6 +263,7 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
 /// Adopts the connection into the record.
 pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
     if inputs.attested() {
+        learn(inputs, next);
         return;
     }
     let Some(live) = inputs.integration() else {
@@ -245,6 +281,59 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
             attested: None,
         });
     }
+}
+
+/// A person attested that Factory has the application, and with it the one secret that is in force. Once that is known,
+/// it is known of what was attested.
+fn learn(inputs: &Inputs<'_>, next: &mut RecordedState) {
+    let Some(live) = identify(inputs).found().filter(|live| is_learned(inputs, live)) else {
+        return;
+    };
+    let fingerprint = newest_secret(next, &live.uid);
+    let ours = |uid: &ApplicationUid, known: &Option<String>| *uid == live.uid && known.is_none();
+    if let Some(connection) = &mut next.connection
+        && ours(&connection.application, &connection.secret_fingerprint)
+    {
+        connection.secret_fingerprint.clone_from(&fingerprint);
+        if let Some(authorization) = &mut next.authorization
+            && ours(&authorization.application, &authorization.secret_fingerprint)
+        {
+            authorization.secret_fingerprint = fingerprint;
+        }
+    }
+}
+
+/// Records the connection of an application that is taken over: as Factory shows it working, or as a person says that it
+/// is saved. What does not work is left to the next plan.
+pub(crate) fn take_over_connection(
+    desired: &Desired,
+    observed: &Observed,
+    recorded: &mut RecordedState,
+    live: &ObservedApplication,
+    secret: Option<&String>,
+    word: &Word,
+) {
+    let integration = observed.factory.integration.as_ref();
+    let (domain, attested) = match observed.factory.source {
+        FactorySource::Live => {
+            let working = integration.filter(|integration| {
+                integration.application == live.uid && integration.status == IntegrationStatus::Connected
+            });
+            let Some(integration) = working else {
+                return;
+            };
+            (&integration.domain, None)
+        }
+        FactorySource::Attested if word.connected => (&desired.connection.domain, Some(word.attestation.clone())),
+        FactorySource::Attested => return,
+    };
+    recorded.connection = Some(RecordedConnection {
+        domain: domain.clone(),
+        application: live.uid.clone(),
+        secret_fingerprint: secret.cloned(),
+        secret_refused: false,
+        attested,
+    });
 }
 
 /// Fingerprint of the newest secret that is recorded of this application.

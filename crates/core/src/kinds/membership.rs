@@ -477,6 +477,18 @@ fn undeclared(
     }
 }
 
+/// Whether the droid has a membership at this path, as far as the path is known.
+pub(crate) fn is_live(inputs: &Inputs<'_>, path: &FullPath) -> bool {
+    let source = match inputs.observed.gitlab.namespaces.get(path) {
+        Some(Resolution::Found(source)) => Some(*source),
+        Some(Resolution::Moved { .. } | Resolution::NotFound) | None => {
+            inputs.recorded.memberships.get(path).map(|recorded| recorded.source)
+        }
+    };
+    let memberships = &inputs.observed.gitlab.memberships;
+    source.is_some_and(|source| memberships.iter().any(|membership| membership.source == source))
+}
+
 /// Adopts the memberships into the record.
 pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
     if settled.is_of(Command::Destroy) {

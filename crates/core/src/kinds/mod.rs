@@ -197,16 +197,21 @@ impl From<RepositoryOperation> for Operation {
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     let mut application = application::plan(inputs, builder);
     let secret = application::decide_secret(inputs, &application);
+    application::hold(inputs, &mut application, secret.as_ref());
     match secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
+        Some(_) if application.unadopted || !inputs.policy.goes_to_factory() => {}
         Some(renewal) => application.renew(renewal),
         None => application::warn_of_store(inputs, builder, &application),
+    }
+    if !inputs.policy.goes_to_factory() {
+        application.keep_old();
     }
     application.settle(builder);
     let user = user::plan(inputs, builder);
     let coverage = membership::plan(inputs, builder, &user);
     connection::plan(inputs, builder, &application, secret.as_ref());
     authorization::plan(inputs, builder, &application, &user);
-    repository::plan(inputs, builder, &coverage);
+    repository::plan(inputs, builder, &coverage, application.unadopted);
 }
 
 /// Takes the integration down, and nothing that is not part of it: repositories are disabled and the connection is
@@ -217,6 +222,18 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     connection::destroy(inputs, builder);
     application::destroy(inputs, builder);
     user::destroy(inputs, builder);
+}
+
+/// Whether one of the two sides has it, declared or not.
+pub(crate) fn is_live(inputs: &Inputs<'_>, address: &Address) -> bool {
+    let gitlab = &inputs.observed.gitlab;
+    match address {
+        Address::Application => application::identify(inputs) != application::ApplicationMatch::None,
+        Address::User => gitlab.user.is_some(),
+        Address::Membership(path) => membership::is_live(inputs, path),
+        Address::Connection | Address::Authorization => inputs.integration().is_some(),
+        Address::Repository(path) => repository::is_live(inputs, path),
+    }
 }
 
 /// Brings the record up to date with what a plan has found.
@@ -351,6 +368,7 @@ mod tests {
             json!({"do": "create_user", "username": "d", "name": "D", "email": "d@example.com"}),
             json!({"do": "edit_user", "id": 7, "edit": {"email": "e@example.com"}}),
             json!({"do": "unblock_user", "id": 7}),
+            json!({"do": "approve_user", "id": 7}),
             json!({"do": "activate_user", "id": 7}),
             json!({"do": "block_user", "id": 7}),
             json!({"do": "delete_user", "id": 7}),

@@ -166,6 +166,12 @@ pub enum UserOperation {
         /// Whom.
         id: UserId,
     },
+    /// Approves an account that waits for an administrator's approval.
+    #[serde(rename = "approve_user")]
+    Approve {
+        /// Whom.
+        id: UserId,
+    },
     /// Ends a deactivation.
     #[serde(rename = "activate_user")]
     Activate {
@@ -193,6 +199,7 @@ impl UserOperation {
             Self::Create { .. } => None,
             Self::Edit { id, .. }
             | Self::Unblock { id }
+            | Self::Approve { id }
             | Self::Activate { id }
             | Self::Block { id }
             | Self::Delete { id } => Some(*id),
@@ -202,7 +209,7 @@ impl UserOperation {
     /// Whether its end can be seen on the account.
     pub(super) fn shows(&self) -> bool {
         match self {
-            Self::Edit { .. } | Self::Unblock { .. } | Self::Activate { .. } => true,
+            Self::Edit { .. } | Self::Unblock { .. } | Self::Approve { .. } | Self::Activate { .. } => true,
             Self::Create { .. } | Self::Block { .. } | Self::Delete { .. } => false,
         }
     }
@@ -326,11 +333,16 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation)
             .push(attribute("state", json!(live.state), json!(active)));
     }
     let origin = found.origins.resolve(inputs.interrupted(&Address::User));
-    let mut planned = change(Address::User, Actions::Update, Reason::Differs, origin);
+    let reason = match remediation {
+        Remediation::Unblock | Remediation::Approve => Reason::UserBlocked,
+        Remediation::Nothing | Remediation::Activate | Remediation::Impossible(_) => Reason::Differs,
+    };
+    let mut planned = change(Address::User, Actions::Update, reason, origin);
     planned.attributes = found.attributes;
     let id = live.id;
     match remediation {
         Remediation::Unblock => planned.operations.push(UserOperation::Unblock { id }.into()),
+        Remediation::Approve => planned.operations.push(UserOperation::Approve { id }.into()),
         Remediation::Activate => planned.operations.push(UserOperation::Activate { id }.into()),
         Remediation::Nothing | Remediation::Impossible(_) => {}
     }
@@ -347,6 +359,7 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation)
 enum Remediation {
     Nothing,
     Unblock,
+    Approve,
     Activate,
     Impossible(String),
 }
@@ -358,9 +371,7 @@ impl Remediation {
             UserState::Active => Self::Nothing,
             UserState::Blocked => Self::Unblock,
             UserState::Deactivated => Self::Activate,
-            UserState::BlockedPendingApproval => Self::Impossible(format!(
-                "`{username}` waits for approval; approve it in GitLab's admin area under Users"
-            )),
+            UserState::BlockedPendingApproval => Self::Approve,
             UserState::LdapBlocked => Self::Impossible(format!(
                 "`{username}` is blocked by LDAP; only the directory can lift that"
             )),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, Attestation, Diagnostic, Operation, OperatorStep, SignIn};
+use super::{Address, Attestation, Diagnostic, FactorySource, Operation, OperatorStep, SignIn};
 
 /// The difference between what is desired and what is, in canonical order.
 ///
@@ -32,6 +32,18 @@ pub struct Plan {
     /// What was allowed for this plan beyond the configuration. A saved plan keeps it, and its apply keeps to it.
     #[serde(default, skip_serializing_if = "Allowances::is_empty")]
     pub allowances: Allowances,
+    /// Whether Factory was asked, or is known by what people attested.
+    #[serde(default)]
+    pub factory: FactorySource,
+    /// What was asked for alone (`--target`); none where everything was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Address>,
+    /// What differs as well, and was left out because only the targets were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Address>,
+    /// Targets that are neither declared nor live.
+    #[serde(skip)]
+    pub unknown_targets: Vec<Address>,
     /// Why an apply would be refused as a whole before its first write.
     #[serde(skip)]
     pub refusals: Vec<Diagnostic>,
@@ -46,6 +58,9 @@ pub struct Allowances {
     /// How many removals there may be, in place of the guards (`--allow-removals`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removals: Option<u64>,
+    /// Whether Factory may be cut off until a person ends it, also where nobody watches (`--allow-interruption`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interruption: bool,
 }
 
 impl Allowances {
@@ -154,6 +169,9 @@ pub struct Change {
     pub depends_on: Vec<Address>,
     /// Remarks for the reader.
     pub notes: Vec<String>,
+    /// That Factory works before it and not after it, and what ends that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupts: Option<Interruption>,
     /// The writes, in order. A `delete_application` that comes after other writes, as in a replacement, waits until
     /// everything else of the plan is done. Once the writes are done, what depends on this change can go on, whatever
     /// [steps](Change::steps) are left.
@@ -162,6 +180,25 @@ pub struct Change {
     /// What is left to a person, in order.
     #[serde(skip)]
     pub steps: Vec<OperatorStep>,
+}
+
+/// That Factory is cut off until something else is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Interruption {
+    /// The resource whose change ends it.
+    pub until: Address,
+    /// Who has to do that.
+    pub ended_by: Ender,
+}
+
+/// Who ends an interruption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ender {
+    /// Setpoint, within the same run.
+    Setpoint,
+    /// A person.
+    Operator,
 }
 
 /// What happens to a resource; in JSON a list of words.
@@ -292,7 +329,7 @@ pub enum Reason {
     NoAdminSession,
     /// No way to sign in as the droid is configured.
     NoSignIn,
-    /// The droid is blocked in a way that Setpoint cannot lift.
+    /// The droid is blocked: Setpoint lifts that where the change is ready, and cannot where it is blocked.
     UserBlocked,
     /// What was attested no longer holds.
     AttestationDue,
@@ -302,6 +339,8 @@ pub enum Reason {
     EmailTaken,
     /// GitLab has taken the membership, and waits for an administrator's approval.
     AwaitingApproval,
+    /// Somebody else made it, and may be using it: `setpoint adopt` takes it over.
+    AlreadyExists,
 }
 
 impl Reason {
@@ -330,6 +369,7 @@ impl Reason {
             Self::PathTaken => "path_taken",
             Self::EmailTaken => "email_taken",
             Self::AwaitingApproval => "awaiting_approval",
+            Self::AlreadyExists => "already_exists",
         }
     }
 }
@@ -413,6 +453,9 @@ pub struct PlanSummary {
     pub operator: u64,
     /// Changes that cannot be done.
     pub blocked: u64,
+    /// Changes that cut Factory off until another one is done.
+    #[serde(default)]
+    pub interrupting: u64,
     /// Resources without a difference.
     pub unchanged: u64,
 }
@@ -457,6 +500,8 @@ pub struct Policy {
     pub saves_secret: bool,
     /// Whether the configuration allows replacing the application (`guards.replace_application`).
     pub replace_application: bool,
+    /// Whether the configuration allows, where nobody watches, what only a person ends (`guards.interruption`).
+    pub interruption: bool,
     /// The guards.
     pub guards: Guards,
     /// What the operator allows for this run.
@@ -482,6 +527,7 @@ impl Policy {
             can_load_secret: false,
             saves_secret: false,
             replace_application: false,
+            interruption: false,
             guards: Guards::default(),
             allowances: Allowances::default(),
             today: None,
@@ -494,5 +540,15 @@ impl Policy {
     /// Whether the application may be replaced.
     pub fn may_replace(&self) -> bool {
         self.replace_application || self.allowances.replace_application
+    }
+
+    /// Whether Factory may be cut off until a person ends it, also where nobody watches.
+    pub fn may_interrupt(&self) -> bool {
+        self.interruption || self.allowances.interruption
+    }
+
+    /// Whether the plan goes as far as Factory: a secret is renewed, and an application deleted, for Factory's sake only.
+    pub fn goes_to_factory(&self) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(Address::is_factory)
     }
 }

@@ -230,10 +230,11 @@ pub struct ObservedFactory {
 }
 
 /// Where knowledge of Factory's side comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FactorySource {
     /// Factory answered.
+    #[default]
     Live,
     /// A person attested it; Factory was not asked.
     Attested,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    Actions, Address, Allowances, Attestation, Attested, AttributeChange, Change, Command, Corroboration, Origin, Plan,
-    PlanSummary, Reason, Status, Warning, WarningCode,
+    Actions, Address, Allowances, Attestation, Attested, AttributeChange, Change, Command, Corroboration,
+    FactorySource, Origin, Plan, PlanSummary, Reason, Status, Warning, WarningCode,
 };
 
 use super::summary;
@@ -75,6 +75,10 @@ impl PlanBuilder {
             summary: PlanSummary::default(),
             attested: self.attested.into_values().collect(),
             allowances: Allowances::default(),
+            factory: FactorySource::Live,
+            targets: Vec::new(),
+            left_out: Vec::new(),
+            unknown_targets: Vec::new(),
             refusals: Vec::new(),
         };
         plan.summary = summary::of(&plan);
@@ -93,6 +97,7 @@ pub(crate) fn change(address: Address, actions: Actions, reason: Reason, origin:
         attributes: Vec::new(),
         depends_on: Vec::new(),
         notes: Vec::new(),
+        interrupts: None,
         operations: Vec::new(),
         steps: Vec::new(),
     }

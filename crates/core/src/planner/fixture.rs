@@ -260,6 +260,7 @@ pub fn converged() -> Case {
         trusted_attested: None,
         secret_fingerprint: Some(FINGERPRINT.to_owned()),
         secret_at: None,
+        adopted: None,
     });
     recorded.user = Some(RecordedUser {
         id: DROID,

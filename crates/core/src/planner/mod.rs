@@ -3,6 +3,7 @@
 //! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
 //! are. One file for each resource; each puts its changes into the plan that is being built, and asks it what it has to wait for.
 
+mod adoption;
 pub(crate) mod builder;
 #[cfg(any(test, fuzzing, feature = "fixture"))]
 #[doc(hidden)]
@@ -16,6 +17,7 @@ pub(crate) mod builder;
 pub mod fixture;
 mod guards;
 pub(crate) mod inputs;
+mod interruption;
 mod invariants;
 mod rebuild;
 pub(crate) mod refresh;
@@ -30,6 +32,7 @@ use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, Re
 use builder::PlanBuilder;
 use inputs::Inputs;
 
+pub use adoption::{Unadoptable, Word, adoptable, questions, take_over};
 pub use invariants::check_invariants;
 pub use rebuild::{Presumed, inhabited, presume, rebuild};
 pub use refresh::refresh;
@@ -55,11 +58,13 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
         change.depends_on.dedup();
     }
     if !policy.targets.is_empty() {
-        targets::apply(&mut plan, &policy.targets, true);
+        targets::apply(&mut plan, &inputs, &policy.targets, true);
     } else if policy.command == Command::Rotate {
         let targets = [Address::Application, Address::Connection, Address::Authorization].into();
-        targets::apply(&mut plan, &targets, false);
+        targets::apply(&mut plan, &inputs, &targets, false);
     }
+    plan.factory = observed.factory.source;
+    interruption::mark(&mut plan, &inputs);
     if policy.command != Command::Destroy {
         let enabled = repository::enabled(&inputs).len() as u64;
         guards::check(&mut plan, recorded, policy.guards, policy.allowances.removals, enabled);
@@ -67,7 +72,7 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
     plan
 }
 
-/// Holds a plan of which a part was left out to the guards again.
+/// Holds a plan of which a part was left out to the guards again, and finds anew what interrupts.
 pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: &RecordedState, policy: &Policy) {
     let inputs = Inputs {
         desired,
@@ -75,6 +80,7 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
         recorded,
         policy,
     };
+    interruption::mark(plan, &inputs);
     plan.refusals.clear();
     plan.warnings
         .retain(|warning| warning.code != WarningCode::GuardExceeded);

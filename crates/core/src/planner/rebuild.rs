@@ -3,12 +3,12 @@
 //! change of ours.
 
 use crate::model::{
-    AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, RecordedAuthorization,
+    Address, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, Reason, RecordedAuthorization,
     RecordedConnection, RecordedState, SecretCheck, identify_application,
 };
 
 use super::refresh::refresh;
-use crate::kinds;
+use crate::kinds::{self, application};
 
 /// The record of what is live and as declared.
 ///
@@ -17,6 +17,17 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
     let mut next = refresh(desired, observed, recorded, plan);
     for Change { address, .. } in &plan.changes {
         kinds::forget(&mut next, address);
+    }
+    // Whoever rebuilds the record of an integration says that its application is ours.
+    let is_held = |change: &Change| change.address == Address::Application && change.reason == Reason::AlreadyExists;
+    if plan
+        .changes
+        .iter()
+        .any(|change| is_held(change) && change.attributes.is_empty())
+        && let Some(live) =
+            identify_application(&desired.application.name, &observed.gitlab.applications, recorded, None).found()
+    {
+        application::take_over(&mut next, live, &observed.gitlab.secret, None);
     }
     next
 }

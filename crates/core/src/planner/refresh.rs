@@ -2,7 +2,9 @@
 //! and announcements whose end is known now are taken back. Writes nothing to either side.
 
 use crate::kinds;
-use crate::model::{Address, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode};
+use crate::model::{
+    Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode,
+};
 
 use super::inputs::Inputs;
 
@@ -52,10 +54,13 @@ impl<'a> Settled<'a> {
     }
 
     pub(crate) fn is_changed(&self, address: &Address) -> bool {
-        self.plan
-            .changes
-            .binary_search_by(|change| change.address.cmp(address))
-            .is_ok()
+        self.change(address).is_some()
+    }
+
+    /// The change of this address.
+    pub(crate) fn change(&self, address: &Address) -> Option<&'a Change> {
+        let found = self.plan.changes.binary_search_by(|change| change.address.cmp(address));
+        found.ok().and_then(|at| self.plan.changes.get(at))
     }
 
     /// Whether the change of this address makes such a write; also where it cannot be made or is not planned for now.

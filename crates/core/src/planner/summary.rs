@@ -15,6 +15,7 @@ pub(super) fn of(plan: &Plan) -> PlanSummary {
         pending: count(&|change| matches!(change.origin, Origin::Pending | Origin::Both)),
         operator: count(&|change| change.status == Status::Operator || !change.steps.is_empty()),
         blocked: count(&|change| change.status == Status::Blocked),
+        interrupting: count(&|change| change.interrupts.is_some()),
         unchanged: plan.unchanged.len() as u64,
     }
 }

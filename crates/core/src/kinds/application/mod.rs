@@ -5,6 +5,7 @@
 mod identity;
 mod plan;
 mod secret;
+mod unadopted;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ pub(crate) use identity::created_by;
 pub use identity::{ApplicationMatch, identify_application};
 pub(crate) use plan::{ApplicationPlan, plan};
 pub(crate) use secret::{ConnectionSecret, decide as decide_secret, warn_of_store};
+pub(crate) use unadopted::{held, hold, is_learned, is_recorded, take_over};
 
 /// What is declared, live and recorded of an application. Everything is declared; what GitLab does not show, and nobody
 /// recorded, is unknown.
@@ -133,6 +135,9 @@ pub struct RecordedApplication {
     /// When Setpoint got that secret: what was authorized before was authorized with another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_at: Option<Timestamp>,
+    /// Who took it over, where somebody else had made it (`setpoint adopt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Attestation>,
 }
 
 impl RecordedApplication {
@@ -322,6 +327,14 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         }
         return;
     };
+    // What is not ours yet becomes ours by a plan that decided about it, and never in passing.
+    let decided = settled.is_unchanged(&Address::Application)
+        || settled
+            .change(&Address::Application)
+            .is_some_and(|change| change.reason != Reason::AlreadyExists);
+    if !is_recorded(inputs.recorded, live) && (inputs.attested() || !decided) {
+        return;
+    }
     let replaced = plan::superseded(inputs, Some(live));
     next.superseded
         .extend(replaced.iter().map(|app| (app.id, app.uid.clone())));
@@ -339,6 +352,7 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
             trusted_attested: None,
             secret_fingerprint: None,
             secret_at: None,
+            adopted: None,
         }
     };
     diff::adopt(&mut adopted.fields, &inputs.desired.application, &live.fields);

@@ -34,6 +34,8 @@ pub(crate) struct ApplicationPlan<'a> {
     pub(crate) redirect_uris: BTreeSet<String>,
     /// Whether what authorization depends on (redirect URIs, scopes, confidentiality) is edited in place.
     pub(crate) grant_edited: bool,
+    /// Whether a person has to say first what it is.
+    pub(crate) unadopted: bool,
     attested: Option<Attestation>,
 }
 
@@ -102,6 +104,23 @@ impl ApplicationPlan<'_> {
         }
     }
 
+    /// Leaves the deletion of an old application to the plan that moves Factory away from it. One that is all there is to do
+    /// waits for that move by itself.
+    pub(crate) fn keep_old(&mut self) {
+        let Some(change) = &mut self.change else {
+            return;
+        };
+        let deletes = |operation: &Operation| operation.deleted_application().is_some();
+        if !change.operations.iter().any(deletes) || change.operations.iter().all(deletes) {
+            return;
+        }
+        change.operations.retain(|operation| !deletes(operation));
+        change.actions = if self.fresh { Actions::Create } else { Actions::Update };
+        change.notes.push(
+            "the old application stays until a plan that is not held to targets moves Factory away from it".to_owned(),
+        );
+    }
+
     /// Puts the change, or its absence, into the plan.
     pub(crate) fn settle(&self, builder: &mut PlanBuilder) {
         match &self.change {
@@ -139,6 +158,7 @@ fn ambiguous<'a>(inputs: &Inputs<'a>, candidates: &[&ObservedApplication]) -> Ap
         fresh: false,
         redirect_uris: inputs.desired.application.redirect_uris.clone(),
         grant_edited: false,
+        unadopted: false,
         attested: None,
     }
 }
@@ -171,6 +191,7 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
         fresh: true,
         redirect_uris: desired.redirect_uris.clone(),
         grant_edited: false,
+        unadopted: false,
         attested: None,
     }
 }
@@ -224,6 +245,7 @@ fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a Observ
         fresh: false,
         redirect_uris: inputs.desired.application.redirect_uris.clone(),
         grant_edited: false,
+        unadopted: false,
         attested: None,
     };
     if inputs.policy.command == Command::Rotate {

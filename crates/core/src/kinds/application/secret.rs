@@ -91,10 +91,11 @@ impl<'a> SecretState<'a> {
     fn store_is_behind(&self, check: &SecretCheck) -> bool {
         match (check, self.newest) {
             (SecretCheck::Rejected { fingerprint }, Some(newest)) => fingerprint != newest,
-            (SecretCheck::Rejected { fingerprint: _ }, None)
-            | (SecretCheck::Accepted { fingerprint: _ } | SecretCheck::NoneStored | SecretCheck::NotChecked, _) => {
-                false
+            // Adopted, and so in force by a person's word, or Factory's: what nobody knows is not what is stored.
+            (SecretCheck::Rejected { fingerprint: _ }, None) => {
+                self.recorded && self.handover_recorded && self.handed.is_none() && !self.unanswered()
             }
+            (SecretCheck::Accepted { fingerprint: _ } | SecretCheck::NoneStored | SecretCheck::NotChecked, _) => false,
         }
     }
 
@@ -104,7 +105,7 @@ impl<'a> SecretState<'a> {
 }
 
 /// Whether a write renews the secret of this application.
-fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
+pub(super) fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
     match operation {
         Operation::Application(ApplicationOperation::RenewSecret { application }) => match application {
             ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
@@ -158,11 +159,14 @@ pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
 /// Says that the store has not the secret that Factory was given last: nothing is renewed for that.
 pub(crate) fn warn_of_store(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>) {
     let state = SecretState::of(inputs, application);
-    if state.newest.is_none() || state.newest != state.handed {
+    if !state.handover_recorded || state.newest != state.handed {
         return;
     }
     let check = &inputs.observed.gitlab.secret;
     let gives = match check {
+        SecretCheck::Rejected { fingerprint: _ } if state.store_is_behind(check) && state.newest.is_none() => {
+            "a secret that GitLab refuses, and nobody but Factory has the one that is in force"
+        }
         SecretCheck::Rejected { fingerprint: _ } if state.store_is_behind(check) => {
             "another secret than Factory was given last, and GitLab refuses it"
         }

@@ -18,6 +18,7 @@ use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
 use super::Operation;
+use super::application::held;
 use super::membership::Coverage;
 use selection::{Selected, Selection, Unselectable, list_is_the_droids, select};
 
@@ -120,7 +121,7 @@ impl RepositoryOperation {
 }
 
 /// Plans the repositories; everything they depend on is in the plan already.
-pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Coverage) {
+pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Coverage, unadopted: bool) {
     let selection = select(inputs, builder, coverage);
     for (id, selected) in &selection.selected {
         if is_enabled(inputs, *id) {
@@ -132,7 +133,11 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Co
             builder.keep_attested(address, attestation);
         } else {
             let enable = enable(inputs, builder, *id, selected);
-            builder.push(enable);
+            builder.push(if unadopted && inputs.attested() {
+                held(enable, "it may be enabled already, and Factory cannot be asked")
+            } else {
+                enable
+            });
         }
     }
     for (path, why) in &selection.unselectable {
@@ -158,6 +163,13 @@ pub(crate) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
         },
         Known::Unknown => (inputs.attested() || inputs.integration().is_some()) && recorded(),
     }
+}
+
+/// Whether Factory lists a repository of this path, or has it enabled.
+pub(crate) fn is_live(inputs: &Inputs<'_>, path: &FullPath) -> bool {
+    let listed = inputs.observed.factory.repositories.as_ref().known();
+    listed.is_some_and(|list| list.values().any(|listed| listed.path == *path))
+        || enabled(inputs).iter().any(|(_, enabled)| *enabled == path)
 }
 
 /// Everything that is enabled now, as far as anybody can tell, with its path.

@@ -1,5 +1,6 @@
 //! What plans say, resource by resource.
 
+mod adoption;
 mod application;
 mod assisted;
 mod connection;

@@ -9,15 +9,27 @@ fn states_that_can_be_healed_and_those_that_cannot() {
     for (state, operation) in [
         (
             UserState::Blocked,
-            Some(Operation::User(UserOperation::Unblock { id: UserId(7) })),
+            Some((
+                Operation::User(UserOperation::Unblock { id: UserId(7) }),
+                Reason::UserBlocked,
+            )),
+        ),
+        (
+            UserState::BlockedPendingApproval,
+            Some((
+                Operation::User(UserOperation::Approve { id: UserId(7) }),
+                Reason::UserBlocked,
+            )),
         ),
         (
             UserState::Deactivated,
-            Some(Operation::User(UserOperation::Activate { id: UserId(7) })),
+            Some((
+                Operation::User(UserOperation::Activate { id: UserId(7) }),
+                Reason::Differs,
+            )),
         ),
         (UserState::Banned, None),
         (UserState::LdapBlocked, None),
-        (UserState::BlockedPendingApproval, None),
         (UserState::Other("odd".to_owned()), None),
     ] {
         let mut case = converged();
@@ -25,7 +37,7 @@ fn states_that_can_be_healed_and_those_that_cannot() {
         let change = case.only_change();
         assert_eq!(change.origin, Origin::Drift, "{state:?}");
         match operation {
-            Some(operation) => assert_eq!(change.operations, [operation]),
+            Some((operation, reason)) => assert_eq!((change.operations, change.reason), (vec![operation], reason)),
             None => assert_eq!((change.status, change.reason), (Status::Blocked, Reason::UserBlocked)),
         }
     }

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
-use super::super::fixture::{at, converged, outline, untouched};
-use crate::model::{Address, FullPath, Guards, Unlisted, WarningCode};
+use super::super::fixture::{Case, at, converged, outline, untouched};
+use crate::model::{Address, Ender, FullPath, Guards, Unlisted, WarningCode};
 
 #[test]
 fn nothing_to_do() {
@@ -52,16 +52,68 @@ fn targets_keep_what_they_depend_on() {
 }
 
 #[test]
-fn a_target_entails_what_must_not_stay_half_done() {
+fn a_target_takes_nothing_that_it_does_not_depend_on() {
     let mut case = converged();
     case.desired.application.confidential = false;
     case.policy.replace_application = true;
+    // The old one stays until Factory has moved: nothing is cut off.
     case.policy.targets = [Address::Application].into();
-    assert_snapshot!(outline(&case.plan()), @r#"
+    let plan = case.plan();
+    assert_snapshot!(outline(&plan), @r#"+ gitlab.application Ready recreate_required Pending"#);
+    assert!(
+        plan.changes[0]
+            .operations
+            .iter()
+            .all(|operation| operation.deleted_application().is_none())
+    );
+    assert_eq!(plan.changes[0].interrupts, None);
+    assert_eq!(plan.left_out, [Address::Connection, Address::Authorization]);
+    // The connection ends the authorization, and whoever leaves that out ends it with another run.
+    case.policy.targets = [Address::Connection].into();
+    let plan = case.plan();
+    assert_snapshot!(outline(&plan), @r#"
     -/+ gitlab.application Ready recreate_required Pending
     ~ factory.connection Ready differs Pending <- gitlab.application
-    ~ factory.authorization Ready not_connected Pending <- gitlab.application <- factory.connection
     "#);
+    assert_eq!(plan.left_out, [Address::Authorization]);
+    let interrupts = at(&plan, "factory.connection").interrupts.clone().unwrap();
+    assert_eq!(
+        (interrupts.until, interrupts.ended_by),
+        (Address::Authorization, Ender::Operator)
+    );
+}
+
+/// A secret is renewed for the connection's sake, and not where that is left out.
+#[test]
+fn a_target_renews_no_secret_that_nobody_is_given() {
+    let mut case = converged();
+    case.desired.connection.domain = "https://git.example.com".into();
+    assert!(at(&case.plan(), "gitlab.application").operations[0].makes_secret());
+    case.policy.targets = [Address::Application].into();
+    assert_eq!(case.plan().changes, []);
+}
+
+#[test]
+fn a_target_that_nobody_knows_is_told_from_one_with_nothing_to_do() {
+    let mut case = converged();
+    let unknown = |case: &mut Case, target: &str| {
+        case.policy.targets = [target.parse().unwrap()].into();
+        case.plan().unknown_targets.len()
+    };
+    for known in [
+        "gitlab.user",
+        "gitlab.membership[platform]",
+        "factory.connection",
+        "factory.repository[platform/api]",
+    ] {
+        assert_eq!(unknown(&mut case, known), 0, "{known}");
+    }
+    for nowhere in ["gitlab.membership[platfrom]", "factory.repository[platform/apo]"] {
+        assert_eq!(unknown(&mut case, nowhere), 1, "{nowhere}");
+    }
+    // Live, and not declared.
+    case.desired.repositories.enable.clear();
+    assert_eq!(unknown(&mut case, "factory.repository[platform/api]"), 0);
 }
 
 #[test]

@@ -1,0 +1,126 @@
+//! An application that Setpoint neither made nor has recorded. Somebody may be using its secret, which GitLab shows only
+//! when it is made: whoever renews it cuts that somebody off. So nothing is done to it until a person has said what it is
+//! (`setpoint adopt`), unless Factory itself says that it does not work with it.
+
+use crate::model::{
+    Actions, Address, ApplicationRef, Attestation, Change, Command, IntegrationStatus, Intent, Origin, Reason,
+    RecordedState, SecretCheck,
+};
+use crate::planner::builder::{block, change};
+use crate::planner::inputs::Inputs;
+
+use super::plan::ApplicationPlan;
+use super::secret::{ConnectionSecret, renews};
+use super::{ObservedApplication, RecordedApplication, created_by};
+
+/// Whether the record says anything of this application: that it was made, found, adopted, or given to Factory.
+pub(crate) fn is_recorded(recorded: &RecordedState, live: &ObservedApplication) -> bool {
+    let entry = || recorded.application.as_ref().is_some_and(|entry| entry.is(live));
+    let connected = || {
+        let connection = recorded.connection.as_ref();
+        connection.is_some_and(|connection| connection.application == live.uid)
+    };
+    entry() || connected() || created_by(recorded, live).is_some()
+}
+
+/// Holds everything that would touch an application which is somebody else's as far as anybody knows.
+pub(crate) fn hold(inputs: &Inputs<'_>, application: &mut ApplicationPlan<'_>, needed: Option<&ConnectionSecret>) {
+    let Some(live) = application.live else {
+        return;
+    };
+    let renews = needed.is_some_and(|needed| needed.renewal.is_some());
+    if inputs.policy.command == Command::Rotate
+        || is_recorded(inputs.recorded, live)
+        || !(inputs.attested() || renews && is_in_use(inputs, live))
+    {
+        return;
+    }
+    let found = application.change.take().unwrap_or_else(|| {
+        change(
+            Address::Application,
+            Actions::Update,
+            Reason::AlreadyExists,
+            Origin::Unrecorded,
+        )
+    });
+    let mut held = block(found, Reason::AlreadyExists, note(inputs, live));
+    held.actions = Actions::Update;
+    held.origin = Origin::Unrecorded;
+    application.change = Some(held);
+    application.target = ApplicationRef::Existing {
+        id: live.id,
+        uid: live.uid.clone(),
+    };
+    application.redirect_uris.clone_from(&live.fields.redirect_uris);
+    (application.fresh, application.grant_edited, application.unadopted) = (false, false, true);
+}
+
+/// Whether Factory says that it works with this application.
+fn is_in_use(inputs: &Inputs<'_>, live: &ObservedApplication) -> bool {
+    inputs.integration().is_some_and(|integration| {
+        integration.application == live.uid
+            && match integration.status {
+                IntegrationStatus::Connected => true,
+                IntegrationStatus::Configured | IntegrationStatus::Error => false,
+            }
+    })
+}
+
+fn note(inputs: &Inputs<'_>, live: &ObservedApplication) -> String {
+    let user = if inputs.attested() {
+        "somebody may be using its secret"
+    } else {
+        "Factory works with its secret, which only a renewal would make known"
+    };
+    let refused = match &inputs.observed.gitlab.secret {
+        SecretCheck::Rejected { fingerprint: _ } => "; GitLab refuses the secret that application.secret.load gives",
+        SecretCheck::Accepted { fingerprint: _ } | SecretCheck::NoneStored | SecretCheck::NotChecked => "",
+    };
+    format!(
+        "this exists already (id {}), Setpoint neither made it nor has a record of it, and {user}{refused}: `setpoint adopt`, \
+         or `setpoint state rebuild` if its record was lost",
+        live.id
+    )
+}
+
+/// A change of Factory's half that has to wait until the application is adopted.
+pub(crate) fn held(change: Change, what: &str) -> Change {
+    block(change, Reason::AlreadyExists, format!("{what}: `setpoint adopt`"))
+}
+
+/// Whether the stored secret, which GitLab accepts, is the one that was in force when a person said that Factory works with
+/// the application: nobody knew it then, and nobody has renewed it since.
+pub(crate) fn is_learned(inputs: &Inputs<'_>, live: &ObservedApplication) -> bool {
+    let recorded = inputs.recorded;
+    let unknown = recorded
+        .application
+        .as_ref()
+        .is_some_and(|entry| entry.is(live) && entry.secret_fingerprint.is_none());
+    let accepted = matches!(inputs.observed.gitlab.secret, SecretCheck::Accepted { .. });
+    let renewal = |intent: &Intent| renews(&intent.operation, Some(&live.uid));
+    unknown && accepted && !recorded.intents.iter().any(renewal) && created_by(recorded, live).is_none()
+}
+
+/// Records the application as a person takes it over: as it is, with its secret if that is known. Gives the fingerprint
+/// of that.
+pub(crate) fn take_over(
+    recorded: &mut RecordedState,
+    live: &ObservedApplication,
+    check: &SecretCheck,
+    word: Option<&Attestation>,
+) -> Option<String> {
+    let secret_fingerprint = match check {
+        SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
+        SecretCheck::Rejected { .. } | SecretCheck::NoneStored | SecretCheck::NotChecked => None,
+    };
+    recorded.application = Some(RecordedApplication {
+        id: live.id,
+        uid: live.uid.clone(),
+        fields: live.fields.clone(),
+        trusted_attested: None,
+        secret_fingerprint: secret_fingerprint.clone(),
+        secret_at: None,
+        adopted: word.cloned(),
+    });
+    secret_fingerprint
+}

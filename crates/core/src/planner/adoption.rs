@@ -1,0 +1,122 @@
+//! Taking over an integration that somebody else made: what is live is recorded as it is, and of a Factory that cannot be
+//! asked what a person says of it. The plan that follows shows what differs, as that of any other record does.
+
+use std::fmt;
+
+use crate::kinds::application::{self, is_recorded};
+use crate::kinds::connection::take_over_connection;
+use crate::model::{
+    Address, ApplicationId, ApplicationMatch, ApplicationUid, Attestation, AuthorizedUser, Desired, FactorySource,
+    Known, Observed, ObservedApplication, RecordedAuthorization, RecordedState, identify_application,
+};
+
+/// What a person says that nobody else can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Who says it, and when.
+    pub attestation: Attestation,
+    /// That `trusted` is as declared, where GitLab did not show it.
+    pub trusted: bool,
+    /// That Factory has the declared domain, this application's id, and its present secret.
+    pub connected: bool,
+    /// That Factory's access was approved as the droid.
+    pub authorized: bool,
+}
+
+/// Why there is nothing to take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unadoptable {
+    /// No application has the declared name, and Factory names none.
+    NoApplication,
+    /// Several have it.
+    Ambiguous(Vec<(ApplicationId, ApplicationUid)>),
+    /// The record has it already.
+    Recorded,
+    /// Factory cannot have been approved as an account that is not there.
+    NoUser,
+}
+
+impl fmt::Display for Unadoptable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoApplication => f.write_str("there is no application of that name: `setpoint apply` creates it"),
+            Self::Ambiguous(candidates) => {
+                write!(
+                    f,
+                    "{} applications have that name, and nothing tells which one is meant",
+                    candidates.len()
+                )
+            }
+            Self::Recorded => f.write_str("the record has the application already: there is nothing to adopt"),
+            Self::NoUser => f.write_str("the droid is not there, so nobody approved Factory's access as it"),
+        }
+    }
+}
+
+/// The application that there is to take over.
+pub fn adoptable<'a>(
+    desired: &Desired,
+    observed: &'a Observed,
+    recorded: &RecordedState,
+) -> Result<&'a ObservedApplication, Unadoptable> {
+    let used = observed.factory.integration.as_ref().map(|live| &live.application);
+    let applications = &observed.gitlab.applications;
+    match identify_application(&desired.application.name, applications, recorded, used) {
+        ApplicationMatch::None => Err(Unadoptable::NoApplication),
+        ApplicationMatch::Found(live) if is_recorded(recorded, live) => Err(Unadoptable::Recorded),
+        ApplicationMatch::Found(live) => Ok(live),
+        ApplicationMatch::Ambiguous(mut candidates) => {
+            candidates.sort_by_key(|candidate| candidate.id);
+            let ids = candidates.iter().map(|candidate| (candidate.id, candidate.uid.clone()));
+            Err(Unadoptable::Ambiguous(ids.collect()))
+        }
+    }
+}
+
+/// What a person is asked of, beside the repositories: what neither side shows.
+pub fn questions(desired: &Desired, observed: &Observed, live: &ObservedApplication) -> Vec<Address> {
+    let untold = live.fields.trusted.is_unknown() && desired.application.trusted == Known::Known(true);
+    let mut asked = Vec::from_iter(untold.then_some(Address::Application));
+    match observed.factory.source {
+        FactorySource::Live => {}
+        FactorySource::Attested => {
+            asked.push(Address::Connection);
+            asked.extend(observed.gitlab.user.is_some().then_some(Address::Authorization));
+        }
+    }
+    asked
+}
+
+/// The record with the application in it, and with what is known of Factory's half.
+pub fn take_over(
+    desired: &Desired,
+    observed: &Observed,
+    recorded: &RecordedState,
+    word: &Word,
+) -> Result<RecordedState, Unadoptable> {
+    let live = adoptable(desired, observed, recorded)?;
+    let mut next = recorded.clone();
+    let secret = application::take_over(&mut next, live, &observed.gitlab.secret, Some(&word.attestation));
+    if word.trusted
+        && live.fields.trusted.is_unknown()
+        && let Some(entry) = &mut next.application
+    {
+        entry.fields.trusted = desired.application.trusted;
+        entry.trusted_attested = Some(word.attestation.clone());
+    }
+    take_over_connection(desired, observed, &mut next, live, secret.as_ref(), word);
+    let attested = observed.factory.source == FactorySource::Attested;
+    if attested && word.connected && word.authorized {
+        let droid = observed.gitlab.user.as_ref().ok_or(Unadoptable::NoUser)?;
+        next.authorization = Some(RecordedAuthorization {
+            user: AuthorizedUser {
+                id: droid.id,
+                username: droid.fields.username.to_string(),
+            },
+            application: live.uid.clone(),
+            secret_fingerprint: secret,
+            attested: Some(word.attestation.clone()),
+        });
+    }
+    Ok(next)
+}
