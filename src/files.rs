@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,29 @@ pub(crate) fn probe(path: &Path, length: usize, readers: Readers) -> Result<(), 
     file.write_all(&vec![b' '; length])?;
     file.as_file().sync_all()?;
     Ok(())
+}
+
+/// Whether this user may write a file there, as far as permissions tell it: nothing is written to find out. Gives the
+/// folder that is there and would hold it, or would hold the folders that are missing.
+pub(crate) fn may_write(path: &Path) -> Result<PathBuf, Obstacle> {
+    is_there(path)?;
+    let mut folder = folder_of(path);
+    while !folder.exists() {
+        folder = folder_of(folder);
+    }
+    if !folder.is_dir() {
+        return Err(Obstacle::Folder(io::ErrorKind::NotADirectory.into()));
+    }
+    #[cfg(unix)]
+    {
+        use rustix::fs::Access;
+        rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)?;
+    }
+    #[cfg(not(unix))]
+    if std::fs::metadata(folder)?.permissions().readonly() {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
+    }
+    Ok(folder.to_path_buf())
 }
 
 /// A new file in the folder of another, which is gone when it is dropped. It is 0600 from the start, unless other

@@ -377,7 +377,11 @@ pub(crate) fn factory_client(context: &Context, token: Secret) -> http::Result<F
     })?;
     // Redirect URIs of older organizations lie at the app's host; the key does not go there.
     let app = Client::new(factory_options(context, &context.endpoints.factory_app))?;
-    Ok(FactoryApi::new(api, app))
+    let factory = FactoryApi::new(api, app);
+    Ok(match context.endpoints.factory_redirect.clone() {
+        Some((uri, at)) => factory.with_redirect(uri, at),
+        None => factory,
+    })
 }
 
 pub(crate) fn factory_options(context: &Context, url: &url::Url) -> ClientOptions {

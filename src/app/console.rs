@@ -49,6 +49,11 @@ pub(crate) enum Proposal<'a> {
     Adoption(&'a Found<'a>),
     /// A record made from what is live.
     Rebuilt(&'a Rebuilt),
+    /// Resources that are about to be taken out of the record, with what it says of them.
+    Forget {
+        place: &'a str,
+        remembered: &'a [(Address, String)],
+    },
     /// A record from a file.
     Push {
         file: &'a str,
@@ -57,6 +62,9 @@ pub(crate) enum Proposal<'a> {
         stored: &'a str,
     },
 }
+
+/// Says how far something is, such as "3 of 28 changes".
+pub(crate) type SoFar = Box<dyn Fn() -> String + Send>;
 
 /// A sign of life, until it is dropped.
 pub(crate) type Activity = Box<dyn Send>;
@@ -73,8 +81,8 @@ pub(crate) trait Console: Send + Sync {
     /// Asks for consent to what was proposed. An error where nobody can be asked.
     async fn confirm(&self, question: &str) -> Result<bool>;
 
-    /// Begins something that may take a while, named as a participle: "Reading GitLab and Factory".
-    fn begin(&self, what: &'static str) -> Activity;
+    /// Begins something that may take a while, named as a participle: "reading GitLab and Factory".
+    fn begin(&self, what: &'static str, so_far: SoFar) -> Activity;
 
     /// Whether a person is there to answer, and to see a secret.
     fn can_ask(&self) -> bool;

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
-use super::console::{Console, Event};
+use super::console::{Activity, Console, Event};
 use super::endpoints::Endpoints;
 use super::error::Result;
 use super::interrupts::Interrupts;
@@ -20,6 +20,7 @@ use super::rights;
 use crate::config::{self, Config};
 use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Command, GitlabVersion, Policy};
+use crate::render::text::count;
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::declare_public;
 use crate::state::Actor;
@@ -66,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) parallelism: Arc<Semaphore>,
     /// When this run began.
     pub(crate) started: Timestamp,
+    /// The same, on the clock that nobody sets.
+    pub(crate) began: Instant,
     #[cfg(feature = "sandbox")]
     sandbox: Option<crate::sandbox::Sandbox>,
 }
@@ -81,7 +84,7 @@ impl Context {
     ) -> Result<Self> {
         let mut config = load(&settings.config)?;
         config.withhold(withheld);
-        for warning in rights::tidy(&config) {
+        for warning in rights::tidy(&config, &settings) {
             console.tell(Event::Warning(&warning));
         }
         #[cfg(feature = "sandbox")]
@@ -105,6 +108,7 @@ impl Context {
             onlooker: None,
             parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
             started: Timestamp::now(),
+            began: Instant::now(),
             #[cfg(feature = "sandbox")]
             sandbox,
             config,
@@ -157,6 +161,13 @@ impl Context {
             factory_driver: self.config.factory.driver,
             sandbox: self.records.of_sandbox,
         }
+    }
+
+    /// A sign of life of something that may take many requests.
+    pub(crate) fn reading(&self, what: &'static str) -> Activity {
+        let counter = Arc::clone(&self.counter);
+        let so_far = move || count(counter.total().total(), "request", "requests");
+        self.console.begin(what, Box::new(so_far))
     }
 
     /// The requests so far.

@@ -45,6 +45,7 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
     checks.extend(of_gitlab);
     checks.extend(of_factory);
     checks.extend(state);
+    checks.push(doctor::folder(&context.records.local, context.records.journal.path()));
     if let Ok(gitlab) = &gitlab {
         checks.extend(reads(context, &secrets, gitlab, factory.as_ref().ok(), &checks).await);
         gitlab.end().await;

@@ -25,11 +25,14 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
     } else {
         suitable(config)?
     };
+    // Whatever the organization's redirect URI is, a gateway's perhaps: it is one that the configuration has.
+    let redirect = config.desired.application.redirect_uris.first().cloned();
     let sandbox = sandbox::start(Options {
         switches,
         gitlab_external_url: Some(urls::bare(&config.gitlab.external_url).to_owned()),
         factory_api_external: Some(urls::bare(&config.factory.api_url).to_owned()),
         factory_app_external: Some(urls::bare(&config.factory.app_url).to_owned()),
+        factory_redirect_external: redirect.clone(),
         world_file: Some(world_file.to_owned()),
         ..Options::default()
     })
@@ -48,6 +51,10 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
         ca_file: None,
         factory_api: parse(&sandbox.factory_api_url())?,
         factory_app: parse(&sandbox.factory_app_url())?,
+        factory_redirect: match &redirect {
+            Some(uri) => Some((parse(uri)?, parse(&sandbox.factory_redirect_url())?)),
+            None => None,
+        },
         credentials: Credentials::Sandbox,
         secret_store: ConfiguredStore {
             config: SecretStoreConfig {
@@ -61,7 +68,7 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
     Ok((endpoints, sandbox))
 }
 
-/// A new world is made so that the configuration fits: the same relative URL root and generation of redirect URI.
+/// A new world is made so that the configuration fits: the same relative URL root.
 fn suitable(config: &Config) -> Result<Switches> {
     let mut switches = Switches::default();
     let root = urls::root(&config.gitlab.external_url);
@@ -69,14 +76,6 @@ fn suitable(config: &Config) -> Result<Switches> {
         switches
             .set(&format!("relative_url_root={root}"))
             .map_err(Failure::new)?;
-    }
-    let redirects = &config.desired.application.redirect_uris;
-    if !redirects.is_empty()
-        && redirects
-            .iter()
-            .all(|uri| uri.trim_end_matches('/').ends_with("/callback"))
-    {
-        switches.set("factory_redirect=current").map_err(Failure::new)?;
     }
     Ok(switches)
 }

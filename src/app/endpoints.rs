@@ -18,6 +18,8 @@ pub(crate) struct Endpoints {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) factory_api: Url,
     pub(crate) factory_app: Url,
+    /// A redirect URI that is served at another address, and that address.
+    pub(crate) factory_redirect: Option<(Url, Url)>,
     pub(crate) credentials: Credentials,
     /// Keeps the application's secret.
     pub(crate) secret_store: ConfiguredStore,
@@ -32,6 +34,7 @@ impl Endpoints {
             ca_file: config.gitlab.ca_file.clone(),
             factory_api: config.factory.api_url.clone(),
             factory_app: config.factory.app_url.clone(),
+            factory_redirect: None,
             credentials: Credentials::Configured { to_a_person },
             secret_store: ConfiguredStore {
                 config: config.secret.clone(),

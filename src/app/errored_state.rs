@@ -3,7 +3,6 @@
 
 use super::console::Event;
 use super::context::Context;
-use super::records;
 use crate::executor::Unwritten;
 use crate::files::{self, Readers};
 use crate::model::Diagnostic;
@@ -11,7 +10,7 @@ use crate::state;
 
 /// Keeps it, and says where, or why that is not possible either.
 pub(crate) fn keep(context: &Context, unwritten: &Unwritten) {
-    let path = state::free_name(&records::local_record(&context.config), "unwritten");
+    let path = state::free_name(&context.records.local, "unwritten");
     let kept = state::render(&unwritten.record)
         .map_err(|error| error.to_string())
         .and_then(|text| files::replace(&path, &text, Readers::Owner).map_err(|error| error.to_string()));

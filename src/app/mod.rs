@@ -14,6 +14,7 @@ pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod errored_state;
 pub(crate) mod exit;
+pub(crate) mod forget;
 pub(crate) mod interrupts;
 pub(crate) mod notification;
 pub(crate) mod operations;

@@ -87,7 +87,10 @@ impl Notifier {
     fn file(&self, context: &Context) -> PathBuf {
         match &self.file {
             Some(file) => file.clone(),
-            None => beside(&context.config.file, ".setpoint/notified.json"),
+            None => match &context.settings.sandbox {
+                Some(world) => world.with_extension("notified.json"),
+                None => beside(&context.config.file, ".setpoint/notified.json"),
+            },
         }
     }
 

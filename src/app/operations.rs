@@ -1,6 +1,9 @@
 //! What `plan`, `drift`, `apply`, `rotate`, `destroy` and `confirm` have in common: look at both sides, show, ask,
 //! carry out, report.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::Timestamp;
 
 use super::clients::{Readers, Sessions, Writers};
@@ -17,6 +20,7 @@ use crate::model::{
     OutcomeSummary, Plan, Policy, Reason, RecordedState,
 };
 use crate::planfile::{Deviation, PlanInputs, SavedPlan, Stale};
+use crate::render::text::count;
 use crate::render::{Environment, Expiry};
 use crate::state::{self, LockInfo, StateError};
 use crate::{observe, planner, render};
@@ -164,7 +168,7 @@ async fn connect(context: &Context, record: &RecordedState, sessions: Sessions) 
 }
 
 async fn observe(context: &Context, record: &RecordedState, readers: &Readers) -> Result<Observed> {
-    let _activity = context.console.begin("Reading GitLab and Factory");
+    let _activity = context.reading("reading GitLab and Factory");
     let sources = readers.sources();
     let observed = async { Ok(observe::observe(&sources, &context.config.desired, record).await?) };
     context.interrupts.guard(observed).await
@@ -483,9 +487,21 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             stop: context.interrupts.stop(),
             until: gate.until,
         };
+        let ended = Arc::new(AtomicUsize::new(0));
+        let activity = context.console.begin("carrying out the plan", {
+            let (ended, all) = (Arc::clone(&ended), plan.changes.len() as u64);
+            Box::new(move || {
+                format!(
+                    "{} of {}",
+                    ended.load(Ordering::Relaxed),
+                    count(all, "change", "changes")
+                )
+            })
+        });
         let observer = |event: executor::Event| {
             if let executor::Event::Finished(outcome) = event {
                 journal.outcome(&outcome);
+                ended.fetch_add(1, Ordering::Relaxed);
                 let by_person = plan
                     .changes
                     .iter()
@@ -508,6 +524,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         )
         .await;
         writers.sign_out().await;
+        drop(activity);
         if let Some(unwritten) = &executed.unwritten {
             errored_state::keep(context, unwritten);
         }

@@ -1,22 +1,26 @@
-//! Where the state record of a run is. With the sandbox it is a local file in any case, and it says that it is the
-//! sandbox's, so that neither is ever taken for the other.
+//! Where the state record of a run is. The sandbox's is a local file beside its world in any case, and it says that it is
+//! the sandbox's, so that neither is ever taken for the other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::context::Settings;
 use super::credentials::{CredentialName, Credentials};
-use super::error::Result;
+use super::error::{Body, Failure, Result};
 use crate::config::{Config, HttpStateConfig, StateConfig};
 use crate::http::{ANYBODY, Client, ClientOptions, Credential};
-use crate::model::RecordedState;
-use crate::state::{self, HttpBackend, HttpStore, Journal, LocalStore, StateError, StateStore};
+use crate::model::{Diagnostic, RecordedState};
+use crate::state::{self, Holder, HttpBackend, HttpStore, Journal, LocalStore, LockInfo, StateError, StateStore};
 
 /// The record of a run.
 pub(crate) struct Records {
     pub(crate) store: Box<dyn StateStore>,
+    /// The path of the local record, or where it would be: what is kept of a record that is elsewhere begins with it.
+    pub(crate) local: PathBuf,
     /// What was written to either side.
     pub(crate) journal: Journal,
     /// Whether it describes the sandbox.
@@ -28,12 +32,13 @@ impl Records {
     pub(crate) async fn open(config: &Config, settings: &Settings) -> Result<Self> {
         let of_sandbox = settings.sandbox.is_some();
         let store: Box<dyn StateStore> = match &config.state {
-            StateConfig::Http(http) if !of_sandbox => Box::new(over_http(config, http, settings).await?),
-            StateConfig::Http(_) | StateConfig::File(_) => Box::new(LocalStore::new(local_record(config))),
+            StateConfig::Http(http) if !of_sandbox => over_http(config, http, settings).await?,
+            StateConfig::Http(_) | StateConfig::File(_) => Box::new(LocalStore::new(local_record(config, settings))),
         };
         Ok(Self {
             store,
-            journal: journal(config),
+            local: local_record(config, settings),
+            journal: journal(config, settings),
             of_sandbox,
         })
     }
@@ -86,14 +91,26 @@ impl Records {
     }
 }
 
-async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings) -> Result<HttpStore> {
+async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings) -> Result<Box<dyn StateStore>> {
     let credentials = Credentials::Configured {
         to_a_person: settings.to_a_person,
     };
     let credential = match (&http.username, &http.password) {
-        (Some(username), Some(reference)) => Credential::Basic {
-            username: username.clone(),
-            password: credentials.need(CredentialName::StatePassword, reference).await?,
+        (Some(username), Some(reference)) => match credentials.need(CredentialName::StatePassword, reference).await {
+            Ok(password) => Credential::Basic {
+                username: username.clone(),
+                password,
+            },
+            Err(Failure {
+                body: Body::Diagnostic(why),
+                ..
+            }) => {
+                return Ok(Box::new(Closed {
+                    place: http.url.to_string(),
+                    why,
+                }));
+            }
+            Err(failure) => return Err(failure),
         },
         _ => Credential::None,
     };
@@ -109,9 +126,56 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
         unlock_url: http.unlock_url.clone(),
         lock_method: http.lock_method.clone(),
         unlock_method: http.unlock_method.clone(),
-        aside: local_record(config),
+        aside: local_record(config, settings),
     };
-    Ok(HttpStore::new(client, backend)?)
+    Ok(Box::new(HttpStore::new(client, backend)?))
+}
+
+/// A record that cannot be asked for: who needs it is told why, and `doctor` goes on without it.
+struct Closed {
+    place: String,
+    why: Diagnostic,
+}
+
+impl Closed {
+    fn refuse<T>(&self) -> Result<T, StateError> {
+        Err(StateError::NoCredential(self.why.clone()))
+    }
+}
+
+#[async_trait]
+impl StateStore for Closed {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    async fn read(&self) -> Result<Option<RecordedState>, StateError> {
+        self.refuse()
+    }
+
+    async fn write(&self, _: &mut RecordedState) -> Result<(), StateError> {
+        self.refuse()
+    }
+
+    async fn lock(&self, _: &LockInfo, _: Duration) -> Result<(), StateError> {
+        self.refuse()
+    }
+
+    async fn unlock(&self, _: &str) -> Result<(), StateError> {
+        self.refuse()
+    }
+
+    async fn holder(&self) -> Result<Holder, StateError> {
+        self.refuse()
+    }
+
+    async fn probe(&self, _: &RecordedState) -> Result<(), StateError> {
+        self.refuse()
+    }
+
+    async fn replace(&self, _: &mut RecordedState) -> Result<Option<PathBuf>, StateError> {
+        self.refuse()
+    }
 }
 
 fn origin_of(url: &url::Url) -> url::Url {
@@ -126,15 +190,19 @@ pub(crate) fn beside(config: &Path, relative: &str) -> PathBuf {
     config.parent().unwrap_or(Path::new("")).join(relative)
 }
 
-/// The path of the local record, or where it would be: what is kept of a record that is elsewhere begins with it.
-pub(crate) fn local_record(config: &Config) -> PathBuf {
-    match &config.state {
-        StateConfig::File(path) => path.clone(),
-        StateConfig::Http(_) => beside(&config.file, ".setpoint/state.json"),
+pub(crate) fn local_record(config: &Config, settings: &Settings) -> PathBuf {
+    match (&settings.sandbox, &config.state) {
+        // Beside its world: trying it out leaves nothing where the real record and its journal are going to be.
+        (Some(world), _) => world.with_extension("state.json"),
+        (None, StateConfig::File(path)) => path.clone(),
+        (None, StateConfig::Http(_)) => beside(&config.file, ".setpoint/state.json"),
     }
 }
 
 /// The journal: beside the local record, or where that would be.
-pub(crate) fn journal(config: &Config) -> Journal {
-    Journal::beside(&local_record(config))
+pub(crate) fn journal(config: &Config, settings: &Settings) -> Journal {
+    match &settings.sandbox {
+        Some(world) => Journal::new(world.with_extension("journal.jsonl")),
+        None => Journal::beside(&local_record(config, settings)),
+    }
 }

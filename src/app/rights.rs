@@ -4,18 +4,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::records::{beside, local_record};
+use super::context::Settings;
+use super::records::{beside, journal, local_record};
 use crate::config::Config;
 use crate::files;
 use crate::model::Diagnostic;
-use crate::state::Journal;
 
 /// Warns of what others can write, once for each run, and brings Setpoint's own files to 0600.
-pub(crate) fn tidy(config: &Config) -> Vec<Diagnostic> {
-    let record = local_record(config);
+pub(crate) fn tidy(config: &Config, settings: &Settings) -> Vec<Diagnostic> {
+    let record = local_record(config, settings);
     let mut own = vec![
         record.clone(),
-        Journal::beside(&record).path().to_owned(),
+        journal(config, settings).path().to_owned(),
         beside(&config.file, ".setpoint/notified.json"),
     ];
     own.dedup();

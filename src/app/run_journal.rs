@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::error::Result;
 use super::exit::Exit;
-use super::records;
 use super::window::Gate;
-use crate::config::Config;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
 use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};
 
@@ -29,7 +27,7 @@ impl RunJournal {
         gate: &Gate,
     ) -> Result<Self> {
         let journal = Self {
-            journal: records::journal(&context.config),
+            journal: context.records.journal.clone(),
             run_id: run_id.to_owned(),
         };
         journal.journal.append(&journal.entry(JournalEvent::Started {
@@ -44,7 +42,7 @@ impl RunJournal {
     }
 
     /// Writes down that the record is about to be replaced.
-    pub(crate) fn replacing(config: &Config, actor: &Actor, command: &str) -> Result<()> {
+    pub(crate) fn replacing(journal: &Journal, actor: &Actor, command: &str) -> Result<()> {
         let entry = JournalEntry {
             at: Timestamp::now(),
             run_id: state::random_id()?,
@@ -53,7 +51,7 @@ impl RunJournal {
                 command: command.to_owned(),
             },
         };
-        Ok(records::journal(config).append(&entry)?)
+        Ok(journal.append(&entry)?)
     }
 
     /// A change ended.

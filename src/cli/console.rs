@@ -2,27 +2,31 @@
 //! what `--quiet` leaves out.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use super::adoption_text;
 use super::globals::{Format, Globals};
 use super::operator::{self, Person};
-use super::term::{self, Progress};
+use super::progress::Progress;
+use super::term;
 use super::{diagnostic, rebuild_text, signals};
-use crate::app::console::{Activity, Console, Event, Proposal};
+use crate::app::console::{Activity, Console, Event, Proposal, SoFar};
 use crate::app::context::Context;
 use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
 use crate::model::{Address, Command, OperatorStep, Outcome, Plan};
-use crate::render::{self, Environment};
+use crate::render::{self, Environment, Tally};
 
 /// The terminal, or what stands in its place.
 struct Terminal {
     format: Format,
     quiet: bool,
+    /// Of the plan that is carried out.
+    tally: Mutex<Tally>,
 }
 
 impl Globals {
@@ -37,6 +41,7 @@ impl Globals {
         let console = Terminal {
             format: self.format,
             quiet: self.quiet,
+            tally: Mutex::default(),
         };
         Context::open(self.settings(), Box::new(console), signals::listen()?, variables).await
     }
@@ -58,7 +63,10 @@ impl Console for Terminal {
             Event::Ended {
                 outcome,
                 by_person: false,
-            } => term::err(&render::progress(outcome)),
+            } => {
+                let line = self.tally.lock().unwrap_or_else(PoisonError::into_inner).ended(outcome);
+                term::err(&line.unwrap_or_default());
+            }
         }
     }
 
@@ -68,12 +76,15 @@ impl Console for Terminal {
                 plan,
                 environment,
                 approved,
-            } => match self.format {
-                Format::Human => term::out(&human(plan, environment))?,
-                // Standard output holds the report alone.
-                Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan, environment)),
-                Format::Json | Format::Markdown => {}
-            },
+            } => {
+                *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = Tally::of(plan);
+                match self.format {
+                    Format::Human => term::out(&human(plan, environment))?,
+                    // Standard output holds the report alone.
+                    Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan, environment)),
+                    Format::Json | Format::Markdown => {}
+                }
+            }
             Proposal::Attestation {
                 environment,
                 steps,
@@ -88,6 +99,7 @@ impl Console for Terminal {
             Proposal::Rebuilt(rebuilt) => {
                 term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver))?;
             }
+            Proposal::Forget { place, remembered } => term::out(&render::forgotten(place, remembered))?,
             Proposal::Push { file, record, stored } => term::out(&format!(
                 "{stored}\n{file} holds a record with the serial {}, lineage {}.\n",
                 record.serial, record.lineage
@@ -100,8 +112,8 @@ impl Console for Terminal {
         term::confirm(question, "--auto-approve").await
     }
 
-    fn begin(&self, what: &'static str) -> Activity {
-        Box::new(Progress::start(what, self.quiet))
+    fn begin(&self, what: &'static str, so_far: SoFar) -> Activity {
+        Box::new(Progress::start(what, so_far, self.quiet))
     }
 
     fn can_ask(&self) -> bool {
@@ -146,7 +158,14 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     match format {
         // Who was asked for each step has seen the cards.
         Format::Human if steps.is_empty() || term::can_ask() => {
-            term::out(&render::report(plan, environment, report, context.requests(), false))?;
+            term::out(&render::report(
+                plan,
+                environment,
+                report,
+                context.requests(),
+                context.began.elapsed(),
+                false,
+            ))?;
             if !steps.is_empty() {
                 term::out(&format!(
                     "\nWhen what is left to you is done:\n\n    {}\n",
@@ -157,12 +176,26 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
         Format::Human => term::out(&format!(
             "\nFor an operator, in this order:\n{}{}\nWhen all of it is done:\n\n    {}\n",
             operator::cards(context, &steps, application),
-            render::report(plan, environment, report, context.requests(), true),
+            render::report(
+                plan,
+                environment,
+                report,
+                context.requests(),
+                context.began.elapsed(),
+                true
+            ),
             operator::confirm_command(context, "--all"),
         ))?,
         Format::Markdown => {
             // What is to be done is the data; how the run went is for whoever looks on.
-            term::err(&render::report(plan, environment, report, context.requests(), true));
+            term::err(&render::report(
+                plan,
+                environment,
+                report,
+                context.requests(),
+                context.began.elapsed(),
+                true,
+            ));
             if !steps.is_empty() {
                 term::out(&operator::checklist(
                     context,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use super::term;
 use crate::app::error::{Body, Failure};
 use crate::model::Diagnostic;
 use crate::render::text::{sanitize_lines, wrap};
@@ -28,7 +29,7 @@ fn laid_out(color: AnsiColor, label: &str, Diagnostic { message, causes, hint }:
     if !causes.is_empty() {
         out.push_str("\nCaused by:\n");
         for cause in causes {
-            let _ = writeln!(out, "{}", wrap(&sanitize_lines(cause), 80, "  ", "  "));
+            let _ = writeln!(out, "{}", wrap(&sanitize_lines(cause), term::width(), "  ", "  "));
         }
     }
     if let Some(hint) = hint {
@@ -44,7 +45,7 @@ fn laid_out(color: AnsiColor, label: &str, Diagnostic { message, causes, hint }:
 fn labelled(out: &mut String, color: AnsiColor, label: &str, text: &str) {
     let style: Style = color.on_default().bold();
     let indent = " ".repeat(label.len() + 2);
-    let text = wrap(&sanitize_lines(text), 80, &indent, &indent);
+    let text = wrap(&sanitize_lines(text), term::width(), &indent, &indent);
     let _ = writeln!(out, "{style}{label}:{style:#} {}", text.trim_start());
 }
 

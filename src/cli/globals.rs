@@ -16,13 +16,22 @@ use crate::app::records::beside;
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
     /// Configuration file
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "setpoint.toml")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "setpoint.toml",
+        env = "SETPOINT_CONFIG",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(crate) config: PathBuf,
 
     /// Use the embedded GitLab and Factory; they keep their world in FILE
     /// [default: .setpoint/sandbox.json]
     #[cfg(feature = "sandbox")]
-    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true, env = "SETPOINT_SANDBOX", hide_env = true, hide_short_help = true)]
     #[expect(
         clippy::option_option,
         reason = "not given, given, and given with a file are three things"
@@ -30,31 +39,47 @@ pub(crate) struct Globals {
     pub(crate) sandbox: Option<Option<PathBuf>>,
 
     /// Form of what goes to standard output
-    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = Format::Human)]
+    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = Format::Human, env = "SETPOINT_FORMAT", hide_env = true, hide_short_help = true)]
     pub(crate) format: Format,
 
-    /// When to use colours; `NO_COLOR` is honoured
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    /// When to use colours; `NO_COLOR`, `FORCE_COLOR` and `CLICOLOR_FORCE` are honoured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, env = "SETPOINT_COLOR", hide_env = true, hide_short_help = true)]
     pub(crate) color: Color,
 
     /// Log what is done to standard error; repeat for more
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet", env = "SETPOINT_VERBOSE", hide_env = true, hide_short_help = true)]
     pub(crate) verbose: u8,
 
     /// Say nothing on standard error but errors and questions
-    #[arg(short, long, global = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SETPOINT_QUIET",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(crate) quiet: bool,
 
     /// Form of the log
-    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = LogFormat::Text)]
+    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t = LogFormat::Text, env = "SETPOINT_LOG_FORMAT", hide_env = true, hide_short_help = true)]
     pub(crate) log_format: LogFormat,
 
     /// How many requests may be under way at once
-    #[arg(long, global = true, value_name = "N", default_value = "8")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        default_value = "8",
+        env = "SETPOINT_PARALLELISM",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(crate) parallelism: NonZeroUsize,
 
     /// How long to wait for the state lock, such as 30s or 5m
-    #[arg(long, global = true, value_name = "DUR", default_value = "0s", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DUR", default_value = "0s", value_parser = duration, env = "SETPOINT_LOCK_TIMEOUT", hide_env = true, hide_short_help = true)]
     pub(crate) lock_timeout: Duration,
 }
 
@@ -102,16 +127,28 @@ pub(crate) enum Color {
 }
 
 impl Color {
+    /// Settles it for what is said before the command line is understood.
+    pub(crate) fn of_environment() {
+        Self::Auto.choose();
+    }
+
     /// Settles it for the whole process.
     pub(crate) fn choose(self) {
         match self {
-            // What the environment says (NO_COLOR, CLICOLOR_FORCE, TERM) is anstream's to find out.
+            // The rest of the environment (CLICOLOR, CLICOLOR_FORCE, TERM) is anstream's to find out.
+            Self::Auto if is_on("NO_COLOR") => anstream::ColorChoice::Never,
+            Self::Auto if is_on("FORCE_COLOR") => anstream::ColorChoice::Always,
             Self::Auto => anstream::ColorChoice::Auto,
             Self::Always => anstream::ColorChoice::Always,
             Self::Never => anstream::ColorChoice::Never,
         }
         .write_global();
     }
+}
+
+/// Whether a variable is set and says no `0`.
+fn is_on(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Form of the log.

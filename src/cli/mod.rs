@@ -7,12 +7,15 @@ mod commands;
 mod console;
 mod diagnostic;
 mod globals;
+mod help;
 mod journal_text;
 mod logging;
 mod operator;
 mod panic;
+mod progress;
 mod rebuild_text;
 mod signals;
+mod spellings;
 mod term;
 mod toml_text;
 
@@ -20,7 +23,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::globals::Globals;
 use crate::app::error::{Failure, Result};
@@ -34,20 +37,7 @@ use crate::secrets;
 #[derive(Debug, Parser)]
 #[command(
     name = "setpoint",
-    version,
-    max_term_width = 80,
-    disable_help_subcommand = true,
-    after_help = "Exit codes:
-  \
-                  0  done, or nothing to do
-  \
-                  1  error
-  \
-                  2  there are differences (plan --detailed-exitcode, drift)
-  \
-                  3  something is left: operator steps, blocked or failed changes
-  \
-                  4  refused before the first write"
+    version = env!("SETPOINT_VERSION")
 )]
 struct Cli {
     #[command(flatten)]
@@ -62,6 +52,7 @@ enum Command {
     Validate(commands::validate::Args),
     Doctor(commands::doctor::Args),
     Plan(commands::plan::Args),
+    Show(commands::show::Args),
     Apply(commands::apply::Args),
     Drift(commands::drift::Args),
     Confirm(commands::confirm::Args),
@@ -79,7 +70,7 @@ enum Command {
 
 /// The whole command line as clap knows it, for completions, manual pages and documentation.
 pub fn command() -> clap::Command {
-    Cli::command()
+    help::complete(Cli::command(), "").term_width(term::width())
 }
 
 /// Runs the command line and gives its exit code.
@@ -90,7 +81,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    globals::Color::of_environment();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let typed: Vec<String> = arguments
+        .iter()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    if let Some(failure) = spellings::answer(&typed) {
+        term::err(&diagnostic::error(&failure));
+        return Exit::of(&failure);
+    }
+    let parsed = command().try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -133,6 +136,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Validate(args) => args.run(&globals),
         Command::Doctor(args) => args.run(globals).await,
         Command::Plan(args) => args.run(globals).await,
+        Command::Show(args) => args.run(&globals),
         Command::Apply(args) => args.run(globals).await,
         Command::Drift(args) => args.run(globals).await,
         Command::Confirm(args) => args.run(globals).await,

@@ -2,10 +2,9 @@
 //! of the run passes here but by [`reveal`].
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use tokio::task::JoinHandle;
 
 use crate::app::error::{Failure, Result};
 use crate::render;
@@ -22,6 +21,7 @@ pub(crate) fn out_json<T: Serialize>(value: &T) -> Result<()> {
 }
 
 fn write(text: &str) -> Result<()> {
+    clear();
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -33,6 +33,7 @@ fn write(text: &str) -> Result<()> {
 
 /// Writes to standard error, as far as that is possible.
 pub(crate) fn err(text: &str) {
+    clear();
     let text = redact(text);
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
@@ -45,6 +46,7 @@ pub(crate) async fn reveal<T>(secret: &Secret, cleared: impl Future<Output = T>)
         let mut stderr = io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
     };
+    let _wait = Wait::begin();
     raw("\u{1b}[?1049h\u{1b}[2J\u{1b}[H");
     raw(&format!("The application's secret:\n\n{}\n\n", secret.expose()));
     let ended = cleared.await;
@@ -54,11 +56,15 @@ pub(crate) async fn reveal<T>(secret: &Secret, cleared: impl Future<Output = T>)
 
 /// How many columns prose may fill on standard error: the terminal's, but no more than are good to read.
 pub(crate) fn width() -> usize {
-    const GOOD: usize = 80;
+    const WITHOUT_A_TERMINAL: usize = 80;
     const LEAST: usize = 40;
-    terminal_size::terminal_size_of(io::stderr()).map_or(GOOD, |(terminal_size::Width(width), _)| {
-        usize::from(width).clamp(LEAST, GOOD)
-    })
+    const MOST: usize = 120;
+    columns().map_or(WITHOUT_A_TERMINAL, |columns| columns.clamp(LEAST, MOST))
+}
+
+/// How many columns the terminal has that standard error goes to, if it does.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(terminal_size::Width(width), _)| usize::from(width))
 }
 
 /// Whether standard error goes to a person's terminal, and not to a log that others read.
@@ -71,15 +77,31 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// A question that stands on the terminal. What is said after it was given up begins on a line of its own.
+struct Asked {
+    is_answered: bool,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            err("\n");
+        }
+    }
+}
+
 /// Asks, and gives the line that was typed, without spaces around it; none at the end of input.
 pub(crate) async fn ask(question: String) -> Result<Option<String>> {
+    let _wait = Wait::begin();
     err(&question);
+    let mut asked = Asked { is_answered: false };
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|read| (read, line))
     })
     .await
     .map_err(|error| Failure::of(&error))?;
+    asked.is_answered = true;
     match line {
         Ok((0, _)) => Ok(None),
         Ok((_, line)) => Ok(Some(line.trim().to_owned())),
@@ -101,53 +123,63 @@ pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
     Ok(answer.as_deref() == Some("yes"))
 }
 
-/// A sign of life on standard error for what takes over a second; nothing where that is no terminal or `quiet`.
-pub(crate) struct Progress(Option<Spinner>);
+/// The line of a sign of life that stands on the terminal: how many columns it has, and how often it was asked to wait.
+static LINE: Mutex<Line> = Mutex::new(Line { columns: 0, waits: 0 });
 
-struct Spinner {
-    message: &'static str,
-    began: Instant,
-    turning: JoinHandle<()>,
+struct Line {
+    columns: usize,
+    waits: usize,
 }
 
-impl Progress {
-    /// How long nothing is shown.
-    const PATIENCE: Duration = Duration::from_secs(1);
+fn line() -> MutexGuard<'static, Line> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    /// Begins. It shows itself after a second.
-    pub(crate) fn start(message: &'static str, quiet: bool) -> Self {
-        if quiet || !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let turning = tokio::spawn(async move {
-            tokio::time::sleep(Self::PATIENCE).await;
-            for sign in ['|', '/', '-', '\\'].into_iter().cycle() {
-                overwrite(&format!("{sign} {message}"));
-                tokio::time::sleep(Duration::from_millis(120)).await;
-            }
-        });
-        Self(Some(Spinner {
-            message,
-            began: Instant::now(),
-            turning,
-        }))
+/// Writes a sign of life over the one before. What else is written clears it.
+pub(super) fn draw(text: &str) {
+    let mut line = line();
+    if line.waits > 0 {
+        return;
+    }
+    // A line that wraps could not be written over.
+    let room = columns().unwrap_or(80).saturating_sub(1);
+    let text: String = redact(text).chars().take(room).collect();
+    // With spaces: a terminal that shows no colours may know no other way of clearing a line either.
+    let rest = line.columns.saturating_sub(text.chars().count());
+    line.columns = text.chars().count();
+    overwrite(&format!("{text}{}", " ".repeat(rest)));
+}
+
+/// Takes the sign of life off the terminal.
+pub(super) fn clear() {
+    let mut line = line();
+    if line.columns > 0 {
+        overwrite(&" ".repeat(line.columns));
+        overwrite("");
+        line.columns = 0;
     }
 }
 
-impl Drop for Progress {
+/// Keeps signs of life off the terminal until it is dropped.
+struct Wait;
+
+impl Wait {
+    fn begin() -> Self {
+        clear();
+        line().waits += 1;
+        Self
+    }
+}
+
+impl Drop for Wait {
     fn drop(&mut self) {
-        let Some(spinner) = &self.0 else { return };
-        spinner.turning.abort();
-        if spinner.began.elapsed() >= Self::PATIENCE {
-            // With spaces: a terminal that shows no colours may know no other way of clearing a line either.
-            overwrite(&" ".repeat(spinner.message.len() + 2));
-            overwrite("");
-        }
+        let mut line = line();
+        line.waits = line.waits.saturating_sub(1);
     }
 }
 
 /// Writes over the line that the cursor is on.
-fn overwrite(line: &str) {
+fn overwrite(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "\r{line}").and_then(|()| stderr.flush());
+    let _ = write!(stderr, "\r{text}").and_then(|()| stderr.flush());
 }

@@ -226,9 +226,49 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// The rest of a name that was written without quotes, so that its dots made tables: keys that nothing there is
+    /// called, one in the other.
+    fn unquoted<'v>(&self, schema: &'s Value, value: &'v Spanned<DeValue<'_>>) -> Option<Vec<&'v str>> {
+        let long = self.resolve(schema).get("anyOf").and_then(|forms| forms.get(1))?;
+        let known = self.resolve(long).get("properties").and_then(Value::as_object)?;
+        let mut parts = Vec::new();
+        let mut value = value.get_ref();
+        while let DeValue::Table(table) = value {
+            let mut entries = table.iter();
+            let (Some((key, inner)), None) = (entries.next(), entries.next()) else {
+                return None;
+            };
+            let key = key.get_ref().as_ref();
+            let nearest = super::nearest::nearest(key, known.keys().map(String::as_str));
+            if known.contains_key(key) {
+                break;
+            }
+            if nearest.is_some_and(|nearest| nearest.is_close) {
+                return None;
+            }
+            parts.push(key);
+            value = inner.get_ref();
+        }
+        (!parts.is_empty()).then_some(parts)
+    }
+
     /// A table whose keys are names of other things.
     fn map(&mut self, schema: &'s Value, table: &mut DeTable<'_>, path: &Path) {
         for (key, mut value) in std::mem::take(table) {
+            if let Some(parts) = self.unquoted(schema, &value) {
+                let meant = [&[key.get_ref().as_ref()], &parts[..]].concat();
+                let message = format!(
+                    "`{}` is a path without quotes{}",
+                    meant.join(".").escape_debug(),
+                    path.within()
+                );
+                let hint = format!(
+                    "a dot begins a table: put the path into quotes, such as `\"{}\" = …`",
+                    meant.join("/").escape_debug()
+                );
+                self.find(Finding::new(key.span(), message, hint));
+                continue;
+            }
             if self.value(schema, &mut value, &path.key(key.get_ref())) {
                 table.insert(key, value);
             }

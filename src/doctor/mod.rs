@@ -19,7 +19,7 @@ pub use factory::FactorySide;
 pub use gitlab::GitlabSide;
 pub use reads::reads;
 pub use shapes::Shapes;
-pub use state::state;
+pub use state::{folder, state};
 
 use crate::http::Error;
 

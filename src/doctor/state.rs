@@ -1,6 +1,9 @@
 //! The state record and its lock.
 
+use std::path::Path;
+
 use super::Check;
+use crate::files;
 use crate::state::{Holder, StateError, StateStore, check_world};
 
 /// Whether the record can be read, belongs to these sides, and is free.
@@ -30,6 +33,22 @@ async fn record(store: &dyn StateStore, sandbox: bool) -> Check {
         format!("The record at {place} holds writes that an interrupted run had begun"),
         "run `setpoint apply`: it finds out what became of them, and goes on from there",
     )
+}
+
+/// Whether what a run keeps on this machine can be written: the record, or what is kept of one that is elsewhere, and
+/// the journal.
+pub fn folder(record: &Path, journal: &Path) -> Check {
+    const ID: &str = "state.folder";
+    for path in [record, journal] {
+        if let Err(obstacle) = files::may_write(path) {
+            return Check::failure(
+                ID,
+                format!("{} cannot be written: {obstacle}", path.display()),
+                "give the user that runs setpoint the right to write there, or set state.path to a place where it has it",
+            );
+        }
+    }
+    Check::ok(ID, format!("{} can be written", record.display()))
 }
 
 async fn lock(store: &dyn StateStore) -> Check {

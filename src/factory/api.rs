@@ -33,6 +33,8 @@ const CANONICAL: [(&str, &str); 2] = [
 pub struct FactoryApi {
     api: Client,
     app: Client,
+    /// A redirect URI that is served at another address, and that address.
+    redirect: Option<(Url, Url)>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +57,18 @@ impl FactoryApi {
     /// `api` is bound to the API's host and carries the key; `app` is bound to the web application's and carries
     /// nothing: redirect URIs of older organizations lie there.
     pub fn new(api: Client, app: Client) -> Self {
-        Self { api, app }
+        Self {
+            api,
+            app,
+            redirect: None,
+        }
+    }
+
+    /// Requests this redirect URI at another address, which the web application's host has to have.
+    #[must_use]
+    pub fn with_redirect(mut self, uri: Url, at: Url) -> Self {
+        self.redirect = Some((uri, at));
+        self
     }
 
     /// A path of the integration.
@@ -86,6 +99,14 @@ impl FactoryApi {
 
     /// Where a redirect URI is requested: at the configured host that it belongs to.
     fn target(&self, redirect: &Url) -> Result<(&Client, Url)> {
+        if let Some((uri, at)) = &self.redirect
+            && same_origin(uri, redirect)
+            && uri.path() == redirect.path()
+        {
+            let mut url = at.clone();
+            url.set_query(redirect.query());
+            return Ok((&self.app, url));
+        }
         for client in [&self.api, &self.app] {
             if same_origin(client.base_url(), redirect) {
                 return Ok((client, redirect.clone()));

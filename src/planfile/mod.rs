@@ -32,8 +32,8 @@ const EXECUTION_VERSION: u64 = 1;
 pub struct SavedPlan {
     /// The plan, complete again.
     pub plan: Plan,
-    /// Digest of the configuration that it was made with.
-    pub config_digest: String,
+    /// What it was made with.
+    pub environment: Environment,
     /// Of the whole file: the same for the same plan.
     pub digest: String,
     execution: Execution,
@@ -198,8 +198,10 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, SavedPlanError> {
 
 /// The plan with what the document leaves out; none where the parts do not fit each other.
 fn complete(value: Value, digest: String) -> Option<SavedPlan> {
-    let config_digest = value.get("config_digest")?.as_str()?.to_owned();
+    let mut environment: Environment = serde_json::from_value(value.clone()).ok()?;
     let execution: Execution = serde_json::from_value(value.get("execution")?.clone()).ok()?;
+    // The part that is carried out is what counts, and files of before have it there only.
+    environment.sandbox = execution.sandbox;
     let mut plan: Plan = serde_json::from_value(value).ok()?;
     if plan.changes.len() != execution.changes.len() {
         return None;
@@ -213,7 +215,7 @@ fn complete(value: Value, digest: String) -> Option<SavedPlan> {
     }
     Some(SavedPlan {
         plan,
-        config_digest,
+        environment,
         digest,
         execution,
     })

@@ -50,10 +50,10 @@ impl SavedPlan {
 
     /// Whether the configuration is another: the one part that can be told before anything is asked of anybody.
     pub fn stale_configuration(&self, config_digest: &str) -> Option<Stale> {
-        (config_digest != self.config_digest).then(|| Stale {
+        (config_digest != self.environment.config_digest).then(|| Stale {
             what: "the configuration".to_owned(),
             attribute: "digest".to_owned(),
-            before: json!(self.config_digest),
+            before: json!(self.environment.config_digest),
             now: json!(config_digest),
         })
     }

@@ -283,7 +283,7 @@ proptest! {
         for out in [
             plan(&shown, &named(&text)),
             drift(&shown, &named(&text)),
-            report(&shown, &named(&text), &report_of, super::Requests::default(), false),
+            report(&shown, &named(&text), &report_of, super::Requests::default(), std::time::Duration::ZERO, false),
             report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
             steps.iter().map(|step| card(&[*step], PLACE, None, &facts, None)).collect(),
             card(&steps[2..], PLACE, None, &facts, None),

@@ -7,7 +7,7 @@ use super::sheet::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
-use super::{Environment, attributes, headline};
+use super::{Environment, attributes, bulk, headline};
 use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan};
 
 const WIDTH: usize = 80;
@@ -29,7 +29,7 @@ pub fn plan(plan: &Plan, environment: &Environment) -> String {
         } else {
             Mode::Plan
         };
-        blocks(&mut out, &plan.changes, mode);
+        groups(&mut out, &plan.changes, mode);
     }
     attested(&mut out, &plan.attested);
     warnings(&mut out, plan);
@@ -68,7 +68,7 @@ pub fn drift(plan: &Plan, environment: &Environment) -> String {
             paint(ATTENTION, "Drift.")
         );
         legend(&mut out, &drifted);
-        blocks(&mut out, &drifted, Mode::Drift);
+        groups(&mut out, &drifted, Mode::Drift);
     }
     if !pending.is_empty() {
         let _ = writeln!(
@@ -77,7 +77,7 @@ pub fn drift(plan: &Plan, environment: &Environment) -> String {
             paint(BOLD, "Pending.")
         );
         legend(&mut out, &pending);
-        blocks(&mut out, &pending, Mode::Plan);
+        groups(&mut out, &pending, Mode::Plan);
     }
     attested(&mut out, &plan.attested);
     warnings(&mut out, plan);
@@ -156,24 +156,52 @@ fn symbol(actions: Actions) -> String {
     format!("{}{}", " ".repeat(3 - text.len().min(3)), paint(of(actions), text))
 }
 
+/// Every change, in the order of the plan.
 pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
-    let mut rest = changes;
-    while let Some((first, _)) = rest.split_first() {
-        let run = rest.iter().take_while(|change| is_alike(first, change)).count();
-        let (group, after) = rest.split_at(run.max(1));
-        rest = after;
-        out.push('\n');
-        let subject = if group.len() > 1 {
-            count(group.len() as u64, "repository", "repositories")
-        } else {
-            sanitize(&first.address.to_string()).into_owned()
-        };
-        let text = format!("{subject} {}", plural(words::summary_line(mode, first), group.len()));
-        let _ = writeln!(out, "{}", paint(BOLD, &wrap(&text, WIDTH, "  # ", "  #   ")));
-        for change in group {
+    for run in changes.chunk_by(is_alike) {
+        title(out, run, mode);
+        for change in run {
             block(out, change);
         }
     }
+}
+
+/// As [`blocks`], for a screen: many repositories that are enabled are counted by their groups and come first, and what
+/// goes comes last, where the question is.
+fn groups(out: &mut String, changes: &[Change], mode: Mode) {
+    let counted = |run: &[Change]| run.len() > bulk::FEW && run[0].actions == Actions::Create;
+    let mut runs: Vec<&[Change]> = changes.chunk_by(is_alike).collect();
+    runs.sort_by_key(|run| match run[0].actions {
+        _ if counted(run) => 0,
+        Actions::Create | Actions::Update => 1,
+        Actions::Replace | Actions::Delete => 2,
+    });
+    for run in runs {
+        if !counted(run) {
+            blocks(out, run, mode);
+            continue;
+        }
+        title(out, run, mode);
+        for group in run.chunk_by(|one, next| bulk::top_group(&one.address) == bulk::top_group(&next.address)) {
+            let name = bulk::top_group(&group[0].address).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "{} {}: {}{}",
+                symbol(Actions::Create),
+                sanitize(name),
+                count(group.len() as u64, "repository", "repositories"),
+                status_in_words(group[0].status),
+            );
+        }
+        out.push_str("      each by its path: --format json or markdown\n");
+    }
+}
+
+/// The line above changes that are alike.
+fn title(out: &mut String, run: &[Change], mode: Mode) {
+    let subject = subject(&run[0].address, run.len());
+    let text = format!("{subject} {}", plural(words::summary_line(mode, &run[0]), run.len()));
+    let _ = writeln!(out, "\n{}", paint(BOLD, &wrap(&text, WIDTH, "  # ", "  #   ")));
 }
 
 /// Repositories that differ in nothing but their path are shown together.
@@ -248,7 +276,7 @@ fn block(out: &mut String, change: &Change) {
 }
 
 /// One resource by its address, several repositories by their number.
-pub(super) fn subject(first: &Address, many: usize) -> String {
+fn subject(first: &Address, many: usize) -> String {
     if many > 1 {
         count(many as u64, "repository", "repositories")
     } else {
@@ -294,5 +322,35 @@ fn refusals(out: &mut String, plan: &Plan) {
         if let Some(hint) = &refusal.hint {
             let _ = writeln!(out, "{}", wrap(&sanitize(hint), WIDTH, "         ", "         "));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Environment, plan};
+    use crate::model::{Actions, Change};
+    use crate::planner::fixture::untouched;
+
+    #[test]
+    fn what_matters_of_a_long_plan_stands_last() {
+        let mut long = untouched().plan();
+        let enabled = long.changes.last().unwrap().clone();
+        for number in 0..1000 {
+            let group = if number < 900 { "platform" } else { "web" };
+            long.changes.push(Change {
+                address: format!("factory.repository[\"{group}/r{number:04}\"]").parse().unwrap(),
+                ..enabled.clone()
+            });
+        }
+        let gone = long.changes[0].clone();
+        long.changes[0] = Change {
+            actions: Actions::Delete,
+            ..gone
+        };
+        let shown = anstream::adapter::strip_str(&plan(&long, &Environment::example())).to_string();
+        assert!(shown.lines().count() < 80, "{shown}");
+        let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} is not in {shown}"));
+        assert!(at("+ platform: 90") < at("gitlab.user") && at("gitlab.user") < at("  - gitlab.application"));
+        assert!(at("+ web: 100 repositories") < at("  - gitlab.application"));
     }
 }

@@ -3,6 +3,7 @@
 //! others has none, because [`text::sanitize`] has been over it.
 
 mod attributes;
+mod bulk;
 mod card;
 mod checklist;
 mod doctor;
@@ -24,6 +25,7 @@ mod style;
 pub mod text;
 mod words;
 
+pub use bulk::Tally;
 pub use card::{after, card, cards, needs_file, repository_list};
 pub use checklist::checklist;
 pub use doctor::doctor;
@@ -33,7 +35,7 @@ pub use json::{FORMAT_VERSION, PlanDocument, apply_report, gitlab_report, to_jso
 pub use markdown::{LEAST_CHARS, markdown};
 pub use metrics::{DriftRun, Expiry, metrics};
 pub use notification::{News, NotifyDocument, chat_message, notify_document};
-pub use record::{record, recorded};
+pub use record::{forgotten, record, recorded};
 pub use report::{Requests, SideRequests, attested_progress, progress, report};
 pub use schema::{apply_schema, drift_schema, notify_schema, plan_schema};
 pub use sheet::{CardFacts, Patterns, Place, SecretPlace, corroboration};

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::style::{ATTENTION, BOLD, paint};
-use super::text::sanitize;
+use super::text::{sanitize, wrap};
 use crate::kinds;
-use crate::model::RecordedState;
+use crate::model::{Address, RecordedState};
 
 /// The record at a place, and a line on who holds its lock.
 pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String {
@@ -39,6 +39,52 @@ pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String
     }
     let _ = writeln!(out, "{}", sanitize(lock));
     out
+}
+
+/// What is about to be taken out of the record at a place, and what follows from it.
+pub fn forgotten(place: &str, remembered: &[(Address, String)]) -> String {
+    let mut out = format!("{} would no longer remember:\n", sanitize(place));
+    for (address, text) in remembered {
+        let _ = writeln!(out, "  {}: {}", sanitize(&address.to_string()), sanitize(text));
+    }
+    out.push_str("\nGitLab and Factory stay as they are. What follows from it:\n");
+    let mut said = Vec::new();
+    for (address, _) in remembered {
+        for consequence in consequences(address) {
+            if !said.contains(consequence) {
+                said.push(*consequence);
+                let _ = writeln!(out, "{}", wrap(consequence, 80, "- ", "  "));
+            }
+        }
+    }
+    out
+}
+
+/// What a record that has forgotten a resource can no longer do.
+fn consequences(address: &Address) -> &'static [&'static str] {
+    const UNRECORDED: &str =
+        "What differs there shows as `unrecorded`, which counts as drift, until an apply records it.";
+    const ATTESTED: &str = "What people attested of it is due again.";
+    match address {
+        Address::Application => &[
+            "The next run finds the application by what Factory uses, or by its name.",
+            "What GitLab does not show of it is unknown: whether it is trusted, where there is no administrator's \
+             session, and its secret, where there is no `application.secret.load`.",
+            UNRECORDED,
+            ATTESTED,
+        ],
+        Address::User => &["The next run finds the user by the username.", UNRECORDED],
+        Address::Membership(_) => &[
+            "A membership that the configuration no longer has is not ended any more: it is nobody's.",
+            UNRECORDED,
+        ],
+        Address::Connection | Address::Authorization => &[UNRECORDED, ATTESTED],
+        Address::Repository(_) => &[
+            "The next run looks the repository up by its path, so it does not notice a move in between.",
+            UNRECORDED,
+            ATTESTED,
+        ],
+    }
 }
 
 /// What a record remembers, a line to a resource.

@@ -1,9 +1,10 @@
 //! What became of an apply, for people: a line as each change ends, and a sum at the end.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::Environment;
-use super::human::subject;
+use super::bulk;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::participle;
@@ -62,6 +63,7 @@ pub fn report(
     environment: &Environment,
     report: &ApplyReport,
     requests: Requests,
+    elapsed: Duration,
     on_cards: bool,
 ) -> String {
     let mut out = String::new();
@@ -90,7 +92,7 @@ pub fn report(
             is_repository(one) && is_repository(next) && why(plan, one) == why(plan, next)
         };
         for run in of_kind.chunk_by(alike) {
-            let _ = writeln!(out, "  {}", subject(&run[0].address, run.len()));
+            let _ = writeln!(out, "  {}", bulk::subject(run.iter().map(|outcome| &outcome.address)));
             if let Some(error) = why(plan, run[0]) {
                 let _ = writeln!(out, "{}", wrap(&sanitize(&error), 80, "      ", "      "));
             }
@@ -104,7 +106,7 @@ pub fn report(
         out,
         "\n{}\n{}\n",
         paint(DIM, &line),
-        paint(DIM, &wrap(&requests_line(requests), 80, "", "  "))
+        paint(DIM, &requests_line(requests, elapsed))
     );
     out
 }
@@ -162,7 +164,7 @@ fn sum(command: Command, report: &ApplyReport) -> String {
     )
 }
 
-fn requests_line(requests: Requests) -> String {
+fn requests_line(requests: Requests, elapsed: Duration) -> String {
     let Requests {
         gitlab,
         factory,
@@ -177,7 +179,7 @@ fn requests_line(requests: Requests) -> String {
     for (name, side) in [("GitLab", gitlab), ("Factory", factory), ("elsewhere", other)] {
         if side.reads + side.writes > 0 {
             sides.push(format!(
-                "{name} {} and {}",
+                "{name} {}, {}",
                 count(side.reads, "read", "reads"),
                 count(side.writes, "write", "writes")
             ));
@@ -186,12 +188,14 @@ fn requests_line(requests: Requests) -> String {
     let sides = if sides.is_empty() {
         String::new()
     } else {
-        format!(": {}", sides.join(", "))
+        format!(": {}", sides.join("; "))
     };
     let sign_ins = if sign_ins == 0 {
         String::new()
     } else {
         format!("; {}", count(sign_ins, "sign-in", "sign-ins"))
     };
-    format!("{}{sides}{sign_ins}.", count(total, "request", "requests"))
+    let seconds = elapsed.as_secs_f64();
+    let total = count(total, "request", "requests");
+    wrap(&format!("{total} in {seconds:.1} s{sides}{sign_ins}."), 80, "", "  ")
 }

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use super::LockInfo;
+use crate::model::Diagnostic;
 use crate::secrets::RemoteText;
 
 /// The record could not be read, written or locked.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
+    /// What the backend is asked with is missing.
+    #[error("{0}")]
+    NoCredential(Diagnostic),
     /// Another run holds the lock.
     #[error("{}", locked(place, holder.as_deref()))]
     Locked {
@@ -223,6 +227,7 @@ impl StateError {
             Self::HardLink { .. } => {
                 "find out who made the link; `cp` the file to a new name and `mv` that over it to part them".to_owned()
             }
+            Self::NoCredential(why) => return why.hint.clone(),
             Self::Backend(error) => return error.hint.clone(),
             Self::Io { what, .. } if *what == "read" => "check the permissions of the file".to_owned(),
             Self::Io { .. } => "check free space and the permissions of the folder".to_owned(),

@@ -112,3 +112,89 @@ async fn a_reader_that_goes_away_is_no_reason_to_complain() {
     let ran = run(shell).await;
     assert_eq!(ran.stderr, "");
 }
+
+#[tokio::test]
+async fn short_help_folds_what_all_commands_share_and_help_is_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = run(setpoint(folder.path(), &["plan", "-h"])).await.expect(0);
+    insta::assert_snapshot!(short.stdout);
+    let long = run(setpoint(folder.path(), &["plan", "--help"])).await.expect(0);
+    let by_name = run(setpoint(folder.path(), &["help", "plan"])).await.expect(0);
+    assert_eq!(by_name.stdout, long.stdout);
+    let own = long.stdout.find("--detailed-exitcode").unwrap();
+    assert!(own < long.stdout.find("--lock-timeout").unwrap());
+}
+
+#[tokio::test]
+async fn variables_stand_for_the_global_options_and_what_is_typed_counts_for_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = setpoint(folder.path(), arguments);
+        command.envs(variables.iter().copied());
+        run(command)
+    };
+    let named = go(&[("SETPOINT_CONFIG", "elsewhere.toml")], &["validate"])
+        .await
+        .expect(1);
+    assert!(named.stderr.contains("elsewhere.toml"), "{}", named.stderr);
+    let typed = go(
+        &[("SETPOINT_CONFIG", "elsewhere.toml")],
+        &["validate", "-c", "here.toml"],
+    )
+    .await
+    .expect(1);
+    assert!(typed.stderr.contains("here.toml"), "{}", typed.stderr);
+    let world = [
+        ("SETPOINT_SANDBOX", "world.json"),
+        ("SETPOINT_QUIET", "1"),
+        ("SETPOINT_FORMAT", "json"),
+    ];
+    go(&[], &["init"]).await.expect(0);
+    let plan = go(&world, &["plan"]).await.expect(0);
+    assert_eq!(plan.json()["sandbox"], true);
+    assert_eq!(plan.stderr, "");
+    assert!(folder.path().join("world.json").exists());
+    let wrong = go(&[("SETPOINT_PARALLELISM", "many")], &["plan"]).await.expect(1);
+    assert!(wrong.stderr.contains("--parallelism"), "{}", wrong.stderr);
+    let loud = go(
+        &[("SETPOINT_VERBOSE", "2"), ("SETPOINT_SANDBOX", "world.json")],
+        &["plan"],
+    )
+    .await
+    .expect(0);
+    assert!(loud.stderr.contains("DEBUG"), "{}", loud.stderr);
+}
+
+#[tokio::test]
+async fn colours_are_forced_and_forbidden_as_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variables, coloured) in [
+        (&[][..], false),
+        (&[("FORCE_COLOR", "1")], true),
+        (&[("FORCE_COLOR", "0")], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("FORCE_COLOR", "1"), ("NO_COLOR", "1")], false),
+    ] {
+        let mut command = setpoint(folder.path(), &["validate"]);
+        command.envs(variables.iter().copied());
+        let ran = run(command).await.expect(1);
+        assert_eq!(ran.stderr.contains('\u{1b}'), coloured, "{variables:?}: {}", ran.stderr);
+        assert!(ran.stderr.ends_with('\n'));
+    }
+}
+
+#[tokio::test]
+async fn what_terraform_calls_it_is_answered_with_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = String::new();
+    for arguments in [
+        &["plan", "-target=gitlab.user"][..],
+        &["-chdir=gitlab", "plan"],
+        &["refresh"],
+    ] {
+        let ran = run(setpoint(folder.path(), arguments)).await.expect(1);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        all.push_str(&ran.stderr);
+    }
+    insta::assert_snapshot!(all);
+}

@@ -50,6 +50,29 @@ fn missing_keys_are_reported_at_their_section() {
 }
 
 #[test]
+fn a_path_without_quotes_is_one_fault_with_its_own_hint() {
+    let with = |line: &str| {
+        format!(
+            "[gitlab]\nurl = \"https://gitlab.example.com\"\ntoken = {{ env = \"T\" }}\n[application]\nname = \"F\"\n\
+             redirect_uri = \"https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback\"\n[user]\nname = \"D\"\nusername = \"d\"\n\
+             email = \"d@example.com\"\n[repositories]\nenable = []\n[user.memberships]\n{line}\n"
+        )
+    };
+    insta::assert_snapshot!(shown(&with("team.core.api = \"developer\"")), @r#"
+    error: `team.core.api` is a path without quotes in `[user.memberships]`
+      --> setpoint.toml:14:1
+       |
+    14 | team.core.api = "developer"
+       | ^^^^
+       |
+       = hint: a dot begins a table: put the path into quotes, such as `"team/core/api" = …`
+    "#);
+    // What is meant as a role is not taken for a path.
+    let misspelled = shown(&with("team = { rolle = \"developer\" }"));
+    assert!(misspelled.contains("the nearest known key is `role`"), "{misspelled}");
+}
+
+#[test]
 fn what_is_no_table_is_reported() {
     insta::assert_snapshot!(shown(
         "\u{feff}gitlab = 1\nuser = []\nchange_windows = {}\nfactory = { token = \"canary\", region = 'x' }\n"

@@ -118,6 +118,8 @@ mod replace;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod repository_reasons;
 #[cfg(feature = "sandbox")]
+mod review_loop;
+#[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod sandbox_terraform;
 #[cfg(feature = "sandbox")]

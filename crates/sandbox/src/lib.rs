@@ -50,6 +50,9 @@ pub struct Options {
     pub factory_api_external: Option<String>,
     /// What Factory's app says its URL is, such as `https://app.factory.ai`; default: where it listens.
     pub factory_app_external: Option<String>,
+    /// The redirect URI of the organization, where it is a gateway's: it leads to Factory's own all the same. Without it
+    /// the switch `factory_redirect` says which of Factory's two it is.
+    pub factory_redirect_external: Option<String>,
     /// Sees every request before and after it is processed, and may act.
     pub intercept: Option<Arc<dyn Intercept>>,
 }
@@ -65,6 +68,7 @@ impl Default for Options {
             gitlab_external_url: None,
             factory_api_external: None,
             factory_app_external: None,
+            factory_redirect_external: None,
             intercept: None,
         }
     }
@@ -163,6 +167,11 @@ impl Sandbox {
     /// Where Factory's app is served: the same server as its API.
     pub fn factory_app_url(&self) -> String {
         self.app.factory_url().to_owned()
+    }
+
+    /// Where Factory's redirect URI is served, whatever it is called outside.
+    pub fn factory_redirect_url(&self) -> String {
+        format!("{}{}", self.app.factory_url(), factory::REDIRECT_PATH)
     }
 
     /// What opens the doors.

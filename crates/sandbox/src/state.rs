@@ -27,6 +27,7 @@ pub(crate) struct AppState {
     gitlab_external: Option<String>,
     factory_api_external: Option<String>,
     factory_app_external: Option<String>,
+    factory_redirect_external: Option<String>,
     /// A test's hand on the requests.
     pub(crate) intercept: Option<Arc<dyn Intercept>>,
     /// Where exchanges are written down, if anywhere.
@@ -61,6 +62,7 @@ impl AppState {
             gitlab_external: trimmed(options.gitlab_external_url),
             factory_api_external: trimmed(options.factory_api_external),
             factory_app_external: trimmed(options.factory_app_external),
+            factory_redirect_external: options.factory_redirect_external,
             intercept: options.intercept,
             recorder,
             requests: Mutex::new(Vec::new()),
@@ -154,6 +156,11 @@ impl AppState {
     /// What Factory's API says its URL is.
     pub(crate) fn factory_api_external(&self) -> &str {
         self.factory_api_external.as_deref().unwrap_or(&self.factory_base)
+    }
+
+    /// The redirect URI of the organization, where it is neither of Factory's own.
+    pub(crate) fn factory_redirect_external(&self) -> Option<&str> {
+        self.factory_redirect_external.as_deref()
     }
 
     /// What Factory's app says its URL is.

@@ -1,16 +1,14 @@
 //! `apply`: plan, ask, carry out; or carry out what was planned before.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::app::error::{Failure, Result};
+use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::{self, Run};
-use crate::cli::commands::{Allow, Note, Targets, Windows};
+use crate::cli::commands::{Allow, Note, Targets, Windows, saved_plan};
 use crate::cli::console;
 use crate::cli::globals::Globals;
-use crate::files;
 use crate::model::Command;
-use crate::planfile::{self, SavedPlan};
 
 /// Make GitLab and Factory as the configuration says
 ///
@@ -46,7 +44,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
-        let saved = self.plan.as_deref().map(read).transpose()?;
+        let saved = self.plan.as_deref().map(saved_plan).transpose()?;
         let context = globals.open().await?;
         let mut policy = context.policy(Command::Apply);
         policy.allowances = self
@@ -72,11 +70,4 @@ impl Args {
         let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format, max_chars));
         context.close(shown).await
     }
-}
-
-fn read(path: &Path) -> Result<SavedPlan> {
-    let name = path.display();
-    let text = files::read(path, planfile::MAX_BYTES)
-        .map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
-    planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }

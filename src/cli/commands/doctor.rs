@@ -84,7 +84,7 @@ fn keep(file: &Path, shapes: &Shapes, quiet: bool) -> Result<()> {
 
 async fn show(context: &Context, format: Format) -> Result<Exit> {
     let checks = {
-        let _activity = context.console.begin("Looking at GitLab and Factory");
+        let _activity = context.reading("looking at GitLab and Factory");
         let checks = async { Ok(examine(context).await) };
         context.interrupts.guard(checks).await?
     };

@@ -40,8 +40,11 @@ The state record, beside the configuration unless it says otherwise.
 The world of the embedded GitLab and Factory.
 .SH ENVIRONMENT
 .TP
-\fBNO_COLOR\fR
-Set to anything, it turns colours off.
+\fBNO_COLOR\fR, \fBFORCE_COLOR\fR, \fBCLICOLOR_FORCE\fR
+The first turns colours off, the others on, where \fB\-\-color\fR does not say.
+.TP
+\fBSETPOINT_CONFIG\fR, \fBSETPOINT_FORMAT\fR, \fBSETPOINT_LOCK_TIMEOUT\fR, \&...
+Stand for the global option of that name where it is not given.
 "#;
 
 impl Args {
@@ -71,7 +74,7 @@ fn page() -> std::io::Result<String> {
 
 /// Each command as a subsection: its description and the options that are its own.
 fn subcommands(command: &clap::Command, out: &mut Vec<u8>) -> std::io::Result<()> {
-    for subcommand in command.get_subcommands() {
+    for subcommand in command.get_subcommands().filter(|one| one.get_name() != "help") {
         let name = subcommand.get_display_name().unwrap_or_default().replace('-', " ");
         out.extend_from_slice(format!(".SS \"{name}\"\n").as_bytes());
         let own = own_arguments(subcommand);

@@ -1,10 +1,13 @@
 //! One file for each command, its flags beside it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::app::error::Failure;
 use crate::cli::globals::{Format, Globals};
+use crate::files;
 use crate::model::{Address, Allowances};
+use crate::planfile::{self, SavedPlan};
 use crate::render::LEAST_CHARS;
 
 pub(crate) mod adopt;
@@ -22,8 +25,17 @@ pub(crate) mod rotate;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
 pub(crate) mod schema;
+pub(crate) mod show;
 pub(crate) mod state;
 pub(crate) mod validate;
+
+/// Reads a saved plan, or says in what way it is none.
+pub(crate) fn saved_plan(path: &Path) -> Result<SavedPlan, Failure> {
+    let name = path.display();
+    let text = files::read(path, planfile::MAX_BYTES)
+        .map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
+    planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
+}
 
 /// Flags of commands that print Markdown.
 #[derive(Debug, clap::Args)]

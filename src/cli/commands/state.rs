@@ -7,12 +7,15 @@ use serde_json::json;
 use crate::app::context;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
+use crate::app::forget;
 use crate::app::push::{self, Replaced};
 use crate::app::rebuild;
 use crate::app::records::{Records, journal as journal_of};
 use crate::cli::globals::{Format, Globals};
 use crate::cli::{journal_text, term};
 use crate::config::Config;
+use crate::kinds;
+use crate::model::Address;
 use crate::render;
 use crate::state::{Holder, StateStore};
 
@@ -27,6 +30,13 @@ pub(crate) struct Args {
 enum State {
     /// Show the record, and who holds its lock
     Show,
+    /// List the addresses of what the record remembers
+    List,
+    /// Take resources out of the record
+    ///
+    /// Shows what follows from it, and after a `yes` lets the record forget them. Writes to neither side. What was
+    /// there is kept in a file.
+    Rm(Rm),
     /// Release a lock that was left behind
     ///
     /// Shows who holds the lock and releases it after a `yes`. Only do this when that run is certainly gone.
@@ -45,6 +55,17 @@ enum State {
     /// Replaces the record by a backup, or by what a run could not write and kept in a file, after a `yes`. Refuses a
     /// file that is older than the record or has another history. What was there is kept in a file.
     Push(Push),
+}
+
+#[derive(Debug, clap::Args)]
+struct Rm {
+    /// What to forget
+    #[arg(value_name = "ADDR", required = true)]
+    addresses: Vec<Address>,
+
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +109,15 @@ impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         match self.command {
             State::Show => show(&globals, &open(&globals).await?).await,
+            State::List => list(&globals, &open(&globals).await?).await,
+            State::Rm(Rm {
+                addresses,
+                auto_approve,
+            }) => {
+                let context = globals.open().await?;
+                let ended = forget::forget(&context, &addresses.into_iter().collect(), auto_approve).await;
+                context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
+            }
             State::Unlock(unlock) => {
                 let records = open(&globals).await?;
                 unlock.run(records.store.as_ref()).await
@@ -126,6 +156,28 @@ async fn open(globals: &Globals) -> Result<Records> {
     Records::open(&context::load(&settings.config)?, &settings).await
 }
 
+async fn list(globals: &Globals, records: &Records) -> Result<Exit> {
+    let record = records.read().await?;
+    let remembered = record.as_ref().map(kinds::remembered).unwrap_or_default();
+    // A replaced application that is still to be deleted has the address of its successor.
+    let mut addresses: Vec<Address> = remembered.into_iter().map(|(address, ..)| address).collect();
+    addresses.sort();
+    addresses.dedup();
+    match globals.format {
+        Format::Human | Format::Markdown => {
+            let lines = addresses
+                .iter()
+                .map(|address| format!("{}\n", render::text::sanitize(&address.to_string())));
+            term::out(&lines.collect::<String>())?;
+        }
+        Format::Json => term::out_json(&json!({
+            "format_version": render::FORMAT_VERSION,
+            "addresses": addresses,
+        }))?,
+    }
+    Ok(Exit::Done)
+}
+
 async fn show(globals: &Globals, records: &Records) -> Result<Exit> {
     let record = records.read().await?;
     let store = &records.store;
@@ -162,7 +214,7 @@ async fn show(globals: &Globals, records: &Records) -> Result<Exit> {
 }
 
 fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
-    let journal = journal_of(config);
+    let journal = journal_of(config, &globals.settings());
     let contents = journal.read()?;
     match globals.format {
         Format::Human | Format::Markdown => term::out(&journal_text::journal(&contents.entries))?,

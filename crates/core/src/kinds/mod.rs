@@ -247,7 +247,7 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
 }
 
 /// Takes a resource out of the record.
-pub(crate) fn forget(record: &mut RecordedState, address: &Address) {
+pub fn forget(record: &mut RecordedState, address: &Address) {
     match address {
         Address::Application => record.application = None,
         Address::User => record.user = None,

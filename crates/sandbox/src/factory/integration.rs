@@ -16,7 +16,7 @@ const SCOPES: &str = "api read_api read_user read_repository write_repository re
 /// How long an attempt may take.
 const ATTEMPT_LIFE: SignedDuration = SignedDuration::from_mins(10);
 /// The redirect URI's path below the app host, for organizations from before 2026-01-27.
-pub(super) const LEGACY_PATH: &str = "/api/integrations/redirect/gitlab-sh";
+pub(crate) const LEGACY_PATH: &str = "/api/integrations/redirect/gitlab-sh";
 /// The redirect URI's path below the API host.
 pub(super) const CURRENT_PATH: &str = "/api/integrations/redirect/gitlab-sh/callback";
 
@@ -53,6 +53,9 @@ impl From<Trouble> for Refusal {
 
 /// Where GitLab must send the browser back to.
 pub(super) fn redirect_uri(app: &App) -> String {
+    if let Some(external) = app.factory_redirect_external() {
+        return external.to_owned();
+    }
     match app.read(|world| world.switches.factory_redirect) {
         FactoryRedirect::Legacy => format!("{}{LEGACY_PATH}", app.factory_app_external()),
         FactoryRedirect::Current => format!("{}{CURRENT_PATH}", app.factory_api_external()),

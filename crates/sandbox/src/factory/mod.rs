@@ -16,6 +16,8 @@ pub(crate) use gitlab_client::USER_AGENT;
 
 use super::state::App;
 
+pub(crate) use integration::LEGACY_PATH as REDIRECT_PATH;
+
 /// All of Factory; API and app share one server.
 pub(crate) fn router() -> Router<App> {
     Router::new()
