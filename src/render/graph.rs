@@ -27,22 +27,37 @@ const EDGES: [(Kind, Kind); 6] = [
     (Kind::Authorization, Kind::Repository),
 ];
 
-/// The graph of a plan.
-pub(super) fn mermaid(plan: &Plan) -> String {
+/// The graph of a plan: the parts that change, and what of them has to be there before what. None where no two that
+/// depend on each other change: a list says as much.
+pub(super) fn mermaid(plan: &Plan) -> Option<String> {
+    let changes = |kind: Kind| plan.changes.iter().any(|change| change.address.kind() == kind);
+    let edges: Vec<_> = EDGES
+        .iter()
+        .filter(|(from, to)| changes(*from) && changes(*to))
+        .collect();
+    if edges.is_empty() {
+        return None;
+    }
     let mut out = String::from("flowchart LR\n");
     for (side, title) in [("gitlab", "GitLab"), ("factory", "Factory")] {
+        let mut kinds = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.parts().0 == side && changes(*kind))
+            .peekable();
+        if kinds.peek().is_none() {
+            continue;
+        }
         let _ = writeln!(out, "  subgraph {side}[{title}]");
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.parts().0 == side) {
+        for kind in kinds {
             let ((node, title), (state, class)) = (part(kind), state(plan, kind));
             let _ = writeln!(out, "    {node}[\"{title}<br/>{state}\"]:::{class}");
         }
         out.push_str("  end\n");
     }
-    for (from, to) in EDGES {
-        let _ = writeln!(out, "  {} --> {}", part(from).0, part(to).0);
+    for (from, to) in edges {
+        let _ = writeln!(out, "  {} --> {}", part(*from).0, part(*to).0);
     }
     for (class, style) in [
-        ("same", "fill:#ececef,stroke:#89888d,color:#333"),
         ("change", "fill:#cbe2f9,stroke:#1f75cb,color:#333"),
         ("removal", "fill:#fdd4cd,stroke:#dd2b0e,color:#333"),
         ("person", "fill:#f5d9a8,stroke:#ab6100,color:#333"),
@@ -50,10 +65,10 @@ pub(super) fn mermaid(plan: &Plan) -> String {
     ] {
         let _ = writeln!(out, "  classDef {class} {style}");
     }
-    out
+    Some(out)
 }
 
-/// The state of a part in words, and the class that shows it.
+/// The state of a part that changes in words, and the class that shows it.
 fn state(plan: &Plan, kind: Kind) -> (String, &'static str) {
     let changes: Vec<_> = plan
         .changes
@@ -84,20 +99,54 @@ fn state(plan: &Plan, kind: Kind) -> (String, &'static str) {
     if blocked > 0 {
         words.push(format!("{blocked} blocked"));
     }
-    if words.is_empty() {
-        words.push("none".to_owned());
-    }
     let removes = |actions: Actions| matches!(actions, Actions::Delete | Actions::Replace);
     let class = if blocked > 0 {
         "blocked"
+    } else if changes.iter().any(|change| removes(change.actions)) {
+        // Also one that a person makes: that it goes matters more than who does it.
+        "removal"
     } else if operator > 0 {
         "person"
-    } else if changes.iter().any(|change| removes(change.actions)) {
-        "removal"
-    } else if changes.is_empty() {
-        "same"
     } else {
         "change"
     };
     (words.join("<br/>"), class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mermaid;
+    use crate::model::{Actions, Kind, Status};
+    use crate::planner::fixture::untouched;
+
+    #[test]
+    fn only_what_depends_on_each_other_is_drawn() {
+        let mut plan = untouched().plan();
+        let all = mermaid(&plan).unwrap();
+        assert!(
+            all.contains("application --> connection") && all.contains("subgraph factory"),
+            "{all}"
+        );
+        plan.changes.retain(|change| change.address.kind() == Kind::Repository);
+        assert_eq!(mermaid(&plan), None);
+        assert_eq!(mermaid(&crate::planner::fixture::converged().plan()), None);
+    }
+
+    #[test]
+    fn a_deletion_that_is_left_to_a_person_is_red() {
+        let mut plan = untouched().plan();
+        for change in plan
+            .changes
+            .iter_mut()
+            .filter(|change| change.address.kind() == Kind::Connection)
+        {
+            change.actions = Actions::Delete;
+            change.status = Status::Operator;
+        }
+        let graph = mermaid(&plan).unwrap();
+        assert!(
+            graph.contains("1 to delete<br/>1 for an operator\"]:::removal"),
+            "{graph}"
+        );
+    }
 }

@@ -1,11 +1,12 @@
-//! A plan as Markdown, for a note on a merge request: the summary first, what changes folded away by kind, and a graph
-//! of the integration. All text of others stands in code fences that it cannot end, where neither markup nor mentions
+//! A plan as Markdown, for a note on a merge request: the summary first and what is lost, then all that changes folded
+//! away by kind, and a graph where it says more than these. All text of others stands in code fences that it cannot end, where neither markup nor mentions
 //! nor quick actions work.
 
 use std::fmt::Write as _;
 
 use super::checklist::code;
 use super::human;
+use super::losses::losses;
 use super::text::count;
 use super::words::Mode;
 use super::{Environment, graph, headline};
@@ -51,14 +52,9 @@ fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Ve
     let mut out = head(plan, environment);
     let mut left_out = Vec::new();
     let room = |out: &str| limit.saturating_sub(chars(out));
-    if !plan.changes.is_empty() {
-        let graph = format!("\n```mermaid\n{}```\n", graph::mermaid(plan));
-        if chars(&graph) <= room(&out) {
-            out.push_str(&graph);
-        } else {
-            left_out.push("the graph".to_owned());
-        }
-    }
+    // In a note that is cut, the list leaves room for details.
+    let share = if limit == usize::MAX { limit } else { room(&out) / 2 };
+    out.push_str(&losses(plan, environment, share));
     let mut missing = 0;
     for section in sections(plan) {
         let shown = fitting(&section, room(&out));
@@ -89,6 +85,14 @@ fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Ve
                 "warning or attestation",
                 "warnings and attestations",
             ));
+        }
+    }
+    if let Some(graph) = graph::mermaid(plan) {
+        let graph = format!("\n<details>\n<summary>Picture</summary>\n\n```mermaid\n{graph}```\n\n</details>\n");
+        if chars(&graph) <= room(&out) {
+            out.push_str(&graph);
+        } else {
+            left_out.push("the picture".to_owned());
         }
     }
     (out, left_out)
@@ -148,6 +152,11 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
         changes: plan.changes.iter().filter(|change| wanted(change)).collect(),
         mode,
     };
+    let mode = if plan.command == Command::Destroy {
+        Mode::Destroy
+    } else {
+        Mode::Plan
+    };
     let sections = if plan.command == Command::Drift {
         vec![
             of("Changed outside of Setpoint", Mode::Drift, &|change| {
@@ -159,10 +168,10 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
         ]
     } else {
         vec![
-            of("Create", Mode::Plan, &|change| change.actions == Actions::Create),
-            of("Update", Mode::Plan, &|change| change.actions == Actions::Update),
-            of("Replace", Mode::Plan, &|change| change.actions == Actions::Replace),
-            of("Delete", Mode::Plan, &|change| change.actions == Actions::Delete),
+            of("Delete", mode, &|change| change.actions == Actions::Delete),
+            of("Replace", mode, &|change| change.actions == Actions::Replace),
+            of("Update", mode, &|change| change.actions == Actions::Update),
+            of("Create", mode, &|change| change.actions == Actions::Create),
         ]
     };
     sections

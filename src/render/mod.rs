@@ -14,6 +14,7 @@ mod headline;
 mod hostile_tests;
 mod human;
 mod json;
+mod losses;
 mod markdown;
 mod metrics;
 mod notification;

@@ -103,6 +103,9 @@ mod merge_request;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod odd_files;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod previews;
+#[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod proxies;
 #[cfg(feature = "sandbox")]

@@ -178,7 +178,12 @@ async fn guards_hold_for_a_saved_plan_too() {
         "[repositories]\nunlisted = \"disable\"\nenable = [\"web/storefront\"]",
     );
     fixture.edit_config("[repositories]\n", "[guards]\nmax_removals = 0\n\n[repositories]\n");
-    fixture.run(&["plan", "--out", "plan.json"]).await.expect(0);
+    let planned = fixture.run(&["plan", "--out", "plan.json"]).await.expect(0);
+    assert!(
+        planned.stderr.contains("refused as it stands") && !planned.stderr.contains("carries it out"),
+        "{}",
+        planned.stderr
+    );
     let writes = fixture.api_writes();
     let ran = fixture.run(&["apply", "plan.json"]).await.expect(4);
     assert!(ran.stderr.contains("guards.max_removals"), "{}", ran.stderr);

@@ -10,13 +10,14 @@ use crate::cli::commands::{Allow, Note, Targets};
 use crate::cli::globals::Globals;
 use crate::cli::{console, term};
 use crate::files::{self, Readers};
-use crate::model::{Allowances, Command};
+use crate::model::{Allowances, Command, Plan};
 use crate::{planfile, render};
 
 /// Show what differs from the configuration
 ///
 /// Reads both sides and the state record, and shows what `apply` would do. Writes to neither side.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Args {
     /// Exit with 2 where there are differences
     #[arg(long)]
@@ -29,6 +30,22 @@ pub(crate) struct Args {
     /// Write the counts for GitLab's report `artifacts:reports:terraform`
     #[arg(long, value_name = "FILE")]
     gitlab_report: Option<PathBuf>,
+
+    /// Show what `setpoint destroy` would do instead
+    #[arg(long, conflicts_with_all = ["out", "target", "allow_removals", "allow_replace"])]
+    destroy: bool,
+
+    /// With --destroy: as if the droid user were blocked as well
+    #[arg(long, requires = "destroy", conflicts_with = "delete_user")]
+    block_user: bool,
+
+    /// With --destroy: as if the droid user were deleted as well
+    #[arg(long, requires = "destroy")]
+    delete_user: bool,
+
+    /// Show what `setpoint rotate` would do instead
+    #[arg(long, conflicts_with_all = ["destroy", "out", "target", "allow_removals", "allow_replace"])]
+    rotate: bool,
 
     #[command(flatten)]
     allow: Allow,
@@ -49,17 +66,20 @@ impl Args {
     }
 
     async fn show(self, context: &Context, globals: &Globals, max_chars: Option<usize>) -> Result<Exit> {
-        let mut policy = context.policy(Command::Plan);
+        let mut policy = context.policy(match (self.destroy, self.rotate) {
+            (true, _) => Command::Destroy,
+            (_, true) => Command::Rotate,
+            _ => Command::Plan,
+        });
+        policy.block_user = self.block_user;
+        policy.delete_user = self.delete_user;
         policy.allowances = self.allow.beyond(Allowances::default());
         policy.targets = self.targets.addresses();
         let view = operations::refresh_and_plan(context, &policy).await?;
         if let Some(file) = &self.out {
             save(context, &view, file)?;
             if !globals.quiet {
-                term::err(&format!(
-                    "The plan is saved: `setpoint apply {}` carries it out.\n",
-                    file.display()
-                ));
+                term::err(&saved_as(&view.plan, file));
             }
         }
         if let Some(file) = &self.gitlab_report {
@@ -73,6 +93,19 @@ impl Args {
         } else {
             Exit::Done
         })
+    }
+}
+
+/// What the saved plan is good for. One that a guard refuses, `apply` refuses, too.
+fn saved_as(plan: &Plan, file: &Path) -> String {
+    let file = file.display();
+    if plan.refusals.is_empty() {
+        format!("The plan is saved: `setpoint apply {file}` carries it out.\n")
+    } else {
+        format!(
+            "The plan is saved, and refused as it stands: `setpoint apply {file}` would change nothing.\nSave it anew \
+             with the flag that the refusal names.\n"
+        )
     }
 }
 
