@@ -35,6 +35,11 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
     terminal.line("done");
 
     let card = terminal.until(QUESTION).await;
+    assert!(card.contains("Not checked: the tick"), "{card}");
+    assert!(
+        card.contains("  2 of 4: ") && card.contains("press \"Connect\" beside \"GitLab\""),
+        "{card}"
+    );
     assert!(
         card.contains("/settings/integrations") && !card.contains("gloas-"),
         "{card}"
@@ -61,6 +66,7 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
     for said in [
         "/users/sign_in",
         "factory-droid",
+        "the environment variable FACTORY_DROID_PASSWORD",
         "Manage GitLab Self-Hosted Permissions",
     ] {
         assert!(card.contains(said), "{said} is not in\n{card}");
@@ -73,6 +79,11 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
     terminal.line("done");
 
     let card = terminal.until(QUESTION).await;
+    assert!(card.contains("Checked: GitLab lists `Factory Integration`"), "{card}");
+    assert!(
+        card.contains("fits `platform/**`, `web/storefront`, all except"),
+        "{card}"
+    );
     for path in &paths {
         assert!(card.lines().any(|line| line.trim() == path), "{path} is not in\n{card}");
     }

@@ -49,7 +49,7 @@ pub(super) fn read(markdown: &str) -> Vec<Step> {
     for line in markdown.lines() {
         if let Some(title) = line.strip_prefix("- [ ] ") {
             steps.push(Step {
-                title: bare(title),
+                title: bare(title.split_once(": ").map_or(title, |(_, title)| title)),
                 lines: Vec::new(),
                 repositories: Vec::new(),
             });
@@ -60,10 +60,8 @@ pub(super) fn read(markdown: &str) -> Vec<Step> {
             step.repositories.push(bare(path));
         } else if let Some(text) = line.strip_prefix("  - ") {
             // A label may have colons, a value may begin after one only.
-            let (label, value) = match text.split_once(": `") {
-                Some((label, value)) => (label, value),
-                None => text.split_once(": ").expect("label: text"),
-            };
+            let value = text.split_once(": `").or_else(|| text.split_once(": <"));
+            let (label, value) = value.unwrap_or_else(|| text.split_once(": ").expect("label: text"));
             step.lines.push((bare(label), bare(value)));
         }
     }
@@ -79,7 +77,7 @@ pub(super) fn step<'a>(steps: &'a [Step], title: &str) -> &'a Step {
     }
 }
 
-/// Without the marks of a code span.
+/// Without the marks of a code span or a link.
 fn bare(text: &str) -> String {
-    text.trim_matches('`').to_owned()
+    text.trim_matches(['`', '<', '>']).to_owned()
 }

@@ -54,11 +54,12 @@ impl Operator<'_> {
 
     /// `factory.connection`: fills in the three fields.
     async fn save(&self, step: &Step) {
-        let [gitlab, self_hosted, domain, application, key, save] = step.words();
+        let [connect, gitlab, self_hosted, domain, application, key, save] = step.words();
         self.browser.open(step.says("where")).await;
         self.browser.look("settings").await;
         self.browser.heading(gitlab).await;
-        self.browser.heading(self_hosted).await;
+        self.browser.press(connect).await;
+        self.browser.press(self_hosted).await;
         self.browser.fill(domain, step.says(domain)).await;
         self.browser.fill(application, step.says(application)).await;
         self.browser.fill(key, &secret(self.fixture)).await;
@@ -69,11 +70,12 @@ impl Operator<'_> {
 
     /// The repository selection.
     async fn select(&self, step: &Step) {
-        let [gitlab, self_hosted, selection] = step.words();
+        let [connect, gitlab, self_hosted, selection] = step.words();
         self.browser.open(step.says("where")).await;
-        for heading in [gitlab, self_hosted, selection] {
-            self.browser.heading(heading).await;
-        }
+        self.browser.heading(gitlab).await;
+        self.browser.press(connect).await;
+        self.browser.press(self_hosted).await;
+        self.browser.heading(selection).await;
         self.browser.look("settings-connected").await;
         for path in &step.repositories {
             self.browser.tick(path).await;

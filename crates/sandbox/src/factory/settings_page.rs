@@ -193,7 +193,9 @@ async fn render(app: &App, status: StatusCode, notice: Option<&str>, shown: &Sho
     let repositories = repositories(app, shown).await;
     // After the repositories: reading them may have found the authorization dead.
     let content = format!(
-        "<h1>Integrations</h1>\n<h2>GitLab</h2>\n<h3 id=\"self-hosted\">Self-Hosted</h3>\n{}\n{repositories}\n\
+        "<h1>Integrations</h1>\n<h2>GitLab</h2>\n<p><a href=\"#connect\">Connect</a></p>\n\
+         <section id=\"connect\">\n<p><a href=\"#self-hosted\">Self-Hosted</a></p>\n\
+         <h3 id=\"self-hosted\">Self-Hosted</h3>\n{}\n{repositories}\n</section>\n\
          <p><small>Organization {}. You are taken for an Owner: this sandbox asks nobody to sign in.</small></p>\n\
          <script>{FOLLOW_THE_POPUP}</script>",
         connection(app),
@@ -230,8 +232,17 @@ fn connection(app: &App) -> String {
     } else {
         "GitLab shows it once."
     };
-    let mut html = format!(
-        "<p>Status: <strong id=\"status\">{status}</strong></p>\n\
+    // In the order in which Factory's guide has them: the permissions at the top right, the form below.
+    let permissions = if stored.is_some() {
+        "<div class=\"row\">\n<form id=\"permissions\" action=\"/settings/integrations/gitlab-sh/authorizations\" method=\"post\" target=\"_blank\">\n\
+             <button type=\"submit\" class=\"submit\">Manage GitLab Self-Hosted Permissions</button>\n</form>\n\
+             <form id=\"disconnect\" action=\"/settings/integrations/gitlab-sh/disconnect\" method=\"post\">\n\
+             <button type=\"submit\">Disconnect</button>\n</form>\n</div>\n"
+    } else {
+        ""
+    };
+    format!(
+        "{permissions}<p>Status: <strong id=\"status\">{status}</strong></p>\n\
          <p>Redirect URI to register in GitLab: <code id=\"redirect-uri\">{redirect_uri}</code></p>\n\
          <form id=\"gitlab-self-hosted\" action=\"/settings/integrations/gitlab-sh\" method=\"post\">\n\
          <p><label for=\"domain\">Domain</label><br><input type=\"text\" id=\"domain\" name=\"domain\" value=\"{domain}\" placeholder=\"https://gitlab.example.com\"></p>\n\
@@ -242,16 +253,7 @@ fn connection(app: &App) -> String {
         redirect_uri = escape(&integration::redirect_uri(app)),
         domain = escape(domain),
         application_id = escape(application_id),
-    );
-    if stored.is_some() {
-        html.push_str(
-            "<div class=\"row\">\n<form id=\"permissions\" action=\"/settings/integrations/gitlab-sh/authorizations\" method=\"post\" target=\"_blank\">\n\
-             <button type=\"submit\" class=\"submit\">Manage GitLab Self-Hosted Permissions</button>\n</form>\n\
-             <form id=\"disconnect\" action=\"/settings/integrations/gitlab-sh/disconnect\" method=\"post\">\n\
-             <button type=\"submit\">Disconnect</button>\n</form>\n</div>",
-        );
-    }
-    html
+    )
 }
 
 async fn repositories(app: &App, shown: &Shown) -> String {
