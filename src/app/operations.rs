@@ -320,7 +320,7 @@ fn beyond_fresh(deviations: &[Deviation]) -> Failure {
 
 async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Applied> {
     match ready {
-        Ok(ready) => carry_out_plan(context, ready, readers, run).await,
+        Ok(ready) => Box::pin(carry_out_plan(context, ready, readers, run)).await,
         Err(failure) => {
             readers.sign_out().await;
             Err(failure)

@@ -1,6 +1,6 @@
 //! The API client of one GitLab. It implements the reading and the writing trait; who holds it as a reader cannot write.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 
 use super::inspect::InstanceSettings;
 use crate::http::{Client, Request};
@@ -13,8 +13,8 @@ pub struct GitlabApi {
     pub(super) client: Client,
     /// The settings, once they were read.
     pub(super) settings: tokio::sync::OnceCell<InstanceSettings>,
-    /// Set once this GitLab said that its GraphQL knows no `markedForDeletionOn`.
-    pub(super) without_deletion_mark: AtomicBool,
+    /// Which mark of deletion this GitLab's GraphQL knows, as far as it has said so.
+    pub(super) deletion_mark: AtomicUsize,
 }
 
 impl GitlabApi {
@@ -23,7 +23,7 @@ impl GitlabApi {
         Self {
             client,
             settings: tokio::sync::OnceCell::new(),
-            without_deletion_mark: AtomicBool::new(false),
+            deletion_mark: AtomicUsize::new(0),
         }
     }
 
@@ -75,6 +75,13 @@ pub(super) fn members(source: SourceKind, user: Option<UserId>) -> Vec<String> {
     };
     let mut segments = vec![kind.to_owned(), id, "members".to_owned()];
     segments.extend(user.map(|user| user.to_string()));
+    segments
+}
+
+/// The path of one member of any kind: direct, inherited, or of an invited group.
+pub(super) fn all_members(source: SourceKind, user: UserId) -> Vec<String> {
+    let mut segments = members(source, None);
+    segments.extend(["all".to_owned(), user.to_string()]);
     segments
 }
 

@@ -105,6 +105,8 @@ pub struct InstanceSettings {
     pub admin_mode: bool,
     /// Whether administrators may not authorize applications with broad scopes.
     pub disable_admin_oauth_scopes: bool,
+    /// Whether new accounts are external, which see no internal project.
+    pub user_default_external: bool,
     /// Maintenance mode; the Community Edition has none.
     pub maintenance_mode: bool,
     /// Whether a sign-in from an address that GitLab has not seen locks an account without a second factor until a code
@@ -125,6 +127,7 @@ impl Default for InstanceSettings {
             login_recaptcha_protection_enabled: false,
             admin_mode: false,
             disable_admin_oauth_scopes: false,
+            user_default_external: false,
             maintenance_mode: false,
             require_email_verification_on_account_locked: None,
             email_confirmation_setting: None,

@@ -71,8 +71,12 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option
 
 impl GitlabApi {
     pub(super) async fn member(&self, source: SourceKind, user: UserId) -> Result<Option<Member>> {
-        let request = self.get(&borrowed(&members(source, Some(user))));
-        let answer = self.client.send(request).await?;
+        self.member_in(&members(source, Some(user))).await
+    }
+
+    /// A member as its own path shows it.
+    pub(super) async fn member_in(&self, path: &[String]) -> Result<Option<Member>> {
+        let answer = self.client.send(self.get(&borrowed(path))).await?;
         if answer.status() == StatusCode::NOT_FOUND && !answer.is_html() {
             return Ok(None);
         }

@@ -25,7 +25,7 @@ use crate::http::Result;
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, GroupId,
     Known, MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
-    Resolution, SourceKind, UserEdit, UserFields, UserId,
+    ProjectId, Resolution, SourceKind, UserEdit, UserFields, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -62,6 +62,14 @@ pub trait GitlabRead: Send + Sync {
     /// What paths lead to, groups as well as projects, in batches of GraphQL. Every path asked for has an entry; a
     /// project that moved is found by one more request for each path that led nowhere. Projects come with their data.
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths>;
+    /// Projects by their ids, in batches of GraphQL; what is gone, or hidden from the token, is not among them. Only this
+    /// tells of a deletion that a project waits for with a group above it.
+    async fn projects_by_id(&self, ids: &BTreeSet<ProjectId>) -> Result<Vec<ObservedProject>>;
+    /// Whether a user is a member of any kind, inherited and through invited groups, in a role that shows projects
+    /// (`GET …/members/all/:user_id`).
+    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool>;
+    /// Whether accounts that are made now are external (`user_default_external`); unknown where the token may not ask.
+    async fn accounts_are_external(&self) -> Result<Known<bool>>;
     /// Of these groups, and of all above and below them, those that enforce a second factor. A path that is no group's
     /// has none, but those above it count.
     async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>>;

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
-use super::api::GitlabApi;
+use super::api::{GitlabApi, all_members};
 use super::graphql::{Found, GROUPS, PROJECTS};
 use super::members::Member;
 use super::pages::offset;
-use super::{Below, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
+use super::{Below, GitlabInspect as _, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
-    ApplicationUid, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication, ObservedMembership,
-    ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
+    ApplicationUid, Caseless, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication,
+    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -74,14 +74,21 @@ impl GitlabRead for GitlabApi {
     async fn user_with_email(&self, email: &str) -> Result<Option<String>> {
         let request = self.get(&["users"]).query([("search", email), ("per_page", "100")]);
         let rows: Vec<wire::User> = self.client.json(request).await?;
-        Ok(rows
-            .into_iter()
-            .find(|user| {
-                user.email
-                    .as_deref()
-                    .is_some_and(|known| known.eq_ignore_ascii_case(email))
-            })
-            .map(|user| user.username))
+        let email = Caseless::from(email);
+        let is_it = |known: &str| Caseless::from(known) == email;
+        if let Some(user) = rows.iter().find(|user| user.email.as_deref().is_some_and(is_it)) {
+            return Ok(Some(user.username.clone()));
+        }
+        // Whom the search finds for another reason may have it as a secondary address, which is taken, too.
+        let secondary = try_join_all(rows.iter().map(|user| {
+            let request = self.get(&["users", &user.id.to_string(), "emails"]);
+            offset::<wire::Email>(&self.client, request)
+        }));
+        let holder = rows
+            .iter()
+            .zip(secondary.await?)
+            .find(|(_, addresses)| addresses.iter().any(|address| is_it(&address.email)));
+        Ok(holder.map(|(user, _)| user.username.clone()))
     }
 
     async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>> {
@@ -148,6 +155,24 @@ impl GitlabRead for GitlabApi {
         resolved.projects.sort_by_key(|project| project.id);
         resolved.projects.dedup_by_key(|project| project.id);
         Ok(resolved)
+    }
+
+    async fn projects_by_id(&self, ids: &BTreeSet<ProjectId>) -> Result<Vec<ObservedProject>> {
+        self.look_up_ids(ids).await
+    }
+
+    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool> {
+        let member = self.member_in(&all_members(source, user)).await?;
+        let membership = member.and_then(Member::live);
+        Ok(membership.is_some_and(|membership| membership.fields.role.shows_projects()))
+    }
+
+    async fn accounts_are_external(&self) -> Result<Known<bool>> {
+        match self.settings().await {
+            Ok(settings) => Ok(Known::Known(settings.user_default_external)),
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(Known::Unknown),
+            Err(error) => Err(error),
+        }
     }
 
     async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
@@ -266,7 +291,7 @@ impl GitlabApi {
             Resolution::Found(SourceKind::Project(project.id))
         } else {
             Resolution::Moved {
-                id: project.id,
+                source: SourceKind::Project(project.id),
                 to: project.path.clone(),
             }
         };

@@ -83,12 +83,26 @@ pub(super) struct User {
     #[serde(default)]
     two_factor_enabled: Option<bool>,
     #[serde(default)]
+    external: Option<bool>,
+    #[serde(default)]
     locked: Option<bool>,
     #[serde(default)]
     last_activity_on: Option<String>,
     /// Where else it signs in: administrators see it.
     #[serde(default)]
     pub(super) identities: Option<Vec<Identity>>,
+}
+
+/// A secondary address of a user (GitLab: lib/api/entities/email.rb).
+#[derive(Debug, Deserialize)]
+pub(super) struct Email {
+    pub(super) email: String,
+}
+
+impl Row for Email {
+    fn text(&self) -> usize {
+        self.email.len()
+    }
 }
 
 /// An identity of a user with a provider.
@@ -109,6 +123,7 @@ impl User {
             },
             state: self.state.unwrap_or(UserState::Active),
             is_admin: self.is_admin.unwrap_or(false),
+            external: self.external.unwrap_or(false),
             confirmed: self.confirmed,
             two_factor: self.two_factor_enabled.unwrap_or(false),
             locked: self.locked.unwrap_or(false),
@@ -201,6 +216,8 @@ pub(super) struct Project {
     marked_for_deletion_on: Option<String>,
     #[serde(default)]
     marked_for_deletion_at: Option<String>,
+    #[serde(default)]
+    shared_with_groups: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 impl Row for Project {
@@ -217,6 +234,7 @@ impl Project {
             path: self.path_with_namespace,
             archived: self.archived,
             pending_deletion: self.marked_for_deletion_on.is_some() || self.marked_for_deletion_at.is_some(),
+            invited_groups: self.shared_with_groups.map(|groups| !groups.is_empty()).into(),
             visibility: self.visibility,
         }
     }

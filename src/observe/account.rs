@@ -2,7 +2,7 @@
 
 use crate::gitlab::GitlabRead;
 use crate::http::Result;
-use crate::model::{Desired, DesiredUser, NamespaceKind, ObservedMembership, ObservedUser, UserFields};
+use crate::model::{Desired, DesiredUser, Known, NamespaceKind, ObservedMembership, ObservedUser, UserFields};
 
 /// The droid's account.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,8 @@ pub(super) struct Account {
     pub(super) memberships: Vec<ObservedMembership>,
     pub(super) username_holder: Option<NamespaceKind>,
     pub(super) email_holder: Option<String>,
+    /// Whether an account that is made now is an external one; asked where there is none yet.
+    pub(super) are_external: Known<bool>,
 }
 
 /// Reads it. Holders of its name and address are looked for only where these would have to be set.
@@ -23,7 +25,7 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
     let user = find(gitlab, &desired.user).await?;
     let sets_username = user.as_ref().is_none_or(|user| user.fields.username != *username);
     let sets_email = user.as_ref().is_none_or(|user| user.fields.email != *email);
-    let (memberships, username_holder, email_holder) = tokio::try_join!(
+    let (memberships, username_holder, email_holder, are_external) = tokio::try_join!(
         async {
             match &user {
                 Some(user) => gitlab.memberships(user.id).await,
@@ -44,6 +46,12 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
                 Ok(None)
             }
         },
+        async {
+            match &user {
+                Some(_) => Ok(Known::Unknown),
+                None => gitlab.accounts_are_external().await,
+            }
+        },
     )?;
     let own_name = user.as_ref().map(|user| &user.fields.username);
     let email_holder = email_holder.filter(|holder| own_name.is_none_or(|own| !own.eq_ignore_ascii_case(holder)));
@@ -52,6 +60,7 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<A
         memberships,
         username_holder,
         email_holder,
+        are_external,
     })
 }
 

@@ -99,7 +99,7 @@ pub enum LoadedSecret {
 /// Many requests are under way at once, and which of them fails first is chance. Where GitLab answered, the plainest
 /// request of all is made once more, so that a wrong token or a wrong address is told in the same words each time.
 pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Result<Observed> {
-    let failed = match read(sources, desired, recorded).await {
+    let failed = match Box::pin(read(sources, desired, recorded)).await {
         Ok(observed) => return Ok(observed),
         Err(error) => error,
     };
@@ -118,6 +118,10 @@ pub async fn observe(sources: &Sources<'_>, desired: &Desired, recorded: &Record
     Err(failed)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is read at once, and what waits for what, is seen in one place"
+)]
 async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState) -> Result<Observed> {
     let Sources {
         gitlab,
@@ -131,7 +135,8 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let closed = doors.closed().boxed().shared();
     let integration = factory.integration().boxed().shared();
     let account = account::read(*gitlab, desired).boxed().shared();
-    let namespaces = resolve_memberships(*gitlab, desired).boxed().shared();
+    let namespaces = resolve_memberships(*gitlab, desired, recorded).boxed().shared();
+    let by_id = repositories::by_id(*gitlab, desired, recorded).boxed().shared();
     let list = list_repositories(*factory, desired, recorded, integration.clone());
     let listed = application::list(sources, desired, recorded, integration.clone());
     let listed = listed.boxed().shared();
@@ -140,18 +145,24 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let application = application::read(sources, desired, recorded, listed.clone(), page.clone());
     let enforcing_groups = async {
         let (account, namespaces) = tokio::try_join!(account.clone(), namespaces.clone())?;
-        enforcing_groups(*gitlab, &account, &namespaces.paths).await
+        enforcing_groups(*gitlab, &account, &namespaces.resolved.paths).await
     };
     let repositories = async {
-        let (list, integration, account, namespaces) =
-            tokio::try_join!(list, integration.clone(), account.clone(), namespaces.clone())?;
+        let (list, integration, account, namespaces, by_id) = tokio::try_join!(
+            list,
+            integration.clone(),
+            account.clone(),
+            namespaces.clone(),
+            by_id.clone()
+        )?;
         let known = repositories::Known {
             source: factory.source(),
             list: &list,
             integration: integration.as_ref(),
             account: &account,
             recorded,
-            namespaces: &namespaces.paths,
+            namespaces: &namespaces.resolved.paths,
+            by_id: &by_id,
         };
         let found = repositories::read(*gitlab, desired, &known).await?;
         Ok((list, found))
@@ -181,11 +192,14 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         tokio::try_join!(integration.clone(), account.clone(), namespaces.clone(), closed.clone())?;
     let (integration, memberships) = tokio::try_join!(
         as_it_is_now(*factory, integration, &list),
-        in_full(*gitlab, desired, recorded, &account, &namespaces.paths),
+        in_full(*gitlab, desired, recorded, &account, &namespaces.resolved.paths),
     )?;
+    let Namespaces { resolved, displaced } = namespaces;
     let mut projects: BTreeMap<_, _> = repositories.projects;
-    projects.extend(namespaces.projects.into_iter().map(|project| (project.id, project)));
-    let mut resolved = namespaces.paths;
+    for project in resolved.projects {
+        projects.entry(project.id).or_insert(project);
+    }
+    let mut resolved = resolved.paths;
     resolved.extend(repositories.groups);
     Ok(Observed {
         gitlab: ObservedGitlab {
@@ -197,8 +211,11 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             username_holder: account.username_holder,
             email_holder: account.email_holder,
             namespaces: resolved,
+            displaced,
             memberships,
             enforcing_groups,
+            accounts_are_external: account.are_external,
+            seen: repositories.seen,
             paths: repositories.paths,
             projects,
             secret: application.secret,
@@ -214,12 +231,50 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
 }
 
 /// What the paths of declared memberships lead to.
-async fn resolve_memberships(gitlab: &dyn GitlabRead, desired: &Desired) -> Result<ResolvedPaths> {
+#[derive(Debug, Clone, Default)]
+struct Namespaces {
+    resolved: ResolvedPaths,
+    /// See [`ObservedGitlab::displaced`].
+    displaced: BTreeMap<FullPath, Option<FullPath>>,
+}
+
+/// Reads it. What is recorded is known by its id: where the path leads elsewhere, it is asked where that is now.
+async fn resolve_memberships(
+    gitlab: &dyn GitlabRead,
+    desired: &Desired,
+    recorded: &RecordedState,
+) -> Result<Namespaces> {
+    let mut namespaces = Namespaces::default();
     let paths: BTreeSet<_> = desired.memberships.keys().cloned().collect();
     if paths.is_empty() {
-        return Ok(ResolvedPaths::default());
+        return Ok(namespaces);
     }
-    gitlab.resolve(&paths).await
+    namespaces.resolved = gitlab.resolve(&paths).await?;
+    let strays = recorded.memberships.iter().filter_map(|(path, entry)| {
+        let resolution = namespaces.resolved.paths.get(path)?;
+        let stray = match resolution {
+            Resolution::Found(source) => *source != entry.source,
+            Resolution::NotFound => true,
+            Resolution::Moved { .. } => false,
+        };
+        stray.then_some((path, entry.source, resolution.clone()))
+    });
+    let found = try_join_all(strays.map(async |(path, source, resolution)| {
+        let now = gitlab.path_of(source).await?;
+        Ok::<_, crate::http::Error>((path, source, resolution, now))
+    }))
+    .await?;
+    for (path, source, resolution, now) in found {
+        match (resolution, now) {
+            (Resolution::NotFound, Some(to)) => {
+                let moved = Resolution::Moved { source, to };
+                namespaces.resolved.paths.insert(path.clone(), moved);
+            }
+            (Resolution::Found(_), now) => drop(namespaces.displaced.insert(path.clone(), now)),
+            (Resolution::NotFound | Resolution::Moved { .. }, _) => {}
+        }
+    }
+    Ok(namespaces)
 }
 
 /// Groups that will ask a second factor of the droid, which has none, once it is a member where it is not yet.

@@ -108,7 +108,9 @@ fn an_empty_world_is_asked_no_list_that_it_cannot_have() {
             "namespace_holder 1",
             "own_user 1",
             "projects 1",
+            "projects_by_id 1",
             "resolve 1",
+            "settings 1",
             "supported_scopes 1",
             "user 1",
             "user_with_email 1",
@@ -126,7 +128,13 @@ fn candidates_are_read_only_where_a_membership_is_new() {
     let of_the_membership = ["enforcing_groups 1", "membership 1", "repositories 1"];
     assert_eq!(
         asked(&world, &desired),
-        always_and(&["enforcing_groups 1", "membership 1", "projects 1", "repositories 1"])
+        always_and(&[
+            "enforcing_groups 1",
+            "membership 1",
+            "projects 1",
+            "projects_by_id 1",
+            "repositories 1"
+        ])
     );
     let observed = world.observe(&desired);
     let read: Vec<_> = observed

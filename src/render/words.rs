@@ -28,6 +28,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::EmailTaken => "another account has the e-mail address",
         Reason::AwaitingApproval => "an administrator of GitLab has to approve it",
         Reason::AlreadyExists => "somebody else made it, and it is not adopted",
+        Reason::PendingDeletion => "it waits for deletion in GitLab",
     }
 }
 

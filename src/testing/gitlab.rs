@@ -12,7 +12,7 @@ use crate::gitlab::{
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Kind, Known,
-    MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
+    MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId,
     Resolution, SourceKind, UserEdit, UserFields, UserId, UserState,
 };
 use crate::secrets::Secret;
@@ -92,8 +92,8 @@ impl GitlabRead for World {
         .await
     }
 
-    async fn path_of(&self, _: SourceKind) -> Result<Option<FullPath>> {
-        unreachable!("neither a plan nor its execution asks for a path by its id")
+    async fn path_of(&self, source: SourceKind) -> Result<Option<FullPath>> {
+        self.read_from("path_of", |sides| Ok(path_of(sides, source))).await
     }
 
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
@@ -102,6 +102,31 @@ impl GitlabRead for World {
             self.read_from("resolve", |_| Ok(())).await?;
         }
         self.read_from("resolve", |sides| Ok(resolved(sides, paths))).await
+    }
+
+    async fn projects_by_id(&self, ids: &BTreeSet<ProjectId>) -> Result<Vec<ObservedProject>> {
+        assert!(!ids.is_empty(), "nothing to look up");
+        for _ in 1..ids.len().div_ceil(100) {
+            self.read_from("projects_by_id", |_| Ok(())).await?;
+        }
+        self.read_from("projects_by_id", |sides| {
+            Ok(ids.iter().filter_map(|id| sides.projects.get(id)).cloned().collect())
+        })
+        .await
+    }
+
+    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool> {
+        self.read_from("sees", |sides| {
+            let above = std::iter::successors(path_of(sides, source), FullPath::parent);
+            let of_group = |path: &FullPath| sides.groups.get(path).map(|id| SourceKind::Group(*id));
+            let mut sources = above.filter_map(|path| of_group(&path)).chain([source]);
+            Ok(sources.any(|source| sides.members.contains_key(&(user, source))))
+        })
+        .await
+    }
+
+    async fn accounts_are_external(&self) -> Result<Known<bool>> {
+        self.read_from("settings", |_| Ok(Known::Known(false))).await
     }
 
     async fn enforcing_groups(&self, _: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
@@ -142,6 +167,16 @@ fn holder(sides: &Sides, name: &str) -> Option<NamespaceKind> {
         .or(user.then_some(NamespaceKind::User))
 }
 
+fn path_of(sides: &Sides, source: SourceKind) -> Option<FullPath> {
+    match source {
+        SourceKind::Project(id) => sides.projects.get(&id).map(|project| project.path.clone()),
+        SourceKind::Group(id) => {
+            let mut groups = sides.groups.iter();
+            groups.find(|(_, group)| **group == id).map(|(path, _)| path.clone())
+        }
+    }
+}
+
 fn resolved(sides: &Sides, paths: &BTreeSet<FullPath>) -> ResolvedPaths {
     let mut resolved = ResolvedPaths::default();
     for path in paths {
@@ -153,7 +188,8 @@ fn resolved(sides: &Sides, paths: &BTreeSet<FullPath>) -> ResolvedPaths {
             Resolution::Found(SourceKind::Project(project.id))
         } else if let Some(id) = sides.moved.get(path) {
             let to = sides.projects[id].path.clone();
-            Resolution::Moved { id: *id, to }
+            let source = SourceKind::Project(*id);
+            Resolution::Moved { source, to }
         } else {
             Resolution::NotFound
         };

@@ -138,6 +138,7 @@ impl World {
             },
             state: UserState::Active,
             is_admin: true,
+            external: false,
             confirmed: true,
             two_factor: false,
             locked: false,

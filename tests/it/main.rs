@@ -38,6 +38,8 @@ mod cli_help;
 mod common;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod config;
+#[cfg(feature = "sandbox")]
+mod deletion;
 #[cfg(all(target_os = "linux", feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod disk;
@@ -82,6 +84,9 @@ mod generations;
 mod gitlab_api;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod http_client;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod identity;
 #[cfg(feature = "sandbox")]
 mod impersonation;
 #[cfg(all(unix, feature = "sandbox"))]
@@ -136,6 +141,9 @@ mod sealed;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod secret_life;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod sight;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod sign_in_harm;

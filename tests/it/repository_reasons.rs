@@ -90,14 +90,25 @@ async fn archived_ones_and_ones_to_be_deleted_are_warned_of_and_not_matched_by_g
     let plan = fixture.plan().await;
     let archived = warned(&plan, "repository_archived").expect("a warning");
     assert!(archived.contains("platform/archive/monolith"), "{archived}");
-    let pending = warned(&plan, "repository_pending_deletion").expect("a warning");
-    assert!(pending.contains("web/landing-pages"), "{pending}");
+    let waits = change(&plan, "factory.repository[\"web/landing-pages\"]");
+    assert_eq!(
+        (&waits["status"], &waits["reason"]),
+        (&json!("blocked"), &json!("pending_deletion"))
+    );
     assert!(find(&plan, "factory.repository[\"platform/archive/monolith\"]").is_some());
     assert!(
         find(&plan, "factory.repository[\"platform/archive/old-gateway\"]").is_none(),
         "{plan:#}"
     );
-    fixture.apply().await.expect(0);
+    fixture.apply().await.expect(3);
+    // One that Factory has already stays as it is, with a warning.
+    fixture.world(|world| {
+        let doomed = world.project_at("web/landing-pages").expect("the project").id;
+        world.factory.enabled.insert(doomed);
+    });
+    let plan = fixture.plan().await;
+    let pending = warned(&plan, "repository_pending_deletion").expect("a warning");
+    assert!(pending.contains("web/landing-pages"), "{pending}");
     fixture.expect_nothing_to_do("with archived ones").await;
 }
 

@@ -17,6 +17,13 @@ fn user<'a>(facts: &Facts<'a>) -> Option<&'a RawUser> {
 pub(super) fn names_are_filled(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if let Some(name) = user(facts).and_then(|user| user.name.as_ref()) {
         filled("user.name", Some(name), findings);
+        if !name.trim().is_empty() && name.trim() != **name {
+            findings.push(Finding::new(
+                name.span(),
+                "`user.name` has white space around it, which GitLab does not keep",
+                "take it away, or every plan would show a difference",
+            ));
+        }
     }
 }
 

@@ -214,11 +214,21 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
     warn_of_second_factor(inputs, builder);
     let removed = removed_sources(builder);
     for (path, resolution) in &inputs.observed.gitlab.namespaces {
-        if let Resolution::Found(source) = resolution
-            && live.get(source).is_some_and(|live| live.fields.role.shows_projects())
-            && !removed.contains_key(source)
-        {
+        let (source, path) = match resolution {
+            Resolution::Found(source) => (source, path),
+            Resolution::Moved { source, to } => (source, to),
+            Resolution::NotFound => continue,
+        };
+        let shows = live.get(source).is_some_and(|live| live.fields.role.shows_projects());
+        if shows && !removed.contains_key(source) {
             coverage.add(*source, path, None);
+        }
+    }
+    for (path, now) in &inputs.observed.gitlab.displaced {
+        if let (Some(recorded), Some(now)) = (inputs.recorded.memberships.get(path), now)
+            && live.contains_key(&recorded.source)
+        {
+            coverage.add(recorded.source, now, None);
         }
     }
     for source in live.keys().filter(|source| !removed.contains_key(source)) {
@@ -271,7 +281,7 @@ fn declared(
     let address = Address::Membership(path.clone());
     let source = match inputs.observed.gitlab.namespaces.get(path) {
         Some(Resolution::Found(source)) => *source,
-        Some(Resolution::Moved { id: _, to }) => {
+        Some(Resolution::Moved { source: _, to }) => {
             let note = format!("`{path}` is `{to}` now; declare that path in user.memberships");
             builder.push(unreachable(inputs, &address, desired, Reason::Moved, note));
             return;
@@ -308,11 +318,9 @@ fn declared(
         builder.keep(address);
         return;
     }
-    let recorded = inputs
-        .recorded
-        .memberships
-        .get(path)
-        .filter(|recorded| recorded.source == source);
+    // By its id: its path may be another than when it was recorded.
+    let mut of_record = inputs.recorded.memberships.values();
+    let recorded = of_record.find(|recorded| recorded.source == source);
     let awaited = recorded.is_some_and(|recorded| recorded.awaits_approval && recorded.fields == wanted);
     let recorded = recorded.map(|recorded| &recorded.fields);
     let member = MemberRef {
@@ -346,6 +354,10 @@ fn declared(
     if user.gates_memberships {
         planned.depends_on.push(Address::User);
     }
+    if let Some(now) = inputs.observed.gitlab.displaced.get(path) {
+        planned.origin = Origin::Drift;
+        planned.notes.push(taken_over(source, now.as_ref()));
+    }
     if awaited {
         let note = format!(
             "GitLab has taken it and waits for an administrator, who approves it in the Admin area under Users > Role promotions; \
@@ -369,6 +381,20 @@ fn warn_of_the_end(inputs: &Inputs<'_>, builder: &mut PlanBuilder, address: &Add
              `expires_at`, or none"
         );
         builder.warn(WarningCode::MembershipExpires, Some(address.clone()), message);
+    }
+}
+
+/// That the path leads to something else than what was recorded there.
+fn taken_over(source: SourceKind, before: Option<&FullPath>) -> String {
+    let what = match source {
+        SourceKind::Group(_) => "group",
+        SourceKind::Project(_) => "project",
+    };
+    match before {
+        Some(now) => format!(
+            "this is another {what} than the one that was recorded here, which is `{now}` now; the membership there stays as it is"
+        ),
+        None => format!("this is another {what} than the one that was recorded here, which is gone"),
     }
 }
 
@@ -449,8 +475,7 @@ fn undeclared(
         .memberships
         .keys()
         .filter_map(|path| match inputs.observed.gitlab.namespaces.get(path) {
-            Some(Resolution::Found(source)) => Some(*source),
-            Some(Resolution::Moved { id, to: _ }) => Some(SourceKind::Project(*id)),
+            Some(Resolution::Found(source) | Resolution::Moved { source, to: _ }) => Some(*source),
             Some(Resolution::NotFound) | None => None,
         })
         .collect();
@@ -552,7 +577,14 @@ pub(crate) fn preconditions(change: &Change, path: &FullPath, observed: &Observe
         let leads_to = match leads_to {
             Resolution::Found(SourceKind::Group(id)) => format!("group {id}"),
             Resolution::Found(SourceKind::Project(id)) => format!("project {id}"),
-            Resolution::Moved { id, to } => format!("project {id}, moved to {to}"),
+            Resolution::Moved {
+                source: SourceKind::Group(id),
+                to,
+            } => format!("group {id}, moved to {to}"),
+            Resolution::Moved {
+                source: SourceKind::Project(id),
+                to,
+            } => format!("project {id}, moved to {to}"),
             Resolution::NotFound => "nothing".to_owned(),
         };
         seen.insert("leads_to".to_owned(), json!(leads_to));

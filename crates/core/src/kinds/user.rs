@@ -81,6 +81,8 @@ pub struct ObservedUser {
     pub state: UserState,
     /// Whether it is an administrator, which a droid should not be.
     pub is_admin: bool,
+    /// Whether it is external: it sees no internal project.
+    pub external: bool,
     /// Whether the primary e-mail address is confirmed; GitLab refuses OAuth otherwise.
     pub confirmed: bool,
     /// Whether it has two-factor authentication.

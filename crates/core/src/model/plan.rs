@@ -341,6 +341,8 @@ pub enum Reason {
     AwaitingApproval,
     /// Somebody else made it, and may be using it: `setpoint adopt` takes it over.
     AlreadyExists,
+    /// It waits to be deleted in GitLab.
+    PendingDeletion,
 }
 
 impl Reason {
@@ -370,6 +372,7 @@ impl Reason {
             Self::EmailTaken => "email_taken",
             Self::AwaitingApproval => "awaiting_approval",
             Self::AlreadyExists => "already_exists",
+            Self::PendingDeletion => "pending_deletion",
         }
     }
 }
@@ -402,7 +405,7 @@ pub struct Warning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningCode {
-    /// A glob selects nothing.
+    /// An entry of `enable` selects nothing, or one of `except` excludes nothing.
     PatternMatchesNothing,
     /// Attributes that no reader can see are not compared.
     Unobservable,
@@ -412,6 +415,8 @@ pub enum WarningCode {
     MembershipExpires,
     /// A membership of this plan brings the droid under an enforced second factor, which it does not have.
     TwoFactorEnforced,
+    /// A group that the configuration names by its path has another one now.
+    GroupMoved,
     /// A listed repository is archived.
     RepositoryArchived,
     /// A listed repository waits to be deleted.

@@ -60,11 +60,20 @@ pub struct ObservedGitlab {
     pub email_holder: Option<String>,
     /// What the paths of declared memberships lead to.
     pub namespaces: BTreeMap<FullPath, Resolution>,
+    /// Paths of declared memberships that another group or project has taken than the one that is recorded there, and
+    /// where that one is now; none where it is gone.
+    pub displaced: BTreeMap<FullPath, Option<FullPath>>,
     /// The droid's direct memberships, all of them.
     pub memberships: Vec<ObservedMembership>,
     /// Groups that enforce a second factor, at, above or below memberships that are declared and not there yet; not looked
     /// for where the droid has one.
     pub enforcing_groups: BTreeSet<FullPath>,
+    /// Whether an account that is made now is an external one, which sees no internal project; asked where the droid has
+    /// none yet.
+    pub accounts_are_external: Known<bool>,
+    /// Whether the droid sees these projects through a membership of any kind, also of groups that were invited, as
+    /// GitLab says. Asked of those of which nothing else tells.
+    pub seen: BTreeMap<ProjectId, bool>,
     /// What the explicitly listed repository paths lead to, as far as Factory's list has not answered already.
     pub paths: BTreeMap<FullPath, Resolution>,
     /// Projects read from GitLab: those of explicit paths, and candidates of globs.
@@ -122,10 +131,10 @@ pub enum SourceKind {
 pub enum Resolution {
     /// A group or project that has this very path (case aside).
     Found(SourceKind),
-    /// A project that moved here from the path that was asked for.
+    /// What had the path that was asked for, and moved.
     Moved {
-        /// Its id.
-        id: ProjectId,
+        /// It, by its id.
+        source: SourceKind,
         /// Its path now.
         to: FullPath,
     },
@@ -154,8 +163,10 @@ pub struct ObservedProject {
     pub path: FullPath,
     /// Read-only by archiving.
     pub archived: bool,
-    /// Waiting to be deleted.
+    /// Waiting to be deleted, itself or with a group above it.
     pub pending_deletion: bool,
+    /// Whether groups were invited into the project itself.
+    pub invited_groups: Known<bool>,
     /// Who can see it.
     pub visibility: Visibility,
 }

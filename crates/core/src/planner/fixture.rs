@@ -167,6 +167,7 @@ pub fn project(id: ProjectId, path: &str, visibility: Visibility) -> ObservedPro
         path: FullPath::new(path),
         archived: false,
         pending_deletion: false,
+        invited_groups: Known::Unknown,
         visibility,
     }
 }
@@ -213,6 +214,7 @@ pub fn converged() -> Case {
                 fields: desired.user.fields.clone(),
                 state: UserState::Active,
                 is_admin: false,
+                external: false,
                 confirmed: true,
                 two_factor: false,
                 locked: false,
@@ -221,11 +223,14 @@ pub fn converged() -> Case {
             username_holder: None,
             email_holder: None,
             namespaces: [(FullPath::new("platform"), Resolution::Found(PLATFORM))].into(),
+            displaced: BTreeMap::new(),
             memberships: vec![ObservedMembership {
                 source: PLATFORM,
                 fields: Role::Developer.into(),
             }],
             enforcing_groups: BTreeSet::new(),
+            accounts_are_external: Known::Unknown,
+            seen: BTreeMap::new(),
             paths: BTreeMap::new(),
             projects: BTreeMap::new(),
             secret: SecretCheck::NotChecked,

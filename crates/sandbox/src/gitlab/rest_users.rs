@@ -76,7 +76,8 @@ async fn list(call: Call) -> Answer {
     })
 }
 
-/// `UsersFinder`: parts of the name and the username, and the whole address (a private one for administrators only).
+/// `UsersFinder`: parts of the name and the username, and the whole address (a private one for administrators only, and
+/// then also a secondary one: `app/models/user.rb`, `with_primary_or_secondary_email`).
 fn found(user: &User, text: &str, admin: bool) -> bool {
     let text = text.trim_start_matches('@').to_lowercase();
     let within = |field: &str| {
@@ -87,7 +88,8 @@ fn found(user: &User, text: &str, admin: bool) -> bool {
             field.contains(&text)
         }
     };
-    within(&user.name) || within(&user.username) || (admin && user.email.to_lowercase() == text)
+    let mut addresses = user.secondary_emails.iter().chain([&user.email]);
+    within(&user.name) || within(&user.username) || (admin && addresses.any(|address| address.to_lowercase() == text))
 }
 
 fn fits(user: &User, filter: &str) -> bool {

@@ -203,6 +203,19 @@ fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &
         origins.resolve(inputs.interrupted(&address)),
     );
     enable.attributes.push(attribute("enabled", (), true));
+    if let Some(before) = &selected.instead_of {
+        enable.origin = Origin::Drift;
+        enable.notes.push(match &before.now {
+            Some(now) => format!(
+                "this is another project than the one that was enabled here (id {}), which is `{now}` now and stays as it is",
+                before.id
+            ),
+            None => format!(
+                "this is another project than the one that was enabled here (id {}), which is not to be found any more",
+                before.id
+            ),
+        });
+    }
     if let Some(membership) = &selected.waits_for {
         enable.depends_on.push(membership.clone());
     }
@@ -221,6 +234,13 @@ fn disable_unlisted(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &
             .map_or(listed_path, |candidate| candidate.path);
         // Out of sight is not out of the file.
         if !selection.candidates.contains_key(&id) && inputs.desired.repositories.selects(path) {
+            continue;
+        }
+        // It moved with its group, which the file means by its former path.
+        let meant = |recorded: &RecordedRepository| inputs.desired.repositories.selects(&recorded.path);
+        if selection.moved_groups.values().any(|to| to.contains(path))
+            && inputs.recorded_repository(id).is_some_and(meant)
+        {
             continue;
         }
         let disable = disable(inputs, builder, id, path);
@@ -295,6 +315,17 @@ fn unselectable(inputs: &Inputs<'_>, path: &FullPath, why: &Unselectable) -> Cha
         Unselectable::Moved { to } => (
             Reason::Moved,
             format!("`{path}` is `{to}` now; list that path in repositories.enable"),
+        ),
+        Unselectable::PendingDeletion => (
+            Reason::PendingDeletion,
+            format!("`{path}` waits for deletion in GitLab; restore it there, or take it out of repositories.enable"),
+        ),
+        Unselectable::ExceptsGroup => (
+            Reason::NotFound,
+            format!(
+                "`{path}` in repositories.except is a group; write `{path}/**` to take out what is in it. Until then nothing in it \
+                 is enabled"
+            ),
         ),
         Unselectable::NotVisible => (Reason::NotVisible, help_to_see(inputs, path)),
     };

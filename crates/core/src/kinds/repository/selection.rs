@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Address, FullPath, IntegrationStatus, Known, ObservedProject, ProjectId, Resolution, SourceKind, Visibility,
-    WarningCode,
+    Address, FullPath, IntegrationStatus, Known, ObservedProject, PathPattern, ProjectId, Resolution, SourceKind,
+    Visibility, WarningCode,
 };
 
 use crate::kinds::membership::{Coverage, Covered};
@@ -32,15 +32,30 @@ pub(super) struct Selected {
     pub(super) path: FullPath,
     /// The membership of this plan that makes it visible, if it is not yet.
     pub(super) waits_for: Option<Address>,
+    /// Another project that was enabled under this very path.
+    pub(super) instead_of: Option<Displaced>,
 }
 
-/// An explicit path that cannot be selected.
+/// A project whose path another one has taken.
+#[derive(Debug, Clone)]
+pub(super) struct Displaced {
+    pub(super) id: ProjectId,
+    /// Its path now, if it is to be found.
+    pub(super) now: Option<FullPath>,
+}
+
+/// A path of the file that cannot be used.
 #[derive(Debug, Clone)]
 pub(super) enum Unselectable {
     NotFound,
     IsGroup,
-    Moved { to: FullPath },
+    Moved {
+        to: FullPath,
+    },
+    PendingDeletion,
     NotVisible,
+    /// A group, in `except`.
+    ExceptsGroup,
 }
 
 /// What the file selects.
@@ -52,6 +67,8 @@ pub(super) struct Selection<'a> {
     /// Projects that the file means although they are not selected: moved, archived or out of sight. They are never
     /// taken for unlisted.
     pub(super) meant: BTreeSet<ProjectId>,
+    /// Groups that the file means by their former paths, and their paths now.
+    pub(super) moved_groups: BTreeMap<FullPath, FullPath>,
 }
 
 /// Whether Factory's list is what the droid sees, so that what is not on it is out of its sight.
@@ -76,6 +93,14 @@ pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverag
     };
     explicit(inputs, builder, &sight, &mut selection);
     globs(inputs, builder, &sight, &mut selection);
+    exceptions(inputs, builder, &mut selection);
+    selection.moved_groups = moved_groups(inputs, &selection.candidates);
+    for (from, to) in &selection.moved_groups {
+        let message = format!(
+            "the group `{from}` is `{to}` now; write that in repositories.enable. What was enabled in it stays enabled until then"
+        );
+        builder.warn(WarningCode::GroupMoved, None, message);
+    }
     selection
 }
 
@@ -100,6 +125,7 @@ fn candidates<'a>(inputs: &Inputs<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
             path,
             archived,
             pending_deletion,
+            invited_groups: _,
             visibility,
         } = project;
         let listed = candidates.get(id).is_some_and(|candidate| candidate.listed);
@@ -131,12 +157,26 @@ impl Sight<'_> {
         if listed && (!withdrawn || is_enabled(self.inputs, id)) {
             return Some(Covered { by: None });
         }
-        let open = candidate
-            .is_some_and(|candidate| matches!(candidate.visibility, Some(Visibility::Internal | Visibility::Public)));
+        let open = match candidate.and_then(|candidate| candidate.visibility) {
+            Some(Visibility::Public) => true,
+            Some(Visibility::Internal) => !self.is_external(),
+            Some(Visibility::Private) | None => false,
+        };
         if open && (listed || !self.list_is_complete) {
             return Some(Covered { by: None });
         }
+        if !withdrawn && self.inputs.observed.gitlab.seen.get(&id) == Some(&true) {
+            return Some(Covered { by: None });
+        }
         self.coverage.of(id, path)
+    }
+
+    /// Whether the droid is, or will be, an external user, who sees no internal project.
+    fn is_external(&self) -> bool {
+        match self.inputs.droid() {
+            Some(droid) => droid.external,
+            None => self.inputs.observed.gitlab.accounts_are_external == Known::Known(true),
+        }
     }
 }
 
@@ -147,29 +187,77 @@ fn explicit(inputs: &Inputs<'_>, builder: &mut PlanBuilder, sight: &Sight<'_>, s
         .map(|(id, candidate)| (candidate.path, *id))
         .collect();
     for path in inputs.desired.repositories.explicit() {
+        let recorded = || {
+            inputs
+                .recorded
+                .repositories
+                .iter()
+                .filter(|(_, recorded)| recorded.path == path)
+        };
         let resolution = inputs.observed.gitlab.paths.get(&path);
-        let id = match (resolution, by_path.get(&path)) {
+        let found = match (resolution, by_path.get(&path)) {
             (Some(Resolution::Found(SourceKind::Project(id))), _) | (Some(Resolution::NotFound) | None, Some(id)) => {
-                *id
+                Ok(*id)
             }
-            (Some(Resolution::Moved { id, to }), _) => {
-                selection.meant.insert(*id);
-                selection
-                    .unselectable
-                    .insert(path, Unselectable::Moved { to: to.clone() });
-                continue;
-            }
-            (Some(Resolution::Found(SourceKind::Group(_))), _) => {
+            (
+                Some(Resolution::Moved {
+                    source: SourceKind::Project(id),
+                    to,
+                }),
+                _,
+            ) => Err(Some((*id, to.clone()))),
+            (
+                Some(
+                    Resolution::Found(SourceKind::Group(_))
+                    | Resolution::Moved {
+                        source: SourceKind::Group(_),
+                        ..
+                    },
+                ),
+                _,
+            ) => {
                 selection.unselectable.insert(path, Unselectable::IsGroup);
                 continue;
             }
-            (Some(Resolution::NotFound) | None, None) => {
+            // What was enabled here is known by its id, wherever it is now.
+            (Some(Resolution::NotFound) | None, None) => Err(recorded().find_map(|(id, _)| {
+                let candidate = selection.candidates.get(id)?;
+                Some((*id, candidate.path.clone()))
+            })),
+        };
+        let id = match found {
+            Ok(id) => id,
+            Err(Some((id, to))) => {
+                let doomed = selection
+                    .candidates
+                    .get(&id)
+                    .is_some_and(|candidate| candidate.pending_deletion);
+                let why = if doomed {
+                    Unselectable::PendingDeletion
+                } else {
+                    Unselectable::Moved { to }
+                };
+                selection.meant.insert(id);
+                selection.unselectable.insert(path, why);
+                continue;
+            }
+            Err(None) => {
                 selection.unselectable.insert(path, Unselectable::NotFound);
                 continue;
             }
         };
         let candidate = selection.candidates.get(&id);
         selection.meant.insert(id);
+        if candidate.is_some_and(|candidate| candidate.pending_deletion) && !is_enabled(inputs, id) {
+            selection.unselectable.insert(path, Unselectable::PendingDeletion);
+            continue;
+        }
+        let displaced: Vec<ProjectId> = recorded().map(|(id, _)| *id).filter(|other| *other != id).collect();
+        let instead_of = displaced.first().map(|id| Displaced {
+            id: *id,
+            now: selection.candidates.get(id).map(|candidate| candidate.path.clone()),
+        });
+        selection.meant.extend(displaced);
         let Some(covered) = sight.of(id, &path, candidate) else {
             selection.unselectable.insert(path, Unselectable::NotVisible);
             continue;
@@ -183,9 +271,96 @@ fn explicit(inputs: &Inputs<'_>, builder: &mut PlanBuilder, sight: &Sight<'_>, s
             Selected {
                 path,
                 waits_for: covered.by,
+                instead_of,
             },
         );
     }
+}
+
+/// Holds `except` against the world, as `enable` is. A group's path without `/**` would exclude nothing, and was meant to
+/// exclude what is in the group: an error, and until it is mended nothing in it is enabled.
+fn exceptions(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &mut Selection<'_>) {
+    let repositories = &inputs.desired.repositories;
+    let enabled_by = |path: &FullPath| repositories.enable.iter().any(|pattern| pattern.matches(path));
+    for pattern in &repositories.except {
+        let mut paths = selection.candidates.values().map(|candidate| candidate.path);
+        let literals = repositories.enable.iter().filter_map(PathPattern::literal);
+        if paths
+            .clone()
+            .chain(literals)
+            .any(|path| pattern.matches(path) && enabled_by(path))
+        {
+            continue;
+        }
+        let group = pattern.literal().filter(|group| paths.any(|path| group.contains(path)));
+        let Some(group) = group else {
+            builder.warn(
+                WarningCode::PatternMatchesNothing,
+                None,
+                format!(
+                    "`{}` in repositories.except takes nothing out of what repositories.enable selects",
+                    pattern.as_str()
+                ),
+            );
+            continue;
+        };
+        let within: Vec<ProjectId> = selection
+            .selected
+            .iter()
+            .filter(|(id, selected)| group.contains(&selected.path) && !is_enabled(inputs, **id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in within {
+            selection.selected.remove(&id);
+            selection.meant.insert(id);
+        }
+        selection.unselectable.insert(group.clone(), Unselectable::ExceptsGroup);
+    }
+}
+
+/// Groups whose paths in the file are former ones: those of memberships, which are known by their ids, and those that
+/// everything enabled has left for one and the same place.
+fn moved_groups(inputs: &Inputs<'_>, candidates: &BTreeMap<ProjectId, Candidate<'_>>) -> BTreeMap<FullPath, FullPath> {
+    let repositories = &inputs.desired.repositories;
+    let mut moved = BTreeMap::new();
+    for (path, resolution) in &inputs.observed.gitlab.namespaces {
+        let named = |prefix: Option<FullPath>| prefix.is_some_and(|prefix| prefix == *path || path.contains(&prefix));
+        if let Resolution::Moved {
+            source: SourceKind::Group(_),
+            to,
+        } = resolution
+            && repositories.globs().any(|glob| named(glob.group_prefix()))
+        {
+            moved.insert(path.clone(), to.clone());
+        }
+    }
+    for (id, recorded) in &inputs.recorded.repositories {
+        let Some(now) = candidates.get(id).map(|candidate| candidate.path) else {
+            continue;
+        };
+        let by_glob = repositories.globs().any(|glob| glob.matches(&recorded.path));
+        if !by_glob || repositories.is_excepted(&recorded.path) || repositories.selects(now) {
+            continue;
+        }
+        let Some((from, to)) = left(&recorded.path, now) else {
+            continue;
+        };
+        let known = moved.keys().any(|group| *group == from || group.contains(&from));
+        if !known && !candidates.values().any(|candidate| from.contains(candidate.path)) {
+            moved.insert(from, to);
+        }
+    }
+    moved
+}
+
+/// The group that a project left and the one that it is in now, as far up as both differ.
+fn left(before: &FullPath, now: &FullPath) -> Option<(FullPath, FullPath)> {
+    let last = |path: &FullPath| path.as_str().rsplit('/').next().map(str::to_lowercase);
+    let (mut from, mut to) = (before.clone(), now.clone());
+    while from != to && last(&from) == last(&to) {
+        (from, to) = (from.parent()?, to.parent()?);
+    }
+    (from != *before && from != to).then_some((from, to))
 }
 
 fn warn_of_state(builder: &mut PlanBuilder, path: &FullPath, candidate: &Candidate<'_>) {
@@ -194,7 +369,7 @@ fn warn_of_state(builder: &mut PlanBuilder, path: &FullPath, candidate: &Candida
         builder.warn(
             WarningCode::RepositoryPendingDeletion,
             address,
-            format!("`{path}` is listed and waits to be deleted in GitLab"),
+            format!("`{path}` is listed and waits for deletion in GitLab"),
         );
     } else if candidate.archived {
         builder.warn(
@@ -235,6 +410,7 @@ fn globs(inputs: &Inputs<'_>, builder: &mut PlanBuilder, sight: &Sight<'_>, sele
             selection.selected.entry(*id).or_insert_with(|| Selected {
                 path: candidate.path.clone(),
                 waits_for: covered.by,
+                instead_of: None,
             });
         }
     }

@@ -54,7 +54,7 @@ fn roles_are_given_and_changed_and_their_origin_told() {
 #[test]
 fn paths_that_lead_nowhere_or_elsewhere_are_blocked() {
     let moved = Resolution::Moved {
-        id: ProjectId(1),
+        source: SourceKind::Project(ProjectId(1)),
         to: FullPath::new("new/place"),
     };
     for (resolution, reason, hint) in [

@@ -63,7 +63,13 @@ fn explicit_paths_that_cannot_be_enabled_say_why() {
     let paths = &mut case.observed.gitlab.paths;
     paths.insert(FullPath::new("gone/x"), Resolution::NotFound);
     let to = FullPath::new("new/y");
-    paths.insert(FullPath::new("old/y"), Resolution::Moved { id: ProjectId(8), to });
+    paths.insert(
+        FullPath::new("old/y"),
+        Resolution::Moved {
+            source: SourceKind::Project(ProjectId(8)),
+            to,
+        },
+    );
     paths.insert(
         FullPath::new("web"),
         Resolution::Found(SourceKind::Group(crate::model::GroupId(13))),
@@ -88,10 +94,13 @@ fn a_moved_repository_is_not_taken_for_unlisted() {
     case.desired.repositories.enable = patterns(["platform/services/**", "platform/old-api"]);
     case.desired.repositories.unlisted = Unlisted::Disable;
     let to = FullPath::new("platform/api");
-    case.observed
-        .gitlab
-        .paths
-        .insert(FullPath::new("platform/old-api"), Resolution::Moved { id: API, to });
+    case.observed.gitlab.paths.insert(
+        FullPath::new("platform/old-api"),
+        Resolution::Moved {
+            source: SourceKind::Project(API),
+            to,
+        },
+    );
     let change = case.only_change();
     assert_eq!((change.status, change.reason), (Status::Blocked, Reason::Moved));
 }
@@ -153,4 +162,42 @@ fn while_factory_is_not_connected_the_record_counts() {
     // Disconnecting forgets the selection.
     case.observed.factory.integration = None;
     assert_eq!(case.plan().summary.create, 5);
+}
+
+#[test]
+fn what_excepts_nothing_is_told_and_a_groups_path_is_an_error_that_lets_nothing_through() {
+    let mut case = converged();
+    case.desired.repositories.except = patterns(["platform/none/**", "platform/checkout"]);
+    let messages: Vec<String> = case
+        .plan()
+        .warnings
+        .into_iter()
+        .map(|warning| warning.message)
+        .collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(
+        messages.iter().all(|message| message.contains("takes nothing out")),
+        "{messages:?}"
+    );
+
+    // The group itself was meant: what is enabled stays, and nothing is added.
+    let mut case = converged();
+    case.desired.repositories.except = patterns(["platform/services"]);
+    case.list().get_mut(&CHECKOUT).unwrap().enabled = false;
+    let change = case.only_change();
+    assert_eq!(change.address.to_string(), "factory.repository[\"platform/services\"]");
+    assert_eq!((change.status, change.reason), (Status::Blocked, Reason::NotFound));
+    assert!(change.notes[0].contains("`platform/services/**`"), "{:?}", change.notes);
+    // As it should have been written.
+    case.desired.repositories.except = patterns(["platform/services/**"]);
+    assert_eq!(case.plan().changes, []);
+    assert_eq!(case.plan().warnings, []);
+}
+
+#[test]
+fn an_explicit_path_is_no_exception_that_excepts_nothing() {
+    let mut case = converged();
+    case.desired.repositories.enable = patterns(["platform/**", "web/unseen"]);
+    case.desired.repositories.except = patterns(["web/unseen"]);
+    assert_eq!(case.plan().warnings, []);
 }
