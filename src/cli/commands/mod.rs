@@ -84,7 +84,7 @@ fn reason(text: &str) -> Result<String, &'static str> {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Allow {
     /// Allow up to N removals, whatever the guards say
-    #[arg(long = "allow-removals", value_name = "N")]
+    #[arg(long = "allow-removals", id = "allow_removals", value_name = "N")]
     removals: Option<u64>,
 
     /// Allow replacing the application, which drops every token of the old one

@@ -14,10 +14,6 @@ async fn agree(terminal: &mut Terminal) {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one procedure, told in the order in which a person sees it"
-)]
 async fn the_whole_procedure_is_walked_and_borne_out() {
     let fixture = fixture().await;
     let hands = Hands(&fixture);
