@@ -5,9 +5,9 @@
 //! before this is parsed, and the checks of meaning still run over the rest.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
 
+use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
@@ -16,7 +16,7 @@ use crate::model::{Day, Role, SignIn, Unlisted};
 use super::types::{Driver, Region, SessionUse};
 
 /// A value and the bytes of the file it came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Placed<T>(toml::Spanned<T>);
 
 impl<T> Placed<T> {
@@ -233,7 +233,7 @@ pub(super) struct RawUser {
     /// administrator's session.
     pub(super) sign_in: Option<Placed<SignIn>>,
     /// The user's direct role by the full path of a group or project.
-    pub(super) memberships: Option<BTreeMap<Text, Placed<RoleOrMembership>>>,
+    pub(super) memberships: Option<IndexMap<Text, Placed<RoleOrMembership>>>,
 }
 
 /// What the user may do in a group or project.

@@ -29,7 +29,7 @@ fn tidy(schema: &mut Value) {
                 choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
                 if let [only] = choices.as_slice() {
                     let only = only.clone();
-                    object.remove("anyOf");
+                    object.shift_remove("anyOf");
                     // In draft 7 a `$ref` hides its neighbours, so that it stands in an `allOf` of one.
                     object.insert("allOf".to_owned(), Value::Array(vec![only]));
                 }

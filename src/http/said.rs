@@ -140,6 +140,6 @@ mod tests {
     #[test]
     fn a_field_is_named_with_what_is_said_about_it() {
         let body = json!({"message": {"password": ["is too short"], "base": ["is odd"]}});
-        assert_eq!(text(&body).as_deref(), Some("is odd; password is too short"));
+        assert_eq!(text(&body).as_deref(), Some("password is too short; is odd"));
     }
 }

@@ -200,6 +200,7 @@ fn forge(fixture: &Fixture, edit: impl FnOnce(&mut Value)) {
     let mut file: Value = serde_json::from_slice(&bytes).expect("a plan");
     edit(&mut file);
     file.as_object_mut().expect("an object").remove("digest");
+    file.sort_all_objects();
     let digest = Sha256::digest(file.to_string());
     let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     file["digest"] = json!(format!("sha256:{}", digits.concat()));

@@ -1,5 +1,7 @@
 //! The droid user, how to be it, and what it may do.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -162,17 +164,10 @@ pub(super) fn its_provider_is_ldap(facts: &Facts<'_>, findings: &mut Vec<Finding
 }
 
 pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let mut seen: std::collections::BTreeMap<FullPath, usize> = std::collections::BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let memberships = user(facts).and_then(|user| user.memberships.as_ref());
-    for membership in memberships.into_iter().flat_map(std::collections::BTreeMap::values) {
+    for (path, membership) in memberships.into_iter().flatten() {
         findings.extend(membership.0.expires_at.as_ref().and_then(has_ended));
-    }
-    let mut paths: Vec<&Text> = memberships
-        .into_iter()
-        .flat_map(std::collections::BTreeMap::keys)
-        .collect();
-    paths.sort_by_key(|path| path.span().start);
-    for path in paths {
         let span = path.span();
         if let Some((what, hint)) = path_problem(path) {
             findings.push(Finding::new(span, format!("a path of `user.memberships` {what}"), hint));
@@ -182,7 +177,7 @@ pub(super) fn memberships_are_paths(facts: &Facts<'_>, findings: &mut Vec<Findin
                 "a path of `user.memberships` is a glob",
                 "name a group or a project by its full path; a role in a group reaches everything below it",
             ));
-        } else if seen.insert(FullPath::new(path.get()), span.start).is_some() {
+        } else if !seen.insert(FullPath::new(path.get())) {
             findings.push(Finding::new(
                 span,
                 "`user.memberships` names this path twice",
