@@ -352,11 +352,11 @@ async fn an_export_has_the_memberships_that_no_file_names() {
     assert_eq!(
         memberships,
         [
+            "\"platform\" = \"developer\"",
+            "\"web/storefront\" = \"maintainer\"",
             "\"data/pipelines/batch\" = \"developer\"",
             "finance = \"reporter\"",
             "\"open-source/rust-toolbox\" = \"maintainer\"",
-            "platform = \"developer\"",
-            "\"web/storefront\" = \"maintainer\"",
         ]
     );
     assert!(ran.stderr.contains("open-source/website is left out"), "{}", ran.stderr);
@@ -364,6 +364,83 @@ async fn an_export_has_the_memberships_that_no_file_names() {
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
     std::fs::remove_dir_all(fixture.path(".setpoint")).unwrap();
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn an_export_keeps_the_comments_and_the_order_of_the_file() {
+    let fixture = applied().await;
+    let scopes = "# Taken from the guide.\nscopes = [\n  \"read_user\", # who it is\n  \"api\",\n]\nname";
+    fixture.edit_config("[application]\nname", &format!("[application]\n{scopes}"));
+    fixture.edit_config(
+        "\"platform\" = \"developer\"",
+        "# Everybody works here.\n\"Platform\" = { role = \"developer\" } # as agreed",
+    );
+    fixture.edit_config(
+        "\"web/storefront\" = \"maintainer\"",
+        "\"web/storefront\" = \"guest\" # for now",
+    );
+    fixture.edit_config("email =", "# Nobody reads it.\nemail =");
+    fixture.sandbox.with_world(|world| {
+        let droid = world.users.iter_mut().find(|user| user.username == "factory-droid");
+        "droid@example.org".clone_into(&mut droid.expect("the droid is there").email);
+    });
+    let ran = fixture.run(&["export"]).await.expect(0);
+    let from = ran.stdout.find("[application]").unwrap_or_default();
+    let (sections, _) = ran.stdout[from..].split_once("\n[repositories]").unwrap_or_default();
+    insta::assert_snapshot!(fixture.redact(sections), @r#"
+    [application]
+    # Taken from the guide.
+    scopes = [
+        "api",
+        "read_api",
+        "read_observability",
+        "read_repository",
+        "read_user",
+        "write_observability",
+        "write_repository",
+    ]
+    name = "Factory Integration"
+    redirect_uri = "http://factory/api/integrations/redirect/gitlab-sh"
+    trusted = true
+    confidential = true
+
+    [user]
+    name = "Factory Droid"
+    username = "factory-droid"
+    # Nobody reads it.
+    email = "droid@example.org"
+    password = { env = "FACTORY_DROID_PASSWORD" }
+
+    [user.memberships]
+    # Everybody works here.
+    "Platform" = { role = "developer" } # as agreed
+    "web/storefront" = "maintainer" # for now
+    "#);
+    fixture.write_config(&ran.stdout);
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn an_export_does_not_guess_between_two_applications_of_one_name() {
+    let fixture = applied().await;
+    fixture.sandbox.with_world(|world| {
+        let ours = world.applications.iter().find(|one| one.name == "Factory Integration");
+        let mut other = ours.expect("the application is there").clone();
+        other.id += 1000;
+        other.uid.push('0');
+        world.applications.push(other);
+        world.factory.integration = None;
+    });
+    std::fs::remove_dir_all(fixture.path(".setpoint")).unwrap();
+    let ran = fixture.run(&["export"]).await.expect(0);
+    insta::assert_snapshot!(fixture.redact(&ran.stderr), @"
+    warning: [application] is left as the file has it: 2 applications of GitLab are
+             named `Factory Integration` (ids 2, 1002), and neither the state record
+             nor Factory tells which one is meant
+    hint: delete or rename the others in GitLab's admin area, then export again
+    ");
+    fixture.write_config(&ran.stdout);
+    fixture.run(&["validate"]).await.expect(0);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
-//! `export`: what is live, as a configuration.
+//! `export`: what is live, as a configuration. It is the file that the run began from, with the values in it that
+//! differ, so that its comments and its order stay.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::{self, try_join_all};
-use toml::{Table, Value};
+use serde_json::Value as Json;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, TomlError, Value};
 
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
@@ -14,27 +16,18 @@ use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
 use crate::diff::declared_values;
 use crate::gitlab::{GitlabRead, Membership};
-use crate::model::{Command, Diagnostic, Fields, Known, Observed, ObservedGitlab, RecordedState, identify_application};
+use crate::model::{
+    ApplicationMatch, Command, Diagnostic, Fields, FullPath, Known, Observed, ObservedGitlab, RecordedState,
+    identify_application,
+};
 use crate::render::text::sanitize;
 
 /// Print what is live as a configuration whose plan is empty
 ///
-/// How to reach both sides, where secrets are and what is guarded is taken from the configuration as it is. The
-/// application, the user, all of its direct memberships and the enabled repositories are as they are live.
+/// It is the configuration as it is, with its comments: how to reach both sides, where secrets are and what is guarded
+/// stays. The application, the user, all of its direct memberships and the enabled repositories are as they are live.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
-
-/// The sections in the order of the documentation.
-const SECTIONS: [&str; 8] = [
-    "gitlab",
-    "factory",
-    "application",
-    "user",
-    "repositories",
-    "guards",
-    "change_windows",
-    "state",
-];
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
@@ -51,149 +44,222 @@ async fn export(context: &Context) -> Result<Exit> {
     let memberships = context.interrupts.guard(async { Ok(found.await?) }).await;
     readers.sign_out().await;
     let memberships = memberships?;
-    let file = &context.config.file;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::of(&error).context(format!("{} cannot be read", file.display())))?;
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        Failure::new(error.message()).context(format!("{} is no TOML", file.display()))
-    })?;
+    let path = &context.config.file;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::of(&error).context(format!("{} cannot be read", path.display())))?;
+    let mut file: DocumentMut = text
+        .parse()
+        .map_err(|error: TomlError| Failure::new(error.message()).context(format!("{} is no TOML", path.display())))?;
     let View { record, observed, .. } = view;
-    application(&mut table, context, &observed, &record);
-    user(&mut table, &observed, memberships);
-    repositories(&mut table, &observed);
-    let mut out = String::new();
-    for name in SECTIONS {
-        if let Some(section) = table.remove(name) {
-            let one = Table::from_iter([(name.to_owned(), section)]);
-            let text = toml_text::render(one).map_err(|error| Failure::of(&error))?;
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            out.push_str(&text);
-        }
-    }
-    term::out(&out)?;
+    application(&mut file, context, &observed, &record);
+    user(&mut file, &observed, &memberships);
+    repositories(&mut file, &observed);
+    term::out(&toml_text::tame(&file.to_string()))?;
     Ok(Exit::Done)
 }
 
-/// Changes one section of the file.
-fn edit(table: &mut Table, name: &str, change: impl FnOnce(&mut Table)) {
-    if let Some(Value::Table(section)) = table.get_mut(name) {
+/// Changes one section of the file, whichever way it is written.
+fn edit(file: &mut DocumentMut, name: &str, change: impl FnOnce(&mut dyn TableLike)) {
+    if let Some(section) = file.get_mut(name).and_then(Item::as_table_like_mut) {
         change(section);
     }
 }
 
-fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
-    Value::Array(items.into_iter().map(|item| Value::from(item.as_ref())).collect())
-}
-
-fn application(table: &mut Table, context: &Context, observed: &Observed, record: &RecordedState) {
-    let desired = &context.config.desired.application;
-    let used = observed
-        .factory
-        .integration
-        .as_ref()
-        .map(|integration| &integration.application);
-    let found = identify_application(&desired.name, &observed.gitlab.applications, record, used);
-    let Some(live) = found.found() else {
+/// Says which value a key has: in its place and with the comment behind it, or at the end of its section; with none the
+/// key goes. What means the same stays as it is written.
+fn set(section: &mut dyn TableLike, key: &str, value: Option<Value>) {
+    let Some(value) = value else {
+        section.remove(key);
         return;
     };
-    edit(table, "application", |section| {
-        declare(section, &live.fields);
-        // One URI is written without brackets.
-        if let Some(Value::Array(uris)) = section.get_mut("redirect_uri")
-            && let [uri] = uris.as_mut_slice()
-        {
-            let uri = std::mem::replace(uri, Value::Boolean(false));
-            section.insert("redirect_uri".to_owned(), uri);
+    let old = section.get(key).and_then(|old| old.clone().into_value().ok());
+    if old.is_some_and(|old| meaning(&old) == meaning(&value)) {
+        return;
+    }
+    match section.get_mut(key) {
+        Some(Item::Value(old)) => {
+            let decor = old.decor().clone();
+            *old = value;
+            *old.decor_mut() = decor;
+        }
+        _ => drop(section.insert(key, Item::Value(value))),
+    }
+}
+
+/// A value without the ways to write it. Lists of the configuration have no order; one URI may stand without its brackets,
+/// and so may the role of a membership that has nothing else.
+fn meaning(value: &Value) -> Json {
+    match value {
+        Value::String(text) => text.value().as_str().into(),
+        Value::Boolean(yes) => (*yes.value()).into(),
+        Value::Array(items) => {
+            let mut items: Vec<Json> = items.iter().map(meaning).collect();
+            items.sort_by_key(Json::to_string);
+            match items.as_slice() {
+                [one] => one.clone(),
+                _ => items.into(),
+            }
+        }
+        Value::InlineTable(entries) => match entries.get("role") {
+            Some(role) if entries.len() == 1 => meaning(role),
+            _ => entries
+                .iter()
+                .map(|(key, value)| (key.to_owned(), meaning(value)))
+                .collect(),
+        },
+        Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => value.to_string().trim().into(),
+    }
+}
+
+/// A declared value as TOML. It has no null: what is none is left out.
+fn written(value: &Json) -> Option<Value> {
+    Some(match value {
+        Json::Null => return None,
+        Json::Bool(yes) => (*yes).into(),
+        Json::Number(number) => number.as_i64().map_or_else(|| number.to_string().into(), Value::from),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(items) => list(items.iter().filter_map(written)),
+        Json::Object(entries) => {
+            let entries = entries.iter().filter_map(|(key, value)| Some((key, written(value)?)));
+            entries.collect::<InlineTable>().into()
+        }
+    })
+}
+
+/// A list, with each item on a line of its own where there are several.
+fn list(items: impl IntoIterator<Item = Value>) -> Value {
+    let mut list: Array = items.into_iter().collect();
+    if list.len() > 1 {
+        list.iter_mut().for_each(|item| item.decor_mut().set_prefix("\n    "));
+        list.set_trailing("\n");
+        list.set_trailing_comma(true);
+    }
+    list.into()
+}
+
+fn application(file: &mut DocumentMut, context: &Context, observed: &Observed, record: &RecordedState) {
+    let name = &context.config.desired.application.name;
+    let integration = observed.factory.integration.as_ref();
+    let used = integration.map(|integration| &integration.application);
+    let live = match identify_application(name, &observed.gitlab.applications, record, used) {
+        ApplicationMatch::Found(live) => live,
+        ApplicationMatch::None => return,
+        ApplicationMatch::Ambiguous(candidates) => {
+            let ids: Vec<String> = candidates.iter().map(|candidate| candidate.id.to_string()).collect();
+            let several = format!(
+                "[application] is left as the file has it: {} applications of GitLab are named `{}` (ids {}), and neither \
+                 the state record nor Factory tells which one is meant",
+                ids.len(),
+                sanitize(name),
+                ids.join(", ")
+            );
+            let hint = "delete or rename the others in GitLab's admin area, then export again";
+            term::err(&warning(&Diagnostic::new(several).hint(hint)));
+            return;
+        }
+    };
+    edit(file, "application", |section| {
+        for (key, value) in declared(&live.fields) {
+            // One URI is written without brackets.
+            let value = match value {
+                Some(Value::Array(uris)) if key == "redirect_uri" && uris.len() == 1 => uris.into_iter().next(),
+                value => value,
+            };
+            set(section, &key, value);
         }
     });
 }
 
-/// Writes what is known of a resource as a configuration has it.
-fn declare<F: Fields>(section: &mut Table, fields: &F) {
-    for (name, value) in declared_values(fields) {
-        // TOML has no null: what is none is left out.
-        match Value::try_from(value) {
-            Ok(value) => drop(section.insert(name, value)),
-            Err(_) => drop(section.remove(&name)),
-        }
-    }
+/// What is known of a resource as a configuration has it, by its keys.
+fn declared<F: Fields>(fields: &F) -> impl Iterator<Item = (String, Option<Value>)> {
+    let values = declared_values(fields).into_iter();
+    values.map(|(key, value)| (key, written(&value)))
 }
 
-fn user(table: &mut Table, observed: &Observed, memberships: Table) {
+fn user(file: &mut DocumentMut, observed: &Observed, memberships: &BTreeMap<FullPath, Value>) {
     let Some(live) = &observed.gitlab.user else {
         return;
     };
-    edit(table, "user", |section| {
-        declare(section, &live.fields);
+    edit(file, "user", |section| {
+        for (key, value) in declared(&live.fields) {
+            set(section, &key, value);
+        }
         section.remove("previously");
-        section.insert("memberships".to_owned(), memberships.into());
+        if section.get("memberships").is_none() && !memberships.is_empty() {
+            section.insert("memberships", Item::Table(Table::new()));
+        }
+        let Some(section) = section.get_mut("memberships").and_then(Item::as_table_like_mut) else {
+            return;
+        };
+        let keys = section.iter().map(|(key, _)| (FullPath::new(key), key.to_owned()));
+        let keys: BTreeMap<FullPath, String> = keys.collect();
+        for (path, key) in &keys {
+            if !memberships.contains_key(path) {
+                section.remove(key);
+            }
+        }
+        for (path, value) in memberships {
+            // A path that GitLab spells otherwise is the same one.
+            let key = keys.get(path).map_or(path.as_str(), String::as_str);
+            set(section, key, Some(value.clone()));
+        }
     });
 }
 
 /// The droid's direct memberships by their paths. One that a configuration has no word for is left out, and said: it
 /// stays as it is, for only what is declared is touched.
-async fn memberships(gitlab: &dyn GitlabRead, observed: &ObservedGitlab) -> crate::http::Result<Table> {
+async fn memberships(
+    gitlab: &dyn GitlabRead,
+    observed: &ObservedGitlab,
+) -> crate::http::Result<BTreeMap<FullPath, Value>> {
+    let mut named = BTreeMap::new();
     let Some(user) = &observed.user else {
-        return Ok(Table::new());
+        return Ok(named);
     };
     let sources = observed.memberships.iter().map(|membership| membership.source);
     let live = sources.map(|source| future::try_join(gitlab.path_of(source), gitlab.membership(source, user.id)));
-    let mut named = BTreeMap::new();
     for live in try_join_all(live).await? {
         let (Some(path), Some(Membership { fields, custom_role })) = live else {
             continue;
         };
         if let Some(custom) = custom_role {
             let path = sanitize(path.as_str());
-            term::err(&warning(
-                &Diagnostic::new(format!(
-                    "{path} is written as {}: the droid has the custom role `{custom}` there, which is based on that",
-                    fields.role
-                ))
-                .hint("plan compares the role that it is based on, and leaves the custom role alone"),
+            let custom = Diagnostic::new(format!(
+                "{path} is written as {}: the droid has the custom role `{custom}` there, which is based on that",
+                fields.role
             ));
+            let hint = "plan compares the role that it is based on, and leaves the custom role alone";
+            term::err(&warning(&custom.hint(hint)));
         }
-        let mut declared = Table::new();
-        declare(&mut declared, &fields);
         let role = fields.role;
         if role.name().is_none() {
             let path = sanitize(path.as_str());
-            term::err(&warning(
-                &Diagnostic::new(format!(
-                    "{path} is left out: GitLab's access level {role} is no role of a configuration"
-                ))
-                .hint("the membership stays as it is, for only what is declared is touched"),
+            let left_out = Diagnostic::new(format!(
+                "{path} is left out: GitLab's access level {role} is no role of a configuration"
             ));
+            let hint = "the membership stays as it is, for only what is declared is touched";
+            term::err(&warning(&left_out.hint(hint)));
             continue;
         }
+        let declared: InlineTable = declared(&fields)
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
         // A role that is all there is stands alone.
-        let value = match declared.remove("role") {
-            Some(role) if declared.is_empty() => role,
-            Some(role) => {
-                declared.insert("role".to_owned(), role);
-                declared.into()
-            }
-            None => continue,
-        };
-        named.insert(path.to_string(), value);
+        let role = declared.get("role").filter(|_| declared.len() == 1).cloned();
+        named.insert(path, role.unwrap_or_else(|| declared.into()));
     }
-    Ok(named.into_iter().collect())
+    Ok(named)
 }
 
-fn repositories(table: &mut Table, observed: &Observed) {
+fn repositories(file: &mut DocumentMut, observed: &Observed) {
     let Known::Known(listed) = &observed.factory.repositories else {
         return;
     };
-    let mut enabled: Vec<&str> = listed
-        .values()
-        .filter(|repository| repository.enabled)
-        .map(|repository| repository.path.as_str())
-        .collect();
+    let enabled = listed.values().filter(|repository| repository.enabled);
+    let mut enabled: Vec<&str> = enabled.map(|repository| repository.path.as_str()).collect();
     enabled.sort_unstable();
-    edit(table, "repositories", |section| {
-        section.insert("enable".to_owned(), texts(enabled));
+    edit(file, "repositories", |section| {
+        set(section, "enable", Some(list(enabled.into_iter().map(Value::from))));
         section.remove("except");
     });
 }
