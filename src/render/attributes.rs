@@ -1,7 +1,8 @@
 //! The attributes of a change: aligned, lists and texts as differences, what is secret or not yet known in words.
 
 use serde_json::Value;
-use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{DiffOp, DiffTag, group_diff_ops};
 
 use super::style::{CREATE, DELETE, DIM, UPDATE, paint};
 use super::text::{columns, quote, sanitize};
@@ -108,7 +109,11 @@ fn list(head: &str, before: &[Value], after: &[Value]) -> Vec<String> {
     let deeper = " ".repeat(INDENT.len() + 4);
     let mut lines = vec![head.to_owned()];
     let mut same = 0;
-    for op in capture_diff_slices(Algorithm::Myers, &before, &after) {
+    let (before, after): (Vec<&str>, Vec<&str>) = (
+        before.iter().map(String::as_str).collect(),
+        after.iter().map(String::as_str).collect(),
+    );
+    for op in difference(&before, &after) {
         let (tag, old, new) = op.as_tag_tuple();
         if tag == DiffTag::Equal {
             same += new.len();
@@ -134,21 +139,34 @@ fn list(head: &str, before: &[Value], after: &[Value]) -> Vec<String> {
 
 fn text(head: &str, before: &str, after: &str) -> Vec<String> {
     let deeper = " ".repeat(INDENT.len() + 4);
-    let diff = TextDiff::from_lines(before, after);
+    let (before, after): (Vec<&str>, Vec<&str>) = (
+        before.split_inclusive('\n').collect(),
+        after.split_inclusive('\n').collect(),
+    );
     let mut lines = vec![head.to_owned()];
-    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
-        for change in hunk.iter_changes() {
-            let mark = match change.tag() {
-                ChangeTag::Delete => paint(DELETE, "-"),
-                ChangeTag::Insert => paint(CREATE, "+"),
-                ChangeTag::Equal => " ".to_owned(),
-            };
-            let line = change.value().trim_end_matches(['\n', '\r']);
-            lines.push(format!("{deeper}{mark} {}", sanitize(line)));
+    for op in group_diff_ops(difference(&before, &after), 2).into_iter().flatten() {
+        let (tag, old, new) = op.as_tag_tuple();
+        let mut add = |mark: &str, some: &[&str]| {
+            let shown = some.iter().map(|line| sanitize(line.trim_end_matches(['\n', '\r'])));
+            lines.extend(shown.map(|line| format!("{deeper}{mark} {line}")));
+        };
+        if tag == DiffTag::Equal {
+            add(" ", &after[new]);
+        } else {
+            add(&paint(DELETE, "-"), &before[old]);
+            add(&paint(CREATE, "+"), &after[new]);
         }
     }
     lines.push(format!("{INDENT}  TEXT"));
     lines
+}
+
+/// How one list becomes the other. The algorithm is named, because a program that may choose among all of them at run time
+/// carries half a megabyte of them.
+fn difference(before: &[&str], after: &[&str]) -> Vec<DiffOp> {
+    let mut found = Compact::new(Replace::new(Capture::new()), before, after);
+    let Ok(()) = myers::diff(&mut found, before, 0..before.len(), after, 0..after.len());
+    found.into_inner().into_inner().into_ops()
 }
 
 #[cfg(test)]
