@@ -40,6 +40,8 @@ mod common;
 mod config;
 #[cfg(feature = "sandbox")]
 mod deletion;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod dependencies;
 #[cfg(all(target_os = "linux", feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod disk;
