@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
             .changes
             .iter()
             .flat_map(|change| &change.operations)
-            .find_map(existing_user);
+            .find_map(Operation::existing_user);
         Self {
             effects,
             state: StateWriter::new(store, record),
@@ -188,21 +188,6 @@ impl<'a> Run<'a> {
         created
             .or(self.planned_user)
             .or_else(|| self.state.record().user.as_ref().map(|user| user.id))
-    }
-}
-
-/// The droid's account that a write speaks of, where it is there already.
-fn existing_user(operation: &Operation) -> Option<UserId> {
-    match operation {
-        Operation::User(operation) => operation.user(),
-        Operation::Membership(operation) => match operation.member().user {
-            UserRef::Existing(id) => Some(id),
-            UserRef::Planned => None,
-        },
-        Operation::Application(_)
-        | Operation::Connection(_)
-        | Operation::Authorization(_)
-        | Operation::Repository(_) => None,
     }
 }
 

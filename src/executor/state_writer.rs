@@ -4,7 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 
 use super::run::Write;
-use crate::model::{Address, Intent, Operation, RecordedState};
+use crate::model::{Intent, RecordedState};
 use crate::state::{StateError, StateStore, successor};
 
 pub(super) struct StateWriter<'a> {
@@ -91,9 +91,11 @@ impl<'a> StateWriter<'a> {
         let added = intents.clone();
         let result = self
             .edit(|record| {
-                record
-                    .intents
-                    .retain(|old| !intents.iter().any(|new| supersedes(&new.address, &new.operation, old)));
+                record.intents.retain(|old| {
+                    !intents
+                        .iter()
+                        .any(|new| old.is_overtaken_by(&new.address, &new.operation))
+                });
                 record.intents.extend(intents);
                 edit(record);
             })
@@ -121,17 +123,7 @@ impl<'a> StateWriter<'a> {
 pub(super) fn clear(record: &mut RecordedState, Write { change, operation }: Write<'_>) {
     record
         .intents
-        .retain(|intent| !supersedes(&change.address, operation, intent));
-}
-
-/// Whether an announcement says the same as, or is overtaken by, this write. The application and the user have
-/// writes that mean different things; every other resource has one state, which the newest write decides.
-fn supersedes(address: &Address, operation: &Operation, old: &Intent) -> bool {
-    &old.address == address
-        && match address {
-            Address::Application | Address::User => operation.is_like(&old.operation),
-            Address::Membership(_) | Address::Connection | Address::Authorization | Address::Repository(_) => true,
-        }
+        .retain(|intent| !intent.is_overtaken_by(&change.address, operation));
 }
 
 fn with_hint(error: &StateError) -> String {

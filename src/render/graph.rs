@@ -5,34 +5,13 @@ use std::fmt::Write as _;
 
 use crate::model::{Actions, Kind, Plan, Status};
 
-/// The name of a part's node, and its title.
-fn part(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Application => ("application", "OAuth application"),
-        Kind::User => ("user", "Droid user"),
-        Kind::Membership => ("memberships", "Memberships"),
-        Kind::Connection => ("connection", "Connection"),
-        Kind::Authorization => ("authorization", "Authorization"),
-        Kind::Repository => ("repositories", "Repositories"),
-    }
-}
-
-/// What has to be there before what.
-const EDGES: [(Kind, Kind); 6] = [
-    (Kind::Application, Kind::Connection),
-    (Kind::User, Kind::Membership),
-    (Kind::User, Kind::Authorization),
-    (Kind::Connection, Kind::Authorization),
-    (Kind::Membership, Kind::Repository),
-    (Kind::Authorization, Kind::Repository),
-];
-
 /// The graph of a plan: the parts that change, and what of them has to be there before what. None where no two that
 /// depend on each other change: a list says as much.
 pub(super) fn mermaid(plan: &Plan) -> Option<String> {
     let changes = |kind: Kind| plan.changes.iter().any(|change| change.address.kind() == kind);
-    let edges: Vec<_> = EDGES
-        .iter()
+    let edges: Vec<(Kind, Kind)> = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| kind.follows().iter().map(move |before| (*before, kind)))
         .filter(|(from, to)| changes(*from) && changes(*to))
         .collect();
     if edges.is_empty() {
@@ -49,13 +28,18 @@ pub(super) fn mermaid(plan: &Plan) -> Option<String> {
         }
         let _ = writeln!(out, "  subgraph {side}[{title}]");
         for kind in kinds {
-            let ((node, title), (state, class)) = (part(kind), state(plan, kind));
-            let _ = writeln!(out, "    {node}[\"{title}<br/>{state}\"]:::{class}");
+            let (state, class) = state(plan, kind);
+            let _ = writeln!(
+                out,
+                "    {}[\"{}<br/>{state}\"]:::{class}",
+                kind.parts().1,
+                kind.title()
+            );
         }
         out.push_str("  end\n");
     }
     for (from, to) in edges {
-        let _ = writeln!(out, "  {} --> {}", part(*from).0, part(*to).0);
+        let _ = writeln!(out, "  {} --> {}", from.parts().1, to.parts().1);
     }
     for (class, style) in [
         ("change", "fill:#cbe2f9,stroke:#1f75cb,color:#333"),

@@ -258,14 +258,9 @@ fn removed_sources(builder: &PlanBuilder) -> BTreeMap<SourceKind, FullPath> {
         .changes
         .values()
         .flat_map(|change| &change.operations)
-        .filter_map(|operation| match operation {
-            Operation::Membership(MembershipOperation::Remove { member }) => Some((member.source, member.path.clone())),
-            Operation::Membership(MembershipOperation::Add { .. } | MembershipOperation::Edit { .. })
-            | Operation::Application(_)
-            | Operation::User(_)
-            | Operation::Connection(_)
-            | Operation::Authorization(_)
-            | Operation::Repository(_) => None,
+        .filter_map(|operation| match operation.membership()? {
+            MembershipOperation::Remove { member } => Some((member.source, member.path.clone())),
+            MembershipOperation::Add { .. } | MembershipOperation::Edit { .. } => None,
         })
         .collect()
 }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Address, ApplicationId, ApplicationUid, Attestation, Change, Desired, Intent, MemberRef, Observed, ProjectId,
-    RecordedState, SignIn,
+    Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Intent, MemberRef, Observed,
+    ProjectId, RecordedState, SecretSource, SignIn, UserId, UserRef,
 };
 use crate::planner::builder::PlanBuilder;
 use crate::planner::inputs::Inputs;
@@ -134,13 +134,69 @@ impl Operation {
 
     /// The membership that it changes.
     pub fn member(&self) -> Option<&MemberRef> {
+        self.membership().map(MembershipOperation::member)
+    }
+
+    /// What it does to a membership.
+    pub(crate) fn membership(&self) -> Option<&MembershipOperation> {
         match self {
-            Self::Membership(operation) => Some(operation.member()),
+            Self::Membership(operation) => Some(operation),
             Self::Application(_)
             | Self::User(_)
             | Self::Connection(_)
             | Self::Authorization(_)
             | Self::Repository(_) => None,
+        }
+    }
+
+    /// The application whose secret it renews.
+    pub fn renewed_application(&self) -> Option<&ApplicationRef> {
+        match self {
+            Self::Application(ApplicationOperation::RenewSecret { application }) => Some(application),
+            Self::Application(
+                ApplicationOperation::Create { .. }
+                | ApplicationOperation::Edit { .. }
+                | ApplicationOperation::Delete { .. },
+            )
+            | Self::User(_)
+            | Self::Membership(_)
+            | Self::Connection(_)
+            | Self::Authorization(_)
+            | Self::Repository(_) => None,
+        }
+    }
+
+    /// The droid's account that it speaks of, where that is there already.
+    pub fn existing_user(&self) -> Option<UserId> {
+        match self {
+            Self::User(operation) => operation.user(),
+            Self::Membership(operation) => match operation.member().user {
+                UserRef::Existing(id) => Some(id),
+                UserRef::Planned => None,
+            },
+            Self::Application(_) | Self::Connection(_) | Self::Authorization(_) | Self::Repository(_) => None,
+        }
+    }
+
+    /// What it takes from an earlier write of the same plan.
+    pub(crate) fn needs(&self) -> Needs {
+        match self {
+            Self::Connection(ConnectionOperation::Save {
+                application, secret, ..
+            }) => Needs {
+                application: *application == ApplicationRef::Planned,
+                secret: *secret == SecretSource::Fresh,
+                user: false,
+            },
+            Self::Membership(operation) => Needs {
+                user: operation.member().user == UserRef::Planned,
+                ..Needs::default()
+            },
+            Self::Application(_)
+            | Self::User(_)
+            | Self::Connection(ConnectionOperation::Delete)
+            | Self::Authorization(_)
+            | Self::Repository(_) => Needs::default(),
         }
     }
 
@@ -155,6 +211,14 @@ impl Operation {
             | Self::Authorization(_) => None,
         }
     }
+}
+
+/// What an earlier write has to bring into being.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) application: bool,
+    pub(crate) secret: bool,
+    pub(crate) user: bool,
 }
 
 impl From<ApplicationOperation> for Operation {
@@ -255,6 +319,18 @@ pub fn forget(record: &mut RecordedState, address: &Address) {
         Address::Connection => record.connection = None,
         Address::Authorization => record.authorization = None,
         Address::Repository(path) => record.repositories.retain(|_, recorded| recorded.path != *path),
+    }
+}
+
+impl Intent {
+    /// Whether a write says the same as this announcement, or overtakes it. The application and the user have writes that
+    /// mean different things; every other resource has one state, which the newest write decides.
+    pub fn is_overtaken_by(&self, address: &Address, operation: &Operation) -> bool {
+        &self.address == address
+            && match address {
+                Address::Application | Address::User => operation.is_like(&self.operation),
+                Address::Membership(_) | Address::Connection | Address::Authorization | Address::Repository(_) => true,
+            }
     }
 }
 

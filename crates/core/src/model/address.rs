@@ -57,6 +57,38 @@ impl Kind {
         }
     }
 
+    /// Whether the guards count its removals. The application has a guard of its own, and what else there is one of goes
+    /// only where `destroy` is asked for it.
+    pub(crate) fn is_guarded(self) -> bool {
+        match self {
+            Self::Membership | Self::Repository => true,
+            Self::Application | Self::User | Self::Connection | Self::Authorization => false,
+        }
+    }
+
+    /// What all of this kind are called together, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Application => "OAuth application",
+            Self::User => "Droid user",
+            Self::Membership => "Memberships",
+            Self::Connection => "Connection",
+            Self::Authorization => "Authorization",
+            Self::Repository => "Repositories",
+        }
+    }
+
+    /// The kinds that have to be there before it.
+    pub fn follows(self) -> &'static [Self] {
+        match self {
+            Self::Application | Self::User => &[],
+            Self::Membership => &[Self::User],
+            Self::Connection => &[Self::Application],
+            Self::Authorization => &[Self::User, Self::Connection],
+            Self::Repository => &[Self::Membership, Self::Authorization],
+        }
+    }
+
     /// The address of one of this kind; none without the path that it needs, or with one that it has not.
     fn at(self, path: Option<FullPath>) -> Option<Address> {
         match (self, path) {

@@ -1,6 +1,6 @@
 //! Guards against removing more than anybody meant to: a wrong glob must not disable half of the organization.
 
-use crate::model::{Actions, Address, Diagnostic, Guards, Operation, Plan, RecordedState, Status, WarningCode};
+use crate::model::{Actions, Diagnostic, Guards, Operation, Plan, RecordedState, Status, WarningCode};
 
 /// How many removals are allowed: `max_removals`, or `max_removal_percent` of what is enabled now, whichever is lower.
 ///
@@ -34,12 +34,7 @@ pub(super) fn removals(plan: &Plan, recorded: &RecordedState) -> u64 {
         .changes
         .iter()
         .filter(|change| {
-            change.actions == Actions::Delete
-                && change.status != Status::Blocked
-                && match change.address {
-                    Address::Repository(_) | Address::Membership(_) => true,
-                    Address::Application | Address::User | Address::Connection | Address::Authorization => false,
-                }
+            change.actions == Actions::Delete && change.status != Status::Blocked && change.address.kind().is_guarded()
         })
         .count() as u64;
     removed + leftovers

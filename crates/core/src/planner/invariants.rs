@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{
-    Actions, Address, ApplicationRef, Change, ConnectionOperation, Operation, Plan, SecretSource, Status,
-    UserOperation, UserRef,
-};
+use crate::kinds::Needs;
+use crate::model::{Actions, Address, Change, Operation, Plan, Status, UserOperation};
 
 use super::summary;
 
@@ -133,29 +131,21 @@ fn references(plan: &Plan, change: &Change, fault: &mut dyn FnMut(&str)) {
         parent(address).is_some_and(|parent| parent.status == Status::Blocked || parent.operations.iter().any(what))
     };
     let creates_user = |operation: &Operation| matches!(operation, Operation::User(UserOperation::Create { .. }));
+    let creates_application = |operation: &Operation| operation.created_application().is_some();
     for operation in &change.operations {
-        match operation {
-            Operation::Connection(ConnectionOperation::Save {
-                application, secret, ..
-            }) => {
-                let creates = |operation: &Operation| operation.created_application().is_some();
-                if *application == ApplicationRef::Planned && !gives(Address::Application, &creates) {
-                    fault("needs an application that nothing creates");
-                }
-                if *secret == SecretSource::Fresh && !gives(Address::Application, &Operation::makes_secret) {
-                    fault("needs a secret that nothing makes");
-                }
-            }
-            Operation::Membership(operation) => {
-                if operation.member().user == UserRef::Planned && !gives(Address::User, &creates_user) {
-                    fault("needs an account that nothing creates");
-                }
-            }
-            Operation::Application(_)
-            | Operation::User(_)
-            | Operation::Connection(ConnectionOperation::Delete)
-            | Operation::Authorization(_)
-            | Operation::Repository(_) => {}
+        let Needs {
+            application,
+            secret,
+            user,
+        } = operation.needs();
+        if application && !gives(Address::Application, &creates_application) {
+            fault("needs an application that nothing creates");
+        }
+        if secret && !gives(Address::Application, &Operation::makes_secret) {
+            fault("needs a secret that nothing makes");
+        }
+        if user && !gives(Address::User, &creates_user) {
+            fault("needs an account that nothing creates");
         }
     }
 }

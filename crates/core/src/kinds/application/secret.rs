@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::planner::inputs::Inputs;
 
+use super::created_by;
 use super::plan::ApplicationPlan;
-use super::{ApplicationOperation, created_by};
 use crate::planner::builder::PlanBuilder;
 
 /// What the connection needs.
@@ -106,22 +106,12 @@ impl<'a> SecretState<'a> {
 
 /// Whether a write renews the secret of this application.
 pub(super) fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> bool {
-    match operation {
-        Operation::Application(ApplicationOperation::RenewSecret { application }) => match application {
+    operation
+        .renewed_application()
+        .is_some_and(|application| match application {
             ApplicationRef::Existing { id: _, uid: renewed } => Some(renewed) == uid,
             ApplicationRef::Planned => true,
-        },
-        Operation::Application(
-            ApplicationOperation::Create { .. }
-            | ApplicationOperation::Edit { .. }
-            | ApplicationOperation::Delete { .. },
-        )
-        | Operation::User(_)
-        | Operation::Membership(_)
-        | Operation::Connection(_)
-        | Operation::Authorization(_)
-        | Operation::Repository(_) => false,
-    }
+        })
 }
 
 /// Decides whether Factory has to be given a secret, and which.
