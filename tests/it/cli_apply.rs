@@ -400,7 +400,7 @@ async fn an_export_keeps_the_comments_and_the_order_of_the_file() {
         "write_repository",
     ]
     name = "Factory Integration"
-    redirect_uri = "http://factory/api/integrations/redirect/gitlab-sh"
+    redirect_uri = "http://factory/api/integrations/redirect/gitlab-sh/callback"
     trusted = true
     confidential = true
 
