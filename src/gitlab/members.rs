@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::api::{GitlabApi, borrowed, members};
 use super::write::gone;
 use super::{Granted, Membership};
-use crate::http::{Response, Result, StatusCode};
+use crate::http::{ErrorKind, Response, Result, StatusCode};
 use crate::model::{MembershipFields, Role, SourceKind, UserId};
 use crate::secrets::RemoteText;
 
@@ -99,6 +99,7 @@ impl GitlabApi {
         if is_queued(&answer) {
             return Ok(Granted::AwaitsApproval);
         }
+        not_refused(&answer)?;
         Ok(granted(&answer.json()?))
     }
 
@@ -129,6 +130,26 @@ impl GitlabApi {
 /// `ee/lib/ee/api/helpers/members_helpers.rb`).
 fn is_queued(answer: &Response) -> bool {
     answer.status() == StatusCode::ACCEPTED
+}
+
+/// An addition can fail with a status of success (GitLab: `lib/api/members.rb`).
+fn not_refused(answer: &Response) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        status: Option<String>,
+        message: Option<Value>,
+    }
+    match answer.json() {
+        Ok(Refusal {
+            status: Some(status),
+            message,
+        }) if status == "error" => {
+            let said = message.map(|message| message.to_string()).unwrap_or_default();
+            let message = format!("GitLab did not add the member: {}", RemoteText::new(&said));
+            Err(answer.failed(ErrorKind::Invalid, message))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn granted(member: &Member) -> Granted {

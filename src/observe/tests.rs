@@ -77,7 +77,7 @@ fn nothing_to_do_for_a_thousand_repositories_takes_few_requests() {
     world.get().admin_session = true;
     assert_eq!(
         asked(&world, &desired),
-        always_and(&["admin page 1", "projects_by_id 10", "repositories 10"])
+        always_and(&["admin page 1", "projects_by_id 10", "repositories 10", "sign in 1"])
     );
 }
 

@@ -75,7 +75,7 @@ async fn what_was_approved_is_applied_in_the_window_and_nothing_else() {
     assert_eq!(role(), Some(40));
     let journal = team.artifact("apply", ".setpoint/journal.jsonl");
     assert!(
-        journal.contains("storefront is down") && journal.contains("\"ada\""),
+        journal.contains("storefront is down") && journal.contains("\"ada (by GITLAB_USER_LOGIN)\""),
         "{journal}"
     );
 
