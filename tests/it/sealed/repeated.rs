@@ -325,7 +325,7 @@ fn in_an_apply() -> Vec<Place> {
         ),
         place(
             "Factory's page",
-            ("GET", "/integrations/redirect/gitlab-sh"),
+            ("GET", "/integrations/redirect/gitlab-sh/callback"),
             |_, text| page(400, &format!("<h1>GitLab</h1><p>{}</p>", html(text))),
             KEY,
         ),
