@@ -158,7 +158,7 @@ impl Writers {
                     readers,
                     secret_store: context.endpoints.secret_store.clone(),
                     // A directory's password is not given to GitLab to keep.
-                    droid_password: password.filter(|_| context.config.droid.provider.is_none()),
+                    droid_password: password.filter(|_| context.endpoints.droid_provider.is_none()),
                 })
             }
             Err(failure) => {
@@ -244,7 +244,7 @@ pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
 
 /// The administrator's sign-in as it is configured.
 pub(crate) fn admin_door(context: &Context) -> Option<Door> {
-    match &context.config.gitlab.admin_session.as_ref()?.sign_in {
+    match context.endpoints.admin_sign_in.as_ref()? {
         AdminSignIn::Account {
             username, totp_secret, ..
         } => Some(Door {
@@ -286,12 +286,12 @@ async fn totp(context: &Context, name: CredentialName, reference: Option<&Secret
 }
 
 async fn admin(context: &Context, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<AdminSession>>> {
-    let Some(session) = &context.config.gitlab.admin_session else {
+    let Some(sign_in) = &context.endpoints.admin_sign_in else {
         return Ok(None);
     };
     let credentials = context.endpoints.credentials;
     let options = web_options(context, gitlab);
-    let session = match &session.sign_in {
+    let session = match sign_in {
         AdminSignIn::Account {
             username,
             password,
@@ -347,7 +347,7 @@ async fn droid(
                 context.config.droid.totp_secret.as_ref(),
             )
             .await?,
-            provider: context.config.droid.provider.clone(),
+            provider: context.endpoints.droid_provider.clone(),
         },
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),

@@ -91,7 +91,6 @@ impl Context {
         let (endpoints, sandbox) = match &settings.sandbox {
             Some(world) => {
                 let (endpoints, sandbox) = super::embedded::start(&config, world).await?;
-                config.sign_in_by_password();
                 (endpoints, Some(sandbox))
             }
             None => (Endpoints::configured(&config, settings.to_a_person), None),

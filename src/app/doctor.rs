@@ -69,7 +69,7 @@ async fn reads(
             format!("What plan reads was not read: {why}, as told above"),
         )]
     };
-    let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(&context.config)) else {
+    let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(context)) else {
         return skipped("a secret is missing");
     };
     if checks.iter().any(|check| check.id == "gitlab.further") {
@@ -130,8 +130,7 @@ impl Secrets {
     async fn find(context: &Context) -> (Self, Vec<Check>) {
         let config = &context.config;
         let mut checks = Vec::new();
-        let admin = config.gitlab.admin_session.as_ref();
-        let (admin_password, admin_totp, admin_cookie) = match admin.map(|admin| &admin.sign_in) {
+        let (admin_password, admin_totp, admin_cookie) = match context.endpoints.admin_sign_in.as_ref() {
             Some(AdminSignIn::Account {
                 password, totp_secret, ..
             }) => (Some(password), totp_secret.as_ref(), None),
@@ -178,9 +177,10 @@ impl Secrets {
     }
 
     /// What `application.secret.load` gave, where everything else is there, too, without which `plan` does not begin.
-    fn of_plan(&self, config: &Config) -> Option<LoadedSecret> {
-        let admin = config.gitlab.admin_session.as_ref();
-        let admin_is_there = admin.is_none_or(|admin| match &admin.sign_in {
+    fn of_plan(&self, context: &Context) -> Option<LoadedSecret> {
+        let config = &context.config;
+        let admin = context.endpoints.admin_sign_in.as_ref();
+        let admin_is_there = admin.is_none_or(|admin| match admin {
             AdminSignIn::Account { totp_secret, .. } => {
                 self.admin_password.is_some() && (totp_secret.is_none() || self.admin_totp.is_some())
             }
@@ -387,9 +387,8 @@ fn as_the_public(context: &Context) -> Option<GitlabApi> {
 }
 
 fn admin(context: &Context, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
-    let configured = context.config.gitlab.admin_session.as_ref()?;
     let options = clients::web_options(context, gitlab);
-    Some(match &configured.sign_in {
+    Some(match context.endpoints.admin_sign_in.as_ref()? {
         AdminSignIn::Account { username, provider, .. } => {
             let account = Account {
                 username: username.clone(),
@@ -413,7 +412,7 @@ fn droid(
         SignIn::Password => DroidSignIn::Password {
             password: secrets.droid_password.clone()?,
             totp: secrets.droid_totp.clone(),
-            provider: context.config.droid.provider.clone(),
+            provider: context.endpoints.droid_provider.clone(),
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };

@@ -9,7 +9,7 @@ use super::credentials::Credentials;
 use super::endpoints::Endpoints;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
-use crate::config::{Config, SaveTo, SecretStoreConfig};
+use crate::config::{AdminSignIn, Config, SaveTo, SecretStoreConfig};
 use crate::sandbox::{self, Options, Sandbox, Switches};
 use crate::secrets::SecretRef;
 use crate::urls;
@@ -48,6 +48,8 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
     let endpoints = Endpoints {
         gitlab_in_browser: gitlab.clone(),
         gitlab,
+        admin_sign_in: (config.gitlab.admin_session.as_ref()).map(|session| by_password(&session.sign_in)),
+        droid_provider: None,
         ca_file: None,
         factory_api: parse(&sandbox.factory_api_url())?,
         factory_app: parse(&sandbox.factory_app_url())?,
@@ -66,6 +68,25 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
         },
     };
     Ok((endpoints, sandbox))
+}
+
+/// By a password of GitLab's own, in the place of a directory or a handed-over session: the embedded one has neither.
+fn by_password(configured: &AdminSignIn) -> AdminSignIn {
+    let (username, password, totp_secret) = match configured {
+        AdminSignIn::Account {
+            username,
+            password,
+            totp_secret,
+            provider: _,
+        } => (username.clone(), password.clone(), totp_secret.clone()),
+        AdminSignIn::Cookie(reference) => (sandbox::ROOT_USERNAME.to_owned(), reference.clone(), None),
+    };
+    AdminSignIn::Account {
+        username,
+        password,
+        totp_secret,
+        provider: None,
+    }
 }
 
 /// A new world is made so that the configuration fits: the same relative URL root.

@@ -7,13 +7,17 @@ use url::Url;
 
 use super::credentials::Credentials;
 use super::secret_store::ConfiguredStore;
-use crate::config::Config;
+use crate::config::{AdminSignIn, Config};
 
 /// Where a run goes.
 pub(crate) struct Endpoints {
     pub(crate) gitlab: Url,
     /// GitLab as a person's browser reaches it.
     pub(crate) gitlab_in_browser: Url,
+    /// How an administrator's web session is had, where one is configured.
+    pub(crate) admin_sign_in: Option<AdminSignIn>,
+    /// The LDAP server whose form takes the droid's password; none: GitLab's own.
+    pub(crate) droid_provider: Option<String>,
     /// Certificates for GitLab, added to the system's.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) factory_api: Url,
@@ -31,6 +35,8 @@ impl Endpoints {
         Self {
             gitlab: config.gitlab.url.clone(),
             gitlab_in_browser: config.gitlab.external_url.clone(),
+            admin_sign_in: (config.gitlab.admin_session.as_ref()).map(|session| session.sign_in.clone()),
+            droid_provider: config.droid.provider.clone(),
             ca_file: config.gitlab.ca_file.clone(),
             factory_api: config.factory.api_url.clone(),
             factory_app: config.factory.app_url.clone(),

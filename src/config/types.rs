@@ -66,27 +66,6 @@ impl Config {
         }
     }
 
-    /// Puts passwords of GitLab's own in the place of directories and handed-over sessions, for a GitLab that has neither:
-    /// the embedded one.
-    #[cfg(feature = "sandbox")]
-    pub(crate) fn sign_in_by_password(&mut self) {
-        self.droid.provider = None;
-        let Some(session) = &mut self.gitlab.admin_session else {
-            return;
-        };
-        match &mut session.sign_in {
-            AdminSignIn::Account { provider, .. } => *provider = None,
-            AdminSignIn::Cookie(reference) => {
-                session.sign_in = AdminSignIn::Account {
-                    username: crate::sandbox::ROOT_USERNAME.to_owned(),
-                    password: reference.clone(),
-                    totp_secret: None,
-                    provider: None,
-                };
-            }
-        }
-    }
-
     /// Names, paths and addresses that stand in the file for everybody to read. What commands are given does not: it may
     /// be private.
     pub(crate) fn public_words(&self) -> Vec<String> {
