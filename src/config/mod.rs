@@ -45,8 +45,12 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads a configuration. The error is shown by [`ConfigError::render`].
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
-    let bytes = read(file)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    parse_with(&text(file)?, file, &|path| path.is_file())
+}
+
+/// The text of a configuration as it stands in its file.
+pub(crate) fn text(file: &Path) -> Result<String, ConfigError> {
+    String::from_utf8(read(file)?).map_err(|error| {
         let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = sound.split(|byte| *byte == b'\n').count();
         ConfigError::unreadable(
@@ -54,8 +58,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
             format!("{} is not UTF-8 text (line {line})", file.display()),
             "save it as UTF-8, which TOML requires, or name another file with `-c FILE`",
         )
-    })?;
-    parse_with(&text, file, &|path| path.is_file())
+    })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {

@@ -14,6 +14,7 @@ use crate::app::operations::{self, View};
 use crate::cli::diagnostic::warning;
 use crate::cli::globals::Globals;
 use crate::cli::{term, toml_text};
+use crate::config;
 use crate::diff::declared_values;
 use crate::gitlab::{GitlabRead, Membership};
 use crate::model::{
@@ -45,9 +46,7 @@ async fn export(context: &Context) -> Result<Exit> {
     readers.sign_out().await;
     let memberships = memberships?;
     let path = &context.config.file;
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::of(&error).context(format!("{} cannot be read", path.display())))?;
-    let mut file: DocumentMut = text
+    let mut file: DocumentMut = config::text(path)?
         .parse()
         .map_err(|error: TomlError| Failure::new(error.message()).context(format!("{} is no TOML", path.display())))?;
     let View { record, observed, .. } = view;
