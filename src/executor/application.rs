@@ -6,7 +6,7 @@ use super::run::{Failure, Fresh, Run, Step, Write, describe, unrecorded};
 use crate::http;
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, Known,
-    ObservedApplication, Operation, RecordedApplication, RecordedState,
+    ObservedApplication, Operation, Reason, RecordedApplication, RecordedState,
 };
 use crate::secrets::Secret;
 
@@ -60,17 +60,8 @@ impl Run<'_> {
     /// Refuses to make a second application where the recorded one, which the plan did not see, is listed after all: one
     /// of several replicas had lagged.
     fn has_not_come_back(&self, write: Write<'_>, listed: &[ObservedApplication]) -> Step {
-        let record = self.state.record();
-        let replaced: Vec<_> = (write.change.operations.iter())
-            .filter_map(Operation::deleted_application)
-            .map(|(id, _)| id)
-            .collect();
-        match record
-            .application
-            .as_ref()
-            .filter(|entry| !replaced.contains(&entry.id))
-        {
-            Some(entry) if listed.iter().any(|app| entry.is(app)) => Err(Failure(format!(
+        match &self.state.record().application {
+            Some(entry) if is_unseen(write) && listed.iter().any(|app| entry.is(app)) => Err(Failure(format!(
                 "the application with id {} is in GitLab's list again, which did not have it when this was planned; run it \
                  again, and no second one is made",
                 entry.id
@@ -122,26 +113,24 @@ impl Run<'_> {
         created: &ObservedApplication,
         secret_fingerprint: Option<String>,
     ) -> Step {
-        let mut old: Vec<_> = (write.change.operations.iter())
+        let old: Vec<_> = (write.change.operations.iter())
             .filter_map(Operation::deleted_application)
             .map(|(id, uid)| (id, uid.clone()))
             .collect();
-        // Also where its deletion is left to a later plan.
-        let recorded = self.state.record().application.clone();
-        old.extend(
-            recorded
-                .filter(|recorded| recorded.id != created.id)
-                .map(|recorded| (recorded.id, recorded.uid)),
-        );
         let now = (self.effects.clock)();
         self.set_created_application(created.id, created.uid.clone());
         self.state
             .commit(write, |record| {
                 if let Some(entry) = &record.application
                     && entry.id != created.id
-                    && !old.iter().any(|(id, _)| *id == entry.id)
                 {
-                    record.vanished.insert(entry.id, entry.uid.clone());
+                    // What was seen is replaced, also where its deletion is left to a later plan.
+                    let formers = if is_unseen(write) {
+                        &mut record.vanished
+                    } else {
+                        &mut record.superseded
+                    };
+                    formers.insert(entry.id, entry.uid.clone());
                 }
                 record.superseded.extend(old);
                 record.application = Some(RecordedApplication {
@@ -263,6 +252,11 @@ impl Run<'_> {
         });
         kept
     }
+}
+
+/// Whether the application is made because none was seen, and not in the place of one that was.
+fn is_unseen(write: Write<'_>) -> bool {
+    write.change.reason == Reason::Absent
 }
 
 /// Which secret is in force and since when, as far as that is known.

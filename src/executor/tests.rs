@@ -308,6 +308,24 @@ fn a_replacement_keeps_the_old_one_while_factory_has_not_moved() {
 }
 
 #[test]
+fn an_application_that_is_back_in_the_list_is_not_made_again() {
+    let (world, declared) = converged(0, 1);
+    let lagging = std::mem::take(&mut world.get().apps);
+    let (observed, plan) = world.look(&declared, Command::Apply);
+    world.get().apps = lagging;
+    let executed = world.carry_out(&declared, &observed, &plan, How::default()).unwrap();
+    let refused = outcome_of(&executed, &Address::Application);
+    assert_eq!(refused.outcome, Outcome::Failed);
+    assert!(
+        refused.error.as_ref().unwrap().contains("is in GitLab's list again"),
+        "{refused:?}"
+    );
+    let sides = world.get();
+    assert_eq!((sides.apps.len(), count(&sides.log, "create application")), (1, 0));
+    assert_eq!(sides.record.application.as_ref().unwrap().id, sides.apps[0].id);
+}
+
+#[test]
 fn a_creation_whose_answer_was_lost_is_adopted_without_its_secret() {
     let (world, declared) = estate(0, 0);
     let lost = Fault::Fail {
