@@ -3,7 +3,7 @@
 use super::attest::{attest, denial};
 use super::effects::{Answer, Card};
 use super::run::Failure;
-use super::walk::{Stage, Walk, is_aside, is_repository};
+use super::walk::{Progress, Stage, Walk, is_aside, is_repository};
 use crate::model::{
     ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, OperatorStep, Outcome,
     SecretSource, Seen,
@@ -12,19 +12,17 @@ use crate::model::{
 impl<'a> Walk<'a> {
     /// Puts the next card before the person. Whether there was one.
     pub(super) async fn ask_next(&mut self) -> bool {
-        let asking = |stage: &Stage| match stage {
-            Stage::Asking(step) => Some(*step),
+        let asking = |(at, progress): (usize, &Progress<'_>)| match progress.stage {
+            Stage::Asking(step) => Some(((at, step), is_repository(progress.change))),
             _ => None,
         };
-        let Some((first, step)) = (0..self.stages.len()).find_map(|at| Some((at, asking(&self.stages[at])?))) else {
+        let mut asked = self.progress.values().enumerate().filter_map(asking);
+        let Some((first, of_repository)) = asked.next() else {
             return false;
         };
-        let mut card: Vec<(usize, usize)> = vec![(first, step)];
-        if is_repository(&self.plan.changes[first]) {
-            card.extend((first + 1..self.stages.len()).filter_map(|at| {
-                let step = asking(&self.stages[at])?;
-                is_repository(&self.plan.changes[at]).then_some((at, step))
-            }));
+        let mut card: Vec<(usize, usize)> = vec![first];
+        if of_repository {
+            card.extend(asked.filter_map(|(place, of_repository)| of_repository.then_some(place)));
         }
         if let Some(why) = self.stop() {
             for (at, _) in card {
@@ -46,20 +44,20 @@ impl<'a> Walk<'a> {
             }
             Answer::Later => self.leave(&card, "a person's step is left"),
             Answer::Skipped => {
-                self.put_off(&card);
+                self.defer(&card);
             }
             Answer::Quit => {
                 self.quit = true;
-                self.put_off(&card);
+                self.defer(&card);
             }
         }
         true
     }
 
     /// What depends on it is not asked for either.
-    fn put_off(&mut self, card: &[(usize, usize)]) {
+    fn defer(&mut self, card: &[(usize, usize)]) {
         for (at, _) in card {
-            self.put_off[*at] = true;
+            self.progress[*at].deferred = true;
         }
         self.leave(card, "the step was put off");
     }
@@ -67,10 +65,11 @@ impl<'a> Walk<'a> {
     /// Leaves steps to a person. Where nothing else depends on them, a replacement is finished all the same.
     fn leave(&mut self, card: &[(usize, usize)], why: &str) {
         for &(at, step) in card {
-            let change = &self.plan.changes[at];
-            if change.steps[step..].iter().all(is_aside) && self.is_to_be_held(at) {
-                self.left[at] = Some(why.to_owned());
-                self.stages[at] = Stage::Held;
+            let steps = &self.progress[at].change.steps[step..];
+            if steps.iter().all(is_aside) && self.awaits_cleanup(at) {
+                let progress = &mut self.progress[at];
+                progress.pending_reason = Some(why.to_owned());
+                progress.stage = Stage::AwaitingCleanup;
             } else {
                 self.end(at, Outcome::Operator, Some(why.to_owned()));
             }
@@ -78,7 +77,7 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&self, (at, step): (usize, usize)) -> &'a OperatorStep {
-        &self.plan.changes[at].steps[step]
+        &self.progress[at].change.steps[step]
     }
 
     /// Puts a card, and again as long as the answer is that it is done and GitLab denies it.
@@ -142,7 +141,7 @@ impl<'a> Walk<'a> {
     async fn put(&self, card: &[(usize, usize)], objection: Option<&str>) -> Answer {
         let steps: Vec<_> = card
             .iter()
-            .map(|place| (&self.plan.changes[place.0].address, self.step(*place)))
+            .map(|place| (&self.progress[place.0].change.address, self.step(*place)))
             .collect();
         let (number, of) = self.place_of(card[0]);
         let application = steps.first().and_then(|(_, step)| self.application_of(step));
@@ -194,7 +193,7 @@ impl<'a> Walk<'a> {
         };
         let mut edits = Vec::with_capacity(card.len());
         for &(at, step) in &card {
-            let step = &self.plan.changes[at].steps[step];
+            let step = self.step((at, step));
             let fingerprint = match step {
                 OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
                 _ => None,

@@ -4,11 +4,10 @@
 //! parents are done run at the same time, within the bound; repositories go last and in batches; a person is asked
 //! while nothing else runs; the old application of a replacement is deleted after all else.
 
-use std::collections::HashMap;
-
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use indexmap::IndexMap;
 
 use super::effects::{Event, Options, StopReason};
 use super::run::{Failure, Run};
@@ -28,7 +27,7 @@ pub(super) enum Stage {
     Asking(usize),
     /// All done but what waits for the rest of the plan: the deletion of the old application, and what there is to say
     /// of a secret that could not be saved. Steps that nothing depends on may be left, too.
-    Held,
+    AwaitingCleanup,
     /// Over.
     Ended(Outcome),
 }
@@ -42,40 +41,63 @@ enum Verdict {
     Operator(String),
 }
 
+/// A change on its way through the run.
+pub(super) struct Progress<'a> {
+    pub(super) change: &'a Change,
+    pub(super) stage: Stage,
+    error: Option<String>,
+    /// A person put its step off: what depends on it is not asked for.
+    pub(super) deferred: bool,
+    /// Why a person's step is still left of it while it awaits cleanup.
+    pub(super) pending_reason: Option<String>,
+}
+
+impl Progress<'_> {
+    fn outcome(&self) -> ChangeOutcome {
+        let (outcome, error) = match self.stage {
+            Stage::Ended(outcome) => (outcome, self.error.clone()),
+            _ => (
+                Outcome::Skipped,
+                Some("not begun: what it depends on never ended".to_owned()),
+            ),
+        };
+        ChangeOutcome {
+            address: self.change.address.clone(),
+            actions: self.change.actions,
+            outcome,
+            error,
+        }
+    }
+}
+
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run<'a>,
     options: &'a Options<'a>,
     observer: &'a dyn Fn(Event),
-    index: HashMap<&'a Address, usize>,
-    pub(super) stages: Vec<Stage>,
-    errors: Vec<Option<String>>,
-    /// Changes whose step a person put off: what depends on them is not asked for.
-    pub(super) put_off: Vec<bool>,
-    /// Why a person's step is still left of a change that is held.
-    pub(super) left: Vec<Option<String>>,
+    /// In the order of the plan.
+    pub(super) progress: IndexMap<&'a Address, Progress<'a>>,
     pub(super) quit: bool,
     failed_fast: bool,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(plan: &'a Plan, run: &'a Run<'a>, options: &'a Options<'a>, observer: &'a dyn Fn(Event)) -> Self {
-        let count = plan.changes.len();
+        let begun = |change| Progress {
+            change,
+            stage: Stage::Waiting,
+            error: None,
+            deferred: false,
+            pending_reason: None,
+        };
         Self {
             plan,
             run,
             options,
             observer,
-            index: plan
-                .changes
-                .iter()
-                .enumerate()
-                .map(|(at, c)| (&c.address, at))
+            progress: (plan.changes.iter())
+                .map(|change| (&change.address, begun(change)))
                 .collect(),
-            stages: vec![Stage::Waiting; count],
-            errors: vec![None; count],
-            put_off: vec![false; count],
-            left: vec![None; count],
             quit: false,
             failed_fast: false,
         }
@@ -97,8 +119,9 @@ impl<'a> Walk<'a> {
                     break;
                 }
                 for &at in &batch {
-                    self.stages[at] = Stage::Running;
-                    (self.observer)(Event::Started(self.plan.changes[at].address.clone()));
+                    let progress = &mut self.progress[at];
+                    progress.stage = Stage::Running;
+                    (self.observer)(Event::Started(progress.change.address.clone()));
                 }
                 in_flight.push(carry_out(self.plan, self.run, self.options, batch));
             }
@@ -106,7 +129,7 @@ impl<'a> Walk<'a> {
                 for (at, end) in finished {
                     self.end_writes(at, end);
                 }
-            } else if !self.ask_next().await && !self.finish_held().await {
+            } else if !self.ask_next().await && !self.clean_up().await {
                 break;
             }
         }
@@ -125,11 +148,11 @@ impl<'a> Walk<'a> {
     fn settle(&mut self) {
         loop {
             let mut moved = false;
-            for at in 0..self.stages.len() {
-                if self.stages[at] != Stage::Waiting {
+            for at in 0..self.progress.len() {
+                let Progress { change, stage, .. } = &self.progress[at];
+                if *stage != Stage::Waiting {
                     continue;
                 }
-                let change = &self.plan.changes[at];
                 if change.status == Status::Blocked {
                     self.end(at, Outcome::Blocked, Some(blocked_because(change)));
                     moved = true;
@@ -138,7 +161,7 @@ impl<'a> Walk<'a> {
                 match self.verdict(at) {
                     Verdict::Skip(why) => self.end(at, Outcome::Skipped, Some(why)),
                     Verdict::Operator(why) => {
-                        self.put_off[at] = true;
+                        self.progress[at].deferred = true;
                         self.end(at, Outcome::Operator, Some(why));
                     }
                     Verdict::Wait => continue,
@@ -168,23 +191,22 @@ impl<'a> Walk<'a> {
     }
 
     fn verdict(&self, at: usize) -> Verdict {
-        let change = &self.plan.changes[at];
+        let change = self.progress[at].change;
         let mut waits = false;
         let mut operator = None;
         for parent in &change.depends_on {
-            let Some(&parent_at) = self.index.get(parent) else {
+            let Some(above) = self.progress.get(parent) else {
                 continue;
             };
-            match self.stages[parent_at] {
-                Stage::Ended(Outcome::Done) | Stage::Held => {}
+            match above.stage {
+                Stage::Ended(Outcome::Done) | Stage::AwaitingCleanup => {}
                 Stage::Waiting | Stage::Running | Stage::Asking(_) => waits = true,
                 Stage::Ended(Outcome::Failed) => return Verdict::Skip(format!("{parent} failed")),
                 Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
                 Stage::Ended(Outcome::Blocked) => return Verdict::Skip(format!("{parent} is blocked")),
                 Stage::Ended(Outcome::Operator) => {
-                    let left = &self.plan.changes[parent_at];
-                    let needs_it = !left.steps.iter().all(is_aside);
-                    if needs_it && (self.put_off[parent_at] || !change.operations.is_empty()) {
+                    let needs_it = !above.change.steps.iter().all(is_aside);
+                    if needs_it && (above.deferred || !change.operations.is_empty()) {
                         operator = Some(format!("waits for a person to do {parent}"));
                     }
                 }
@@ -198,22 +220,21 @@ impl<'a> Walk<'a> {
     }
 
     fn is_ready(&self, at: usize) -> bool {
-        self.stages[at] == Stage::Waiting && matches!(self.verdict(at), Verdict::Go)
+        self.progress[at].stage == Stage::Waiting && matches!(self.verdict(at), Verdict::Go)
     }
 
     /// The next change with writes that may begin, repositories aside.
     fn next_ready(&self) -> Option<usize> {
-        (0..self.stages.len()).find(|&at| selection(&self.plan.changes[at]).is_none() && self.is_ready(at))
+        (0..self.progress.len()).find(|&at| selection(self.progress[at].change).is_none() && self.is_ready(at))
     }
 
     fn only_repositories_run(&self) -> bool {
-        (0..self.stages.len())
-            .all(|at| self.stages[at] != Stage::Running || selection(&self.plan.changes[at]).is_some())
+        (self.progress.values()).all(|one| one.stage != Stage::Running || selection(one.change).is_some())
     }
 
     fn next_batch(&self) -> Vec<usize> {
-        (0..self.stages.len())
-            .filter(|&at| selection(&self.plan.changes[at]).is_some() && self.is_ready(at))
+        (0..self.progress.len())
+            .filter(|&at| selection(self.progress[at].change).is_some() && self.is_ready(at))
             .take(BATCH)
             .collect()
     }
@@ -221,7 +242,7 @@ impl<'a> Walk<'a> {
     fn end_writes(&mut self, at: usize, end: WritesEnd) {
         match end {
             WritesEnd::Done => self.begin_asking(at),
-            WritesEnd::Failed(why) => self.end_held(at, Outcome::Failed, Some(why)),
+            WritesEnd::Failed(why) => self.end_with_secret(at, Outcome::Failed, Some(why)),
             WritesEnd::Stopped(why) => self.end(at, Outcome::Skipped, Some(why)),
         }
     }
@@ -232,24 +253,23 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn advance(&mut self, at: usize, step: usize) {
-        let change = &self.plan.changes[at];
-        if step < change.steps.len() {
-            self.stages[at] = Stage::Asking(step);
-        } else if self.is_to_be_held(at) {
-            self.stages[at] = Stage::Held;
+        if step < self.progress[at].change.steps.len() {
+            self.progress[at].stage = Stage::Asking(step);
+        } else if self.awaits_cleanup(at) {
+            self.progress[at].stage = Stage::AwaitingCleanup;
         } else {
             self.end(at, Outcome::Done, None);
         }
     }
 
     /// Whether a change whose own part is done ends with the plan only.
-    pub(super) fn is_to_be_held(&self, at: usize) -> bool {
-        waiting_deletions(self.plan, &self.plan.changes[at]).next().is_some() || self.unsaved(at).is_some()
+    pub(super) fn awaits_cleanup(&self, at: usize) -> bool {
+        waiting_deletions(self.plan, self.progress[at].change).next().is_some() || self.unsaved(at).is_some()
     }
 
     /// What there is to say of a secret that this change made and that could not be saved.
     fn unsaved(&self, at: usize) -> Option<(Outcome, String)> {
-        let makes_one = self.plan.changes[at].operations.iter().any(Operation::makes_secret);
+        let makes_one = self.progress[at].change.operations.iter().any(Operation::makes_secret);
         let fresh = self.run.fresh.borrow();
         let fresh = fresh.as_ref().filter(|_| makes_one)?;
         let why = fresh.unsaved.as_ref()?;
@@ -277,7 +297,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Ends a change with what there is to say of its secret.
-    fn end_held(&mut self, at: usize, outcome: Outcome, why: Option<String>) {
+    fn end_with_secret(&mut self, at: usize, outcome: Outcome, why: Option<String>) {
         match (self.unsaved(at), why) {
             (None, why) => self.end(at, outcome, why),
             (Some((unsaved, text)), None) => self.end(at, unsaved, Some(text)),
@@ -289,42 +309,28 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn end(&mut self, at: usize, outcome: Outcome, error: Option<String>) {
-        self.stages[at] = Stage::Ended(outcome);
-        self.errors[at] = error;
+        let progress = &mut self.progress[at];
+        progress.stage = Stage::Ended(outcome);
+        progress.error = error;
+        let ended = progress.outcome();
         if outcome == Outcome::Failed && self.options.fail_fast {
             self.failed_fast = true;
         }
-        (self.observer)(Event::Finished(self.outcome(at)));
-    }
-
-    fn outcome(&self, at: usize) -> ChangeOutcome {
-        let change = &self.plan.changes[at];
-        let (outcome, error) = match &self.stages[at] {
-            Stage::Ended(outcome) => (*outcome, self.errors[at].clone()),
-            _ => (
-                Outcome::Skipped,
-                Some("not begun: what it depends on never ended".to_owned()),
-            ),
-        };
-        ChangeOutcome {
-            address: change.address.clone(),
-            actions: change.actions,
-            outcome,
-            error,
-        }
+        (self.observer)(Event::Finished(ended));
     }
 
     fn outcomes(&self) -> Vec<ChangeOutcome> {
-        (0..self.stages.len()).map(|at| self.outcome(at)).collect()
+        self.progress.values().map(Progress::outcome).collect()
     }
 
     /// Ends what waited for the rest of the plan, and deletes the old application once Factory has left it. Whether there
     /// was anything to decide on.
-    async fn finish_held(&mut self) -> bool {
-        let Some(at) = (0..self.stages.len()).find(|&at| self.stages[at] == Stage::Held) else {
+    async fn clean_up(&mut self) -> bool {
+        let waiting = (self.progress.values()).position(|one| one.stage == Stage::AwaitingCleanup);
+        let Some(at) = waiting else {
             return false;
         };
-        let change = &self.plan.changes[at];
+        let change = self.progress[at].change;
         if waiting_deletions(self.plan, change).next().is_none() {
             self.end_all_but_steps(at);
             return true;
@@ -336,7 +342,7 @@ impl<'a> Walk<'a> {
             } else {
                 Outcome::Skipped
             };
-            self.end_held(at, outcome, Some(why));
+            self.end_with_secret(at, outcome, Some(why));
             return true;
         }
         // A closed window lets what was begun be finished; an interrupt does not.
@@ -345,13 +351,13 @@ impl<'a> Walk<'a> {
             .filter(|_| self.options.stopped() != Some(StopReason::WindowClosed))
         {
             let why = format!("the new application is there and the old one is not deleted yet: {why}");
-            self.end_held(at, Outcome::Skipped, Some(why));
+            self.end_with_secret(at, Outcome::Skipped, Some(why));
             return true;
         }
         for operation in waiting_deletions(self.plan, change) {
             if let Err(Failure(why)) = self.run.perform(change, operation).await {
                 let why = format!("the old application was not deleted: {why}");
-                self.end_held(at, Outcome::Failed, Some(why));
+                self.end_with_secret(at, Outcome::Failed, Some(why));
                 return true;
             }
         }
@@ -361,19 +367,19 @@ impl<'a> Walk<'a> {
 
     /// Ends what is done, but for steps that were left.
     fn end_all_but_steps(&mut self, at: usize) {
-        match self.left[at].take() {
-            Some(why) => self.end_held(at, Outcome::Operator, Some(why)),
-            None => self.end_held(at, Outcome::Done, None),
+        match self.progress[at].pending_reason.take() {
+            Some(why) => self.end_with_secret(at, Outcome::Operator, Some(why)),
+            None => self.end_with_secret(at, Outcome::Done, None),
         }
     }
 
     /// What of Factory's move to the new application is not done.
     fn still_needed(&self) -> Option<(&'a Address, Outcome)> {
-        self.plan.changes.iter().enumerate().find_map(|(at, change)| {
+        self.progress.values().find_map(|Progress { change, stage, .. }| {
             let moves = matches!(change.address, Address::Connection | Address::Authorization);
-            match self.stages[at] {
+            match stage {
                 Stage::Ended(Outcome::Done) => None,
-                Stage::Ended(outcome) if moves => Some((&change.address, outcome)),
+                Stage::Ended(outcome) if moves => Some((&change.address, *outcome)),
                 _ if moves => Some((&change.address, Outcome::Skipped)),
                 _ => None,
             }
