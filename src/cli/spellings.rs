@@ -47,7 +47,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     ),
     (
         &["import"],
-        "`setpoint apply` takes over what is as declared; `setpoint export` writes what is live as a file",
+        "`setpoint adopt` takes over what was made by hand; `setpoint export` writes what is live as a file",
     ),
     (&["output"], "`setpoint state show --format json` has what is recorded"),
     (&["fmt"], "there is none: any TOML formatter will do"),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::app::error::{Failure, Result};
 use crate::render;
+use crate::render::text::wrap;
 use crate::secrets::{Secret, redact};
 
 /// Writes data to standard output. A reader that went away (`| head`) is no error: there is nobody left to tell.
@@ -118,6 +119,7 @@ pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
             )),
         );
     }
+    let question = wrap(question, width(), "", "");
     let answer = ask(format!("\n{question}\n  Only `yes` is taken as consent.\n\n  Answer: ")).await?;
     err("\n");
     Ok(answer.as_deref() == Some("yes"))

@@ -163,6 +163,7 @@ pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
         for change in run {
             block(out, change);
         }
+        notes(out, &run[0]);
     }
 }
 
@@ -194,6 +195,7 @@ fn groups(out: &mut String, changes: &[Change], mode: Mode) {
             );
         }
         out.push_str("      each by its path: --format json or markdown\n");
+        notes(out, &run[0]);
     }
 }
 
@@ -206,13 +208,11 @@ fn title(out: &mut String, run: &[Change], mode: Mode) {
 
 /// Repositories that differ in nothing but their path are shown together.
 fn is_alike(one: &Change, other: &Change) -> bool {
-    let terse = |change: &Change| {
-        matches!(change.address, Address::Repository(_)) && change.notes.is_empty() && !speaks(change)
-    };
+    let terse = |change: &Change| matches!(change.address, Address::Repository(_)) && !speaks(change);
     terse(one)
         && terse(other)
-        && (one.actions, one.status, one.origin, one.reason)
-            == (other.actions, other.status, other.origin, other.reason)
+        && (one.actions, one.status, one.origin, one.reason, &one.notes)
+            == (other.actions, other.status, other.origin, other.reason, &other.notes)
 }
 
 /// Whether the attributes say more than that a repository is enabled or disabled.
@@ -270,6 +270,10 @@ fn block(out: &mut String, change: &Change) {
             paint(ATTENTION, &wrap(&text, WIDTH, "      interrupts: ", "            "))
         );
     }
+}
+
+/// The notes of changes that are alike, below the last of them.
+fn notes(out: &mut String, change: &Change) {
     for note in &change.notes {
         let _ = writeln!(out, "{}", wrap(&sanitize(note), WIDTH, "      note: ", "            "));
     }

@@ -37,13 +37,7 @@ pub(super) fn losses(plan: &Plan, environment: &Environment, room: usize) -> Str
 
 /// Whether something is gone afterwards, or does not work for a while.
 fn is_loss(change: &Change) -> bool {
-    matches!(change.actions, Actions::Delete | Actions::Replace) || renews_secret(change)
-}
-
-/// A new secret ends what Factory does until it has it.
-fn renews_secret(change: &Change) -> bool {
-    let makes_one = change.operations.iter().any(crate::model::Operation::makes_secret);
-    makes_one && change.actions != Actions::Create
+    matches!(change.actions, Actions::Delete | Actions::Replace) || change.interrupts.is_some()
 }
 
 fn line(change: &Change, environment: &Environment) -> String {

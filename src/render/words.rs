@@ -27,7 +27,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::PathTaken => "a group or another account has the name",
         Reason::EmailTaken => "another account has the e-mail address",
         Reason::AwaitingApproval => "an administrator of GitLab has to approve it",
-        Reason::AlreadyExists => "somebody else made it, and it is not adopted",
+        Reason::AlreadyExists => "what somebody else made is not adopted yet",
         Reason::PendingDeletion => "it waits for deletion in GitLab",
     }
 }
