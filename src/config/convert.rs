@@ -21,8 +21,8 @@ use crate::secrets::{SecretCommand, SecretRef};
 use crate::urls;
 
 use super::raw::{
-    Placed, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership,
-    RawRepositories, RawState, RawUser, SecretDestination, SecretReference, Text,
+    RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawRepositories,
+    RawState, RawUser, SecretDestination, SecretReference, Spanned, Text,
 };
 use super::types::{
     AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo,
@@ -124,7 +124,7 @@ impl Beside<'_> {
         }
     }
 
-    fn optional_secret(&self, reference: &Option<Placed<SecretReference>>) -> Option<SecretRef> {
+    fn optional_secret(&self, reference: &Option<Spanned<SecretReference>>) -> Option<SecretRef> {
         reference.as_deref().map(|reference| self.secret(reference))
     }
 }
@@ -199,8 +199,8 @@ fn membership(raw: &RawMembership) -> Option<MembershipFields> {
 }
 
 fn repositories(raw: &RawRepositories) -> Option<DesiredRepositories> {
-    let patterns = |list: &Option<Placed<Vec<Text>>>| -> Option<Vec<PathPattern>> {
-        let texts = list.iter().flat_map(Placed::get);
+    let patterns = |list: &Option<Spanned<Vec<Text>>>| -> Option<Vec<PathPattern>> {
+        let texts = list.iter().flat_map(Spanned::get);
         texts.map(|text| PathPattern::new(text).ok()).collect()
     };
     Some(DesiredRepositories {
@@ -323,6 +323,6 @@ fn texts(own: &[Text]) -> Vec<String> {
     own.iter().map(|text| text.get().clone()).collect()
 }
 
-fn copied<T: Copy>(own: &Option<Placed<T>>) -> Option<T> {
+fn copied<T: Copy>(own: &Option<Spanned<T>>) -> Option<T> {
     own.as_deref().copied()
 }

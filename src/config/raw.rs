@@ -17,9 +17,9 @@ use super::types::{Driver, Region, SessionUse};
 
 /// A value and the bytes of the file it came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Placed<T>(toml::Spanned<T>);
+pub(super) struct Spanned<T>(toml::Spanned<T>);
 
-impl<T> Placed<T> {
+impl<T> Spanned<T> {
     /// Where it stands.
     pub(super) fn span(&self) -> Range<usize> {
         self.0.span()
@@ -31,7 +31,7 @@ impl<T> Placed<T> {
     }
 }
 
-impl<T> Deref for Placed<T> {
+impl<T> Deref for Spanned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -39,13 +39,13 @@ impl<T> Deref for Placed<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         toml::Spanned::deserialize(deserializer).map(Self)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Placed<T> {
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
@@ -64,7 +64,7 @@ impl<T: JsonSchema> JsonSchema for Placed<T> {
 }
 
 /// A text with its place.
-pub(super) type Text = Placed<String>;
+pub(super) type Text = Spanned<String>;
 
 /// How the integration of a self-hosted GitLab with Factory should be.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -73,24 +73,24 @@ pub(super) type Text = Placed<String>;
 pub(super) struct RawConfig {
     /// How to reach GitLab.
     #[schemars(required)]
-    pub(super) gitlab: Option<Placed<RawGitlab>>,
+    pub(super) gitlab: Option<Spanned<RawGitlab>>,
     /// How to reach Factory. Left out, the driver is `assisted` and the region `us`.
-    pub(super) factory: Option<Placed<RawFactory>>,
+    pub(super) factory: Option<Spanned<RawFactory>>,
     /// The instance-wide OAuth application in GitLab.
     #[schemars(required)]
-    pub(super) application: Option<Placed<RawApplication>>,
+    pub(super) application: Option<Spanned<RawApplication>>,
     /// The GitLab user as whom Factory acts.
     #[schemars(required)]
-    pub(super) user: Option<Placed<RawUser>>,
+    pub(super) user: Option<Spanned<RawUser>>,
     /// The repositories that are enabled in Factory.
     #[schemars(required)]
-    pub(super) repositories: Option<Placed<RawRepositories>>,
+    pub(super) repositories: Option<Spanned<RawRepositories>>,
     /// How far one apply may go.
-    pub(super) guards: Option<Placed<RawGuards>>,
+    pub(super) guards: Option<Spanned<RawGuards>>,
     /// When `apply` may run. None: always.
-    pub(super) change_windows: Option<Vec<Placed<RawChangeWindow>>>,
+    pub(super) change_windows: Option<Vec<Spanned<RawChangeWindow>>>,
     /// Where the state record is kept. Left out: `.setpoint/state.json` beside the configuration.
-    pub(super) state: Option<Placed<RawState>>,
+    pub(super) state: Option<Spanned<RawState>>,
 }
 
 /// How to reach GitLab.
@@ -106,12 +106,12 @@ pub(super) struct RawGitlab {
     pub(super) external_url: Option<Text>,
     /// An administrator's personal access token with the scope `api`, and `admin_mode` where Admin Mode is on.
     #[schemars(required)]
-    pub(super) token: Option<Placed<SecretReference>>,
+    pub(super) token: Option<Spanned<SecretReference>>,
     /// A PEM file of certificates that are added to the system's roots.
     #[schemars(length(min = 1))]
     pub(super) ca_file: Option<Text>,
     /// A web session for what GitLab's API cannot do: trusted, in-place edits of the application, impersonation.
-    pub(super) admin_session: Option<Placed<RawAdminSession>>,
+    pub(super) admin_session: Option<Spanned<RawAdminSession>>,
 }
 
 /// An administrator's web session.
@@ -123,19 +123,19 @@ pub(super) struct RawAdminSession {
     #[schemars(length(min = 1))]
     pub(super) username: Option<Text>,
     /// The administrator's password.
-    pub(super) password: Option<Placed<SecretReference>>,
+    pub(super) password: Option<Spanned<SecretReference>>,
     /// The base32 key of the administrator's authenticator (RFC 6238), where GitLab asks for codes.
-    pub(super) totp_secret: Option<Placed<SecretReference>>,
+    pub(super) totp_secret: Option<Spanned<SecretReference>>,
     /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
     #[schemars(length(min = 1))]
     pub(super) provider: Option<Text>,
     /// The cookie `_gitlab_session` of a session that a person opened in a browser, in place of `username` and
     /// `password`: for administrators who sign in by single sign-on only.
-    pub(super) cookie: Option<Placed<SecretReference>>,
+    pub(super) cookie: Option<Spanned<SecretReference>>,
     /// When the session is opened: whenever it shows something (`always`), or not for `plan` and `drift` (`apply`),
     /// which then take from the record what only it shows.
     #[schemars(extend("default" = "always"))]
-    pub(super) r#use: Option<Placed<SessionUse>>,
+    pub(super) r#use: Option<Spanned<SessionUse>>,
 }
 
 /// How to reach Factory.
@@ -145,10 +145,10 @@ pub(super) struct RawAdminSession {
 pub(super) struct RawFactory {
     /// Who does Factory's half: a guided person (`assisted`) or Setpoint (`api`).
     #[schemars(extend("default" = "assisted"))]
-    pub(super) driver: Option<Placed<Driver>>,
+    pub(super) driver: Option<Spanned<Driver>>,
     /// Where the organization lives; sets the two hosts.
     #[schemars(extend("default" = "us"))]
-    pub(super) region: Option<Placed<Region>>,
+    pub(super) region: Option<Spanned<Region>>,
     /// The API host, instead of the region's.
     #[schemars(extend("format" = "uri"))]
     pub(super) api_url: Option<Text>,
@@ -156,7 +156,7 @@ pub(super) struct RawFactory {
     #[schemars(extend("format" = "uri"))]
     pub(super) app_url: Option<Text>,
     /// A Factory API key of an Owner or Manager. Required by the driver `api`.
-    pub(super) token: Option<Placed<SecretReference>>,
+    pub(super) token: Option<Spanned<SecretReference>>,
 }
 
 /// The instance-wide OAuth application in GitLab.
@@ -169,18 +169,18 @@ pub(super) struct RawApplication {
     pub(super) name: Option<Text>,
     /// The redirect URI, or several.
     #[schemars(required, schema_with = "one_or_many_uris")]
-    pub(super) redirect_uri: Option<Placed<Vec<Text>>>,
+    pub(super) redirect_uri: Option<Spanned<Vec<Text>>>,
     /// Whether GitLab skips the consent page.
     #[schemars(extend("default" = true))]
-    pub(super) trusted: Option<Placed<bool>>,
+    pub(super) trusted: Option<Spanned<bool>>,
     /// Whether the application keeps a secret.
     #[schemars(extend("default" = true))]
-    pub(super) confidential: Option<Placed<bool>>,
+    pub(super) confidential: Option<Spanned<bool>>,
     /// OAuth scopes.
     #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = super::convert::DEFAULT_SCOPES))]
-    pub(super) scopes: Option<Placed<Vec<Text>>>,
+    pub(super) scopes: Option<Spanned<Vec<Text>>>,
     /// Where the secret that GitLab shows once is kept.
-    pub(super) secret: Option<Placed<RawSecretStore>>,
+    pub(super) secret: Option<Spanned<RawSecretStore>>,
 }
 
 /// Where the secret that GitLab shows once is kept.
@@ -189,11 +189,11 @@ pub(super) struct RawApplication {
 #[schemars(rename = "SecretStore")]
 pub(super) struct RawSecretStore {
     /// Takes a new secret, before Factory gets it.
-    pub(super) save: Option<Placed<SecretDestination>>,
+    pub(super) save: Option<Spanned<SecretDestination>>,
     /// Gives the secret back.
-    pub(super) load: Option<Placed<SecretReference>>,
+    pub(super) load: Option<Spanned<SecretReference>>,
     /// Run before a secret is made: it succeeds where `save` will.
-    pub(super) probe: Option<Placed<RawProbe>>,
+    pub(super) probe: Option<Spanned<RawProbe>>,
 }
 
 /// A command that looks without changing anything.
@@ -203,7 +203,7 @@ pub(super) struct RawSecretStore {
 pub(super) struct RawProbe {
     /// A program and its arguments, run without a shell.
     #[schemars(required, length(min = 1))]
-    pub(super) command: Option<Placed<Vec<Text>>>,
+    pub(super) command: Option<Spanned<Vec<Text>>>,
 }
 
 /// The GitLab user as whom Factory acts.
@@ -221,19 +221,19 @@ pub(super) struct RawUser {
     #[schemars(required, length(min = 3))]
     pub(super) email: Option<Text>,
     /// Earlier usernames: an account found under one of them is renamed.
-    pub(super) previously: Option<Placed<Vec<Text>>>,
+    pub(super) previously: Option<Spanned<Vec<Text>>>,
     /// The password that the account gets at its creation and is signed in with.
-    pub(super) password: Option<Placed<SecretReference>>,
+    pub(super) password: Option<Spanned<SecretReference>>,
     /// The base32 key of the account's authenticator (RFC 6238), where GitLab asks for codes.
-    pub(super) totp_secret: Option<Placed<SecretReference>>,
+    pub(super) totp_secret: Option<Spanned<SecretReference>>,
     /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
     #[schemars(length(min = 1))]
     pub(super) provider: Option<Text>,
     /// How to sign in as this user. Left out: by password if there is one, else by impersonation if there is an
     /// administrator's session.
-    pub(super) sign_in: Option<Placed<SignIn>>,
+    pub(super) sign_in: Option<Spanned<SignIn>>,
     /// The user's direct role by the full path of a group or project.
-    pub(super) memberships: Option<IndexMap<Text, Placed<RoleOrMembership>>>,
+    pub(super) memberships: Option<IndexMap<Text, Spanned<RoleOrMembership>>>,
 }
 
 /// What the user may do in a group or project.
@@ -243,7 +243,7 @@ pub(super) struct RawUser {
 pub(super) struct RawMembership {
     /// The direct role.
     #[schemars(required)]
-    pub(super) role: Option<Placed<Role>>,
+    pub(super) role: Option<Spanned<Role>>,
     /// The day on which GitLab takes the role away, as YYYY-MM-DD. Left out: none.
     #[schemars(extend("format" = "date"))]
     pub(super) expires_at: Option<Text>,
@@ -279,12 +279,12 @@ impl JsonSchema for RoleOrMembership {
 pub(super) struct RawRepositories {
     /// Full paths and globs; `*` stays within a segment, `**` crosses segments.
     #[schemars(required)]
-    pub(super) enable: Option<Placed<Vec<Text>>>,
+    pub(super) enable: Option<Spanned<Vec<Text>>>,
     /// Full paths and globs that are taken out of `enable` again.
-    pub(super) except: Option<Placed<Vec<Text>>>,
+    pub(super) except: Option<Spanned<Vec<Text>>>,
     /// What becomes of repositories that are enabled in Factory but not listed.
     #[schemars(extend("default" = "keep"))]
-    pub(super) unlisted: Option<Placed<Unlisted>>,
+    pub(super) unlisted: Option<Spanned<Unlisted>>,
 }
 
 /// How far one apply may go.
@@ -294,16 +294,16 @@ pub(super) struct RawRepositories {
 pub(super) struct RawGuards {
     /// Disables and deletions in one apply, at most.
     #[schemars(extend("default" = 10))]
-    pub(super) max_removals: Option<Placed<u64>>,
+    pub(super) max_removals: Option<Spanned<u64>>,
     /// The same as a percentage of what is enabled now; the lower of the two counts.
     #[schemars(range(max = 100), extend("default" = 25))]
-    pub(super) max_removal_percent: Option<Placed<u64>>,
+    pub(super) max_removal_percent: Option<Spanned<u64>>,
     /// Whether the application may be replaced, which drops every token of the old one.
     #[schemars(extend("default" = false))]
-    pub(super) replace_application: Option<Placed<bool>>,
+    pub(super) replace_application: Option<Spanned<bool>>,
     /// Whether, with `--auto-approve`, Factory may be cut off until a person ends it.
     #[schemars(extend("default" = false))]
-    pub(super) interruption: Option<Placed<bool>>,
+    pub(super) interruption: Option<Spanned<bool>>,
 }
 
 /// A span of the week in which `apply` may run.
@@ -313,7 +313,7 @@ pub(super) struct RawGuards {
 pub(super) struct RawChangeWindow {
     /// The days on which the window opens.
     #[schemars(required, length(min = 1), extend("uniqueItems" = true))]
-    pub(super) days: Option<Placed<Vec<Placed<Day>>>>,
+    pub(super) days: Option<Spanned<Vec<Spanned<Day>>>>,
     /// When it opens, as HH:MM.
     #[schemars(required, schema_with = "clock_time")]
     pub(super) start: Option<Text>,
@@ -352,7 +352,7 @@ pub(super) struct RawState {
     #[schemars(length(min = 1))]
     pub(super) username: Option<Text>,
     /// For HTTP basic authentication.
-    pub(super) password: Option<Placed<SecretReference>>,
+    pub(super) password: Option<Spanned<SecretReference>>,
 }
 
 /// Where a secret is kept: a table with exactly one of `env`, `file` and `command`. Never the secret itself.
@@ -364,7 +364,7 @@ pub(super) enum SecretReference {
     /// A file that holds the secret.
     File(Text),
     /// A program and its arguments, run without a shell, that prints the secret.
-    Command(Placed<Vec<Text>>),
+    Command(Spanned<Vec<Text>>),
 }
 
 /// What takes a new secret: a table with exactly one of `command` and `file`.
@@ -372,7 +372,7 @@ pub(super) enum SecretReference {
 #[serde(rename_all = "snake_case")]
 pub(super) enum SecretDestination {
     /// A program and its arguments, run without a shell, that gets the secret on standard input.
-    Command(Placed<Vec<Text>>),
+    Command(Spanned<Vec<Text>>),
     /// A file that only its owner may read.
     File(Text),
 }

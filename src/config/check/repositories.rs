@@ -10,7 +10,7 @@ use crate::model::PathPattern;
 /// The two lists, by their paths.
 fn lists<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (&'static str, &'a [Text])> {
     let raw = facts.raw.repositories.as_ref();
-    let texts = |list: Option<&'a super::super::raw::Placed<Vec<Text>>>| list.map_or(&[][..], |list| list.as_slice());
+    let texts = |list: Option<&'a super::super::raw::Spanned<Vec<Text>>>| list.map_or(&[][..], |list| list.as_slice());
     [
         ("repositories.enable", texts(raw.and_then(|raw| raw.enable.as_ref()))),
         ("repositories.except", texts(raw.and_then(|raw| raw.except.as_ref()))),

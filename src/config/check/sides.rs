@@ -1,7 +1,7 @@
 //! How to reach GitLab and Factory.
 
 use super::super::fault::Finding;
-use super::super::raw::{Placed, Text};
+use super::super::raw::{Spanned, Text};
 use super::super::types::Driver;
 use super::super::uri;
 use super::{Facts, address, filled};
@@ -65,10 +65,10 @@ pub(super) fn the_session_is_had_in_one_way(facts: &Facts<'_>, findings: &mut Ve
     let is_broken = |key: &str| facts.broken.contains(&format!("gitlab.admin_session.{key}"));
     provider_is_ldap("gitlab.admin_session.provider", session.provider.as_ref(), findings);
     let account = [
-        ("username", session.username.as_ref().map(Placed::span)),
-        ("password", session.password.as_ref().map(Placed::span)),
-        ("totp_secret", session.totp_secret.as_ref().map(Placed::span)),
-        ("provider", session.provider.as_ref().map(Placed::span)),
+        ("username", session.username.as_ref().map(Spanned::span)),
+        ("password", session.password.as_ref().map(Spanned::span)),
+        ("totp_secret", session.totp_secret.as_ref().map(Spanned::span)),
+        ("provider", session.provider.as_ref().map(Spanned::span)),
     ];
     if session.cookie.is_some() || is_broken("cookie") {
         for (key, span) in account {

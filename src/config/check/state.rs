@@ -52,7 +52,10 @@ fn of_no_use(state: &RawState, findings: &mut Vec<Finding>) {
         ("unlock_method", state.unlock_method.as_ref()),
         ("username", state.username.as_ref()),
     ];
-    let password = ("password", state.password.as_ref().map(super::super::raw::Placed::span));
+    let password = (
+        "password",
+        state.password.as_ref().map(super::super::raw::Spanned::span),
+    );
     for (key, span) in texts
         .map(|(key, text)| (key, text.map(Text::span)))
         .into_iter()

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::super::convert::{clock_time, time_zone};
 use super::super::fault::Finding;
 use super::super::nearest;
-use super::super::raw::{Placed, RawChangeWindow};
+use super::super::raw::{RawChangeWindow, Spanned};
 use super::Facts;
 
 fn windows<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a RawChangeWindow> {
-    facts.raw.change_windows.iter().flatten().map(Placed::get)
+    facts.raw.change_windows.iter().flatten().map(Spanned::get)
 }
 
 pub(super) fn windows_have_days(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
