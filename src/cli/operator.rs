@@ -11,7 +11,7 @@ use crate::config::SaveTo;
 use crate::executor::{Answer, Card, Operator, StopReason};
 use crate::files::{self, Readers};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, PathPattern, Seen};
-use crate::render::{self, CardFacts, Environment, Patterns, Place, SecretPlace};
+use crate::render::{self, Environment, Patterns, Place, SecretPlace, StepFacts};
 use crate::secrets::{Secret, redact};
 use crate::urls;
 
@@ -140,8 +140,8 @@ pub(super) fn checklist(
 }
 
 /// What cards are filled in with.
-fn facts(context: &Context, secret: SecretPlace) -> CardFacts {
-    CardFacts {
+fn facts(context: &Context, secret: SecretPlace) -> StepFacts {
+    StepFacts {
         gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
         app_url: urls::bare(&context.endpoints.factory_app).to_owned(),
         sign_in: context.config.droid.sign_in,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{expect_clean, expect_harmless};
 use crate::model::RecordedState;
 use crate::planner::fixture::converged;
-use crate::render::{self, CardFacts, Environment, PlanDocument, SecretPlace};
+use crate::render::{self, Environment, PlanDocument, SecretPlace, StepFacts};
 use crate::{planfile, state};
 
 /// A saved plan, as it is and with a digest that fits: what is taken for a plan can be shown in every form.
@@ -28,7 +28,7 @@ pub fn saved_plan(data: &[u8]) {
     expect_harmless(&render::markdown(&plan, &environment, None));
     render::gitlab_report(&plan);
     render::to_json(&PlanDocument::new(&plan, &environment));
-    let facts = CardFacts {
+    let facts = StepFacts {
         gitlab_url: "https://gitlab.example.com".to_owned(),
         app_url: "https://app.example.com".to_owned(),
         sign_in: None,

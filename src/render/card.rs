@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::sheet::{CardFacts, Line, Place, corroboration, sheet};
+use super::instructions::{Line, Place, StepFacts, corroboration, instructions};
 use super::style::{BOLD, paint};
 use super::text::{columns, sanitize, wrap};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, Seen};
@@ -20,19 +20,19 @@ pub fn card(
     steps: &[(&Address, &OperatorStep)],
     place: Place,
     application: Option<&(ApplicationId, ApplicationUid)>,
-    facts: &CardFacts,
+    facts: &StepFacts,
     repositories_file: Option<&str>,
 ) -> String {
     let mut out = String::new();
-    let Some(sheet) = sheet(steps, application, facts) else {
+    let Some(instructions) = instructions(steps, application, facts) else {
         return out;
     };
     let _ = writeln!(
         out,
         "\n  {}",
-        paint(BOLD, &format!("{place}: {}", sanitize(&sheet.title)))
+        paint(BOLD, &format!("{place}: {}", sanitize(&instructions.title)))
     );
-    for line in &sheet.lines {
+    for line in &instructions.lines {
         match line {
             Line::Prose(label, text) => prose(&mut out, label, text, facts.width),
             Line::Value(label, value) | Line::Page(label, value) => {
@@ -42,7 +42,7 @@ pub fn card(
         }
     }
     let listed_elsewhere = repositories_file.filter(|_| needs_file(steps));
-    for group in &sheet.groups {
+    for group in &instructions.groups {
         prose(&mut out, &group.headline(), "", facts.width);
         if listed_elsewhere.is_none() {
             for path in &group.paths {
@@ -161,12 +161,12 @@ pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Addr
 mod tests {
     use super::{after, card, cards};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId, SecretSource, Seen, SignIn};
-    use crate::render::{CardFacts, Patterns, Place, SecretPlace};
+    use crate::render::{Patterns, Place, SecretPlace, StepFacts};
 
     const ONLY: Place = Place { at: 1, of: 1 };
 
-    fn facts(width: usize) -> CardFacts {
-        CardFacts {
+    fn facts(width: usize) -> StepFacts {
+        StepFacts {
             gitlab_url: "https://gitlab.example.com".to_owned(),
             app_url: "https://app.eu.factory.ai".to_owned(),
             sign_in: Some(SignIn::Impersonate),

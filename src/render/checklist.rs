@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Environment;
 use super::card::{cards, needs_file};
-use super::sheet::{CardFacts, Line, Place, sheet};
+use super::instructions::{Line, Place, StepFacts, instructions};
 use super::text::sanitize;
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 
@@ -21,7 +21,7 @@ const NOTE: usize = 300;
 pub fn checklist(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
-    facts: &CardFacts,
+    facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
     max_chars: Option<usize>,
@@ -49,7 +49,7 @@ pub fn checklist(
 fn assemble(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
-    facts: &CardFacts,
+    facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
     most: usize,
@@ -60,22 +60,22 @@ fn assemble(
     );
     let cards = cards(steps);
     for (at, card) in (1..).zip(&cards) {
-        let Some(sheet) = sheet(card, application, facts) else {
+        let Some(instructions) = instructions(card, application, facts) else {
             continue;
         };
         let place = Place { at, of: cards.len() };
-        if sheet.groups.is_empty() {
-            let _ = writeln!(out, "- [ ] {place}: {}", code(&sheet.title));
+        if instructions.groups.is_empty() {
+            let _ = writeln!(out, "- [ ] {place}: {}", code(&instructions.title));
         } else {
             // Of one it is the address, of several their number.
             let title = if card.len() > 1 {
-                sheet.title
+                instructions.title
             } else {
-                code(&sheet.title)
+                code(&instructions.title)
             };
             let _ = writeln!(out, "- [ ] {place}: Repository selection: {title}");
         }
-        for line in &sheet.lines {
+        for line in &instructions.lines {
             let _ = match line {
                 Line::Prose(label, text) => writeln!(out, "  - {label}: {}", prose(text)),
                 Line::Value(label, value) => writeln!(out, "  - {label}: {}", code(value)),
@@ -85,7 +85,7 @@ fn assemble(
         if let Some(file) = repositories_file.filter(|_| needs_file(card)) {
             let _ = writeln!(out, "  - all of them are listed in: {}", code(file));
         }
-        for group in &sheet.groups {
+        for group in &instructions.groups {
             let fold = group.paths.len() > OPEN;
             if fold {
                 // Within the code element GitLab makes no mention of a name that looks like one.
@@ -177,7 +177,7 @@ fn html(text: &str) -> String {
 mod tests {
     use super::{Environment, chars, checklist, code, link, prose};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId};
-    use crate::render::{CardFacts, Patterns, SecretPlace};
+    use crate::render::{Patterns, SecretPlace, StepFacts};
 
     #[test]
     fn nothing_ends_its_code_span_or_becomes_markup() {
@@ -210,7 +210,7 @@ mod tests {
                 (Address::Repository(path), step)
             })
             .collect();
-        let facts = CardFacts {
+        let facts = StepFacts {
             gitlab_url: "https://gitlab.example.com".to_owned(),
             app_url: "https://app.factory.ai".to_owned(),
             sign_in: None,

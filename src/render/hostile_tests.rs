@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    CardFacts, Environment, Patterns, Place, SecretPlace, card, checklist, drift, markdown, plan, progress, record,
+    Environment, Patterns, Place, SecretPlace, StepFacts, card, checklist, drift, markdown, plan, progress, record,
     report, repository_list,
 };
 use crate::glyphs;
@@ -176,8 +176,8 @@ fn steps(text: &str) -> Vec<(Address, OperatorStep)> {
 
 const PLACE: Place = Place { at: 1, of: 2 };
 
-fn facts(text: &str) -> CardFacts {
-    CardFacts {
+fn facts(text: &str) -> StepFacts {
+    StepFacts {
         gitlab_url: "https://gitlab.example.com".to_owned(),
         app_url: "https://app.example.com".to_owned(),
         sign_in: None,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::sheet::corroboration;
+use super::instructions::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};

@@ -1,14 +1,14 @@
 //! What an operator step says, as data: where, as whom, what to click, and the exact values. Terminal cards and Markdown
-//! checklists are two ways of writing the same sheet, so they cannot say different things.
+//! checklists are two ways of writing the same instructions, so they cannot say different things.
 
 use std::collections::BTreeMap;
 
 use super::text::count;
 use crate::model::{Address, ApplicationId, ApplicationRef, ApplicationUid, Corroboration, OperatorStep, SignIn};
 
-/// What sheets are filled in with.
+/// What instructions are filled in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CardFacts {
+pub struct StepFacts {
     /// GitLab as a browser reaches it, no final slash.
     pub gitlab_url: String,
     /// Factory's app, no final slash.
@@ -65,7 +65,7 @@ pub enum SecretPlace {
 
 /// One step, or all steps about repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sheet {
+pub(super) struct Instructions {
     /// What it is about.
     pub(super) title: String,
     /// What is to be known and done, in order.
@@ -74,7 +74,7 @@ pub(super) struct Sheet {
     pub(super) groups: Vec<Group>,
 }
 
-/// A line of a sheet.
+/// A line of a instructions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// Words.
@@ -113,12 +113,12 @@ const MANAGER: &str = "an Owner or Manager of the organization in Factory";
 /// The way to the page's part, in the words of Factory's guide.
 const THE_WAY: &str = "press \"Connect\" beside \"GitLab\", and choose \"Self-Hosted\" at the bottom left";
 
-/// The sheet of a card's steps. `application` is the one that they mean where they do not say it themselves.
-pub(super) fn sheet(
+/// The instructions of a card's steps. `application` is the one that they mean where they do not say it themselves.
+pub(super) fn instructions(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
-    facts: &CardFacts,
-) -> Option<Sheet> {
+    facts: &StepFacts,
+) -> Option<Instructions> {
     let (address, step) = steps.first()?;
     let settings = format!("{}/settings/integrations", facts.app_url);
     let mut groups = Vec::new();
@@ -149,7 +149,7 @@ pub(super) fn sheet(
     } else {
         address.to_string()
     };
-    Some(Sheet { title, lines, groups })
+    Some(Instructions { title, lines, groups })
 }
 
 /// The application that a step means.
@@ -167,7 +167,7 @@ fn trusted_lines(
     application: Option<&(ApplicationId, String)>,
     name: &str,
     trusted: bool,
-    facts: &CardFacts,
+    facts: &StepFacts,
 ) -> Vec<Line> {
     let tick = if trusted { "tick" } else { "untick" };
     let page = format!("{}/admin/applications", facts.gitlab_url);
@@ -197,7 +197,7 @@ fn connection_lines(
     application: Option<(ApplicationId, String)>,
     domain: &str,
     settings: String,
-    facts: &CardFacts,
+    facts: &StepFacts,
 ) -> Vec<Line> {
     let secret = match &facts.secret {
         SecretPlace::Saved(place) => format!("in {place}"),
@@ -222,8 +222,8 @@ fn connection_lines(
 }
 
 /// With the way to be the droid that is configured, or both ways where none is.
-fn authorize_lines(username: &str, settings: String, facts: &CardFacts) -> Vec<Line> {
-    let CardFacts {
+fn authorize_lines(username: &str, settings: String, facts: &StepFacts) -> Vec<Line> {
+    let StepFacts {
         gitlab_url,
         sign_in,
         password,
