@@ -91,9 +91,9 @@ impl Console for Terminal {
                 application,
                 evidence,
             } => {
-                let cards = operator::cards(context, steps, application.as_ref());
+                let prompts = operator::prompts(context, steps, application.as_ref());
                 let line = environment.line();
-                term::err(&format!("{line}\n\nThis is attested as done:\n{cards}\n{evidence}\n"));
+                term::err(&format!("{line}\n\nThis is attested as done:\n{prompts}\n{evidence}\n"));
             }
             Proposal::Adoption(found) => term::err(&adoption_text::proposal(found)),
             Proposal::Rebuilt(rebuilt) => {
@@ -156,7 +156,7 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     let application = application.as_ref();
     let steps = steps_left(applied);
     match format {
-        // Who was asked for each step has seen the cards.
+        // Who was asked for each step has seen the prompts.
         Format::Human if steps.is_empty() || term::can_ask() => {
             term::out(&render::report(
                 plan,
@@ -175,7 +175,7 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
         }
         Format::Human => term::out(&format!(
             "\nFor an operator, in this order:\n{}{}\nWhen all of it is done:\n\n    {}\n",
-            operator::cards(context, &steps, application),
+            operator::prompts(context, &steps, application),
             render::report(
                 plan,
                 environment,

@@ -93,7 +93,10 @@ const GUIDES: &[Guide] = &[
     ),
     guide(
         "confirm",
-        ("setpoint confirm --all", "record that everything on the cards is done"),
+        (
+            "setpoint confirm --all",
+            "record that everything on the prompts is done",
+        ),
         ("setpoint confirm factory.connection", "record one step"),
         "docs/assisted.md",
     ),

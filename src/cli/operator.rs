@@ -8,14 +8,14 @@ use super::term;
 use crate::app::context::Context;
 use crate::app::records::beside;
 use crate::config::SaveTo;
-use crate::executor::{Answer, Card, Operator, StopReason};
+use crate::executor::{Answer, Operator, Prompt, StopReason};
 use crate::files::{self, Readers};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, PathPattern, Seen};
 use crate::render::{self, Environment, Patterns, Place, SecretPlace, StepFacts};
 use crate::secrets::{Secret, redact};
 use crate::urls;
 
-/// Puts cards before the person, one at a time.
+/// Puts prompts before the person, one at a time.
 pub(super) struct Person<'a> {
     context: &'a Context,
 }
@@ -66,34 +66,34 @@ impl<'a> Person<'a> {
 
 #[async_trait]
 impl Operator for Person<'_> {
-    async fn ask(&self, card: Card<'_>) -> Answer {
+    async fn ask(&self, prompt: Prompt<'_>) -> Answer {
         if self.context.interrupts.stop().requested() == Some(StopReason::Interrupted) {
             return Answer::Quit;
         }
-        let place = if card.secret.is_some() && !card.secret_saved {
+        let place = if prompt.secret.is_some() && !prompt.secret_saved {
             SecretPlace::OnRequest
         } else {
             saved_place(self.context)
         };
         let facts = facts(self.context, place);
-        if let Some(objection) = card.objection {
+        if let Some(objection) = prompt.objection {
             let text = render::text::sanitize(objection);
             term::err(&format!("\n{}\n", render::text::wrap(&text, facts.width, "  ", "  ")));
         }
-        let file = listed_in(self.context, &card.steps);
+        let file = listed_in(self.context, &prompt.steps);
         let file = file.as_ref().map(|file| file.display().to_string());
         let place = Place {
-            at: card.number,
-            of: card.of,
+            at: prompt.number,
+            of: prompt.of,
         };
-        term::err(&render::card(
-            &card.steps,
+        term::err(&render::prompt(
+            &prompt.steps,
             place,
-            card.application,
+            prompt.application,
             &facts,
             file.as_deref(),
         ));
-        self.answer(card.secret).await
+        self.answer(prompt.secret).await
     }
 
     fn recorded(&self, step: &OperatorStep, seen: &Seen) {
@@ -101,20 +101,20 @@ impl Operator for Person<'_> {
     }
 }
 
-/// Steps as cards.
-pub(super) fn cards(
+/// Steps as prompts.
+pub(super) fn prompts(
     context: &Context,
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
 ) -> String {
     let facts = facts(context, saved_place(context));
-    let cards = render::cards(steps);
-    let of = cards.len();
+    let prompts = render::prompts(steps);
+    let of = prompts.len();
     (1..)
-        .zip(&cards)
-        .map(|(at, card)| {
-            let file = listed_in(context, card).map(|file| file.display().to_string());
-            render::card(card, Place { at, of }, application, &facts, file.as_deref())
+        .zip(&prompts)
+        .map(|(at, prompt)| {
+            let file = listed_in(context, prompt).map(|file| file.display().to_string());
+            render::prompt(prompt, Place { at, of }, application, &facts, file.as_deref())
         })
         .collect()
 }
@@ -127,7 +127,9 @@ pub(super) fn checklist(
     environment: &Environment,
     max_chars: Option<usize>,
 ) -> String {
-    let file = render::cards(steps).iter().find_map(|card| listed_in(context, card));
+    let file = render::prompts(steps)
+        .iter()
+        .find_map(|prompt| listed_in(context, prompt));
     let file = file.map(|file| file.display().to_string());
     render::checklist(
         steps,
@@ -139,7 +141,7 @@ pub(super) fn checklist(
     )
 }
 
-/// What cards are filled in with.
+/// What prompts are filled in with.
 fn facts(context: &Context, secret: SecretPlace) -> StepFacts {
     StepFacts {
         gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
@@ -207,7 +209,7 @@ fn saved_place(context: &Context) -> SecretPlace {
     }
 }
 
-/// Writes a long list of repositories to a file. Where that fails, the card has the list.
+/// Writes a long list of repositories to a file. Where that fails, the prompt has the list.
 fn listed_in(context: &Context, steps: &[(&Address, &OperatorStep)]) -> Option<PathBuf> {
     if !render::needs_file(steps) {
         return None;

@@ -1,7 +1,7 @@
-//! A person's part of the walk: cards are put one at a time, and what was answered is recorded, bound to its values.
+//! A person's part of the walk: prompts are put one at a time, and what was answered is recorded, bound to its values.
 
 use super::attest::{attest, denial};
-use super::effects::{Answer, Card};
+use super::effects::{Answer, Prompt};
 use super::run::Failure;
 use super::walk::{Progress, Stage, Walk, is_aside, is_repository};
 use crate::model::{
@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 impl<'a> Walk<'a> {
-    /// Puts the next card before the person. Whether there was one.
+    /// Puts the next prompt before the person. Whether there was one.
     pub(super) async fn ask_next(&mut self) -> bool {
         let asking = |(at, progress): (usize, &Progress<'_>)| match progress.stage {
             Stage::Asking(step) => Some(((at, step), is_repository(progress.change))),
@@ -20,12 +20,12 @@ impl<'a> Walk<'a> {
         let Some((first, of_repository)) = asked.next() else {
             return false;
         };
-        let mut card: Vec<(usize, usize)> = vec![first];
+        let mut prompt: Vec<(usize, usize)> = vec![first];
         if of_repository {
-            card.extend(asked.filter_map(|(place, of_repository)| of_repository.then_some(place)));
+            prompt.extend(asked.filter_map(|(place, of_repository)| of_repository.then_some(place)));
         }
         if let Some(why) = self.stop() {
-            for (at, _) in card {
+            for (at, _) in prompt {
                 self.end(at, Outcome::Operator, Some(format!("a person's step is left: {why}")));
             }
             return true;
@@ -33,38 +33,38 @@ impl<'a> Walk<'a> {
         let (answer, seen) = if self.quit {
             (Answer::Quit, Seen::Nothing)
         } else {
-            self.put_until_borne_out(&card).await
+            self.put_until_borne_out(&prompt).await
         };
         match answer {
             Answer::Attested { by } => {
-                let step = self.step(card[0]);
-                if self.record_answer(card, by).await {
+                let step = self.step(prompt[0]);
+                if self.record_answer(prompt, by).await {
                     self.run.effects.operator.recorded(step, &seen);
                 }
             }
-            Answer::Later => self.leave(&card, "a person's step is left"),
+            Answer::Later => self.leave(&prompt, "a person's step is left"),
             Answer::Skipped => {
-                self.defer(&card);
+                self.defer(&prompt);
             }
             Answer::Quit => {
                 self.quit = true;
-                self.defer(&card);
+                self.defer(&prompt);
             }
         }
         true
     }
 
     /// What depends on it is not asked for either.
-    fn defer(&mut self, card: &[(usize, usize)]) {
-        for (at, _) in card {
+    fn defer(&mut self, prompt: &[(usize, usize)]) {
+        for (at, _) in prompt {
             self.progress[*at].deferred = true;
         }
-        self.leave(card, "the step was put off");
+        self.leave(prompt, "the step was put off");
     }
 
     /// Leaves steps to a person. Where nothing else depends on them, a replacement is finished all the same.
-    fn leave(&mut self, card: &[(usize, usize)], why: &str) {
-        for &(at, step) in card {
+    fn leave(&mut self, prompt: &[(usize, usize)], why: &str) {
+        for &(at, step) in prompt {
             let steps = &self.progress[at].change.steps[step..];
             if steps.iter().all(is_aside) && self.awaits_cleanup(at) {
                 let progress = &mut self.progress[at];
@@ -80,15 +80,15 @@ impl<'a> Walk<'a> {
         &self.progress[at].change.steps[step]
     }
 
-    /// Puts a card, and again as long as the answer is that it is done and GitLab denies it.
-    async fn put_until_borne_out(&self, card: &[(usize, usize)]) -> (Answer, Seen) {
+    /// Puts a prompt, and again as long as the answer is that it is done and GitLab denies it.
+    async fn put_until_borne_out(&self, prompt: &[(usize, usize)]) -> (Answer, Seen) {
         let mut objection = None;
         loop {
-            let answer = self.put(card, objection.as_deref()).await;
+            let answer = self.put(prompt, objection.as_deref()).await;
             if !matches!(answer, Answer::Attested { .. }) || self.stop().is_some() {
                 return (answer, Seen::Nothing);
             }
-            match self.look(card).await {
+            match self.look(prompt).await {
                 Ok(seen) => return (answer, seen),
                 Err(denial) => objection = Some(denial),
             }
@@ -97,8 +97,8 @@ impl<'a> Walk<'a> {
 
     /// What the droid's own page of authorized applications says of an approval; the error is what it has against it. A page
     /// that cannot be read says nothing.
-    async fn look(&self, card: &[(usize, usize)]) -> Result<Seen, String> {
-        let username = card.iter().find_map(|place| match self.step(*place) {
+    async fn look(&self, prompt: &[(usize, usize)]) -> Result<Seen, String> {
+        let username = prompt.iter().find_map(|place| match self.step(*place) {
             OperatorStep::Authorize { username } => Some(username),
             _ => None,
         });
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The number of a card among all of the plan's, and how many these are.
+    /// The number of a prompt among all of the plan's, and how many these are.
     fn place_of(&self, (at, step): (usize, usize)) -> (usize, usize) {
         let all = |changes: &[Change]| {
             let steps = || changes.iter().flat_map(|change| &change.steps);
@@ -138,12 +138,12 @@ impl<'a> Walk<'a> {
         (all(&self.plan.changes[..at]).0 + step + 1, of)
     }
 
-    async fn put(&self, card: &[(usize, usize)], objection: Option<&str>) -> Answer {
-        let steps: Vec<_> = card
+    async fn put(&self, prompt: &[(usize, usize)], objection: Option<&str>) -> Answer {
+        let steps: Vec<_> = prompt
             .iter()
             .map(|place| (&self.progress[place.0].change.address, self.step(*place)))
             .collect();
-        let (number, of) = self.place_of(card[0]);
+        let (number, of) = self.place_of(prompt[0]);
         let application = steps.first().and_then(|(_, step)| self.application_of(step));
         let source = steps.iter().find_map(|(_, step)| match step {
             OperatorStep::SaveConnection { secret, .. } => Some(*secret),
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
         self.run
             .effects
             .operator
-            .ask(Card {
+            .ask(Prompt {
                 steps,
                 application: application.as_ref(),
                 objection,
@@ -185,14 +185,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// All of a card in one state write. Whether all of it was recorded.
-    async fn record_answer(&mut self, card: Vec<(usize, usize)>, by: String) -> bool {
+    /// All of a prompt in one state write. Whether all of it was recorded.
+    async fn record_answer(&mut self, prompt: Vec<(usize, usize)>, by: String) -> bool {
         let attestation = Attestation {
             by,
             at: (self.run.effects.clock)(),
         };
-        let mut edits = Vec::with_capacity(card.len());
-        for &(at, step) in &card {
+        let mut edits = Vec::with_capacity(prompt.len());
+        for &(at, step) in &prompt {
             let step = self.step((at, step));
             let fingerprint = match step {
                 OperatorStep::SaveConnection { secret, .. } => self.fingerprint(*secret).await,
@@ -202,7 +202,7 @@ impl<'a> Walk<'a> {
             edits.push((step, application, fingerprint));
         }
         let droid = self.run.droid();
-        let mut results = Vec::with_capacity(card.len());
+        let mut results = Vec::with_capacity(prompt.len());
         let written = self
             .run
             .state
@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
             })
             .await;
         let mut all = true;
-        for ((at, step), result) in card.into_iter().zip(results) {
+        for ((at, step), result) in prompt.into_iter().zip(results) {
             match result.and_then(|()| written.clone()) {
                 Ok(()) => self.advance(at, step + 1),
                 Err(why) => {

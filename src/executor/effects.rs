@@ -64,32 +64,32 @@ pub enum Answer {
     Later,
 }
 
-/// A card that is put before a person.
+/// A prompt that is put before a person.
 #[derive(Debug)]
-pub struct Card<'a> {
-    /// The step with the change that it belongs to. One, but for repositories: these come all on one card.
+pub struct Prompt<'a> {
+    /// The step with the change that it belongs to. One, but for repositories: these come all on one prompt.
     pub steps: Vec<(&'a Address, &'a OperatorStep)>,
     /// The application, where the step is about it: one that this very run created has no ids in the plan.
     pub application: Option<&'a (ApplicationId, ApplicationUid)>,
-    /// What was found against the answer that the card got before, if it is put again.
+    /// What was found against the answer that the prompt got before, if it is put again.
     pub objection: Option<&'a str>,
     /// The secret, where the step needs it: to be shown on a terminal on request only.
     pub secret: Option<&'a Secret>,
     /// Whether the secret store has kept that secret.
     pub secret_saved: bool,
-    /// Its number among the cards of the plan, from 1.
+    /// Its number among the prompts of the plan, from 1.
     pub number: usize,
-    /// How many cards the plan has.
+    /// How many prompts the plan has.
     pub of: usize,
 }
 
 /// A person, or the absence of one.
 #[async_trait]
 pub trait Operator: Send + Sync {
-    /// Asks for what is on one card. Cards come one at a time, in the plan's order, while nothing else is running.
-    async fn ask(&self, card: Card<'_>) -> Answer;
+    /// Asks for what is on one prompt. Prompts come one at a time, in the plan's order, while nothing else is running.
+    async fn ask(&self, prompt: Prompt<'_>) -> Answer;
 
-    /// A card's answer was recorded: what could be checked of it.
+    /// A prompt's answer was recorded: what could be checked of it.
     fn recorded(&self, step: &OperatorStep, seen: &Seen);
 }
 
@@ -99,7 +99,7 @@ pub struct NobodyThere;
 
 #[async_trait]
 impl Operator for NobodyThere {
-    async fn ask(&self, _: Card<'_>) -> Answer {
+    async fn ask(&self, _: Prompt<'_>) -> Answer {
         Answer::Later
     }
 

@@ -20,7 +20,7 @@ mod writes;
 mod tests;
 
 pub use attest::{attest, denial};
-pub use effects::{Answer, Card, Effects, Event, NobodyThere, Operator, Options, SecretStore, Stop, StopReason};
+pub use effects::{Answer, Effects, Event, NobodyThere, Operator, Options, Prompt, SecretStore, Stop, StopReason};
 
 use crate::model::{ChangeOutcome, Plan, RecordedState};
 use crate::state::StateStore;

@@ -456,13 +456,13 @@ fn a_person_is_asked_in_order_and_the_answers_are_recorded() {
     let executed = apply(&world, &declared, How::default());
     assert!(is_complete(&executed), "{executed:#?}");
     let sides = world.get();
-    let cards: Vec<_> = sides
-        .cards
+    let prompts: Vec<_> = sides
+        .prompts
         .iter()
         .map(|(steps, secret)| (steps[0].as_str(), steps.len(), *secret))
         .collect();
     assert_eq!(
-        cards,
+        prompts,
         [
             ("factory.connection", 1, true),
             ("factory.authorization", 1, false),
@@ -486,7 +486,7 @@ fn an_approval_that_gitlab_denies_is_asked_for_again() {
     let (world, declared) = assisted(1, &[attested(), attested(), attested(), Answer::Skipped]);
     world.get().false_claims = 2;
     let executed = apply(&world, &declared, How::default());
-    assert_eq!(world.get().cards.len(), 4);
+    assert_eq!(world.get().prompts.len(), 4);
     assert_eq!(OutcomeSummary::of(&executed.outcomes).operator, 2, "{executed:#?}");
     assert!(world.get().record.authorization.is_none());
 }
@@ -497,14 +497,14 @@ fn with_nobody_there_every_step_is_left_for_later() {
     let executed = apply(&world, &declared, How::default());
     let summary = OutcomeSummary::of(&executed.outcomes);
     assert_eq!((summary.done, summary.operator), (3, 4), "{executed:#?}");
-    assert_eq!(world.get().cards.len(), 3);
+    assert_eq!(world.get().prompts.len(), 3);
 }
 
 #[test]
 fn what_follows_a_step_that_was_put_off_is_not_asked_for() {
     let (world, declared) = assisted(2, &[Answer::Skipped]);
     let executed = apply(&world, &declared, How::default());
-    assert_eq!(world.get().cards.len(), 1);
+    assert_eq!(world.get().prompts.len(), 1);
     assert_eq!(OutcomeSummary::of(&executed.outcomes).operator, 4);
     let waiting = outcome_of(&executed, &Address::Authorization);
     assert_eq!(

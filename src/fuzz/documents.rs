@@ -43,10 +43,10 @@ pub fn saved_plan(data: &[u8]) {
         .iter()
         .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect();
-    let cards = render::cards(&steps);
-    for (at, card) in (1..).zip(&cards) {
-        let place = render::Place { at, of: cards.len() };
-        expect_harmless(&render::card(card, place, None, &facts, None));
+    let prompts = render::prompts(&steps);
+    for (at, prompt) in (1..).zip(&prompts) {
+        let place = render::Place { at, of: prompts.len() };
+        expect_harmless(&render::prompt(prompt, place, None, &facts, None));
     }
     expect_harmless(&render::checklist(
         &steps,

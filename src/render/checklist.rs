@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::Environment;
-use super::card::{cards, needs_file};
 use super::instructions::{Line, Place, StepFacts, instructions};
+use super::prompt::{needs_file, prompts};
 use super::text::sanitize;
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 
@@ -58,17 +58,17 @@ fn assemble(
         "### For an operator\n\nOn {}\n\nIn this order:\n\n",
         code(&environment.line())
     );
-    let cards = cards(steps);
-    for (at, card) in (1..).zip(&cards) {
-        let Some(instructions) = instructions(card, application, facts) else {
+    let prompts = prompts(steps);
+    for (at, prompt) in (1..).zip(&prompts) {
+        let Some(instructions) = instructions(prompt, application, facts) else {
             continue;
         };
-        let place = Place { at, of: cards.len() };
+        let place = Place { at, of: prompts.len() };
         if instructions.groups.is_empty() {
             let _ = writeln!(out, "- [ ] {place}: {}", code(&instructions.title));
         } else {
             // Of one it is the address, of several their number.
-            let title = if card.len() > 1 {
+            let title = if prompt.len() > 1 {
                 instructions.title
             } else {
                 code(&instructions.title)
@@ -82,7 +82,7 @@ fn assemble(
                 Line::Page(label, address) => writeln!(out, "  - {label}: {}", link(address)),
             };
         }
-        if let Some(file) = repositories_file.filter(|_| needs_file(card)) {
+        if let Some(file) = repositories_file.filter(|_| needs_file(prompt)) {
             let _ = writeln!(out, "  - all of them are listed in: {}", code(file));
         }
         for group in &instructions.groups {

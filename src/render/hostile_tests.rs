@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    Environment, Patterns, Place, SecretPlace, StepFacts, card, checklist, drift, markdown, plan, progress, record,
+    Environment, Patterns, Place, SecretPlace, StepFacts, checklist, drift, markdown, plan, progress, prompt, record,
     report, repository_list,
 };
 use crate::glyphs;
@@ -285,8 +285,8 @@ proptest! {
             drift(&shown, &named(&text)),
             report(&shown, &named(&text), &report_of, super::Requests::default(), std::time::Duration::ZERO, false),
             report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
-            steps.iter().map(|step| card(&[*step], PLACE, None, &facts, None)).collect(),
-            card(&steps[2..], PLACE, None, &facts, None),
+            steps.iter().map(|step| prompt(&[*step], PLACE, None, &facts, None)).collect(),
+            prompt(&steps[2..], PLACE, None, &facts, None),
             repository_list(&steps),
             record(&format!(" {text}"), Some(&attested().recorded), &format!("Locked by {text}")),
         ] {

@@ -1,4 +1,4 @@
-//! What an operator step says, as data: where, as whom, what to click, and the exact values. Terminal cards and Markdown
+//! What an operator step says, as data: where, as whom, what to click, and the exact values. Terminal prompts and Markdown
 //! checklists are two ways of writing the same instructions, so they cannot say different things.
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct Patterns {
     pub except: Vec<String>,
 }
 
-/// Where a card stands among all of a plan's.
+/// Where a prompt stands among all of a plan's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Its number, from 1.
@@ -113,7 +113,7 @@ const MANAGER: &str = "an Owner or Manager of the organization in Factory";
 /// The way to the page's part, in the words of Factory's guide.
 const THE_WAY: &str = "press \"Connect\" beside \"GitLab\", and choose \"Self-Hosted\" at the bottom left";
 
-/// The instructions of a card's steps. `application` is the one that they mean where they do not say it themselves.
+/// The instructions of a prompt's steps. `application` is the one that they mean where they do not say it themselves.
 pub(super) fn instructions(
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,

@@ -4,7 +4,6 @@
 
 mod attributes;
 mod bulk;
-mod card;
 mod checklist;
 mod doctor;
 mod environment;
@@ -19,6 +18,7 @@ mod losses;
 mod markdown;
 mod metrics;
 mod notification;
+mod prompt;
 mod record;
 mod report;
 mod schema;
@@ -27,7 +27,6 @@ pub mod text;
 mod words;
 
 pub use bulk::Tally;
-pub use card::{after, card, cards, needs_file, repository_list};
 pub use checklist::checklist;
 pub use doctor::doctor;
 pub use environment::Environment;
@@ -37,6 +36,7 @@ pub use json::{FORMAT_VERSION, PlanDocument, apply_report, gitlab_report, to_jso
 pub use markdown::{LEAST_CHARS, markdown};
 pub use metrics::{DriftRun, Expiry, metrics};
 pub use notification::{News, NotifyDocument, chat_message, notify_document};
+pub use prompt::{after, needs_file, prompt, prompts, repository_list};
 pub use record::{forgotten, record, recorded};
 pub use report::{Requests, SideRequests, attested_progress, progress, report};
 pub use schema::{apply_schema, drift_schema, notify_schema, plan_schema};

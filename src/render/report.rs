@@ -57,20 +57,20 @@ pub fn attested_progress(outcome: &ChangeOutcome) -> String {
     )
 }
 
-/// The report at the end of an apply. What is left to people is named, unless it stands on cards already.
+/// The report at the end of an apply. What is left to people is named, unless it stands on prompts already.
 pub fn report(
     plan: &Plan,
     environment: &Environment,
     report: &ApplyReport,
     requests: Requests,
     elapsed: Duration,
-    on_cards: bool,
+    on_prompts: bool,
 ) -> String {
     let mut out = String::new();
     let left: Vec<&ChangeOutcome> = report
         .outcomes
         .iter()
-        .filter(|outcome| outcome.outcome != Outcome::Done && !(on_cards && has_card(plan, outcome)))
+        .filter(|outcome| outcome.outcome != Outcome::Done && !(on_prompts && has_prompt(plan, outcome)))
         .collect();
     for (kind, title) in [
         (Outcome::Failed, "Failed:"),
@@ -115,8 +115,8 @@ fn is_repository(outcome: &ChangeOutcome) -> bool {
     matches!(outcome.address, Address::Repository(_))
 }
 
-/// Whether a card can say what is left.
-fn has_card(plan: &Plan, outcome: &ChangeOutcome) -> bool {
+/// Whether a prompt can say what is left.
+fn has_prompt(plan: &Plan, outcome: &ChangeOutcome) -> bool {
     outcome.outcome == Outcome::Operator
         && plan
             .changes

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use super::world::{Sides, World};
-use crate::executor::{Answer, Card, Operator};
+use crate::executor::{Answer, Operator, Prompt};
 use crate::factory::{FactoryRead, FactoryWrite};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
@@ -156,20 +156,23 @@ impl FactoryWrite for World {
 
 #[async_trait]
 impl Operator for World {
-    async fn ask(&self, card: Card<'_>) -> Answer {
+    async fn ask(&self, prompt: Prompt<'_>) -> Answer {
         let answer = {
             let mut sides = self.get();
-            let addresses = card.steps.iter().map(|(address, _)| address.to_string()).collect();
-            sides.cards.push((addresses, card.secret.is_some()));
-            assert!(sides.cards.len() < 1000, "a person is asked again and again: {card:?}");
+            let addresses = prompt.steps.iter().map(|(address, _)| address.to_string()).collect();
+            sides.prompts.push((addresses, prompt.secret.is_some()));
+            assert!(
+                sides.prompts.len() < 1000,
+                "a person is asked again and again: {prompt:?}"
+            );
             sides.answers.pop_front().unwrap_or(sides.otherwise.clone())
         };
         if !matches!(answer, Answer::Attested { .. }) {
             return answer;
         }
         let done = self.call("a person", |sides| {
-            for (_, step) in &card.steps {
-                sides.do_by_hand(step, &card);
+            for (_, step) in &prompt.steps {
+                sides.do_by_hand(step, &prompt);
             }
             Ok(())
         });
@@ -180,17 +183,17 @@ impl Operator for World {
 }
 
 impl Sides {
-    /// What a person does who has this card in front.
-    fn do_by_hand(&mut self, step: &OperatorStep, card: &Card<'_>) {
-        let meant = || card.application.expect("the card says which application is meant");
+    /// What a person does who has this prompt in front.
+    fn do_by_hand(&mut self, step: &OperatorStep, prompt: &Prompt<'_>) {
+        let meant = || prompt.application.expect("the prompt says which application is meant");
         match step {
             OperatorStep::SetTrusted { trusted, .. } => {
                 let app = self.apps.iter_mut().find(|app| app.id == meant().0);
-                app.expect("the application of the card").declared.trusted = Known::Known(*trusted);
+                app.expect("the application of the prompt").declared.trusted = Known::Known(*trusted);
             }
             OperatorStep::SaveConnection { domain, .. } => {
                 let (_, uid) = meant();
-                let shown = card.secret.map(|secret| secret.expose().to_owned());
+                let shown = prompt.secret.map(|secret| secret.expose().to_owned());
                 let live = || {
                     self.apps
                         .iter()

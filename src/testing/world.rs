@@ -90,8 +90,8 @@ pub(crate) struct Sides {
     pub(crate) otherwise: Answer,
     /// How many approvals the person claims without having given them.
     pub(crate) false_claims: usize,
-    /// The addresses on each card, and whether it could show the secret.
-    pub(crate) cards: Vec<(Vec<String>, bool)>,
+    /// The addresses on each prompt, and whether it could show the secret.
+    pub(crate) prompts: Vec<(Vec<String>, bool)>,
 
     /// Every call of the last observation or run by its name, and what was reported of it.
     pub(crate) log: Vec<String>,
@@ -185,7 +185,7 @@ impl World {
                 by: "ada@desk".to_owned(),
             },
             false_claims: 0,
-            cards: Vec::new(),
+            prompts: Vec::new(),
             log: Vec::new(),
             events: Vec::new(),
             calls: 0,

@@ -109,20 +109,20 @@ fn due(context: &Context, plan: &Plan) -> String {
     if steps.is_empty() {
         return "Nothing is due.\n".to_owned();
     }
-    let cards = render::cards(&steps);
+    let prompts = render::prompts(&steps);
     let mut out = String::from("Due, in this order; `setpoint apply` says where and what to click:\n");
-    for (at, card) in (1..).zip(&cards) {
-        let place = render::Place { at, of: cards.len() };
-        let address = card[0].0;
-        let title = if card.len() > 1 {
-            count(card.len() as u64, "repository", "repositories")
+    for (at, prompt) in (1..).zip(&prompts) {
+        let place = render::Place { at, of: prompts.len() };
+        let address = prompt[0].0;
+        let title = if prompt.len() > 1 {
+            count(prompt.len() as u64, "repository", "repositories")
         } else {
             sanitize(&address.to_string()).into_owned()
         };
         let change = plan.changes.iter().find(|change| change.address == *address);
         let _ = write!(out, "\n  {place}: {title}");
         // Several have a reason each.
-        if let Some(change) = change.filter(|_| card.len() == 1) {
+        if let Some(change) = change.filter(|_| prompt.len() == 1) {
             let _ = write!(out, ": {}", reason_in_words(change.reason));
         }
         out.push('\n');
@@ -130,8 +130,8 @@ fn due(context: &Context, plan: &Plan) -> String {
             Some(before) => {
                 let _ = writeln!(out, "    once {before} is done, which is Setpoint's: `setpoint apply`");
             }
-            None if card.len() <= IN_ONE_COMMAND => {
-                let addresses: Vec<String> = card
+            None if prompt.len() <= IN_ONE_COMMAND => {
+                let addresses: Vec<String> = prompt
                     .iter()
                     .map(|(address, _)| operator::quoted(&sanitize(&address.to_string())))
                     .collect();

@@ -29,12 +29,12 @@ async fn attested() -> Fixture {
     let hands = Hands(&fixture);
     let paths = wanted(&fixture).await;
     let applied = fixture.apply().await.expect(3);
-    let card = &applied.stdout;
-    assert!(card.contains("press \"Impersonate\""), "{card}");
+    let prompt = &applied.stdout;
+    assert!(prompt.contains("press \"Impersonate\""), "{prompt}");
     hands
         .save(
-            &value(card, "Domain"),
-            &value(card, "Application ID"),
+            &value(prompt, "Domain"),
+            &value(prompt, "Application ID"),
             &secret(&fixture),
         )
         .await;
@@ -125,8 +125,8 @@ async fn after_a_replacement_the_old_application_vouches_for_nothing() {
     let steps = ["confirm", "factory.connection", "factory.authorization"];
     let hands = Hands(&fixture);
     let paths = wanted(&fixture).await;
-    let card = fixture.apply().await.expect(3).stdout;
-    let typed = (value(&card, "Domain"), value(&card, "Application ID"));
+    let prompt = fixture.apply().await.expect(3).stdout;
+    let typed = (value(&prompt, "Domain"), value(&prompt, "Application ID"));
     hands.save(&typed.0, &typed.1, &secret(&fixture)).await;
     hands.approve_as(DROID).await;
     hands.enable(&paths).await;
@@ -137,7 +137,7 @@ async fn after_a_replacement_the_old_application_vouches_for_nothing() {
     let replaced = fixture
         .run(&["apply", "--auto-approve", "--allow-replace", "--allow-interruption"])
         .await;
-    let card = replaced.expect(3).stdout;
+    let prompt = replaced.expect(3).stdout;
     let denied = fixture.run(&steps).await.expect(1);
     assert!(
         denied.stderr.contains("GitLab does not list `Factory Integration`"),
@@ -151,7 +151,7 @@ async fn after_a_replacement_the_old_application_vouches_for_nothing() {
     let is_there = || fixture.world(|world| world.applications.iter().any(|one| one.id == old.id));
     assert!(is_there(), "Factory still uses the old one");
 
-    let typed = (value(&card, "Domain"), value(&card, "Application ID"));
+    let typed = (value(&prompt, "Domain"), value(&prompt, "Application ID"));
     assert_ne!(typed.1, old.uid);
     hands.save(&typed.0, &typed.1, &secret(&fixture)).await;
     hands.approve_as(DROID).await;

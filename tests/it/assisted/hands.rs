@@ -1,11 +1,11 @@
-//! The operator's hands: what a card says to click is clicked, on Factory's settings page and in GitLab.
+//! The operator's hands: what a prompt says to click is clicked, on Factory's settings page and in GitLab.
 
 use crate::common::Fixture;
 use crate::sandbox_web::browser::{Browser, FormSeen};
 
 const PAGE: &str = "/settings/integrations";
 
-/// Does by hand what the cards say.
+/// Does by hand what the prompts say.
 pub(crate) struct Hands<'a>(pub(crate) &'a Fixture);
 
 impl Hands<'_> {

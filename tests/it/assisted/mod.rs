@@ -54,12 +54,12 @@ pub(crate) async fn confirm_all(fixture: &Fixture) {
 }
 
 /// The line that follows a label: the value to copy.
-fn value(card: &str, label: &str) -> String {
-    let mut lines = card.lines().map(str::trim);
+fn value(prompt: &str, label: &str) -> String {
+    let mut lines = prompt.lines().map(str::trim);
     lines
         .by_ref()
         .find(|line| *line == label)
-        .unwrap_or_else(|| panic!("no {label} in\n{card}"));
+        .unwrap_or_else(|| panic!("no {label} in\n{prompt}"));
     lines.next().unwrap().to_owned()
 }
 

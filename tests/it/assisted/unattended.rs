@@ -129,7 +129,7 @@ async fn a_thousand_repositories_go_to_a_file() {
     let applied = fixture.run(&["apply", "--auto-approve"]).await.expect(3);
     assert!(
         !applied.stdout.contains("      platform/services/p0500"),
-        "a card is short"
+        "a prompt is short"
     );
     let list = std::fs::read_to_string(fixture.path(".setpoint/repositories.txt")).unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! On a terminal: card by card.
+//! On a terminal: prompt by prompt.
 
 use super::hands::Hands;
 use super::terminal::Terminal;
@@ -22,25 +22,25 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
     let mut terminal = Terminal::start(&fixture, &["apply"], 80);
     agree(&mut terminal).await;
 
-    let card = terminal.until(QUESTION).await;
+    let prompt = terminal.until(QUESTION).await;
     assert!(
-        card.contains("tick \"Trusted\"") && card.contains("/admin/applications/"),
-        "{card}"
+        prompt.contains("tick \"Trusted\"") && prompt.contains("/admin/applications/"),
+        "{prompt}"
     );
     hands.trust().await;
     terminal.line("done");
 
-    let card = terminal.until(QUESTION).await;
-    assert!(card.contains("Not checked: the tick"), "{card}");
+    let prompt = terminal.until(QUESTION).await;
+    assert!(prompt.contains("Not checked: the tick"), "{prompt}");
     assert!(
-        card.contains("  2 of 4: ") && card.contains("press \"Connect\" beside \"GitLab\""),
-        "{card}"
+        prompt.contains("  2 of 4: ") && prompt.contains("press \"Connect\" beside \"GitLab\""),
+        "{prompt}"
     );
     assert!(
-        card.contains("/settings/integrations") && !card.contains("gloas-"),
-        "{card}"
+        prompt.contains("/settings/integrations") && !prompt.contains("gloas-"),
+        "{prompt}"
     );
-    let (domain, application) = (value(&card, "Domain"), value(&card, "Application ID"));
+    let (domain, application) = (value(&prompt, "Domain"), value(&prompt, "Application ID"));
     terminal.line("nonsense");
     terminal.until(QUESTION).await;
     terminal.line("secret");
@@ -58,34 +58,40 @@ async fn the_whole_procedure_is_walked_and_borne_out() {
     hands.save(&domain, &application, &secret).await;
     terminal.line("done");
 
-    let card = terminal.until(QUESTION).await;
+    let prompt = terminal.until(QUESTION).await;
     for said in [
         "/users/sign_in",
         "factory-droid",
         "the environment variable FACTORY_DROID_PASSWORD",
         "Manage GitLab Self-Hosted Permissions",
     ] {
-        assert!(card.contains(said), "{said} is not in\n{card}");
+        assert!(prompt.contains(said), "{said} is not in\n{prompt}");
     }
-    // Not yet: GitLab's own page says so, and the card comes again.
+    // Not yet: GitLab's own page says so, and the prompt comes again.
     terminal.line("done");
-    let card = terminal.until(QUESTION).await;
-    assert!(card.contains("GitLab does not list"), "{card}");
+    let prompt = terminal.until(QUESTION).await;
+    assert!(prompt.contains("GitLab does not list"), "{prompt}");
     hands.approve_as("factory-droid").await;
     terminal.line("done");
 
-    let card = terminal.until(QUESTION).await;
-    assert!(card.contains("Checked: GitLab lists `Factory Integration`"), "{card}");
+    let prompt = terminal.until(QUESTION).await;
     assert!(
-        card.contains("fits `platform/**`, `web/storefront`, all except"),
-        "{card}"
+        prompt.contains("Checked: GitLab lists `Factory Integration`"),
+        "{prompt}"
+    );
+    assert!(
+        prompt.contains("fits `platform/**`, `web/storefront`, all except"),
+        "{prompt}"
     );
     for path in &paths {
-        assert!(card.lines().any(|line| line.trim() == path), "{path} is not in\n{card}");
+        assert!(
+            prompt.lines().any(|line| line.trim() == path),
+            "{path} is not in\n{prompt}"
+        );
     }
     assert!(
-        card.contains("repositories in platform") && card.contains("1 repository in web"),
-        "{card}"
+        prompt.contains("repositories in platform") && prompt.contains("1 repository in web"),
+        "{prompt}"
     );
     hands.enable(&paths).await;
     terminal.line("d");
@@ -156,8 +162,8 @@ async fn what_is_skipped_or_quit_is_left_with_all_that_waits_for_it() {
     agree(&mut terminal).await;
     terminal.until(QUESTION).await;
     terminal.line("skip");
-    let card = terminal.until(QUESTION).await;
-    assert!(card.contains("factory.connection"), "{card}");
+    let prompt = terminal.until(QUESTION).await;
+    assert!(prompt.contains("factory.connection"), "{prompt}");
     terminal.line("quit");
     let (code, all) = terminal.end().await;
     assert_eq!(code, Some(3), "{all}");
@@ -207,22 +213,22 @@ async fn a_narrow_terminal_breaks_prose_and_leaves_values_whole() {
     let fixture = fixture().await;
     let mut terminal = Terminal::start(&fixture, &["apply"], 60);
     agree(&mut terminal).await;
-    let mut cards = String::new();
+    let mut prompts = String::new();
     for _ in 0..3 {
-        cards.push_str(&terminal.until(QUESTION).await);
+        prompts.push_str(&terminal.until(QUESTION).await);
         terminal.line("done");
-        if cards.contains("Manage GitLab") {
+        if prompts.contains("Manage GitLab") {
             break;
         }
     }
     drop(terminal);
-    let from = cards.find("Trusted").unwrap();
-    for line in cards[from..].lines().filter(|line| line.starts_with("    ")) {
+    let from = prompts.find("Trusted").unwrap();
+    for line in prompts[from..].lines().filter(|line| line.starts_with("    ")) {
         assert!(line.chars().count() <= 60, "{line}");
     }
     let application = fixture.sandbox.with_world(|world| {
         let ours = world.applications.iter().find(|one| one.name == "Factory Integration");
         ours.unwrap().uid.clone()
     });
-    assert!(cards.lines().any(|line| line == application), "{cards}");
+    assert!(prompts.lines().any(|line| line == application), "{prompts}");
 }

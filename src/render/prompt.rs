@@ -1,4 +1,4 @@
-//! Operator steps as short cards for the terminal: where, as whom, what to click, and the exact values, each on a line
+//! Operator steps as short prompts for the terminal: where, as whom, what to click, and the exact values, each on a line
 //! of its own so that it is easy to copy.
 
 use std::fmt::Write as _;
@@ -8,15 +8,15 @@ use super::style::{BOLD, paint};
 use super::text::{columns, sanitize, wrap};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, Seen};
 
-/// As many repositories are listed on a card; more go where the caller says.
+/// As many repositories are listed on a prompt; more go where the caller says.
 const LISTED: usize = 40;
 /// Where prose begins.
 const INDENT: usize = 4;
 /// The columns of the labels `where`, `as`, `do`, …
 const LABEL: usize = 7;
 
-/// One card. `application` is the one that the step means where it does not say it itself.
-pub fn card(
+/// One prompt. `application` is the one that the step means where it does not say it itself.
+pub fn prompt(
     steps: &[(&Address, &OperatorStep)],
     place: Place,
     application: Option<&(ApplicationId, ApplicationUid)>,
@@ -79,7 +79,7 @@ fn copy(out: &mut String, value: &str, width: usize) {
     let _ = writeln!(out, "{}{value}", if fits { indent.as_str() } else { "" });
 }
 
-/// The repositories of a card, one to a line, for a file.
+/// The repositories of a prompt, one to a line, for a file.
 pub fn repository_list(steps: &[(&Address, &OperatorStep)]) -> String {
     let mut out = String::new();
     for (_, step) in steps {
@@ -96,7 +96,7 @@ pub fn repository_list(steps: &[(&Address, &OperatorStep)]) -> String {
     out
 }
 
-/// Whether a card's repositories are too many to be listed on it.
+/// Whether a prompt's repositories are too many to be listed on it.
 pub fn needs_file(steps: &[(&Address, &OperatorStep)]) -> bool {
     steps.len() > LISTED
 }
@@ -141,8 +141,8 @@ fn lines(checked: Option<&str>, unchecked: &str, width: usize) -> String {
     checked + &line("Not checked", unchecked)
 }
 
-/// Puts the steps of changes on cards: one step to a card, but all repositories on one.
-pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Address, &'a OperatorStep)>> {
+/// Puts the steps of changes on prompts: one step to a prompt, but all repositories on one.
+pub fn prompts<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Address, &'a OperatorStep)>> {
     let is_repository = |step: &OperatorStep| {
         matches!(
             step,
@@ -150,16 +150,16 @@ pub fn cards<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Addr
         )
     };
     let (repositories, others): (Vec<_>, Vec<_>) = steps.iter().copied().partition(|(_, step)| is_repository(step));
-    let mut cards: Vec<_> = others.into_iter().map(|step| vec![step]).collect();
+    let mut prompts: Vec<_> = others.into_iter().map(|step| vec![step]).collect();
     if !repositories.is_empty() {
-        cards.push(repositories);
+        prompts.push(repositories);
     }
-    cards
+    prompts
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{after, card, cards};
+    use super::{after, prompt, prompts};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId, SecretSource, Seen, SignIn};
     use crate::render::{Patterns, Place, SecretPlace, StepFacts};
 
@@ -188,8 +188,9 @@ mod tests {
             },
             secret: SecretSource::Fresh,
         };
-        let text = anstream::adapter::strip_str(&card(&[(&Address::Connection, &step)], ONLY, None, &facts(60), None))
-            .to_string();
+        let text =
+            anstream::adapter::strip_str(&prompt(&[(&Address::Connection, &step)], ONLY, None, &facts(60), None))
+                .to_string();
         for line in text.lines() {
             assert!(line.chars().count() <= 60 || line == "a".repeat(64), "{line}");
         }
@@ -224,8 +225,8 @@ mod tests {
             })
             .collect();
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
-        assert_eq!(cards(&steps).len(), 1);
-        let text = card(&steps, ONLY, None, &facts(80), Some("repositories.txt"));
+        assert_eq!(prompts(&steps).len(), 1);
+        let text = prompt(&steps, ONLY, None, &facts(80), Some("repositories.txt"));
         for said in [
             "enable 25 repositories in platform",
             "enable 24 repositories in web",
@@ -235,7 +236,7 @@ mod tests {
             assert!(text.contains(said), "{said} is not in {text}");
         }
         assert!(!text.contains("platform/p0"), "{text}");
-        assert!(card(&steps[..3], ONLY, None, &facts(80), None).contains("platform/p2"));
+        assert!(prompt(&steps[..3], ONLY, None, &facts(80), None).contains("platform/p2"));
     }
 
     #[test]
