@@ -199,8 +199,8 @@ fn keep(file: &Path, memory: &Memory, set_aside: Option<&str>) -> Result<()> {
             .hint("without it every run tells everything: see to it that the file can be written, or name another with --notify-state")
     };
     if let Some(name) = set_aside {
-        let aside = state::free_name(file, name);
-        std::fs::rename(file, &aside).map_err(|error| unkept(Failure::of(&error)))?;
+        let kept = state::free_name(file, name);
+        std::fs::rename(file, &kept).map_err(|error| unkept(Failure::of(&error)))?;
     }
     files::replace(file, memory.to_text().as_bytes(), Readers::Owner)
         .map_err(|error| unkept(Failure::unwritten(file, &error)))

@@ -126,7 +126,7 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
         unlock_url: http.unlock_url.clone(),
         lock_method: http.lock_method.clone(),
         unlock_method: http.unlock_method.clone(),
-        aside: local_record(config, settings),
+        errored: local_record(config, settings),
     };
     Ok(Box::new(HttpStore::new(client, backend)?))
 }

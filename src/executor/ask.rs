@@ -3,7 +3,7 @@
 use super::attest::{attest, denial};
 use super::effects::{Answer, Prompt};
 use super::run::Failure;
-use super::walk::{Progress, Stage, Walk, is_aside, is_repository};
+use super::walk::{Progress, Stage, Walk, is_optional, is_repository};
 use crate::model::{
     ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, OperatorStep, Outcome,
     SecretSource, Seen,
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
     fn leave(&mut self, prompt: &[(usize, usize)], why: &str) {
         for &(at, step) in prompt {
             let steps = &self.progress[at].change.steps[step..];
-            if steps.iter().all(is_aside) && self.awaits_cleanup(at) {
+            if steps.iter().all(is_optional) && self.awaits_cleanup(at) {
                 let progress = &mut self.progress[at];
                 progress.pending_reason = Some(why.to_owned());
                 progress.stage = Stage::AwaitingCleanup;

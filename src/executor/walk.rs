@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
                 Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
                 Stage::Ended(Outcome::Blocked) => return Verdict::Skip(format!("{parent} is blocked")),
                 Stage::Ended(Outcome::Operator) => {
-                    let needs_it = !above.change.steps.iter().all(is_aside);
+                    let needs_it = !above.change.steps.iter().all(is_optional);
                     if needs_it && (above.deferred || !change.operations.is_empty()) {
                         operator = Some(format!("waits for a person to do {parent}"));
                     }
@@ -392,7 +392,7 @@ pub(super) fn is_repository(change: &Change) -> bool {
 }
 
 /// Steps that nothing else depends on: an untrusted application works, it only asks for consent.
-pub(super) fn is_aside(step: &OperatorStep) -> bool {
+pub(super) fn is_optional(step: &OperatorStep) -> bool {
     matches!(step, OperatorStep::SetTrusted { .. })
 }
 

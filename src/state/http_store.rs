@@ -43,7 +43,7 @@ pub struct HttpBackend {
     /// `UNLOCK`, or `DELETE` for GitLab's own state.
     pub unlock_method: String,
     /// The name, without its ending, of the local file that a replaced record is kept in.
-    pub aside: PathBuf,
+    pub errored: PathBuf,
 }
 
 /// A record behind HTTP.
@@ -431,7 +431,7 @@ impl StateStore for HttpStore {
         };
         let kept = match &stored {
             Some(bytes) => {
-                let kept = file::free_name(&self.backend.aside, condition(bytes));
+                let kept = file::free_name(&self.backend.errored, condition(bytes));
                 file::replace(&kept, bytes)?;
                 Some(kept)
             }

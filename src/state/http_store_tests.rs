@@ -144,11 +144,11 @@ fn answer(inner: &mut Inner, method: &HttpMethod, uri: &Uri, headers: &HeaderMap
     }
 }
 
-fn store(port: u16, aside: &str) -> HttpStore {
-    store_at(port, "/state", aside)
+fn store(port: u16, errored: &str) -> HttpStore {
+    store_at(port, "/state", errored)
 }
 
-fn store_at(port: u16, path: &str, aside: &str) -> HttpStore {
+fn store_at(port: u16, path: &str, errored: &str) -> HttpStore {
     let lock = format!("{path}/lock");
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}").parse().unwrap();
     let mut options = ClientOptions::new(&ANYBODY, url("/"));
@@ -162,7 +162,7 @@ fn store_at(port: u16, path: &str, aside: &str) -> HttpStore {
         unlock_url: url(&lock),
         lock_method: "LOCK".into(),
         unlock_method: "UNLOCK".into(),
-        aside: aside.into(),
+        errored: errored.into(),
     };
     HttpStore::new(Client::new(options).unwrap(), backend).unwrap()
 }
@@ -285,7 +285,7 @@ async fn a_backend_that_has_cost_all_patience_is_asked_once_each_time() {
 async fn a_sign_in_page_is_no_answer_of_a_backend() {
     let (backend, port) = Backend::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let store = store(port, folder.path().join("aside").to_str().unwrap());
+    let store = store(port, folder.path().join("errored").to_str().unwrap());
     let info = LockInfo::new(
         "apply",
         &crate::state::Actor::from_variables(|_| None, None, "host".into()),
@@ -415,8 +415,8 @@ async fn a_damaged_record_stays_until_it_is_replaced_and_is_kept() {
     for damaged in ["{\"version\": 1, \"serial\": 7, \"li", "garbage"] {
         let (backend, port) = Backend::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let aside = folder.path().join("state.json");
-        let store = store(port, aside.to_str().unwrap());
+        let errored = folder.path().join("state.json");
+        let store = store(port, errored.to_str().unwrap());
         let mut record = new_record(false).unwrap();
         backend.get().record = Some(damaged.as_bytes().to_vec());
         let error = store.write(&mut record).await.unwrap_err();
