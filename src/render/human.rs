@@ -158,7 +158,7 @@ fn symbol(actions: Actions) -> String {
 
 /// Every change, in the order of the plan.
 pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
-    for run in changes.chunk_by(is_alike) {
+    for run in changes.chunk_by(is_groupable) {
         title(out, run, mode);
         for change in run {
             block(out, change);
@@ -171,7 +171,7 @@ pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
 /// goes comes last, where the question is.
 fn groups(out: &mut String, changes: &[Change], mode: Mode) {
     let counted = |run: &[Change]| run.len() > bulk::FEW && run[0].actions == Actions::Create;
-    let mut runs: Vec<&[Change]> = changes.chunk_by(is_alike).collect();
+    let mut runs: Vec<&[Change]> = changes.chunk_by(is_groupable).collect();
     runs.sort_by_key(|run| match run[0].actions {
         _ if counted(run) => 0,
         Actions::Create | Actions::Update => 1,
@@ -207,8 +207,8 @@ fn title(out: &mut String, run: &[Change], mode: Mode) {
 }
 
 /// Repositories that differ in nothing but their path are shown together.
-fn is_alike(one: &Change, other: &Change) -> bool {
-    let terse = |change: &Change| matches!(change.address, Address::Repository(_)) && !speaks(change);
+fn is_groupable(one: &Change, other: &Change) -> bool {
+    let terse = |change: &Change| matches!(change.address, Address::Repository(_)) && !has_details(change);
     terse(one)
         && terse(other)
         && (one.actions, one.status, one.origin, one.reason, &one.notes)
@@ -216,7 +216,7 @@ fn is_alike(one: &Change, other: &Change) -> bool {
 }
 
 /// Whether the attributes say more than that a repository is enabled or disabled.
-fn speaks(change: &Change) -> bool {
+fn has_details(change: &Change) -> bool {
     let is_plain = matches!(change.address, Address::Repository(_)) && change.actions != Actions::Update;
     change
         .attributes
@@ -253,7 +253,7 @@ fn block(out: &mut String, change: &Change) {
         sanitize(&change.address.to_string()),
         status_in_words(change.status),
     );
-    if speaks(change) {
+    if has_details(change) {
         for line in attributes::lines(change.actions, &change.attributes) {
             let _ = writeln!(out, "{line}");
         }
