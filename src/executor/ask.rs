@@ -33,7 +33,7 @@ impl<'a> Walk<'a> {
         let (answer, seen) = if self.quit {
             (Answer::Quit, Seen::Nothing)
         } else {
-            self.put_until_borne_out(&prompt).await
+            self.ask_until_confirmed(&prompt).await
         };
         match answer {
             Answer::Attested { by } => {
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Puts a prompt, and again as long as the answer is that it is done and GitLab denies it.
-    async fn put_until_borne_out(&self, prompt: &[(usize, usize)]) -> (Answer, Seen) {
+    async fn ask_until_confirmed(&self, prompt: &[(usize, usize)]) -> (Answer, Seen) {
         let mut objection = None;
         loop {
             let answer = self.put(prompt, objection.as_deref()).await;

@@ -107,12 +107,12 @@ fn evidence_against_an_attestation_is_drift() {
         assert_eq!((change.origin, change.reason), (Origin::Drift, Reason::NotConnected));
     }
     // Clocks differ a little, and a time that cannot be read says nothing.
-    for borne_out in [Some(at("2026-11-20T11:59:30Z")), None] {
-        case.observed.gitlab.evidence = listed(1, borne_out);
+    for confirmed in [Some(at("2026-11-20T11:59:30Z")), None] {
+        case.observed.gitlab.evidence = listed(1, confirmed);
         let plan = case.plan();
         assert_eq!(plan.changes, []);
         let evidence = plan.attested.iter().find_map(|one| one.evidence.as_ref()).unwrap();
-        assert_eq!(evidence.authorized_at, borne_out);
+        assert_eq!(evidence.authorized_at, confirmed);
     }
 }
 
