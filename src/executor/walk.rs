@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         let mut in_flight: FuturesUnordered<LocalBoxFuture<'a, Finished>> = FuturesUnordered::new();
         let bound = self.options.parallelism.max(1);
         loop {
-            self.settle();
+            self.end_unstartable();
             while in_flight.len() < bound {
                 let batch = match self.next_ready() {
                     Some(at) => vec![at],
@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Ends what can no longer begin: blocked changes, those whose parents failed, and all when the run is to stop.
-    fn settle(&mut self) {
+    fn end_unstartable(&mut self) {
         loop {
             let mut moved = false;
             for at in 0..self.progress.len() {
