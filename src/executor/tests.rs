@@ -200,7 +200,7 @@ fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
 #[test]
 fn a_secret_that_cannot_be_saved_goes_to_factory_and_the_change_says_what_to_do() {
     let (world, declared) = estate(2, 2);
-    world.get().vault_is_sealed = true;
+    world.get().store_is_down = true;
     let executed = apply(&world, &declared, How::default());
     let application = outcome_of(&executed, &Address::Application);
     assert_eq!(application.outcome, Outcome::Operator);
@@ -224,7 +224,7 @@ fn a_secret_that_cannot_be_saved_goes_to_factory_and_the_change_says_what_to_do(
 #[test]
 fn a_secret_that_neither_the_store_nor_factory_took_is_renewed() {
     let (world, declared) = estate(0, 0);
-    world.get().vault_is_sealed = true;
+    world.get().store_is_down = true;
     world.get().cut = Some(at("save connection", REFUSED));
     let executed = apply(&world, &declared, How::default());
     let application = outcome_of(&executed, &Address::Application);
@@ -241,7 +241,7 @@ fn a_secret_that_neither_the_store_nor_factory_took_is_renewed() {
         None,
         "a secret that nobody has is not trusted"
     );
-    world.get().vault_is_sealed = false;
+    world.get().store_is_down = false;
     assert!(is_complete(&apply(&world, &declared, How::default())));
     assert!(world.get().connected().is_some());
 }

@@ -326,7 +326,7 @@ impl SecretStore for World {
             return Ok(());
         }
         self.get().unsaved = true;
-        if self.get().vault_is_sealed {
+        if self.get().store_is_down {
             return Err("the store is sealed".to_owned());
         }
         let saved = self.call("save secret", |sides| {

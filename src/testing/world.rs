@@ -75,7 +75,7 @@ pub(crate) struct Sides {
     pub(crate) loads: bool,
     /// Every secret that was saved; the last one is what is loaded.
     pub(crate) saved: Vec<String>,
-    pub(crate) vault_is_sealed: bool,
+    pub(crate) store_is_down: bool,
     /// Whether the newest secret could not be saved.
     pub(crate) unsaved: bool,
 
@@ -175,7 +175,7 @@ impl World {
             saves: true,
             loads: false,
             saved: Vec::new(),
-            vault_is_sealed: false,
+            store_is_down: false,
             unsaved: false,
             record: RecordedState::empty("lineage", "0.0.0"),
             stored: Vec::new(),
