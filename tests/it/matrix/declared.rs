@@ -68,7 +68,7 @@ const EXCEPT: [&str; 5] = [
 pub(super) struct Declared {
     pub(super) admin_session: bool,
     pub(super) impersonate: bool,
-    pub(super) vault: bool,
+    pub(super) stores_secret: bool,
     pub(super) team: bool,
     pub(super) name: String,
     redirects: Vec<&'static str>,
@@ -92,7 +92,7 @@ impl Declared {
         let mut declared = Self {
             admin_session,
             impersonate: admin_session && rng.percent(30),
-            vault: rng.percent(40),
+            stores_secret: rng.percent(40),
             team: rng.percent(15),
             name: "Factory Integration".to_owned(),
             redirects: vec![REDIRECT],
@@ -197,7 +197,7 @@ impl Declared {
              [application]\nname = \"{}\"\nredirect_uri = {:?}\ntrusted = {}\nconfidential = {}\nscopes = {:?}\n\n",
             self.name, self.redirects, self.trusted, self.confidential, self.scopes
         );
-        if self.vault {
+        if self.stores_secret {
             text.push_str("[application.secret]\nsave = { file = \"secret\" }\nload = { file = \"secret\" }\n\n");
         }
         let sign_in = if self.impersonate {

@@ -467,14 +467,14 @@ impl Run {
             wrong.push(format!("Factory has the application `{}`", application.name));
         }
         // That a secret was renewed elsewhere shows to nobody who cannot load it, until Factory needs it again.
-        if self.declared.vault && digest(&integration.secret) != application.secret_digest {
+        if self.declared.stores_secret && digest(&integration.secret) != application.secret_digest {
             wrong.push("GitLab does not take the secret that Factory has".to_owned());
         }
         if integration.domain != "https://gitlab.example.com" {
             wrong.push(format!("Factory has the domain {}", integration.domain));
         }
         let kept = std::fs::read_to_string(stage.folder().join("secret")).unwrap_or_default();
-        if self.declared.vault && !kept.is_empty() && digest(kept.trim_end()) != application.secret_digest {
+        if self.declared.stores_secret && !kept.is_empty() && digest(kept.trim_end()) != application.secret_digest {
             wrong.push("the secret that is kept is not the application's".to_owned());
         }
         let droid = world.user_named(&self.declared.username);

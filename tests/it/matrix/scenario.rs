@@ -23,7 +23,7 @@ const MORE_SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", 
 pub(crate) struct Setting {
     admin_session: bool,
     impersonate: bool,
-    vault: bool,
+    stores_secret: bool,
     /// Whether GitLab keeps the record.
     pub(super) team: bool,
     trusted: bool,
@@ -39,7 +39,7 @@ impl Setting {
     const PASSWORD: Self = Self {
         admin_session: false,
         impersonate: false,
-        vault: false,
+        stores_secret: false,
         team: false,
         trusted: false,
         scopes: SCOPES,
@@ -63,7 +63,7 @@ impl Setting {
         } else {
             ""
         };
-        let vault = if self.vault {
+        let stores_secret = if self.stores_secret {
             "[application.secret]\nsave = { file = \"secret\" }\nload = { file = \"secret\" }\n"
         } else {
             ""
@@ -107,7 +107,7 @@ name = "Factory Integration"
 redirect_uri = "https://api.factory.ai/api/integrations/redirect/gitlab-sh/callback"
 trusted = {trusted}
 scopes = [{scopes}]
-{vault}
+{stores_secret}
 [user]
 name = "{display_name}"
 username = "factory-droid"
@@ -174,8 +174,8 @@ impl Scenario {
 
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
-        let vault = Setting {
-            vault: true,
+        let stores_secret = Setting {
+            stores_secret: true,
             ..Setting::PASSWORD
         };
         let impersonate = Setting {
@@ -191,7 +191,7 @@ impl Scenario {
         };
         let replaced = Setting {
             scopes: MORE_SCOPES,
-            ..vault.clone()
+            ..stores_secret.clone()
         };
         let selected = Setting {
             enable: r#""platform/services/c*", "platform/libraries/*", "web/storefront""#,
@@ -202,8 +202,8 @@ impl Scenario {
             Self::new("first apply, by password", None, Setting::PASSWORD, APPLY),
             Self::new("first apply, impersonated", None, impersonate, APPLY),
             Self::new("change in place", Some(Setting::ADMIN), edited, APPLY),
-            Self::new("replacement", Some(vault.clone()), replaced, REPLACE),
-            Self::new("rotation", Some(vault.clone()), vault.clone(), ROTATE),
+            Self::new("replacement", Some(stores_secret.clone()), replaced, REPLACE),
+            Self::new("rotation", Some(stores_secret.clone()), stores_secret.clone(), ROTATE),
             Self {
                 again: APPLY,
                 ..Self::new(
@@ -214,7 +214,7 @@ impl Scenario {
                 )
             },
             Self::new("selection", Some(Setting::PASSWORD), selected, APPLY),
-            Self::new("destroy", Some(vault.clone()), vault, DESTROY),
+            Self::new("destroy", Some(stores_secret.clone()), stores_secret, DESTROY),
             Self::new(
                 "destroy with the user",
                 Some(Setting::PASSWORD),
