@@ -50,7 +50,7 @@ fn fault(side: Side, path: &str, status: u16, kind: &str, body: &str) -> Fault {
     }
 }
 
-fn strike(fixture: &Fixture, fault: Fault) {
+fn inject(fixture: &Fixture, fault: Fault) {
     fixture.sandbox.with_world(|world| world.switches.faults = vec![fault]);
 }
 
@@ -83,7 +83,7 @@ async fn a_token_with_a_line_break_in_it() {
 async fn a_wrong_url_where_a_web_page_answers() {
     let fixture = Fixture::new().await;
     let page = "<!DOCTYPE html><html><body>Please sign in to the company's proxy</body></html>";
-    strike(&fixture, fault(Side::Gitlab, "/", 200, "text/html", page));
+    inject(&fixture, fault(Side::Gitlab, "/", 200, "text/html", page));
     insta::assert_snapshot!(refused(&fixture, &[]).await);
 }
 
@@ -161,7 +161,7 @@ async fn a_role_at_factory_that_does_not_suffice() {
 async fn factory_as_it_is_today() {
     let fixture = Fixture::new().await;
     let page = "<!DOCTYPE html><html><body>404: This page could not be found.</body></html>";
-    strike(&fixture, fault(Side::Factory, "/api/v0/", 404, "text/html", page));
+    inject(&fixture, fault(Side::Factory, "/api/v0/", 404, "text/html", page));
     let html = refused(&fixture, &[]).await;
     insta::assert_snapshot!(html);
     // In JSON, and in the very words in which the contract says that nothing is configured yet.
@@ -169,7 +169,7 @@ async fn factory_as_it_is_today() {
         r#"{"message": "Not found"}"#,
         r#"{"detail": "Not found", "status": 404, "title": "Not Found"}"#,
     ] {
-        strike(
+        inject(
             &fixture,
             fault(Side::Factory, "/api/v0/", 404, "application/json", body),
         );
@@ -286,7 +286,7 @@ async fn a_record_of_the_sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_locked() {
     let fixture = Fixture::new().await;
-    strike(
+    inject(
         &fixture,
         Fault {
             side: Some(Side::Gitlab),

@@ -46,9 +46,9 @@ impl Clock for WorldClock {
 }
 
 /// Strikes requests by a closure.
-struct Strike<F>(F);
+struct Injector<F>(F);
 
-impl<F: Fn(&Seen, bool) -> Action + Send + Sync> Intercept for Strike<F> {
+impl<F: Fn(&Seen, bool) -> Action + Send + Sync> Intercept for Injector<F> {
     fn before(&self, request: &Seen) -> Action {
         self.0(request, false)
     }
@@ -63,8 +63,8 @@ impl Bench {
         Self::with(switches, Options::default()).await
     }
 
-    async fn struck(switches: &[&str], strike: impl Fn(&Seen, bool) -> Action + Send + Sync + 'static) -> Self {
-        let intercept: Arc<dyn Intercept> = Arc::new(Strike(strike));
+    async fn with_injector(switches: &[&str], inject: impl Fn(&Seen, bool) -> Action + Send + Sync + 'static) -> Self {
+        let intercept: Arc<dyn Intercept> = Arc::new(Injector(inject));
         let options = Options {
             intercept: Some(intercept),
             ..Options::default()
@@ -368,7 +368,7 @@ async fn what_gitlab_has_against_an_edit_is_quoted() {
 
 #[tokio::test]
 async fn an_edit_whose_answer_is_lost_is_looked_up() {
-    let bench = Bench::struck(&[], |request, after| {
+    let bench = Bench::with_injector(&[], |request, after| {
         let edit = request.method == "POST" && request.path.contains("/admin/applications/");
         if edit && after { Action::Drop } else { Action::Pass }
     })
@@ -391,7 +391,7 @@ async fn an_edit_whose_answer_is_lost_is_looked_up() {
 
 #[tokio::test]
 async fn a_page_that_is_not_understood_is_never_answered() {
-    let bench = Bench::struck(&[], |request, _| {
+    let bench = Bench::with_injector(&[], |request, _| {
         if !request.path.ends_with("/edit") {
             return Action::Pass;
         }
@@ -612,7 +612,7 @@ async fn redirects_to_the_external_address_are_followed_at_url() {
     let external = "https://gitlab.example.com";
     let options = Options {
         gitlab_external_url: Some(external.to_owned()),
-        intercept: Some(Arc::new(Strike(move |request: &Seen, after: bool| {
+        intercept: Some(Arc::new(Injector(move |request: &Seen, after: bool| {
             if after || request.path != "/admin/applications/7/edit" {
                 return Action::Pass;
             }
@@ -670,7 +670,7 @@ async fn nothing_follows_gitlab_to_another_place() {
         }
     };
     for path in ["/users/sign_in", "/oauth/authorize"] {
-        let bench = Bench::struck(&[], to_evil(path)).await;
+        let bench = Bench::with_injector(&[], to_evil(path)).await;
         let error = bench.authorize(&bench.droid()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{path}: {error}");
         assert!(
@@ -816,9 +816,9 @@ async fn admin_mode_gets_the_password_once_whatever_the_page() {
         (html(200, keys), "a security key, and takes no code"),
         (html(403, strange), "forbids"),
     ] {
-        let bench = Bench::struck(&["admin_mode=true"], move |request, after| {
-            let strike = !after && request.method == "POST" && request.path == "/admin/session";
-            if strike { answer.clone() } else { Action::Pass }
+        let bench = Bench::with_injector(&["admin_mode=true"], move |request, after| {
+            let inject = !after && request.method == "POST" && request.path == "/admin/session";
+            if inject { answer.clone() } else { Action::Pass }
         })
         .await;
         let admin = bench.admin();
@@ -839,7 +839,7 @@ async fn admin_mode_gets_the_password_once_whatever_the_page() {
 async fn admin_mode_without_a_form_gets_no_password() {
     let page = "<title>Enter Admin Mode · GitLab</title><meta name='csrf-token' content='x'>\
                 <form action='/users/auth/saml' method='post'><input type='submit'></form>";
-    let bench = Bench::struck(&["admin_mode=true"], move |request, after| {
+    let bench = Bench::with_injector(&["admin_mode=true"], move |request, after| {
         if after || request.path != "/admin/session/new" {
             return Action::Pass;
         }
@@ -860,15 +860,15 @@ async fn admin_mode_without_a_form_gets_no_password() {
 #[tokio::test]
 async fn the_limit_of_sign_ins_is_explained() {
     let limited = |request: &Seen, after: bool| {
-        let strike = !after && request.method == "POST" && request.path == "/users/sign_in";
+        let inject = !after && request.method == "POST" && request.path == "/users/sign_in";
         let answer = Action::Respond {
             status: 429,
             headers: Vec::new(),
             body: "Retry later".to_owned(),
         };
-        if strike { answer } else { Action::Pass }
+        if inject { answer } else { Action::Pass }
     };
-    let bench = Bench::struck(&[], limited).await;
+    let bench = Bench::with_injector(&[], limited).await;
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
     assert_says(&error, ErrorKind::RateLimited, "ten sign-ins");
 }
@@ -904,11 +904,11 @@ async fn impersonation_is_always_stopped() {
 #[tokio::test]
 async fn a_session_that_was_lost_with_an_answer_is_replaced() {
     for lost in ["/impersonate", "/admin/impersonation"] {
-        let struck = Mutex::new(false);
-        let bench = Bench::struck(&[], move |request, after| {
-            let mut struck = struck.lock().unwrap();
-            if after && request.method == "POST" && request.path.ends_with(lost) && !*struck {
-                *struck = true;
+        let with_injector = Mutex::new(false);
+        let bench = Bench::with_injector(&[], move |request, after| {
+            let mut with_injector = with_injector.lock().unwrap();
+            if after && request.method == "POST" && request.path.ends_with(lost) && !*with_injector {
+                *with_injector = true;
                 return Action::Drop;
             }
             Action::Pass
@@ -937,13 +937,13 @@ async fn a_session_that_was_lost_with_an_answer_is_replaced() {
 async fn an_impersonation_that_cannot_be_stopped_ends_with_the_session() {
     let html = vec![("content-type".to_owned(), "text/html".to_owned())];
     for (times, left) in [(1, 1), (usize::MAX, 0)] {
-        let (struck, headers) = (Mutex::new(0), html.clone());
-        let bench = Bench::struck(&[], move |request, after| {
-            let mut struck = struck.lock().unwrap();
-            if after || request.method != "POST" || request.path != "/admin/impersonation" || *struck >= times {
+        let (with_injector, headers) = (Mutex::new(0), html.clone());
+        let bench = Bench::with_injector(&[], move |request, after| {
+            let mut with_injector = with_injector.lock().unwrap();
+            if after || request.method != "POST" || request.path != "/admin/impersonation" || *with_injector >= times {
                 return Action::Pass;
             }
-            *struck += 1;
+            *with_injector += 1;
             let body = "<title>The change you requested was rejected (422)</title>".to_owned();
             Action::Respond {
                 status: 422,
@@ -1015,7 +1015,7 @@ async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
             "has not accepted the terms",
         ),
     ] {
-        let bench = Bench::struck(&["enforce_terms=true"], led_away(to, api, true)).await;
+        let bench = Bench::with_injector(&["enforce_terms=true"], led_away(to, api, true)).await;
         for who in ["root", DROID] {
             bench.change(who, |user| user.accepted_terms = Some(1));
         }
@@ -1063,7 +1063,7 @@ async fn who_has_to_do_something_first_is_impersonated_in_vain_and_not_for_long(
 #[tokio::test]
 async fn an_impersonation_that_goes_on_is_told() {
     let api = json_answer(401, "401 Unauthorized");
-    let bench = Bench::struck(&[], led_away("/-/profile/two_factor_auth", api, false)).await;
+    let bench = Bench::with_injector(&[], led_away("/-/profile/two_factor_auth", api, false)).await;
     let admin = bench.admin();
     let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
     assert_says(
@@ -1084,7 +1084,7 @@ async fn an_impersonation_that_goes_on_is_told() {
 async fn an_impersonation_that_was_cut_off_is_stopped_at_the_end() {
     let seen = Arc::new(tokio::sync::Notify::new());
     let notify = Arc::clone(&seen);
-    let bench = Bench::struck(&[], move |request, after| {
+    let bench = Bench::with_injector(&[], move |request, after| {
         if after || request.path != "/oauth/authorize" {
             return Action::Pass;
         }

@@ -126,9 +126,9 @@ pub struct Fault {
     pub path: String,
     /// Let so many matching requests pass first.
     pub skip: u32,
-    /// Then strike so many times; 0: for good.
+    /// Then inject so many times; 0: for good.
     pub times: u32,
-    /// Strike after the request was processed, not before.
+    /// Injector after the request was processed, not before.
     pub after: bool,
     /// What happens.
     pub action: Action,
@@ -147,8 +147,8 @@ impl Fault {
             && request.path.contains(&self.path)
     }
 
-    /// Counts a matching request and says whether it is struck.
-    pub(crate) fn strike(&mut self) -> bool {
+    /// Counts a matching request and says whether it is with_injector.
+    pub(crate) fn inject(&mut self) -> bool {
         self.met = self.met.saturating_add(1);
         self.met > self.skip && (self.times == 0 || self.met <= self.skip.saturating_add(self.times))
     }
@@ -158,7 +158,7 @@ impl Fault {
 pub(crate) fn strike_all(faults: &mut [Fault], request: &Seen) -> (Action, Action) {
     let (mut before, mut after) = (Action::Pass, Action::Pass);
     for fault in faults.iter_mut().filter(|fault| fault.matches(request)) {
-        if fault.strike() {
+        if fault.inject() {
             let slot = if fault.after { &mut after } else { &mut before };
             if *slot == Action::Pass {
                 *slot = fault.action.clone();
@@ -204,10 +204,10 @@ mod tests {
             action: Action::Drop,
             ..Fault::default()
         }];
-        let struck: Vec<bool> = (0..5)
+        let with_injector: Vec<bool> = (0..5)
             .map(|_| strike_all(&mut faults, &request("GET", "/api/v4/users")).0 == Action::Drop)
             .collect();
-        assert_eq!(struck, [false, true, true, false, false]);
+        assert_eq!(with_injector, [false, true, true, false, false]);
         assert_eq!(
             strike_all(&mut faults, &request("GET", "/api/v4/projects")).0,
             Action::Pass
