@@ -11,7 +11,7 @@ use super::context::Context;
 use super::credentials::{CredentialName, Credentials};
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
-use crate::config::{AdminSignIn, Config, Driver};
+use crate::config::{AdminSignIn, Driver};
 use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
 use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};

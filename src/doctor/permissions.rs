@@ -81,7 +81,7 @@ fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
              Setpoint needs",
         );
     };
-    let lacks: Vec<String> = LEAST
+    let missing: Vec<String> = LEAST
         .iter()
         .filter_map(|(boundary, accesses, needed)| {
             let within =
@@ -95,7 +95,7 @@ fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
             (!missing.is_empty()).then(|| format!("{} ({boundary})", missing.join(", ")))
         })
         .collect();
-    if lacks.is_empty() {
+    if missing.is_empty() {
         return Check::ok(
             ID,
             "The token is a fine-grained one with all permissions that Setpoint needs",
@@ -103,7 +103,7 @@ fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
     }
     Check::failure(
         ID,
-        format!("The fine-grained token lacks permissions: {}", lacks.join("; ")),
+        format!("The fine-grained token lacks permissions: {}", missing.join("; ")),
         "add them (User settings > Access tokens); docs/security.md lists all that Setpoint needs",
     )
 }
