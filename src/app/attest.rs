@@ -126,7 +126,7 @@ fn is_its_turn(plan: &Plan, change: &Change, chosen: &BTreeSet<Address>) -> Resu
         .hint("run `setpoint apply` first"));
     }
     for before in &change.depends_on {
-        let Some(before) = plan.changes.iter().find(|other| other.address == *before) else {
+        let Some(before) = plan.change(before) else {
             continue;
         };
         if !before.operations.is_empty() {

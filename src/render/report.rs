@@ -118,16 +118,13 @@ fn is_repository(outcome: &ChangeOutcome) -> bool {
 /// Whether a prompt can say what is left.
 fn has_prompt(plan: &Plan, outcome: &ChangeOutcome) -> bool {
     outcome.outcome == Outcome::Operator
-        && plan
-            .changes
-            .iter()
-            .any(|change| change.address == outcome.address && !change.steps.is_empty())
+        && (plan.change(&outcome.address)).is_some_and(|change| !change.steps.is_empty())
 }
 
 /// What went wrong, or what a change waits for, with the notes of the plan where the outcome says nothing itself.
 fn why(plan: &Plan, outcome: &ChangeOutcome) -> Option<String> {
     outcome.error.clone().or_else(|| {
-        let change = plan.changes.iter().find(|change| change.address == outcome.address)?;
+        let change = plan.change(&outcome.address)?;
         Some(super::reason_in_words(change.reason).to_owned())
     })
 }

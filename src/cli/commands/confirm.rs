@@ -119,7 +119,7 @@ fn due(context: &Context, plan: &Plan) -> String {
         } else {
             sanitize(&address.to_string()).into_owned()
         };
-        let change = plan.changes.iter().find(|change| change.address == *address);
+        let change = plan.change(address);
         let _ = write!(out, "\n  {place}: {title}");
         // Several have a reason each.
         if let Some(change) = change.filter(|_| prompt.len() == 1) {
@@ -151,9 +151,14 @@ fn due(context: &Context, plan: &Plan) -> String {
 /// Setpoint's own part that comes before a step.
 fn waits_for<'a>(plan: &'a Plan, change: &'a Change) -> Option<&'a Address> {
     let own = |change: &&Change| !change.operations.is_empty();
-    let before = |address: &Address| plan.changes.iter().find(|other| other.address == *address);
     let first = Some(change).filter(own);
-    let found = first.or_else(|| change.depends_on.iter().filter_map(before).find(own));
+    let found = first.or_else(|| {
+        change
+            .depends_on
+            .iter()
+            .filter_map(|before| plan.change(before))
+            .find(own)
+    });
     found.map(|change| &change.address)
 }
 

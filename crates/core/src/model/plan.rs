@@ -49,6 +49,19 @@ pub struct Plan {
     pub refusals: Vec<Diagnostic>,
 }
 
+impl Plan {
+    /// What is to be done at an address.
+    pub fn change(&self, address: &Address) -> Option<&Change> {
+        let found = self.changes.binary_search_by(|change| change.address.cmp(address));
+        found.ok().and_then(|at| self.changes.get(at))
+    }
+
+    /// Whether an address is as declared.
+    pub fn is_unchanged(&self, address: &Address) -> bool {
+        self.unchanged.binary_search(address).is_ok()
+    }
+}
+
 /// What the operator allows for one run beyond what the configuration allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Allowances {

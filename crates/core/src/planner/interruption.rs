@@ -24,10 +24,9 @@ pub(super) fn mark(plan: &mut Plan, inputs: &Inputs<'_>) {
 
 /// Who carries out what brings Factory back: Setpoint, if all of it is in the plan and ready.
 fn ender(plan: &Plan) -> Ender {
-    let change = |address: Address| plan.changes.iter().find(|change| change.address == address);
     let is_ready = |change: &Change| change.status == Status::Ready;
-    let saved = change(Address::Connection).is_none_or(is_ready);
-    match change(Address::Authorization) {
+    let saved = plan.change(&Address::Connection).is_none_or(is_ready);
+    match plan.change(&Address::Authorization) {
         Some(authorization) if saved && is_ready(authorization) => Ender::Setpoint,
         Some(_) | None => Ender::Operator,
     }

@@ -50,7 +50,7 @@ impl<'a> Settled<'a> {
     }
 
     pub(crate) fn is_unchanged(&self, address: &Address) -> bool {
-        self.plan.unchanged.binary_search(address).is_ok()
+        self.plan.is_unchanged(address)
     }
 
     pub(crate) fn is_changed(&self, address: &Address) -> bool {
@@ -59,14 +59,12 @@ impl<'a> Settled<'a> {
 
     /// The change of this address.
     pub(crate) fn change(&self, address: &Address) -> Option<&'a Change> {
-        let found = self.plan.changes.binary_search_by(|change| change.address.cmp(address));
-        found.ok().and_then(|at| self.plan.changes.get(at))
+        self.plan.change(address)
     }
 
     /// Whether the change of this address makes such a write; also where it cannot be made or is not planned for now.
     pub(crate) fn does_again(&self, address: &Address, operation: &Operation) -> bool {
-        let mut changes = self.plan.changes.iter().filter(|change| change.address == *address);
-        changes.next().is_none_or(|change| {
+        self.change(address).is_none_or(|change| {
             change.status != Status::Ready || change.operations.iter().any(|planned| planned.is_like(operation))
         })
     }

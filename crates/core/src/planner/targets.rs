@@ -10,9 +10,7 @@ use super::summary;
 
 /// Keeps the targets and what they depend on. Says so, unless the command itself chose the targets.
 pub(super) fn apply(plan: &mut Plan, inputs: &Inputs<'_>, targets: &BTreeSet<Address>, tell: bool) {
-    let declared = |target: &&Address| {
-        plan.unchanged.binary_search(target).is_ok() || plan.changes.iter().any(|change| change.address == **target)
-    };
+    let declared = |target: &&Address| plan.is_unchanged(target) || plan.change(target).is_some();
     let unknown: Vec<Address> = targets
         .iter()
         .filter(|target| !declared(target) && !kinds::is_live(inputs, target))
