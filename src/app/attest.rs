@@ -217,6 +217,7 @@ fn logged(log: &AuditLog, record: &RecordedState, steps: &[(&Address, &OperatorS
             OperatorStep::DeleteConnection => (log.disconnected(None), AuditIntent::Disconnected),
             // The log says nothing of GitLab, and nothing of single repositories.
             OperatorStep::SetTrusted { .. }
+            | OperatorStep::AcceptTerms { .. }
             | OperatorStep::EnableRepository { .. }
             | OperatorStep::DisableRepository { .. } => continue,
         };

@@ -188,6 +188,7 @@ fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
             email: text(&raw.email)?.into(),
         },
         previously: raw.previously.as_ref().map(|names| texts(names)).unwrap_or_default(),
+        accept_terms: copied(&raw.accept_terms).unwrap_or(false),
     })
 }
 

@@ -232,6 +232,10 @@ pub(super) struct RawUser {
     /// How to sign in as this user. Left out: by password if there is one, else by impersonation if there is an
     /// administrator's session.
     pub(super) sign_in: Option<Spanned<SignIn>>,
+    /// Whether Setpoint accepts GitLab's terms of service as this user, also later ones. Left out, that is a step for a
+    /// person.
+    #[schemars(extend("default" = false))]
+    pub(super) accept_terms: Option<Spanned<bool>>,
     /// The user's direct role by the full path of a group or project.
     pub(super) memberships: Option<IndexMap<Text, Spanned<RoleOrMembership>>>,
 }

@@ -58,7 +58,7 @@ fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettin
     let mut checks = vec![
         password_sign_in(config, settings),
         two_factor(config, answers, settings),
-        terms(settings),
+        terms(config, settings),
         recaptcha(settings),
         email_confirmation(settings),
         email_verification(settings),
@@ -140,16 +140,32 @@ fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -
     )
 }
 
-fn terms(settings: &InstanceSettings) -> Check {
+fn terms(config: &Config, settings: &InstanceSettings) -> Check {
     const ID: &str = "gitlab.terms";
     if !settings.enforce_terms {
         return Check::ok(ID, "No terms of service have to be accepted");
     }
-    Check::warning(
-        ID,
-        "Terms of service have to be accepted by every user before GitLab lets it do anything",
-        "sign in once in a browser, as the administrator and as the droid, and accept them",
-    )
+    let message = "Terms of service have to be accepted by every user before GitLab lets it do anything";
+    let signs_in = (config.gitlab.admin_session.as_ref()).is_some_and(|session| session.username().is_some());
+    let fix = match (config.desired.user.accept_terms, signs_in) {
+        (true, false) => {
+            return Check::ok(
+                ID,
+                format!("{message}; apply accepts them as the droid (user.accept_terms)"),
+            );
+        }
+        (true, true) => {
+            "sign in once in a browser, as the administrator, and accept them; apply accepts them as the droid"
+        }
+        (false, true) => {
+            "sign in once in a browser, as the administrator and as the droid, and accept them; or let apply do it for the \
+             droid: user.accept_terms = true"
+        }
+        (false, false) => {
+            "sign in once in a browser, as the droid, and accept them; or let apply do it: user.accept_terms = true"
+        }
+    };
+    Check::warning(ID, message, fix)
 }
 
 fn recaptcha(settings: &InstanceSettings) -> Check {

@@ -179,7 +179,8 @@ impl<'a> Walk<'a> {
                 self.run.application(application).ok()
             }
             OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok(),
-            OperatorStep::DeleteConnection
+            OperatorStep::AcceptTerms { .. }
+            | OperatorStep::DeleteConnection
             | OperatorStep::EnableRepository { .. }
             | OperatorStep::DisableRepository { .. } => None,
         }

@@ -4,7 +4,8 @@
 use super::factory::{forget_connection, handed_over};
 use crate::model::{
     ApplicationUid, Attestation, AuthorizedUser, Evidence, Known, OperatorStep, RecordedApplication,
-    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SecretSource, Testimony, UserId,
+    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, RecordedTerms, SecretSource,
+    Testimony, UserId,
 };
 
 /// What the droid's own page of authorized applications has against an approval, in words; nothing where it lists the
@@ -51,6 +52,15 @@ pub fn attest(
                 .ok_or_else(|| "the application is not in the record; run `setpoint apply` first".to_owned())?;
             recorded.fields.trusted = Known::Known(*trusted);
             recorded.trusted_attested = attested;
+        }
+        OperatorStep::AcceptTerms { username: _, version } => {
+            let user = (record.user.as_mut()).filter(|user| droid.is_none_or(|droid| droid == user.id));
+            user.ok_or_else(|| "the droid's account is not in the record; run `setpoint apply` first".to_owned())?
+                .terms = Some(RecordedTerms {
+                version: version.clone(),
+                id: None,
+                attested,
+            });
         }
         OperatorStep::SaveConnection { domain, secret, .. } => {
             if let (SecretSource::Fresh, Some(uid), Some(fingerprint)) = (secret, application, &secret_fingerprint) {

@@ -107,11 +107,7 @@ impl Run<'_> {
     /// Through OAuth as the droid, and then the proof: Factory itself has to say that it is connected, and as whom.
     async fn authorize(&self, write: Write<'_>, username: &str, approval: &Approval<'_>) -> Step {
         let factory = self.factory()?;
-        let Some(droid) = self.effects.droid else {
-            return Err(Failure(
-                "there is no way to sign in as the droid; configure user.password, or gitlab.admin_session".to_owned(),
-            ));
-        };
+        let droid = self.droid_session()?;
         self.begin(write).await?;
         let attempt = async {
             let url = factory.start_authorization().await?;

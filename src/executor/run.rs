@@ -6,6 +6,7 @@ use std::future::Future;
 
 use super::effects::Effects;
 use super::state_writer::StateWriter;
+use crate::gitlab::DroidSession;
 use crate::http;
 use crate::model::{
     ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId, UserRef,
@@ -147,6 +148,15 @@ impl<'a> Run<'a> {
             Ok(()) => Failure::from(error),
             Err(state) => Failure(format!("{}; besides, {state}", describe(error))),
         }
+    }
+
+    /// The droid's web session.
+    pub(super) fn droid_session(&self) -> Step<&dyn DroidSession> {
+        self.effects.droid.ok_or_else(|| {
+            Failure(
+                "there is no way to sign in as the droid; configure user.password, or gitlab.admin_session".to_owned(),
+            )
+        })
     }
 
     /// Remembers the application that this run created.

@@ -7,8 +7,8 @@ use super::run::{Failure, Run, Step, Write};
 use crate::gitlab::Granted;
 use crate::http;
 use crate::model::{
-    MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedUser,
-    UserOperation,
+    MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedTerms,
+    RecordedUser, UserOperation,
 };
 
 impl Run<'_> {
@@ -27,6 +27,23 @@ impl Run<'_> {
             UserOperation::Unblock { id } => self.announced(write, gitlab.unblock_user(*id), |_, ()| {}).await,
             UserOperation::Approve { id } => self.announced(write, gitlab.approve_user(*id), |_, ()| {}).await,
             UserOperation::Activate { id } => self.announced(write, gitlab.activate_user(*id), |_, ()| {}).await,
+            UserOperation::AcceptTerms {
+                username,
+                sign_in: _,
+                version,
+            } => {
+                let request = self.droid_session()?.accept_terms(username, version);
+                self.announced(write, request, |record, id| {
+                    if let Some(user) = &mut record.user {
+                        user.terms = Some(RecordedTerms {
+                            version: version.clone(),
+                            id,
+                            attested: None,
+                        });
+                    }
+                })
+                .await
+            }
             UserOperation::Block { id } => self.announced(write, gitlab.block_user(*id), |_, ()| {}).await,
             UserOperation::Delete { id } => {
                 self.announced(write, gitlab.delete_user(*id), |record, ()| {
@@ -92,5 +109,8 @@ impl Run<'_> {
 
 fn set_user(record: &mut RecordedState, user: ObservedUser) {
     let ObservedUser { id, fields, .. } = user;
-    record.user = Some(RecordedUser { id, fields });
+    match &mut record.user {
+        Some(recorded) if recorded.id == id => recorded.fields = fields,
+        Some(_) | None => record.user = Some(RecordedUser::new(id, fields)),
+    }
 }

@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
                 Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
                 Stage::Ended(Outcome::Blocked) => return Verdict::Skip(format!("{parent} is blocked")),
                 Stage::Ended(Outcome::Operator) => {
-                    let needs_it = !above.change.steps.iter().all(is_optional);
+                    let needs_it = above.change.steps.iter().any(|step| holds_up(step, &change.address));
                     if needs_it && (above.deferred || !change.operations.is_empty()) {
                         operator = Some(format!("waits for a person to do {parent}"));
                     }
@@ -394,6 +394,15 @@ pub(super) fn is_repository(change: &Change) -> bool {
 /// Steps that nothing else depends on: an untrusted application works, it only asks for consent.
 pub(super) fn is_optional(step: &OperatorStep) -> bool {
     matches!(step, OperatorStep::SetTrusted { .. })
+}
+
+/// Whether a change cannot go on before a step of what it depends on is done. The terms are of no matter to whoever only
+/// writes about the droid.
+fn holds_up(step: &OperatorStep, waiting: &Address) -> bool {
+    match step {
+        OperatorStep::AcceptTerms { .. } => *waiting == Address::Authorization,
+        step => !is_optional(step),
+    }
 }
 
 fn blocked_because(change: &Change) -> String {

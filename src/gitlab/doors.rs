@@ -8,9 +8,9 @@
 use async_trait::async_trait;
 
 use super::api::GitlabApi;
-use super::{GitlabInspect as _, GitlabRead as _, wire};
+use super::{GitlabInspect as _, GitlabRead as _, InstanceSettings, wire};
 use crate::http::Result;
-use crate::model::ObservedUser;
+use crate::model::{ObservedUser, TermsVersion};
 use crate::secrets::RemoteText;
 
 /// A sign-in that is considered.
@@ -31,6 +31,8 @@ pub trait Doorkeeper: Send + Sync {
     async fn harm(&self, door: &Door) -> Result<Option<Harm>>;
     /// Whether the sign-in page takes passwords at all.
     async fn takes_passwords(&self) -> Result<bool>;
+    /// The terms of service that have to be accepted at this moment; none where there are none.
+    async fn terms_now(&self) -> Result<Option<TermsVersion>>;
     /// The account of this username or e-mail address; none where there is none.
     async fn account(&self, login: &str) -> Result<Option<Resident>>;
 }
@@ -72,6 +74,12 @@ impl Doorkeeper for GitlabApi {
     async fn takes_passwords(&self) -> Result<bool> {
         let settings = self.settings().await?;
         Ok(settings.password_authentication_enabled_for_web)
+    }
+
+    async fn terms_now(&self) -> Result<Option<TermsVersion>> {
+        let request = self.get(&["application", "settings"]);
+        let settings: InstanceSettings = self.client.json(request).await?;
+        Ok(settings.terms_in_force().known().flatten())
     }
 
     async fn account(&self, login: &str) -> Result<Option<Resident>> {

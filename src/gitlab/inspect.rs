@@ -9,7 +9,9 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::api::GitlabApi;
+use crate::digest::sha256;
 use crate::http::{Error, Response, Result, StatusCode};
+use crate::model::{Known, TermsVersion};
 use crate::secrets::RemoteText;
 
 /// What GitLab's API says of the instance and of the token.
@@ -99,6 +101,8 @@ pub struct InstanceSettings {
     pub disable_password_authentication_for_users_with_sso_identities: bool,
     /// Whether terms of service have to be accepted.
     pub enforce_terms: bool,
+    /// Their text.
+    pub terms: Option<String>,
     /// Whether the sign-in page may ask for a reCAPTCHA.
     pub login_recaptcha_protection_enabled: bool,
     /// Admin Mode.
@@ -124,6 +128,7 @@ impl Default for InstanceSettings {
             require_admin_two_factor_authentication: false,
             disable_password_authentication_for_users_with_sso_identities: false,
             enforce_terms: false,
+            terms: None,
             login_recaptcha_protection_enabled: false,
             admin_mode: false,
             disable_admin_oauth_scopes: false,
@@ -132,6 +137,17 @@ impl Default for InstanceSettings {
             require_email_verification_on_account_locked: None,
             email_confirmation_setting: None,
         }
+    }
+}
+
+impl InstanceSettings {
+    /// The terms of service that have to be accepted; none where there are none. Unknown where their text is not shown.
+    pub(super) fn terms_in_force(&self) -> Known<Option<TermsVersion>> {
+        if !self.enforce_terms {
+            return Known::Known(None);
+        }
+        let version = self.terms.as_ref().map(|text| TermsVersion(sha256(text)));
+        version.map_or(Known::Unknown, |version| Known::Known(Some(version)))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::http::Result;
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, GroupId,
     Known, MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
-    ProjectId, Resolution, SourceKind, UserEdit, UserFields, UserId,
+    ProjectId, Resolution, SourceKind, TermsVersion, UserEdit, UserFields, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -70,6 +70,9 @@ pub trait GitlabRead: Send + Sync {
     async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool>;
     /// Whether accounts that are made now are external (`user_default_external`); unknown where the token may not ask.
     async fn accounts_are_external(&self) -> Result<Known<bool>>;
+    /// The terms of service that every account has to accept; none where there are none. Unknown where the token may not
+    /// ask.
+    async fn terms(&self) -> Result<Known<Option<TermsVersion>>>;
     /// Of these groups, and of all above and below them, those that enforce a second factor. A path that is no group's
     /// has none, but those above it count.
     async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>>;
@@ -185,6 +188,9 @@ pub trait DroidSession: Send + Sync {
     async fn authorize(&self, authorize_url: &str, approval: &Approval<'_>, droid: &str) -> Result<url::Url>;
     /// The droid's own page of authorized applications.
     async fn evidence(&self, droid: &str) -> Result<Evidence>;
+    /// Accepts the terms of service as the droid, and gives GitLab's number for them; none where they were accepted
+    /// already. Where others are in force than these, nothing is accepted.
+    async fn accept_terms(&self, droid: &str, version: &TermsVersion) -> Result<Option<u64>>;
 }
 
 /// What the droid approves, whatever an authorize URL asks for.

@@ -13,7 +13,7 @@ use super::{Below, GitlabInspect as _, GitlabRead, Membership, OwnUser, Resolved
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationUid, Caseless, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication,
-    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, UserId,
+    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, TermsVersion, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -170,6 +170,14 @@ impl GitlabRead for GitlabApi {
     async fn accounts_are_external(&self) -> Result<Known<bool>> {
         match self.settings().await {
             Ok(settings) => Ok(Known::Known(settings.user_default_external)),
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(Known::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn terms(&self) -> Result<Known<Option<TermsVersion>>> {
+        match self.settings().await {
+            Ok(settings) => Ok(settings.terms_in_force()),
             Err(error) if error.kind == ErrorKind::Forbidden => Ok(Known::Unknown),
             Err(error) => Err(error),
         }

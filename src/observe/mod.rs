@@ -143,6 +143,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let page = application::admin_page(sources, recorded, listed.clone(), closed.clone());
     let page = page.boxed().shared();
     let application = application::read(sources, desired, recorded, listed.clone(), page.clone());
+    let terms = gitlab.terms();
     let enforcing_groups = async {
         let (account, namespaces) = tokio::try_join!(account.clone(), namespaces.clone())?;
         enforcing_groups(*gitlab, &account, &namespaces.resolved.paths).await
@@ -179,13 +180,14 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             None => Ok(()),
         }
     };
-    let (version, own_user, application, (list, repositories), evidence, enforcing_groups, ()) = tokio::try_join!(
+    let (version, own_user, application, (list, repositories), evidence, enforcing_groups, terms, ()) = tokio::try_join!(
         gitlab.version(),
         gitlab.own_user(),
         application,
         repositories,
         evidence.clone(),
         enforcing_groups,
+        terms,
         left
     )?;
     let (integration, account, namespaces, closed) =
@@ -215,6 +217,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             memberships,
             enforcing_groups,
             accounts_are_external: account.are_external,
+            terms,
             seen: repositories.seen,
             paths: repositories.paths,
             projects,

@@ -33,12 +33,13 @@ fn asked(world: &World, desired: &Desired) -> Vec<String> {
         .collect()
 }
 
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 8] = [
     "applications 1",
     "integration 1",
     "memberships 1",
     "own_user 1",
     "resolve 1",
+    "terms 1",
     "user 1",
     "version 1",
 ];
@@ -115,6 +116,7 @@ fn an_empty_world_is_asked_no_list_that_it_cannot_have() {
             "resolve 1",
             "settings 1",
             "supported_scopes 1",
+            "terms 1",
             "user 1",
             "user_with_email 1",
             "version 1"

@@ -128,6 +128,7 @@ pub(super) fn instructions(
             name,
             trusted,
         } => trusted_lines(meant(of, application).as_ref(), name, *trusted, facts),
+        OperatorStep::AcceptTerms { username, version: _ } => terms_lines(username, facts),
         OperatorStep::SaveConnection {
             domain,
             application: of,
@@ -221,8 +222,21 @@ fn connection_lines(
     lines
 }
 
-/// With the way to be the droid that is configured, or both ways where none is.
-fn authorize_lines(username: &str, settings: String, facts: &StepFacts) -> Vec<Line> {
+fn terms_lines(username: &str, facts: &StepFacts) -> Vec<Line> {
+    let mut lines = be_the_droid(username, facts);
+    lines.extend([
+        Line::Page(
+            "where, in the same window",
+            format!("{}/-/users/terms", facts.gitlab_url),
+        ),
+        Line::Prose("as", format!("{username} in GitLab")),
+        Line::Prose("do", "read the terms of service, and accept them".to_owned()),
+    ]);
+    lines
+}
+
+/// In the way that is configured, or both ways where none is.
+fn be_the_droid(username: &str, facts: &StepFacts) -> Vec<Line> {
     let StepFacts {
         gitlab_url,
         sign_in,
@@ -257,6 +271,11 @@ fn authorize_lines(username: &str, settings: String, facts: &StepFacts) -> Vec<L
             lines.extend(password);
         }
     }
+    lines
+}
+
+fn authorize_lines(username: &str, settings: String, facts: &StepFacts) -> Vec<Line> {
+    let mut lines = be_the_droid(username, facts);
     lines.extend([
         Line::Page("where, in the same window", settings),
         Line::Prose("as", format!("{MANAGER}, and as {username} in GitLab")),

@@ -121,6 +121,10 @@ pub fn after(step: &OperatorStep, seen: &Seen, width: usize) -> String {
             None,
             "the tick: GitLab's API does not show it; with `gitlab.admin_session` each plan reads it",
         ),
+        (OperatorStep::AcceptTerms { .. }, _) => (
+            None,
+            "whether the terms are accepted: GitLab shows that to the account alone",
+        ),
         (OperatorStep::SaveConnection { .. }, _) => (
             None,
             "what was typed: Factory shows it to nobody outside. A wrong Application ID or secret shows at the \

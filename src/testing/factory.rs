@@ -191,6 +191,7 @@ impl Sides {
                 let app = self.apps.iter_mut().find(|app| app.id == meant().0);
                 app.expect("the application of the prompt").declared.trusted = Known::Known(*trusted);
             }
+            OperatorStep::AcceptTerms { .. } => panic!("there are no terms here"),
             OperatorStep::SaveConnection { domain, .. } => {
                 let (_, uid) = meant();
                 let shown = prompt.secret.map(|secret| secret.expose().to_owned());

@@ -13,7 +13,7 @@ use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Kind, Known,
     MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId,
-    Resolution, SourceKind, UserEdit, UserFields, UserId, UserState,
+    Resolution, SourceKind, TermsVersion, UserEdit, UserFields, UserId, UserState,
 };
 use crate::secrets::Secret;
 
@@ -129,6 +129,10 @@ impl GitlabRead for World {
         self.read_from("settings", |_| Ok(Known::Known(false))).await
     }
 
+    async fn terms(&self) -> Result<Known<Option<TermsVersion>>> {
+        self.read_from("terms", |_| Ok(Known::Known(None))).await
+    }
+
     async fn enforcing_groups(&self, _: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
         self.read_from("enforcing_groups", |_| Ok(BTreeSet::new())).await
     }
@@ -206,6 +210,10 @@ impl Doorkeeper for World {
 
     async fn takes_passwords(&self) -> Result<bool> {
         self.read_from("settings", |_| Ok(true)).await
+    }
+
+    async fn terms_now(&self) -> Result<Option<TermsVersion>> {
+        self.read_from("settings", |_| Ok(None)).await
     }
 
     async fn account(&self, _: &str) -> Result<Option<Resident>> {
@@ -417,6 +425,10 @@ impl DroidSession for World {
             }
         })
         .await
+    }
+
+    async fn accept_terms(&self, _: &str, _: &TermsVersion) -> Result<Option<u64>> {
+        panic!("there are no terms here")
     }
 
     async fn evidence(&self, droid: &str) -> Result<Evidence> {

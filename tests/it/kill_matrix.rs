@@ -32,6 +32,12 @@ fn a_first_apply_by_impersonation() {
 }
 
 #[test]
+fn terms_that_are_accepted() {
+    survives("first apply, terms");
+    survives("first apply, terms, impersonated");
+}
+
+#[test]
 fn a_change_in_place() {
     survives("change in place");
 }

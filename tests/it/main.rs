@@ -5,6 +5,9 @@
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod account;
 #[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod account_setup;
+#[cfg(feature = "sandbox")]
 #[expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -28,7 +28,7 @@ pub(super) struct Facts<'a> {
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 28] = [
+const CHECKS: [Check; 29] = [
     sides::gitlab_addresses_are_servers,
     sides::hosts_are_of_one_script,
     sides::gitlab_texts_are_filled,
@@ -48,6 +48,7 @@ const CHECKS: [Check; 28] = [
     user::the_email_is_an_address,
     user::earlier_names_differ,
     user::signing_in_is_possible,
+    user::terms_can_be_accepted,
     user::its_provider_is_ldap,
     user::memberships_are_paths,
     repositories::patterns_parse,

@@ -158,6 +158,28 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
     }
 }
 
+/// Accepting them takes a session of the droid's.
+pub(super) fn terms_can_be_accepted(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(user) = user(facts) else {
+        return;
+    };
+    let Some(accept) = user.accept_terms.as_ref().filter(|accept| ***accept) else {
+        return;
+    };
+    let has_password = user.password.is_some() || facts.broken.contains("user.password");
+    let session = (facts.raw.gitlab.as_ref()).map(|gitlab| gitlab.admin_session.as_ref());
+    let can_impersonate = session.is_none_or(|session| session.is_some_and(|session| session.cookie.is_none()))
+        || facts.broken.contains("gitlab.admin_session");
+    if !has_password && !can_impersonate {
+        findings.push(Finding::new(
+            accept.span(),
+            "`user.accept_terms` takes a way to sign in as the droid, and there is none",
+            "add `user.password`, or `[gitlab.admin_session]` with `username` and `password`; or take it out, and accept the \
+             terms in a browser",
+        ));
+    }
+}
+
 pub(super) fn its_provider_is_ldap(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let provider = user(facts).and_then(|user| user.provider.as_ref());
     super::sides::provider_is_ldap("user.provider", provider, findings);

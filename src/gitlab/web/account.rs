@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::session::{WebOptions, WebSession};
-use super::sign_in::{Account, SignIn};
+use super::sign_in::{Account, SignIn, SignedIn};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::secrets::Secret;
 
@@ -29,8 +29,8 @@ pub(super) enum Entry {
     Cookie(Secret),
 }
 
-/// A session that is open, and whose it is by GitLab's word.
-type Opened = (Arc<WebSession>, String);
+/// A session that is open, and whose it is.
+type Opened = (Arc<WebSession>, SignedIn);
 
 /// An account and its session.
 pub(super) struct AccountSession {
@@ -44,6 +44,8 @@ pub(super) struct AccountSession {
     open: Option<Arc<WebSession>>,
     /// Who it turned out to be.
     user: Option<String>,
+    /// Why the account can do nothing yet, although it is signed in.
+    held_up: Option<Error>,
     sign_ins: SignIns,
 }
 
@@ -58,6 +60,7 @@ impl AccountSession {
             given_up: Arc::default(),
             open: None,
             user: None,
+            held_up: None,
             sign_ins: SignIns::default(),
         }
     }
@@ -88,6 +91,12 @@ impl AccountSession {
 
     /// The session, signed in to if it is not. A refusal is given again without asking.
     pub(super) async fn open(&mut self) -> Result<Arc<WebSession>> {
+        let session = self.open_before_terms().await?;
+        self.held_up.clone().map_or(Ok(session), Err)
+    }
+
+    /// As [`Self::open`], also where the account has to accept the terms of service first.
+    pub(super) async fn open_before_terms(&mut self) -> Result<Arc<WebSession>> {
         self.sign_ins.check()?;
         if let Some(session) = &self.open {
             return Ok(Arc::clone(session));
@@ -102,10 +111,18 @@ impl AccountSession {
             ));
         }
         let opened = self.opened().await;
-        let (session, user) = self.sign_ins.remember(opened)?;
-        self.user = Some(user);
+        let (session, signed_in) = self.sign_ins.remember(opened)?;
+        match signed_in {
+            SignedIn::As(user) => self.user = Some(user),
+            SignedIn::HeldUp(obstacle) => self.held_up = Some(obstacle),
+        }
         self.open = Some(Arc::clone(&session));
         Ok(session)
+    }
+
+    /// The account has accepted the terms of service, in the session that is open.
+    pub(super) fn has_accepted_terms(&mut self) {
+        self.held_up = None;
     }
 
     /// What became of the sign-in that is under way.
@@ -131,6 +148,7 @@ impl AccountSession {
     /// GitLab has ended the session: the next use opens another, where that can be done.
     pub(super) fn has_ended(&mut self) -> Result<()> {
         self.open = None;
+        self.held_up = None;
         match self.entry {
             Entry::Account(_) => Ok(()),
             Entry::Cookie(_) => self.sign_ins.remember(Err(nobodys_cookie())),
@@ -160,13 +178,13 @@ async fn enter(options: &WebOptions, table: &'static str, entry: &Entry, given_u
     match entry {
         Entry::Account(account) => {
             let session = Arc::new(WebSession::new(options)?);
-            let user = SignIn::new(options, table, account, given_up).run(&session).await?;
-            Ok((session, user))
+            let signed_in = SignIn::new(options, table, account, given_up).run(&session).await?;
+            Ok((session, signed_in))
         }
         Entry::Cookie(cookie) => {
             let session = Arc::new(WebSession::handed_over(options, cookie)?);
             let user = session.who().await?.ok_or_else(nobodys_cookie)?;
-            Ok((session, user))
+            Ok((session, SignedIn::As(user)))
         }
     }
 }

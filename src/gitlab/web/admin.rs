@@ -5,6 +5,8 @@
 
 mod impersonation;
 
+pub(super) use impersonation::Until;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

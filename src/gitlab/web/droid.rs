@@ -10,16 +10,17 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::account::{AccountSession, Entry};
-use super::admin::AdminSession;
+use super::admin::{AdminSession, Until};
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::authorized_applications;
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::Account;
+use super::terms::{self, Accepted};
 use super::totp::Totp;
 use crate::gitlab::errors::is_gitlabs;
 use crate::gitlab::{Approval, DroidSession, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
-use crate::model::Evidence;
+use crate::model::{Evidence, TermsVersion};
 use crate::secrets::Secret;
 
 /// How the droid's session is had.
@@ -50,12 +51,14 @@ pub struct Droid {
 enum Task<'a> {
     Authorize(&'a AuthorizeRequest),
     Evidence,
+    AcceptTerms(&'a TermsVersion),
 }
 
 /// What came of it.
 enum Done {
     Callback(Url),
     Evidence(Evidence),
+    Accepted(Option<u64>),
     /// The session has ended: sign in again.
     SignedOut,
 }
@@ -70,11 +73,27 @@ impl Droid {
         }
     }
 
+    async fn perform(&self, session: &WebSession, droid: &str, task: &Task<'_>) -> Result<Done> {
+        match task {
+            Task::Authorize(request) => authorize(session, droid, request).await,
+            Task::Evidence => evidence(session, droid).await,
+            Task::AcceptTerms(version) => Ok(match terms::accept(session, &self.options, droid, version).await? {
+                Accepted::Now(id) => Done::Accepted(Some(id)),
+                Accepted::Before => Done::Accepted(None),
+                Accepted::SignedOut => Done::SignedOut,
+            }),
+        }
+    }
+
     async fn run(&self, droid: &str, task: &Task<'_>) -> Result<Done> {
         match &self.how {
             DroidSignIn::Impersonate(admin) => {
-                let impersonation = admin.impersonate(droid).await?;
-                let done = perform(&impersonation.session, droid, task).await;
+                let until = match task {
+                    Task::AcceptTerms(_) => Until::Terms,
+                    Task::Authorize(_) | Task::Evidence => Until::Acting,
+                };
+                let impersonation = admin.impersonate(droid, until).await?;
+                let done = self.perform(&impersonation.session, droid, task).await;
                 let stopped = impersonation.stop().await;
                 let done = done?;
                 stopped.map(|()| done)
@@ -100,22 +119,23 @@ impl Droid {
                     AccountSession::new(self.options.clone(), "user", Entry::Account(account))
                 });
                 for _ in 0..2 {
-                    let session = own.open().await?;
-                    match perform(&session, droid, task).await? {
+                    let session = match task {
+                        Task::AcceptTerms(_) => own.open_before_terms().await?,
+                        Task::Authorize(_) | Task::Evidence => own.open().await?,
+                    };
+                    match self.perform(&session, droid, task).await? {
                         Done::SignedOut => own.has_ended()?,
-                        done => return Ok(done),
+                        done => {
+                            if let Done::Accepted(_) = done {
+                                own.has_accepted_terms();
+                            }
+                            return Ok(done);
+                        }
                     }
                 }
                 Ok(Done::SignedOut)
             }
         }
-    }
-}
-
-async fn perform(session: &WebSession, droid: &str, task: &Task<'_>) -> Result<Done> {
-    match task {
-        Task::Authorize(request) => authorize(session, droid, request).await,
-        Task::Evidence => evidence(session, droid).await,
     }
 }
 
@@ -203,14 +223,21 @@ impl DroidSession for Droid {
         let request = AuthorizeRequest::check(authorize_url, url, &self.options.external_url, approval)?;
         match self.run(droid, &Task::Authorize(&request)).await? {
             Done::Callback(url) => Ok(url),
-            Done::Evidence(_) | Done::SignedOut => Err(signed_out(droid)),
+            Done::Evidence(_) | Done::Accepted(_) | Done::SignedOut => Err(signed_out(droid)),
         }
     }
 
     async fn evidence(&self, droid: &str) -> Result<Evidence> {
         match self.run(droid, &Task::Evidence).await? {
             Done::Evidence(evidence) => Ok(evidence),
-            Done::Callback(_) | Done::SignedOut => Err(signed_out(droid)),
+            Done::Callback(_) | Done::Accepted(_) | Done::SignedOut => Err(signed_out(droid)),
+        }
+    }
+
+    async fn accept_terms(&self, droid: &str, version: &TermsVersion) -> Result<Option<u64>> {
+        match self.run(droid, &Task::AcceptTerms(version)).await? {
+            Done::Accepted(id) => Ok(id),
+            Done::Callback(_) | Done::Evidence(_) | Done::SignedOut => Err(signed_out(droid)),
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Page {
     pub(crate) email_verification: bool,
     /// The question for a second factor, where the page asks it.
     pub(crate) second_factor: Option<SecondFactor>,
+    /// Where a component sends that the terms of service are accepted, as written, where there are some to accept.
+    pub(crate) accepts_terms_at: Option<String>,
 }
 
 /// How a page asks for a second factor.
@@ -136,6 +138,7 @@ impl Page {
             ..Self::default()
         };
         page.alerts = alerts(&document);
+        page.accepts_terms_at = accepts_terms_at(&document);
         page.links = select(&document, "a[href], button[data-method]", Link::read);
         page.second_factor = page.second_factor(&document)?;
         Ok(page)
@@ -406,6 +409,27 @@ fn shows_captcha(document: &Html) -> bool {
     attribute(document, "#js-sign-in-form[data-app-data]", "data-app-data")
         .and_then(|data| serde_json::from_str::<AppData>(&data).ok())
         .is_some_and(|data| data.show_captcha)
+}
+
+/// Since 19 the page of the terms has no form, but a component with the addresses.
+fn accepts_terms_at(document: &Html) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct TermsData {
+        permissions: Permissions,
+        paths: Paths,
+    }
+    #[derive(serde::Deserialize)]
+    struct Permissions {
+        #[serde(alias = "canAccept")]
+        can_accept: bool,
+    }
+    #[derive(serde::Deserialize)]
+    struct Paths {
+        accept: String,
+    }
+    let data = attribute(document, "#js-terms-of-service[data-terms-data]", "data-terms-data")?;
+    let data: TermsData = serde_json::from_str(&data).ok()?;
+    data.permissions.can_accept.then_some(data.paths.accept)
 }
 
 /// A page as a tree, or why it is none.

@@ -12,6 +12,7 @@ mod oauth;
 mod pages;
 mod session;
 mod sign_in;
+mod terms;
 mod totp;
 
 pub use admin::AdminSession;

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::forms::{Form, OTP, Page};
 use super::session::{Arrival, Effect, StopAt, Visited, WebOptions, WebSession};
+use super::terms;
 use super::totp::{Clock, Totp};
 use crate::gitlab::{Door, Doorkeeper, Harm};
 use crate::http::{Counter, Error, ErrorKind, Result, Side, StatusCode};
@@ -44,6 +45,16 @@ pub struct Account {
     pub provider: Option<String>,
 }
 
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub(crate) enum SignedIn {
+    /// This username's, by GitLab's word.
+    As(String),
+    /// That of whoever gave the password. GitLab lets the account do nothing, not even say who it is, before it has
+    /// accepted the terms of service.
+    HeldUp(Error),
+}
+
 /// An account with what messages about it need.
 pub(crate) struct SignIn<'a> {
     /// Who.
@@ -76,8 +87,8 @@ impl<'a> SignIn<'a> {
         }
     }
 
-    /// Signs in to a session that nobody is signed in to, and gives the username by GitLab's word.
-    pub(crate) async fn run(&self, session: &WebSession) -> Result<String> {
+    /// Signs in to a session that nobody is signed in to, and says whose it is.
+    pub(crate) async fn run(&self, session: &WebSession) -> Result<SignedIn> {
         let door = Door {
             username: self.account.username.clone(),
             table: self.table,
@@ -240,7 +251,7 @@ impl<'a> SignIn<'a> {
 
     /// Makes sure of who is signed in. Where GitLab led on, nothing that it leads to is loaded, unless the account turns
     /// out to be able to do nothing: then the page says why.
-    async fn verify(&self, session: &WebSession, arrival: Arrival) -> Result<String> {
+    async fn verify(&self, session: &WebSession, arrival: Arrival) -> Result<SignedIn> {
         let landed = match arrival {
             Arrival::Page(landed) => landed,
             Arrival::Leaves(_) => {
@@ -250,10 +261,11 @@ impl<'a> SignIn<'a> {
                     Ok(Some(name)) => return self.verified(name).await,
                     nobody => {
                         let home = Box::new(session.open(session.url("")).await?);
-                        if let (Err(error), None) = (nobody, home.obstacle(&self.account.username)) {
-                            return Err(error);
+                        match (nobody, home.obstacle(&self.account.username)) {
+                            (_, Some(obstacle)) if terms::is_asked(&home) => return Ok(SignedIn::HeldUp(obstacle)),
+                            (Err(error), None) => return Err(error),
+                            (_, Some(_) | None) => home,
                         }
-                        home
                     }
                 }
             }
@@ -281,15 +293,15 @@ impl<'a> SignIn<'a> {
 
     /// Whether that is who was to sign in. An account may be named by its e-mail address, or as its directory knows it,
     /// which GitLab's answer does not repeat.
-    async fn verified(&self, name: String) -> Result<String> {
+    async fn verified(&self, name: String) -> Result<SignedIn> {
         let Account { username, provider, .. } = self.account;
         if username.contains('@') || username.eq_ignore_ascii_case(&name) {
-            return Ok(name);
+            return Ok(SignedIn::As(name));
         }
         if let Some(provider) = provider.as_deref().filter(|_| self.table != "user") {
             let resident = self.doorkeeper.account(&name).await?;
             if resident.is_some_and(|resident| resident.providers.iter().any(|own| own.as_str() == provider)) {
-                return Ok(name);
+                return Ok(SignedIn::As(name));
             }
         }
         let message = format!("GitLab signed in {name}, not {username}");

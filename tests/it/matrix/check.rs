@@ -66,6 +66,9 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
         wrong.push(format!("there are {} users of the name", droids.len()));
         return;
     };
+    if scenario.setting.terms && droid.accepted_terms != world.terms_in_force() {
+        wrong.push(format!("the droid has accepted the terms {:?}", droid.accepted_terms));
+    }
     let kept = stage.folder().join("secret");
     if kept.exists() {
         let text = std::fs::read_to_string(&kept).unwrap_or_default();

@@ -24,6 +24,8 @@ pub(crate) struct Setting {
     admin_session: bool,
     impersonate: bool,
     stores_secret: bool,
+    /// Whether GitLab has terms of service, which are accepted.
+    pub(super) terms: bool,
     /// Whether GitLab keeps the record.
     pub(super) team: bool,
     trusted: bool,
@@ -40,6 +42,7 @@ impl Setting {
         admin_session: false,
         impersonate: false,
         stores_secret: false,
+        terms: false,
         team: false,
         trusted: false,
         scopes: SCOPES,
@@ -73,6 +76,7 @@ impl Setting {
         } else {
             "password = { env = \"FACTORY_DROID_PASSWORD\" }"
         };
+        let terms = if self.terms { "accept_terms = true" } else { "" };
         let team = if self.team {
             format!(
                 "[state]\nurl = \"{gitlab}/api/v4/projects/1/terraform/state/setpoint\"\nusername = \"root\"\n\
@@ -113,6 +117,7 @@ name = "{display_name}"
 username = "factory-droid"
 email = "factory-droid@example.com"
 {sign_in}
+{terms}
 
 [user.memberships]
 "platform" = "developer"
@@ -182,6 +187,14 @@ impl Scenario {
             impersonate: true,
             ..Setting::ADMIN
         };
+        let terms = Setting {
+            terms: true,
+            ..Setting::PASSWORD
+        };
+        let terms_impersonated = Setting {
+            terms: true,
+            ..impersonate.clone()
+        };
         let edited = Setting {
             trusted: false,
             scopes: MORE_SCOPES,
@@ -201,6 +214,8 @@ impl Scenario {
         vec![
             Self::new("first apply, by password", None, Setting::PASSWORD, APPLY),
             Self::new("first apply, impersonated", None, impersonate, APPLY),
+            Self::new("first apply, terms", None, terms, APPLY),
+            Self::new("first apply, terms, impersonated", None, terms_impersonated, APPLY),
             Self::new("change in place", Some(Setting::ADMIN), edited, APPLY),
             Self::new("replacement", Some(stores_secret.clone()), replaced, REPLACE),
             Self::new("rotation", Some(stores_secret.clone()), stores_secret.clone(), ROTATE),
@@ -249,7 +264,9 @@ impl Scenario {
     /// The world and the files with which it begins.
     pub(crate) fn start(&self) -> &Snapshot {
         self.start.get_or_init(|| {
-            let fresh = Snapshot::of(world_of_others());
+            let mut world = world_of_others();
+            world.switches.enforce_terms = self.setting.terms;
+            let fresh = Snapshot::of(world);
             let Some(before) = &self.before else {
                 return fresh;
             };

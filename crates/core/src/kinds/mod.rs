@@ -89,12 +89,15 @@ impl Operation {
     /// Whether it takes the droid's password.
     pub fn needs_droid_password(&self) -> bool {
         match self {
-            Self::User(operation) => operation.user().is_none(),
+            Self::User(UserOperation::Create { .. }) => true,
+            Self::User(UserOperation::AcceptTerms { sign_in, .. }) => *sign_in == SignIn::Password,
             Self::Authorization(AuthorizationOperation::Authorize { sign_in, .. }) => match sign_in {
                 SignIn::Password => true,
                 SignIn::Impersonate => false,
             },
-            Self::Application(_) | Self::Membership(_) | Self::Connection(_) | Self::Repository(_) => false,
+            Self::Application(_) | Self::User(_) | Self::Membership(_) | Self::Connection(_) | Self::Repository(_) => {
+                false
+            }
         }
     }
 
@@ -368,6 +371,8 @@ pub(crate) fn is_open(intent: &Intent, observed: &Observed, settled: &Settled<'_
             ApplicationOperation::RenewSecret { .. } => !is_settled,
             ApplicationOperation::Delete { id, uid } => application::is_there(observed, *id, uid),
         },
+        // What else is to be done to the account says nothing of its creation.
+        Operation::User(UserOperation::Create { .. }) => !is_settled && observed.gitlab.user.is_none(),
         Operation::User(operation) if operation.shows() => unless_seen(),
         Operation::User(_)
         | Operation::Membership(_)
@@ -446,6 +451,7 @@ mod tests {
             json!({"do": "unblock_user", "id": 7}),
             json!({"do": "approve_user", "id": 7}),
             json!({"do": "activate_user", "id": 7}),
+            json!({"do": "accept_terms", "username": "d", "sign_in": "password", "version": "sha256:1"}),
             json!({"do": "block_user", "id": 7}),
             json!({"do": "delete_user", "id": 7}),
             json!({"do": "add_member", "member": member, "role": "developer"}),

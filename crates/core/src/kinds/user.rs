@@ -1,13 +1,15 @@
 //! `gitlab.user`: the droid. Its password is given at creation only, because GitLab expires a password that an
 //! administrator changes (GitLab: `lib/api/users.rb`); the account of our own token is never touched.
 
+mod terms;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::diff::{self, Edit, Fields};
 use crate::model::{
-    Actions, Address, Caseless, Change, Command, NamespaceKind, Observed, Origin, Reason, RecordedState, Status,
-    UserId, UserRef, WarningCode,
+    Actions, Address, Attestation, Caseless, Change, Command, NamespaceKind, Observed, Origin, Reason, RecordedState,
+    SignIn, Status, UserId, UserRef, WarningCode,
 };
 use crate::planner::builder::{PlanBuilder, attribute, block, change};
 use crate::planner::inputs::Inputs;
@@ -67,6 +69,27 @@ pub struct DesiredUser {
     pub fields: UserFields,
     /// Earlier usernames: an account found under one of them is renamed.
     pub previously: Vec<String>,
+    /// Whether Setpoint accepts the terms of service that are in force, as the droid.
+    pub accept_terms: bool,
+}
+
+/// Which terms of service: the digest of their text, `sha256:` and 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TermsVersion(pub String);
+
+/// Terms of service that the droid has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedTerms {
+    /// Their text.
+    pub version: TermsVersion,
+    /// GitLab's number for them, where Setpoint accepted them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Who attested it, where a person accepted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
 }
 
 /// The droid's account.
@@ -102,6 +125,20 @@ pub struct RecordedUser {
     /// What it was like.
     #[serde(flatten)]
     pub fields: UserFields,
+    /// The terms of service that it has accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<RecordedTerms>,
+}
+
+impl RecordedUser {
+    /// What is recorded of an account that nothing else is known of.
+    pub fn new(id: UserId, fields: UserFields) -> Self {
+        Self {
+            id,
+            fields,
+            terms: None,
+        }
+    }
 }
 
 /// The state of a GitLab account (GitLab: app/models/user.rb).
@@ -180,6 +217,16 @@ pub enum UserOperation {
         /// Whom.
         id: UserId,
     },
+    /// Accepts, as the droid, the terms of service that are in force. Others than these are not accepted.
+    #[serde(rename = "accept_terms")]
+    AcceptTerms {
+        /// As whom.
+        username: Caseless,
+        /// How the droid's GitLab session is had.
+        sign_in: SignIn,
+        /// Which terms.
+        version: TermsVersion,
+    },
     /// Blocks it (`destroy --block-user`).
     #[serde(rename = "block_user")]
     Block {
@@ -198,7 +245,7 @@ impl UserOperation {
     /// The account, where it is there already.
     pub fn user(&self) -> Option<UserId> {
         match self {
-            Self::Create { .. } => None,
+            Self::Create { .. } | Self::AcceptTerms { .. } => None,
             Self::Edit { id, .. }
             | Self::Unblock { id }
             | Self::Approve { id }
@@ -211,7 +258,11 @@ impl UserOperation {
     /// Whether its end can be seen on the account.
     pub(super) fn shows(&self) -> bool {
         match self {
-            Self::Edit { .. } | Self::Unblock { .. } | Self::Approve { .. } | Self::Activate { .. } => true,
+            Self::Edit { .. }
+            | Self::Unblock { .. }
+            | Self::Approve { .. }
+            | Self::Activate { .. }
+            | Self::AcceptTerms { .. } => true,
             Self::Create { .. } | Self::Block { .. } | Self::Delete { .. } => false,
         }
     }
@@ -248,6 +299,9 @@ fn absent(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
     created
         .operations
         .push(UserOperation::Create { user: desired.clone() }.into());
+    if let Some(due) = terms::due(inputs) {
+        due.plan(inputs, &mut created);
+    }
     builder.push(taken(inputs, created, &desired.attributes().into_iter().collect()));
     UserPlan {
         reference: UserRef::Planned,
@@ -294,16 +348,19 @@ fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser)
         );
     }
     let remediation = Remediation::of(live);
-    let (mut planned, edit) = compared(inputs, live, &remediation);
+    let due = terms::due(inputs);
+    let may_do_nothing = due.is_some();
+    let (mut planned, edit) = compared(inputs, live, &remediation, due);
     let mut plan = UserPlan {
         reference: UserRef::Existing(live.id),
         gates_memberships: false,
-        gates_authorization: !matches!(remediation, Remediation::Nothing)
+        gates_authorization: may_do_nothing
+            || !matches!(remediation, Remediation::Nothing)
             || edit.has(|attribute| matches!(attribute, UserAttribute::Username(_))),
         unrecoverable: matches!(remediation, Remediation::Impossible(_)),
     };
     if planned.attributes.is_empty() {
-        builder.keep(Address::User);
+        builder.keep_attested(Address::User, terms::attestation(inputs));
         return plan;
     }
     if live.id == inputs.observed.gitlab.own_user {
@@ -323,7 +380,12 @@ fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser)
     plan
 }
 
-fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation) -> (Change, UserEdit) {
+fn compared(
+    inputs: &Inputs<'_>,
+    live: &ObservedUser,
+    remediation: &Remediation,
+    due: Option<terms::Due>,
+) -> (Change, UserEdit) {
     let recorded = inputs.recorded.user.as_ref().map(|recorded| &recorded.fields);
     let mut found = diff::compare(&inputs.desired.user.fields, &live.fields, recorded);
     if !matches!(remediation, Remediation::Nothing) {
@@ -333,6 +395,9 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation)
         found
             .attributes
             .push(attribute("state", json!(live.state), json!(active)));
+    }
+    if let Some(due) = &due {
+        due.count(&mut found.origins);
     }
     let origin = found.origins.resolve(inputs.interrupted(&Address::User));
     let reason = match remediation {
@@ -353,6 +418,12 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation)
         planned
             .operations
             .push(UserOperation::Edit { id, edit: edit.clone() }.into());
+    }
+    if let Some(due) = due {
+        due.plan(inputs, &mut planned);
+    }
+    if planned.operations.is_empty() && !planned.steps.is_empty() {
+        planned.status = Status::Operator;
     }
     (planned, edit)
 }
@@ -434,11 +505,14 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         }
         return;
     };
-    let recorded = next.user.get_or_insert_with(|| RecordedUser {
-        id: *id,
-        fields: fields.clone(),
-    });
-    recorded.id = *id;
+    let recorded = next.user.get_or_insert_with(|| RecordedUser::new(*id, fields.clone()));
+    if recorded.id != *id {
+        recorded.id = *id;
+        recorded.terms = None;
+    }
+    if let Some(seen) = terms::seen(inputs) {
+        recorded.terms = Some(seen);
+    }
     diff::adopt(&mut recorded.fields, &inputs.desired.user.fields, fields);
 }
 
@@ -449,6 +523,9 @@ pub(crate) fn preconditions(observed: &Observed) -> Map<String, Value> {
     seen.insert("exists".to_owned(), json!(gitlab.user.is_some()));
     seen.insert("username_held_by".to_owned(), json!(gitlab.username_holder));
     seen.insert("email_held_by".to_owned(), json!(gitlab.email_holder));
+    if let Some(terms) = gitlab.terms.as_ref().known() {
+        seen.insert("terms".to_owned(), json!(terms));
+    }
     if let Some(user) = &gitlab.user {
         seen.insert("id".to_owned(), json!(user.id));
         seen.insert("state".to_owned(), json!(user.state));

@@ -34,7 +34,8 @@ pub use crate::kinds::repository::{
     DesiredRepositories, FactoryRepository, RecordedRepository, RepositoryOperation, Unlisted,
 };
 pub use crate::kinds::user::{
-    DesiredUser, ObservedUser, RecordedUser, UserAttribute, UserEdit, UserFields, UserOperation, UserState,
+    DesiredUser, ObservedUser, RecordedTerms, RecordedUser, TermsVersion, UserAttribute, UserEdit, UserFields,
+    UserOperation, UserState,
 };
 pub use address::{Address, Kind, ParseAddressError};
 pub use caseless::Caseless;

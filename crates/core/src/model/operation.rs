@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationId, ApplicationUid, Domain, FullPath, ProjectId, SourceKind, UserId};
+use super::{ApplicationId, ApplicationUid, Domain, FullPath, ProjectId, SourceKind, TermsVersion, UserId};
 
 /// An application that is there, or the one that this plan creates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,13 @@ pub enum OperatorStep {
         /// Ticked or not.
         trusted: bool,
     },
+    /// Accept GitLab's terms of service as the droid.
+    AcceptTerms {
+        /// The droid.
+        username: String,
+        /// Which terms.
+        version: TermsVersion,
+    },
     /// Save the three values on Factory's settings page.
     SaveConnection {
         /// The external URL.
@@ -113,9 +120,11 @@ impl OperatorStep {
     pub fn project(&self) -> Option<ProjectId> {
         match self {
             Self::EnableRepository { id, .. } | Self::DisableRepository { id, .. } => Some(*id),
-            Self::SetTrusted { .. } | Self::SaveConnection { .. } | Self::DeleteConnection | Self::Authorize { .. } => {
-                None
-            }
+            Self::SetTrusted { .. }
+            | Self::AcceptTerms { .. }
+            | Self::SaveConnection { .. }
+            | Self::DeleteConnection
+            | Self::Authorize { .. } => None,
         }
     }
 }

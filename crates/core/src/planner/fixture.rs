@@ -148,6 +148,7 @@ pub fn desired() -> Desired {
                 email: "droid@example.com".into(),
             },
             previously: Vec::new(),
+            accept_terms: false,
         },
         memberships: [(FullPath::new("platform"), Role::Developer.into())].into(),
         connection: DesiredConnection {
@@ -230,6 +231,7 @@ pub fn converged() -> Case {
             }],
             enforcing_groups: BTreeSet::new(),
             accounts_are_external: Known::Unknown,
+            terms: Known::Unknown,
             seen: BTreeMap::new(),
             paths: BTreeMap::new(),
             projects: BTreeMap::new(),
@@ -267,10 +269,7 @@ pub fn converged() -> Case {
         secret_at: None,
         adopted: None,
     });
-    recorded.user = Some(RecordedUser {
-        id: DROID,
-        fields: desired.user.fields.clone(),
-    });
+    recorded.user = Some(RecordedUser::new(DROID, desired.user.fields.clone()));
     recorded.memberships.insert(
         FullPath::new("platform"),
         RecordedMembership {

@@ -11,10 +11,20 @@ use tokio::sync::OwnedMutexGuard;
 use super::super::forms::Form;
 use super::super::pages::impersonation_tooltip;
 use super::super::session::{Effect, Visited, WebSession};
+use super::super::terms;
 use super::{AdminSession, State};
 use crate::gitlab::errors::is_gitlabs;
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::secrets::RemoteText;
+
+/// How far an impersonation has to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// To where the account can act.
+    Acting,
+    /// To the terms of service at least, which are what it is for.
+    Terms,
+}
 
 /// A running impersonation. It has to be stopped; if it is dropped instead, [`crate::gitlab::EndSession::end`] stops it.
 pub(crate) struct Impersonation<'a> {
@@ -26,7 +36,7 @@ pub(crate) struct Impersonation<'a> {
 
 impl AdminSession {
     /// Becomes another user, and makes sure of it. Holds the administrator's session until it is stopped.
-    pub(crate) async fn impersonate(&self, username: &str) -> Result<Impersonation<'_>> {
+    pub(crate) async fn impersonate(&self, username: &str, until: Until) -> Result<Impersonation<'_>> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         if state.web.sign_in().is_none() {
             return Err(impersonation_error(format!(
@@ -43,7 +53,7 @@ impl AdminSession {
         let sent = session
             .submit(visited.url(), &form, &form.hidden(), Effect::Session)
             .await;
-        let started = self.started(&state, &session, sent, username).await;
+        let started = self.started(&state, &session, sent, username, until).await;
         let mut running = Impersonation {
             admin: self,
             state,
@@ -87,11 +97,15 @@ impl AdminSession {
         session: &WebSession,
         sent: Result<Visited>,
         username: &str,
+        until: Until,
     ) -> Result<(), Started> {
         let landed = sent.map_err(Started::Unclear)?;
         let not_found = landed.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&landed.response);
         if not_found && !landed.redirected {
             return Err(Started::Refused(switched_off(username)));
+        }
+        if until == Until::Terms && terms::is_asked(&landed) {
+            return Ok(());
         }
         // It began, and the account is led to something that comes first: that is why it can do nothing.
         if let Some(obstacle) = landed.obstacle(username) {

@@ -1,8 +1,9 @@
 use super::super::fixture::{Case, at, converged, untouched};
 use crate::model::{
-    Actions, Edit, NamespaceKind, Operation, Origin, Reason, Status, UserAttribute, UserId, UserOperation, UserState,
-    WarningCode,
+    Actions, Address, Edit, Evidence, IntegrationStatus, Known, NamespaceKind, Operation, OperatorStep, Origin, Reason,
+    RecordedTerms, Status, TermsVersion, UserAttribute, UserId, UserOperation, UserState, WarningCode,
 };
+use crate::planner::refresh;
 
 #[test]
 fn states_that_can_be_healed_and_those_that_cannot() {
@@ -116,4 +117,79 @@ fn an_administrator_is_warned_of_and_a_deleted_account_is_made_anew() {
     assert_eq!((user.actions, user.origin), (Actions::Create, Origin::Drift));
     assert_eq!(at(&plan, "gitlab.membership[platform]").actions, Actions::Create);
     assert_eq!(at(&plan, "factory.authorization").reason, Reason::WrongUser);
+}
+
+/// A world whose GitLab has these terms in force.
+fn with_terms(mut case: Case, accept: bool) -> Case {
+    case.desired.user.accept_terms = accept;
+    case.observed.gitlab.terms = Known::Known(Some(TermsVersion("sha256:new".to_owned())));
+    case
+}
+
+/// Nobody has seen the droid at work since.
+fn unseen(mut case: Case) -> Case {
+    case.integration().status = IntegrationStatus::Error;
+    case.observed.factory.repositories = Known::Unknown;
+    case
+}
+
+fn accepted(case: &mut Case, version: &str) {
+    case.recorded.user.as_mut().unwrap().terms = Some(RecordedTerms {
+        version: TermsVersion(version.to_owned()),
+        id: Some(1),
+        attested: None,
+    });
+}
+
+#[test]
+fn terms_are_accepted_where_that_is_declared_and_somebody_can_sign_in() {
+    let plan = with_terms(untouched(), true).plan();
+    let user = at(&plan, "gitlab.user");
+    assert_eq!((user.status, user.origin), (Status::Ready, Origin::Pending));
+    let does = |wanted: &str| {
+        let word = |operation: &Operation| serde_json::to_value(operation).unwrap()["do"].clone();
+        user.operations.iter().map(word).any(|word| word == wanted)
+    };
+    assert!(does("create_user") && does("accept_terms"));
+    for change in [
+        |case: &mut Case| case.desired.user.accept_terms = false,
+        |case: &mut Case| case.policy.sign_in = None,
+        |case: &mut Case| case.observed.gitlab.closed.droid = Some("locks".to_owned()),
+    ] {
+        let mut case = with_terms(unseen(converged()), true);
+        change(&mut case);
+        let plan = case.plan();
+        let user = at(&plan, "gitlab.user");
+        assert_eq!(user.status, Status::Operator);
+        assert!(matches!(user.steps.as_slice(), [OperatorStep::AcceptTerms { .. }]));
+        let authorization = at(&plan, "factory.authorization");
+        let waits = authorization.depends_on.contains(&Address::User);
+        assert!(waits || authorization.reason == Reason::NoSignIn, "{authorization:?}");
+    }
+}
+
+#[test]
+fn new_terms_are_drift_and_those_of_another_account_count_for_nothing() {
+    let mut case = with_terms(unseen(converged()), true);
+    accepted(&mut case, "sha256:old");
+    assert_eq!(at(&case.plan(), "gitlab.user").origin, Origin::Drift);
+    accepted(&mut case, "sha256:new");
+    assert!(case.plan().changes.iter().all(|change| change.address != Address::User));
+    case.recorded.user.as_mut().unwrap().id = UserId(99);
+    assert_eq!(at(&case.plan(), "gitlab.user").origin, Origin::Pending);
+}
+
+#[test]
+fn a_droid_that_is_at_work_has_accepted_the_terms() {
+    let mut case = with_terms(converged(), false);
+    accepted(&mut case, "sha256:old");
+    let plan = case.plan();
+    assert_eq!(plan.changes, []);
+    let next = refresh(&case.desired, &case.observed, &case.recorded, &plan);
+    let terms = next.user.unwrap().terms.unwrap();
+    assert_eq!((terms.version.0.as_str(), terms.id), ("sha256:new", None));
+    // Its own page is as good a witness.
+    let mut case = with_terms(unseen(converged()), false);
+    case.observed.gitlab.evidence = Known::Known(Evidence::default());
+    assert!(case.plan().changes.iter().all(|change| change.address != Address::User));
 }

@@ -1,0 +1,211 @@
+//! What GitLab asks of an account before it lets it act: accepting the terms of service. Over the pages of every
+//! generation, by password and by impersonation; and who does it where Setpoint may not.
+
+use serde_json::{Value, json};
+use setpoint::sandbox::{Generation, Options};
+
+use super::common::Fixture;
+use super::common::plans::{DROID, change, differing, find, notes, unwrapped};
+
+const TERMS: &str = "enforce_terms=true";
+
+/// A GitLab of that generation with an administrator's session, at which nobody is slowed down.
+async fn at(generation: &str, switches: &[&str]) -> Fixture {
+    let mut options = Options::default();
+    let generation = format!("gitlab={generation}");
+    for switch in ["protected_paths_limit=0", &generation].iter().chain(switches) {
+        options.switches.set(switch).expect("a switch");
+    }
+    let fixture = Fixture::with(options).await;
+    fixture.give_admin_session();
+    fixture
+}
+
+fn real() -> impl Iterator<Item = &'static str> {
+    let all = Generation::ALL.into_iter();
+    all.filter(|generation| *generation != Generation::Unknown)
+        .map(Generation::name)
+}
+
+fn accept_terms(fixture: &Fixture) {
+    fixture.edit_config("\n[user.memberships]", "accept_terms = true\n\n[user.memberships]");
+}
+
+/// New terms, which the administrator has accepted by hand.
+fn publish_terms(fixture: &Fixture, text: &str) {
+    fixture.world(|world| {
+        world.terms.push(text.to_owned());
+        world.user_mut(1).expect("root").accepted_terms = world.terms_in_force();
+    });
+}
+
+/// Which terms the droid has accepted.
+fn accepted(fixture: &Fixture) -> Option<u64> {
+    fixture.world(|world| world.user_named(DROID).and_then(|droid| droid.accepted_terms))
+}
+
+fn count(fixture: &Fixture, since: usize, request: &str) -> usize {
+    let log = fixture.requests_since(since);
+    log.iter().filter(|one| *one == request).count()
+}
+
+#[tokio::test]
+async fn terms_are_accepted_as_the_droid_on_the_pages_of_every_generation() {
+    for generation in real() {
+        let fixture = at(generation, &[TERMS]).await;
+        accept_terms(&fixture);
+        let plan = fixture.plan().await;
+        let user = change(&plan, "gitlab.user");
+        assert!(notes(user).contains("/-/users/terms"), "{user:#}");
+        assert!(differing(user).contains(&"terms"), "{user:#}");
+        fixture.apply().await.expect(0);
+        assert_eq!(accepted(&fixture), Some(1), "{generation}");
+        fixture.expect_connected(generation);
+        fixture.expect_signed_out(generation);
+        // One of the administrator, one of the droid.
+        assert_eq!(count(&fixture, 0, "POST /users/sign_in"), 2, "{generation}");
+        let recorded = &fixture.state()["user"]["terms"];
+        assert_eq!(recorded["id"], json!(1), "{recorded}");
+        let version = recorded["version"].as_str().expect("a version");
+        assert!(version.starts_with("sha256:"), "{version}");
+        fixture.expect_nothing_to_do(generation).await;
+    }
+}
+
+#[tokio::test]
+async fn terms_are_accepted_in_an_impersonated_session() {
+    for generation in real() {
+        let fixture = at(generation, &[TERMS, "admin_mode=true", "relative_url_root=/gitlab"]).await;
+        accept_terms(&fixture);
+        fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+        fixture.apply().await.expect(0);
+        assert_eq!(accepted(&fixture), Some(1), "{generation}");
+        fixture.expect_connected(generation);
+        fixture.expect_signed_out(generation);
+        fixture.expect_nothing_to_do(generation).await;
+    }
+}
+
+#[tokio::test]
+async fn new_terms_are_drift_and_are_accepted_by_the_next_apply() {
+    let fixture = at("19.3", &[TERMS]).await;
+    accept_terms(&fixture);
+    fixture.apply().await.expect(0);
+    let before = fixture.state()["user"]["terms"]["version"].clone();
+    publish_terms(&fixture, "Be kinder.");
+    let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
+    let user = change(&drift, "gitlab.user");
+    assert_eq!(user["origin"], "drift", "{user:#}");
+    let terms = &user["attributes"][0];
+    assert_eq!((&terms["path"], &terms["before"]), (&json!("terms"), &before));
+    assert_eq!(accepted(&fixture), Some(1), "looking accepts nothing");
+    fixture.apply().await.expect(0);
+    assert_eq!(accepted(&fixture), Some(2));
+    assert_eq!(fixture.state()["user"]["terms"]["version"], terms["after"]);
+    fixture.expect_connected("new terms");
+    fixture.expect_nothing_to_do("new terms").await;
+}
+
+#[tokio::test]
+async fn a_saved_plan_accepts_the_terms_that_it_shows_and_no_others() {
+    let fixture = at("19.3", &[TERMS]).await;
+    accept_terms(&fixture);
+    fixture.run(&["plan", "--out", "a.plan"]).await.expect(0);
+    publish_terms(&fixture, "Be kinder.");
+    let refused = fixture.run(&["apply", "a.plan"]).await.expect(4);
+    assert!(unwrapped(&refused.all()).contains("terms"), "{}", refused.all());
+    assert_eq!(accepted(&fixture), None);
+    assert!(fixture.world(|world| world.user_named(DROID).is_none()));
+}
+
+/// Without `accept_terms` nobody accepts anything but a person. All that does not need it goes on.
+#[tokio::test]
+async fn it_is_a_step_of_a_person_unless_declared() {
+    let fixture = at("19.3", &[TERMS]).await;
+    let ran = fixture.apply().await.expect(3);
+    let said = unwrapped(&ran.stdout);
+    assert!(
+        said.contains("/-/users/terms") && said.contains("read the terms of service"),
+        "{said}"
+    );
+    assert_eq!(accepted(&fixture), None);
+    let members = fixture.world(|world| world.members.iter().filter(|member| member.user_id != 1).count());
+    assert!(members >= 2, "memberships do not wait for the terms");
+    let plan = fixture.plan().await;
+    let user = change(&plan, "gitlab.user");
+    assert_eq!(
+        (&user["status"], &user["origin"]),
+        (&json!("operator"), &json!("pending")),
+        "{user:#}"
+    );
+    fixture.run(&["drift"]).await.expect(0);
+    // The person accepts them, and says so.
+    fixture.change_user(DROID, |droid| droid.accepted_terms = Some(1));
+    fixture
+        .run(&["confirm", "gitlab.user", "--auto-approve"])
+        .await
+        .expect(0);
+    assert!(fixture.state()["user"]["terms"]["attested"]["by"].is_string());
+    fixture.apply().await.expect(0);
+    fixture.expect_connected("after a person");
+    fixture.expect_nothing_to_do("after a person").await;
+    // Others are that person's again.
+    publish_terms(&fixture, "Be kinder.");
+    let plan = fixture.plan().await;
+    let user = change(&plan, "gitlab.user");
+    assert_eq!(
+        (&user["status"], &user["origin"]),
+        (&json!("operator"), &json!("drift")),
+        "{user:#}"
+    );
+}
+
+/// Whoever is seen at work has accepted what is in force: nobody is asked to do again what is done.
+#[tokio::test]
+async fn a_droid_at_work_has_accepted_them() {
+    let fixture = at("19.3", &[]).await;
+    fixture.apply().await.expect(0);
+    fixture.world(|world| world.switches.enforce_terms = true);
+    let plan = fixture.plan().await;
+    assert_eq!(change(&plan, "gitlab.user")["status"], "operator", "{plan:#}");
+    fixture.change_user(DROID, |droid| droid.accepted_terms = Some(1));
+    let plan = fixture.plan().await;
+    assert!(find(&plan, "gitlab.user").is_none(), "{plan:#}");
+    fixture.apply().await.expect(0);
+    let recorded = fixture.state()["user"]["terms"].clone();
+    assert_eq!(recorded.get("id"), None::<&Value>, "nobody saw its number: {recorded}");
+    publish_terms(&fixture, "Be kinder.");
+    assert_eq!(change(&fixture.plan().await, "gitlab.user")["origin"], "drift");
+}
+
+#[tokio::test]
+async fn a_page_of_no_generation_accepts_nothing() {
+    let fixture = at("19.3", &[TERMS, "pages.terms=unknown"]).await;
+    accept_terms(&fixture);
+    let ran = fixture.apply().await.expect(3);
+    let said = unwrapped(&ran.all());
+    assert!(said.contains("has no form that accepts the terms of service"), "{said}");
+    assert_eq!(accepted(&fixture), None);
+    fixture.expect_signed_out("a page of no generation");
+}
+
+#[tokio::test]
+async fn doctor_and_validate_look_at_the_terms() {
+    let fixture = at("19.3", &[TERMS]).await;
+    let said = unwrapped(&fixture.run(&["doctor"]).await.stdout);
+    assert!(said.contains("user.accept_terms = true"), "{said}");
+    accept_terms(&fixture);
+    let said = unwrapped(&fixture.run(&["doctor"]).await.stdout);
+    assert!(said.contains("apply accepts them as the droid"), "{said}");
+    fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+    fixture.run(&["validate"]).await.expect(0);
+    fixture.edit_config(
+        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
+        "[gitlab.admin_session]\ncookie = { env = \"GITLAB_SESSION\" }\n",
+    );
+    let refused = unwrapped(&fixture.run(&["validate"]).await.expect(1).stderr);
+    assert!(
+        refused.contains("`user.accept_terms` takes a way to sign in"),
+        "{refused}"
+    );
+}
