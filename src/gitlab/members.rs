@@ -108,7 +108,14 @@ impl GitlabApi {
             .put(&borrowed(&members(source, Some(user))))
             .json(&body(fields))?
             .repeatable();
-        let answer = self.client.call(request).await?;
+        let answer = self.client.send(request).await?;
+        if has_custom_role(&answer) {
+            return Err(answer.error().with_hint(
+                "The droid has a custom role there, which Setpoint neither gives nor takes away: declare the role that it is \
+                 based on, or give the droid one of GitLab's own roles on that page of members.",
+            ));
+        }
+        let answer = answer.success()?;
         if is_queued(&answer) {
             return Ok(Granted::AwaitsApproval);
         }
@@ -130,6 +137,13 @@ impl GitlabApi {
 /// `ee/lib/ee/api/helpers/members_helpers.rb`).
 fn is_queued(answer: &Response) -> bool {
     answer.status() == StatusCode::ACCEPTED
+}
+
+/// Whether the role stays because a custom one is based on it. What a change does not name it keeps, so that another end
+/// leaves the custom role as it is (GitLab: `ee/app/models/concerns/member_roles/member_role_relation.rb`).
+fn has_custom_role(answer: &Response) -> bool {
+    let said = answer.said().text;
+    answer.status() == StatusCode::BAD_REQUEST && said.is_some_and(|said| said.as_str().contains("custom role"))
 }
 
 /// An addition can fail with a status of success (GitLab: `lib/api/members.rb`).

@@ -161,6 +161,43 @@ async fn a_custom_role_is_the_role_that_it_is_based_on_and_export_says_so() {
     );
 }
 
+/// GitLab keeps what a change does not name, and does not change the role that a custom one is based on.
+#[tokio::test]
+async fn another_end_leaves_a_custom_role_and_another_role_is_refused() {
+    let fixture = applied().await;
+    let platform = group(&fixture, "platform");
+    fixture.world(|world| {
+        world.member_roles.push(MemberRole {
+            id: 7,
+            name: "Release Keeper".to_owned(),
+            base_access_level: 30,
+        });
+    });
+    edit(&fixture, platform, |member| member.member_role_id = Some(7));
+    fixture.edit_config(
+        "\"platform\" = \"developer\"",
+        "\"platform\" = { role = \"developer\", expires_at = \"2099-01-01\" }",
+    );
+    fixture.apply().await.expect(0);
+    let held = || {
+        let mut held = None;
+        edit(&fixture, platform, |member| {
+            held = Some((member.access_level, member.member_role_id, member.expires_at.clone()));
+        });
+        held
+    };
+    let with_an_end = Some((30, Some(7), Some("2099-01-01".to_owned())));
+    assert_eq!(held(), with_an_end);
+    fixture.edit_config("role = \"developer\", expires_at", "role = \"maintainer\", expires_at");
+    let ran = fixture.apply().await.expect(3);
+    assert!(
+        unwrapped(&ran.stdout).contains("declare the role that it is based on"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(held(), with_an_end);
+}
+
 #[tokio::test]
 async fn what_an_administrator_has_to_approve_is_not_done_and_the_next_plan_knows() {
     let fixture = Fixture::new().await;

@@ -177,6 +177,11 @@ impl Params {
         self.0.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether it was sent at all, also as null.
+    pub(crate) fn was_sent(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A text; numbers and truth values count as their text.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {

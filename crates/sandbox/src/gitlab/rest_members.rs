@@ -443,7 +443,18 @@ async fn change(call: Call) -> Answer {
         if let Some(fault) = fault {
             return Err(answers::invalid(400, "access_level", &[&fault]));
         }
-        let role = custom_role(&call, world, level)?;
+        // What is not sent stays (GitLab: `lib/api/members.rb`, `declared_params(include_missing: false)`), and a custom role
+        // holds its base (`ee/app/models/concerns/member_roles/member_role_relation.rb`).
+        let role = if call.params.was_sent("member_role_id") {
+            custom_role(&call, world, level)?
+        } else {
+            world.members[position].member_role_id
+        };
+        let has_changed = role != world.members[position].member_role_id;
+        if role.is_some() && !has_changed && world.members[position].access_level != level {
+            let fault = "cannot be changed because of an existing association with a custom role";
+            return Err(answers::invalid(400, "access_level", &[fault]));
+        }
         if world.switches.memberships_await_approval && world.members[position].access_level < level {
             return Ok(awaiting_approval(world, user_id));
         }

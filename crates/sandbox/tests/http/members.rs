@@ -113,9 +113,23 @@ async fn a_custom_role_adds_to_its_base() {
         (&made["access_level"], &made["member_role"]["id"]),
         (&json!(10), &json!(7))
     );
-    // A role that is set without it is a plain one.
-    let changed = json!({ "access_level": 10 });
-    let changed = api.root("PUT", &format!("{members}/{id}"), Some(changed)).await.json();
+    // What is not sent stays, and holds the role that it is based on.
+    let one = format!("{members}/{id}");
+    let later = json!({ "access_level": 10, "expires_at": "2099-01-01" });
+    let changed = api.root("PUT", &one, Some(later)).await.json();
+    assert_eq!(changed["member_role"]["id"], 7, "{changed}");
+    let refused = api.root("PUT", &one, Some(json!({ "access_level": 30 }))).await;
+    assert_eq!(
+        (refused.status, refused.json()),
+        (
+            400,
+            json!({ "message": { "access_level": [
+                "cannot be changed because of an existing association with a custom role"
+            ] } })
+        )
+    );
+    let plain = json!({ "access_level": 30, "member_role_id": null });
+    let changed = api.root("PUT", &one, Some(plain)).await.json();
     assert!(changed["member_role"].is_null(), "{changed}");
 }
 
