@@ -21,9 +21,14 @@ impl GitlabApi {
     /// instance's list is read instead.
     pub(super) async fn projects_below(&self, group: &Below<'_>) -> Result<Vec<ObservedProject>> {
         // A path in a URL has its slashes encoded, which some proxies refuse or undo.
-        let name = group
-            .id
-            .map_or_else(|| group.path.as_str().to_owned(), |id| id.to_string());
+        let id = match group.id {
+            None if group.path.parent().is_some() => match self.groups_at(&[group.path]).await?.remove(group.path) {
+                None => return Ok(Vec::new()),
+                found => found,
+            },
+            known => known,
+        };
+        let name = id.map_or_else(|| group.path.as_str().to_owned(), |id| id.to_string());
         let request = self.get(&["groups", &name, "projects"]).query([
             ("include_subgroups", "true"),
             ("with_shared", "false"),

@@ -262,7 +262,7 @@ impl GitlabApi {
     }
 
     /// Those of the paths that are groups, in batches, side by side.
-    async fn groups_at(&self, paths: &[&FullPath]) -> Result<BTreeMap<FullPath, GroupId>> {
+    pub(super) async fn groups_at(&self, paths: &[&FullPath]) -> Result<BTreeMap<FullPath, GroupId>> {
         let parts = try_join_all(paths.chunks(GROUPS).map(|chunk| self.look_up(&[], chunk))).await?;
         Ok(parts.into_iter().flat_map(|part| part.groups).collect())
     }
@@ -279,8 +279,8 @@ impl GitlabApi {
         answer.success()?.json().map(Some)
     }
 
-    /// Where a path leads that GraphQL does not know: GitLab answers for a project that moved with a redirect to its
-    /// id (since 16.7), or as if nothing had happened (before).
+    /// Where a path leads that GraphQL does not know, which follows no redirects: GitLab's REST API answers for a project that
+    /// moved with a redirect to its id (since 16.7), or as if nothing had happened (before). Here alone a path stands in a URL.
     async fn trace(&self, path: &FullPath) -> Result<(Resolution, Option<ObservedProject>)> {
         if path.parent().is_none() {
             return Ok((Resolution::NotFound, None));
@@ -291,7 +291,10 @@ impl GitlabApi {
             Some(id) => self.client.send(self.get(&["projects", &id.to_string()])).await?,
             None => answer,
         };
-        if is_absent(&answer) {
+        // Some proxies refuse a path whose slashes are encoded. GraphQL has said that nothing is there; only where it may have
+        // moved to stays unknown.
+        let is_refused = answer.is_html() && matches!(answer.status().as_u16(), 400 | 403 | 404);
+        if is_absent(&answer) || is_refused {
             return Ok((Resolution::NotFound, None));
         }
         let project = answer.success()?.json::<wire::Project>()?.observed();

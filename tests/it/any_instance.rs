@@ -49,6 +49,38 @@ async fn a_relative_url_root_is_kept_on_every_page() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_refuses_or_decodes_encoded_slashes_does_no_harm() {
+    for how in ["proxy_encoded_slash=refuse", "proxy_encoded_slash=decode"] {
+        let fixture = Fixture::with(with(&[how])).await;
+        fixture.give_admin_session();
+        // Candidates below a group that no membership names, and a path that may have moved.
+        fixture.edit_config(
+            "[\"platform/**\", \"web/storefront\"]",
+            "[\"platform/services/**\", \"web/storefront\", \"web/gone\"]",
+        );
+        let plan = fixture.plan().await;
+        assert!(
+            find(&plan, "factory.repository[\"platform/services/cart\"]").is_some(),
+            "{how}: {plan:#}"
+        );
+        let gone = change(&plan, "factory.repository[\"web/gone\"]");
+        assert_eq!(
+            (&gone["status"], &gone["reason"]),
+            (&json!("blocked"), &json!("not_found")),
+            "{how}"
+        );
+        fixture.apply().await.expect(3);
+        fixture.expect_connected(how);
+        let requests = fixture.requests_since(0);
+        let encoded: Vec<_> = requests.iter().filter(|request| request.contains("%2F")).collect();
+        assert!(
+            encoded.iter().all(|request| request.contains("/projects/web%2Fgone")),
+            "{how}: {encoded:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_external_host_is_never_talked_to_and_given_to_factory() {
     for (external, root) in [
         ("https://gitlab.example.com", ""),
