@@ -20,6 +20,7 @@ const LEAST: [(&str, &[&str], &[&str]); 3] = [
             "read_metadata",
             "read_application_setting",
             "read_user",
+            "read_email",
             "create_user",
             "update_user",
             "activate_user",
@@ -38,6 +39,7 @@ const LEAST: [(&str, &[&str], &[&str]); 3] = [
         &[
             "read_group",
             "read_project",
+            "read_member",
             "create_member",
             "update_member",
             "delete_member",

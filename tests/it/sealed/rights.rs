@@ -1,7 +1,53 @@
 //! What a token with fewer rights can do: the table in `docs/security.md`.
 
+use std::collections::BTreeSet;
+
+use setpoint::sandbox::Options;
+
 use crate::common::Fixture;
 use crate::common::plans::unwrapped;
+
+/// The permissions that the page lists for a fine-grained token.
+fn listed() -> BTreeSet<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let (_, below) = page.split_once("| within | permissions |").expect("the table is there");
+    let table = below.split("\n\n").next().unwrap_or_default();
+    table.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_fine_grained_token_with_what_is_listed_does_everything() {
+    let mut options = Options::default();
+    for switch in ["gitlab=19.3", "admin_mode=true"] {
+        options.switches.set(switch).expect("a switch");
+    }
+    let fixture = Fixture::with(options).await;
+    fixture.give_admin_session();
+    fixture.world(|world| {
+        let token = &mut world.personal_tokens[0];
+        token.scopes.clear();
+        token.granular = Some(listed());
+    });
+    fixture.plan().await;
+    fixture.run(&["doctor"]).await.expect(0);
+    fixture.apply().await.expect(0);
+    // Each question that only some situations ask: a role and its end, other addresses, groups that were invited, paths
+    // that lead nowhere, and the states that apply lifts.
+    fixture.edit_config(
+        "\"platform\" = \"developer\"",
+        "\"platform\" = { role = \"maintainer\", expires_at = \"2099-01-01\" }\n\"data\" = \"developer\"",
+    );
+    fixture.edit_config("factory-droid@example.com", "another-droid@example.com");
+    fixture.change_user("factory-droid", |droid| "Another Name".clone_into(&mut droid.name));
+    fixture.run(&["drift"]).await.expect(2);
+    fixture.apply().await.expect(0);
+    fixture.run(&["export"]).await.expect(0);
+    fixture.run(&["rotate", "--auto-approve"]).await.expect(0);
+    fixture.run(&["drift"]).await.expect(0);
+    fixture.run(&["doctor"]).await.expect(0);
+    fixture.run(&["destroy", "--auto-approve"]).await.expect(0);
+}
 
 #[tokio::test]
 async fn a_token_that_may_only_read_is_enough_to_plan() {

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::answers;
 
-/// Method, path with `*` for one segment, and permission. The first that fits counts.
-const DECLARED: [(&str, &str, &str); 41] = [
+/// Method, path with `*` for one segment, and permission (GitLab: `doc/auth/tokens/fine_grained_access_tokens_rest.md` of
+/// 19.2, which its routes make). The first that fits counts.
+const DECLARED: [(&str, &str, &str); 42] = [
     ("GET", "metadata", "read_metadata"),
     ("GET", "version", "read_metadata"),
     ("GET", "application/settings", "read_application_setting"),
@@ -24,16 +25,16 @@ const DECLARED: [(&str, &str, &str); 41] = [
     ("GET", "users/*", "read_user"),
     ("PUT", "users/*", "update_user"),
     ("DELETE", "users/*", "delete_user"),
-    ("GET", "users/*/emails", "read_user"),
+    ("GET", "users/*/emails", "read_email"),
     ("GET", "users/*/memberships", "read_user"),
-    ("GET", "users/*/associations_count", "read_user"),
+    ("GET", "users/*/associations_count", "read_association"),
     ("POST", "users/*/activate", "activate_user"),
     ("POST", "users/*/approve", "approve_user"),
     ("POST", "users/*/block", "block_user"),
     ("POST", "users/*/deactivate", "deactivate_user"),
     ("POST", "users/*/unban", "unban_user"),
     ("POST", "users/*/unblock", "unblock_user"),
-    ("PATCH", "users/*/disable_two_factor", "update_user"),
+    ("PATCH", "users/*/disable_two_factor", "disable_two_factor_user"),
     ("GET", "personal_access_tokens/self", "read_personal_access_token"),
     ("GET", "namespaces/*", "read_namespace"),
     ("GET", "namespaces/*/exists", "read_namespace"),
@@ -41,6 +42,7 @@ const DECLARED: [(&str, &str, &str); 41] = [
     ("GET", "groups/*", "read_group"),
     ("GET", "groups/*/projects", "read_project"),
     ("GET", "groups/*/subgroups", "read_group"),
+    ("GET", "groups/*/descendant_groups", "read_group"),
     ("GET", "projects", "read_project"),
     ("GET", "projects/*", "read_project"),
     ("GET", "*/*/members", "read_member"),
@@ -110,7 +112,7 @@ fn refusal(description: &str) -> Response {
 
 fn boundary(permission: &str) -> &'static str {
     match permission {
-        "read_namespace" | "read_personal_access_token" => "user",
+        "read_namespace" | "read_personal_access_token" | "read_association" => "user",
         "read_group" => "group",
         "read_project" | "read_member" | "create_member" | "update_member" | "delete_member" => "project",
         _ => "instance",
