@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::credentials::CredentialName;
+use super::doorkeeper::RememberingDoorkeeper;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
 use crate::config::{AdminSignIn, Driver};
@@ -35,6 +36,7 @@ pub(crate) enum Sessions {
 pub(crate) struct Readers {
     sessions: Sessions,
     gitlab: Arc<GitlabApi>,
+    keeper: RememberingDoorkeeper,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
     factory: Factory,
@@ -76,6 +78,7 @@ impl Readers {
         };
         Ok(Self {
             sessions,
+            keeper: RememberingDoorkeeper::new(context, Arc::clone(&gitlab)),
             gitlab,
             admin,
             droid,
@@ -99,7 +102,7 @@ impl Readers {
             factory: self.factory_read(),
             loaded_secret: self.loaded_secret.clone(),
             doors: Doors {
-                keeper: self.gitlab.as_ref(),
+                keeper: &self.keeper,
                 admin: self.admin_door.clone(),
                 droid: self.droid_door.clone(),
             },
@@ -201,6 +204,7 @@ impl Writers {
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
         let Readers {
             sessions: _,
+            keeper: _,
             gitlab,
             admin,
             droid,
@@ -269,7 +273,7 @@ pub(crate) fn droid_door(context: &Context) -> Option<Door> {
 
 pub(crate) fn web_options(context: &Context, gitlab: &Arc<GitlabApi>) -> WebOptions {
     WebOptions {
-        doorkeeper: Arc::<GitlabApi>::clone(gitlab),
+        doorkeeper: Arc::new(RememberingDoorkeeper::new(context, Arc::clone(gitlab))),
         client: gitlab_options(context),
         external_url: context.config.gitlab.external_url.clone(),
         clock: Arc::new(SystemClock),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::clients;
 use super::context::Context;
 use super::credentials::{CredentialName, Credentials};
+use super::doorkeeper::RememberingDoorkeeper;
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
 use crate::config::{AdminSignIn, Driver};
@@ -280,6 +281,7 @@ async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>
 /// GitLab as it is asked here.
 struct Gitlab {
     api: Arc<GitlabApi>,
+    keeper: RememberingDoorkeeper,
     has_token: bool,
     external: Option<GitlabApi>,
     as_the_public: Option<GitlabApi>,
@@ -302,6 +304,7 @@ impl Gitlab {
         let api = Arc::new(GitlabApi::new(client));
         let admin = admin(context, secrets, &api).map(Arc::new);
         Ok(Self {
+            keeper: RememberingDoorkeeper::new(context, Arc::clone(&api)),
             has_token: secrets.gitlab_token.is_some(),
             external: external(context),
             as_the_public: as_the_public(context),
@@ -337,7 +340,7 @@ impl Gitlab {
 
     fn doors(&self, context: &Context) -> Doors<'_> {
         Doors {
-            keeper: self.api.as_ref(),
+            keeper: &self.keeper,
             admin: clients::admin_door(context),
             droid: clients::droid_door(context),
         }

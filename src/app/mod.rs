@@ -8,6 +8,7 @@ pub(crate) mod console;
 pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
+mod doorkeeper;
 #[cfg(feature = "sandbox")]
 pub(crate) mod embedded;
 pub(crate) mod endpoints;

@@ -15,7 +15,7 @@ pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check
     let account = answers.droid.as_ref().ok().and_then(Option::as_ref);
     match closed("gitlab.admin_session", &side.doors, side.doors.admin.as_ref()).await {
         Some(closed) => checks.push(closed),
-        None => match unfit(side, answers).await {
+        None => match unfit(side).await {
             Some(unfit) => checks.push(unfit),
             None => checks.extend(admin_session(side, account).await),
         },
@@ -48,7 +48,7 @@ async fn closed(id: &str, doors: &Doors<'_>, door: Option<&Door>) -> Option<Chec
 
 /// What GitLab shows of the administrator's account that is against its sign-in, so that no password need be sent to find
 /// out.
-async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
+async fn unfit(side: &GitlabSide<'_>) -> Option<Check> {
     const ID: &str = "gitlab.admin_session";
     let door = side.doors.admin.as_ref()?;
     let name = &door.username;
@@ -63,17 +63,19 @@ async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
         .admin_session
         .as_ref()
         .and_then(|session| session.provider());
-    let Some(Resident { user, providers }) = resident else {
+    let Some(resident) = resident else {
         if provider.is_some() {
             return None;
         }
         let message = format!("There is no account {name}, which is to have the administrator's session");
         return Some(Check::failure(ID, message, "check gitlab.admin_session.username"));
     };
-    let settings = answers.settings.as_ref().ok();
-    let by_ldap = providers.iter().any(|provider| provider.as_str().starts_with("ldap"));
-    let no_password = !providers.is_empty()
-        && settings.is_some_and(|settings| settings.disable_password_authentication_for_users_with_sso_identities);
+    let by_ldap = resident.is_of_directory();
+    let Resident {
+        user,
+        providers,
+        has_no_password,
+    } = resident;
     let (message, fix) = if let Some((message, fix, _)) = obstacle(&user) {
         (message, fix.to_owned())
     } else if !user.is_admin {
@@ -82,7 +84,7 @@ async fn unfit(side: &GitlabSide<'_>, answers: &Answers) -> Option<Check> {
             "is no administrator, and is to have the administrator's session".to_owned(),
             fix.to_owned(),
         )
-    } else if provider.is_none() && (by_ldap || no_password) {
+    } else if provider.is_none() && has_no_password {
         let by = RemoteText::joined(&providers, ", ");
         let fix = if by_ldap {
             "give the LDAP server as gitlab.admin_session.provider, and the password of the directory"

@@ -35,6 +35,8 @@ pub trait Doorkeeper: Send + Sync {
     async fn terms_now(&self) -> Result<Option<TermsVersion>>;
     /// The account of this username or e-mail address; none where there is none.
     async fn account(&self, login: &str) -> Result<Option<Resident>>;
+    /// Is told of a sign-in that GitLab took, or refused for its password or code, which brings the account's lock nearer.
+    fn tried(&self, _door: &Door, _was_refused: bool) {}
 }
 
 /// An account that is to sign in.
@@ -44,6 +46,17 @@ pub struct Resident {
     pub user: ObservedUser,
     /// The providers that it can sign in by, such as `ldapmain` or `saml`.
     pub providers: Vec<RemoteText>,
+    /// Whether GitLab refuses its password as if it were wrong, however right it is, because it signs in by those.
+    pub has_no_password: bool,
+}
+
+impl Resident {
+    /// Whether a directory is among the providers.
+    pub fn is_of_directory(&self) -> bool {
+        self.providers
+            .iter()
+            .any(|provider| provider.as_str().starts_with("ldap"))
+    }
 }
 
 /// What a sign-in would do.
@@ -93,16 +106,28 @@ impl Doorkeeper for GitlabApi {
         };
         let request = self.get(&["users"]).query([("username", username.as_str())]);
         let rows: Vec<wire::User> = self.client.json(request).await?;
-        Ok(rows
+        let row = rows
             .into_iter()
-            .find(|user| user.username.eq_ignore_ascii_case(&username))
-            .and_then(|mut user| {
-                let identities = user.identities.take().unwrap_or_default();
-                Some(Resident {
-                    providers: identities.into_iter().map(|identity| identity.provider).collect(),
-                    user: user.observed()?,
-                })
-            }))
+            .find(|user| user.username.eq_ignore_ascii_case(&username));
+        let Some(mut row) = row else {
+            return Ok(None);
+        };
+        let identities = row.identities.take().unwrap_or_default();
+        let Some(user) = row.observed() else {
+            return Ok(None);
+        };
+        let mut resident = Resident {
+            user,
+            providers: identities.into_iter().map(|identity| identity.provider).collect(),
+            has_no_password: false,
+        };
+        resident.has_no_password = resident.is_of_directory()
+            || (!resident.providers.is_empty()
+                && self
+                    .settings()
+                    .await?
+                    .disable_password_authentication_for_users_with_sso_identities);
+        Ok(Some(resident))
     }
 }
 

@@ -99,6 +99,8 @@ pub struct InstanceSettings {
     pub require_admin_two_factor_authentication: bool,
     /// Whether the password of an account that signs in elsewhere, too, is refused as if it were wrong.
     pub disable_password_authentication_for_users_with_sso_identities: bool,
+    /// Wrong passwords and codes in a row after which an account is locked; none: GitLab's own number.
+    pub max_login_attempts: Option<u64>,
     /// Whether terms of service have to be accepted.
     pub enforce_terms: bool,
     /// Their text.
@@ -127,6 +129,7 @@ impl Default for InstanceSettings {
             require_two_factor_authentication: false,
             require_admin_two_factor_authentication: false,
             disable_password_authentication_for_users_with_sso_identities: false,
+            max_login_attempts: None,
             enforce_terms: false,
             terms: None,
             login_recaptcha_protection_enabled: false,

@@ -2,6 +2,8 @@
 //! shows, `doctor` says the way out, and `apply` leaves to a person what only a session can do.
 
 use serde_json::json;
+use setpoint::sandbox;
+use setpoint::sandbox::world::digest;
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, find, unwrapped};
@@ -93,6 +95,47 @@ async fn apply_leaves_to_a_person_what_only_a_session_can_do() {
     // A new secret would end what nobody may begin again: approving is a person's, too.
     fixture.run(&["rotate", "--auto-approve"]).await.expect(3);
     expect_untouched(&fixture, since, "apply");
+}
+
+/// GitLab does not show how near to its lock an account is, so what it refused is counted from run to run.
+#[tokio::test]
+async fn a_password_that_is_refused_again_and_again_locks_nobody() {
+    let fixture = Fixture::complete().await;
+    fixture.apply().await.expect(0);
+    let password_is = |password: &str| fixture.change_user("root", |root| root.password_digest = digest(password));
+    let look = async |code: i32| fixture.run(&["drift", "--format", "json"]).await.expect(code);
+    for _ in 0..2 {
+        password_is("changed by somebody");
+        look(1).await;
+        look(1).await;
+        // What is taken sets both counts back.
+        password_is(sandbox::ROOT_PASSWORD);
+        look(0).await;
+    }
+    password_is("changed by somebody");
+    for _ in 0..3 {
+        look(1).await;
+    }
+    let since = fixture.request_count();
+    for _ in 0..8 {
+        let said = warned(&look(0).await.json());
+        assert!(said.contains("GitLab refused that 3 times in a row"), "{said}");
+    }
+    fixture.apply().await.expect(0);
+    expect_untouched(&fixture, since, "a password that was refused three times");
+    let said = unwrapped(&fixture.run(&["doctor"]).await.expect(1).stdout);
+    assert!(said.contains("Correct gitlab.admin_session.password"), "{said}");
+    let failed = fixture.world(|world| world.user_named("root").expect("the administrator").failed_attempts);
+    assert_eq!(failed, 3, "doctor has tried it again");
+    std::fs::remove_file(fixture.path(".setpoint/state.sign-ins.json")).expect("the count is there");
+    password_is(sandbox::ROOT_PASSWORD);
+    assert_eq!(warned(&look(0).await.json()), "");
+    // Where GitLab locks earlier, it ends earlier.
+    fixture.world(|world| world.switches.max_login_attempts = Some(2));
+    password_is("changed by somebody");
+    look(1).await;
+    assert!(warned(&look(0).await.json()).contains("GitLab refused that once"));
+    expect_untouched(&fixture, fixture.request_count(), "a lower limit");
 }
 
 /// An account with an authenticator is spared, where GitLab knows of it.

@@ -244,3 +244,41 @@ async fn a_session_is_had_in_one_way_only() {
         assert!(unwrapped(&ran.stderr).contains(said), "{}", ran.stderr);
     }
 }
+
+/// GitLab refuses the password of an account that signs in elsewhere as if it were wrong, and counts it as such.
+#[tokio::test]
+async fn no_password_is_sent_that_gitlab_would_refuse_however_right_it_is() {
+    let sso = "disable_password_authentication_for_users_with_sso_identities=true";
+    for (switches, provider, way_out) in [
+        (
+            &["ldap_servers=[\"ldapmain\"]"][..],
+            "ldapmain",
+            "Give the LDAP server as gitlab.admin_session.provider",
+        ),
+        (
+            &["sso_providers=[\"saml\"]", sso],
+            "saml",
+            "give the cookie of a session",
+        ),
+    ] {
+        let fixture = with(switches).await;
+        fixture.apply().await.expect(0);
+        fixture.change_user("root", |root| {
+            of_directory(root, "root");
+            provider.clone_into(&mut root.identities[0].provider);
+        });
+        let since = fixture.request_count();
+        for command in ["plan", "doctor"] {
+            let said = unwrapped(&fixture.run(&[command]).await.expect(1).all());
+            assert!(
+                said.to_lowercase().contains(&format!("root signs in by {provider}")) && said.contains(way_out),
+                "{command}: {said}"
+            );
+        }
+        let asked = fixture.requests_since(since);
+        let sent = asked.iter().filter(|request| *request == "POST /users/sign_in").count();
+        assert_eq!(sent, 1, "the droid's, by doctor: {asked:#?}");
+        let failed = fixture.world(|world| world.user_named("root").expect("the administrator").failed_attempts);
+        assert_eq!(failed, 0);
+    }
+}

@@ -336,14 +336,20 @@ async fn admin_mode_takes_the_password_and_the_next_code() {
 
 #[tokio::test]
 async fn a_session_that_ended_is_opened_again() {
-    let bench = Bench::new(&[]).await;
-    let (admin, droid) = (bench.admin(), bench.droid());
-    admin.application(bench.application()).await.unwrap();
-    droid.evidence(DROID).await.unwrap();
-    bench.look(|world| world.sessions.clear());
-    admin.application(bench.application()).await.unwrap();
-    assert_callback(&bench.authorize(&droid).await.unwrap());
-    assert_eq!(bench.count("POST", "/users/sign_in"), 4);
+    // Where another provider is the default, whoever is not signed in is led there and sees no form.
+    let elsewhere = ["sso_providers=[\"saml\"]", "auto_sign_in_with_provider=saml"];
+    for switches in [&[][..], &elsewhere[..]] {
+        let bench = Bench::new(switches).await;
+        let (admin, droid) = (bench.admin(), bench.droid());
+        admin.application(bench.application()).await.unwrap();
+        droid.evidence(DROID).await.unwrap();
+        bench.look(|world| world.sessions.clear());
+        admin.application(bench.application()).await.unwrap();
+        assert_callback(&bench.authorize(&droid).await.unwrap());
+        bench.look(|world| world.sessions.clear());
+        droid.evidence(DROID).await.unwrap();
+        assert_eq!(bench.count("POST", "/users/sign_in"), 5, "{switches:?}");
+    }
 }
 
 #[tokio::test]

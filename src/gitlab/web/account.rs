@@ -178,8 +178,10 @@ async fn enter(options: &WebOptions, table: &'static str, entry: &Entry, given_u
     match entry {
         Entry::Account(account) => {
             let session = Arc::new(WebSession::new(options)?);
-            let signed_in = SignIn::new(options, table, account, given_up).run(&session).await?;
-            Ok((session, signed_in))
+            let sign_in = SignIn::new(options, table, account, given_up);
+            let signed_in = sign_in.run(&session).await;
+            sign_in.judged(&signed_in);
+            Ok((session, signed_in?))
         }
         Entry::Cookie(cookie) => {
             let session = Arc::new(WebSession::handed_over(options, cookie)?);

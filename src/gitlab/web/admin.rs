@@ -144,9 +144,7 @@ impl AdminSession {
     /// chose (GitLab: `allow_admin_mode_password_authentication_for_web?`).
     async fn no_admin_mode_form(&self, who: &str, visited: &Visited) -> Error {
         let page = &visited.page;
-        let elsewhere = page.forms.iter().any(|form| form.action.contains("/users/auth/"))
-            || page.links.iter().any(|link| link.href.contains("/users/auth/"));
-        let signs_in_elsewhere = elsewhere || {
+        let signs_in_elsewhere = page.leads_to_providers() || {
             let resident = self.options.doorkeeper.account(who).await;
             resident.is_ok_and(|resident| resident.is_some_and(|resident| !resident.providers.is_empty()))
         };

@@ -202,6 +202,12 @@ impl Page {
         self.forms.iter().find(|form| form.has(field))
     }
 
+    /// Whether it leads to other ways of signing in than by a password that GitLab keeps.
+    pub(crate) fn leads_to_providers(&self) -> bool {
+        const WAY: &str = "/users/auth/";
+        self.forms.iter().any(|form| form.action.contains(WAY)) || self.links.iter().any(|link| link.href.contains(WAY))
+    }
+
     /// The token that GitLab's scripts take for requests without a form of their own.
     pub(crate) fn csrf(&self) -> Result<&str> {
         self.csrf

@@ -18,6 +18,8 @@ use crate::model::UserState;
 use crate::secrets::{RemoteText, Secret};
 
 const SIGN_IN: &str = "/users/sign_in";
+/// The request that an error of a sign-in is about.
+const REQUEST: &str = "POST /users/sign_in";
 
 const APPROVE: &str = "An administrator has to approve this user (Admin area > Users > Pending approval).";
 const UNBLOCK: &str = "An administrator has to unblock this user (Admin area > Users).";
@@ -89,11 +91,7 @@ impl<'a> SignIn<'a> {
 
     /// Signs in to a session that nobody is signed in to, and says whose it is.
     pub(crate) async fn run(&self, session: &WebSession) -> Result<SignedIn> {
-        let door = Door {
-            username: self.account.username.clone(),
-            table: self.table,
-            has_totp: self.account.totp.is_some(),
-        };
+        let door = self.door();
         if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
             return Err(self.error(ErrorKind::Refused, message).with_hint(way_out));
         }
@@ -109,6 +107,11 @@ impl<'a> SignIn<'a> {
         let form = self.form(&visited.page, SIGN_IN)?;
         if visited.page.captcha {
             return Err(self.captcha());
+        }
+        if visited.page.leads_to_providers()
+            && let Some(error) = self.elsewhere().await
+        {
+            return Err(error);
         }
         let fields = self.filled(form, "user[login]");
         self.counter.add_sign_in();
@@ -126,6 +129,52 @@ impl<'a> SignIn<'a> {
             }
         }
         verified
+    }
+
+    fn door(&self) -> Door {
+        Door {
+            username: self.account.username.clone(),
+            table: self.table,
+            has_totp: self.account.totp.is_some(),
+        }
+    }
+
+    /// Why the password would be refused, right or wrong: the account signs in elsewhere. What cannot be asked is found at the
+    /// sign-in.
+    async fn elsewhere(&self) -> Option<Error> {
+        if self.account.provider.is_some() {
+            return None;
+        }
+        let resident = self.doorkeeper.account(&self.account.username).await.ok().flatten();
+        let resident = resident.filter(|resident| resident.has_no_password)?;
+        let message = format!(
+            "{} signs in by {}, and GitLab takes no password of its own of it; none was sent",
+            self.account.username,
+            RemoteText::joined(&resident.providers, ", ")
+        );
+        let hint = match (resident.is_of_directory(), self.table) {
+            (true, table) => format!("Give the LDAP server as {table}.provider, and the password of the directory."),
+            (false, "user") => {
+                "Have the droid impersonated (user.sign_in = \"impersonate\"), or name an account whose password \
+                                GitLab itself keeps."
+                    .to_owned()
+            }
+            (false, table) => format!(
+                "Name an administrator in {table} whose password GitLab itself keeps, or give the cookie of a session that a \
+                 person opened."
+            ),
+        };
+        Some(self.forbidden(message).with_hint(hint))
+    }
+
+    /// Tells the doorkeeper how it came out, where GitLab has judged the password or the code.
+    pub(crate) fn judged<T>(&self, signed_in: &Result<T>) {
+        let was_refused = match signed_in {
+            Ok(_) => false,
+            Err(error) if error.kind == ErrorKind::Unauthorized && error.request == REQUEST => true,
+            Err(_) => return,
+        };
+        self.doorkeeper.tried(&self.door(), was_refused);
     }
 
     /// The form that takes this account's password: GitLab's own, which goes to `path`, or that of the LDAP server (GitLab:
@@ -434,11 +483,18 @@ impl<'a> SignIn<'a> {
     }
 
     fn password_off(&self) -> Error {
-        self.forbidden("GitLab does not take passwords on its sign-in page".to_owned())
-            .with_hint(
-                "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in \
-             restrictions), or let an administrator whose sign-in works do it: user.sign_in = \"impersonate\".",
-            )
+        let else_do = match self.table {
+            "user" => "let an administrator whose sign-in works do it: user.sign_in = \"impersonate\"",
+            _ => "sign in by an LDAP server (provider), or give the cookie of a session that a person opened",
+        };
+        let message = format!(
+            "GitLab does not take passwords on its sign-in page, so {} cannot sign in by one",
+            self.account.username
+        );
+        self.forbidden(message).with_hint(format!(
+            "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in restrictions), or \
+             {else_do}."
+        ))
     }
 
     fn captcha(&self) -> Error {
@@ -454,7 +510,7 @@ impl<'a> SignIn<'a> {
 
     #[expect(clippy::unused_self, reason = "the errors of a sign-in are made in one way")]
     fn error(&self, kind: ErrorKind, message: String) -> Error {
-        Error::new(Side::Gitlab, kind, "POST /users/sign_in", message)
+        Error::new(Side::Gitlab, kind, REQUEST, message)
     }
 }
 
