@@ -85,7 +85,7 @@ fn for_people(sandbox: &Sandbox, world: Option<&std::path::Path>) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
-        "GitLab    {gitlab}\n  token     {token}\n  sign in   {root} with {password}\n\n\
+        "GitLab    {gitlab}\n  token     {token}\n  sign in   {root} with {password},\n            the droid with {droid} where --sandbox made it\n\n\
          Factory   {factory}\n  API key   {key}\n  settings  {app}/settings/integrations\n\n\
          For the configuration:\n  [gitlab]\n  url = \"{gitlab}\"\n  [factory]\n  driver = \"api\"\n  \
          api_url = \"{factory}\"\n  app_url = \"{app}\"\n  [application]\n  \
@@ -94,6 +94,7 @@ fn for_people(sandbox: &Sandbox, world: Option<&std::path::Path>) -> String {
         token = keys.gitlab_token,
         root = keys.root_username,
         password = keys.root_password,
+        droid = keys.droid_password,
         factory = sandbox.factory_api_url(),
         app = sandbox.factory_app_url(),
         key = keys.factory_key,
@@ -118,4 +119,20 @@ fn for_programs(sandbox: &Sandbox) -> serde_json::Value {
         "droid_password": keys.droid_password,
         "factory_token": keys.factory_key,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A card of `apply --sandbox` sends whoever wants to be the droid here.
+    #[tokio::test]
+    async fn people_are_told_whom_they_can_be() {
+        let sandbox = crate::sandbox::start(Options::default()).await.unwrap();
+        let said = for_people(&sandbox, None);
+        let keys = sandbox.credentials();
+        for password in [keys.root_password, keys.droid_password] {
+            assert!(said.contains(password), "{said}");
+        }
+    }
 }
