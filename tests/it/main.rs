@@ -51,6 +51,8 @@ mod disk;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod doctor;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+mod documents;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod drift_notify;
