@@ -147,7 +147,7 @@ impl Fault {
             && request.path.contains(&self.path)
     }
 
-    /// Counts a matching request and says whether it is with_injector.
+    /// Counts a matching request and says whether the fault strikes it.
     pub(crate) fn inject(&mut self) -> bool {
         self.met = self.met.saturating_add(1);
         self.met > self.skip && (self.times == 0 || self.met <= self.skip.saturating_add(self.times))
@@ -204,10 +204,10 @@ mod tests {
             action: Action::Drop,
             ..Fault::default()
         }];
-        let with_injector: Vec<bool> = (0..5)
+        let struck: Vec<bool> = (0..5)
             .map(|_| strike_all(&mut faults, &request("GET", "/api/v4/users")).0 == Action::Drop)
             .collect();
-        assert_eq!(with_injector, [false, true, true, false, false]);
+        assert_eq!(struck, [false, true, true, false, false]);
         assert_eq!(
             strike_all(&mut faults, &request("GET", "/api/v4/projects")).0,
             Action::Pass
