@@ -5,6 +5,7 @@
 //! compares the three into a plan, [`render`] shows that plan and [`executor`] carries it out.
 
 mod app;
+mod certificates;
 pub mod cli;
 pub mod config;
 mod digest;

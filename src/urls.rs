@@ -47,6 +47,21 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// The address of a proxy, with or without its scheme, which is `http` where it is left out.
+pub(crate) fn proxy(text: &str) -> Result<Url, &'static str> {
+    let text = text.trim();
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let address = Url::parse(&with_scheme).map_err(|_| "is no address")?;
+    match address.scheme() {
+        "http" | "https" => Ok(address),
+        _ => Err("names a proxy that speaks neither http:// nor https://"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{bare, is_loopback, join, root, same_origin};

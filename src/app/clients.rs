@@ -11,15 +11,17 @@ use super::credentials::CredentialName;
 use super::doorkeeper::RememberingDoorkeeper;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
+use super::ways;
 use crate::config::{AdminSignIn, Driver};
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
 use crate::gitlab::{AdminRead, AdminWrite, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _, OwnToken};
-use crate::http::{self, Client, ClientOptions, Credential};
+use crate::http::{self, Client, ClientOptions, Credential, Way};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
+use crate::urls;
 
 /// What becomes of web sessions while both sides are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub(crate) enum Sessions {
 /// What can look at both sides.
 pub(crate) struct Readers {
     sessions: Sessions,
+    way: Way,
     gitlab: Arc<GitlabApi>,
     keeper: RememberingDoorkeeper,
     admin: Option<Arc<AdminSession>>,
@@ -59,25 +62,31 @@ impl Readers {
             .credentials
             .need(CredentialName::GitlabToken, &config.gitlab.token)
             .await?;
+        let way = ways::find(&context.endpoints.gitlab_way, context.settings.to_a_person).await?;
         let gitlab = Arc::new(GitlabApi::new(Client::new(ClientOptions {
             credential: Credential::PrivateToken(token),
-            ..gitlab_options(context)
+            ..gitlab_options(context, &way)
         })?));
         // Whoever only looks without sessions needs none of their passwords.
         let opens = sessions != Sessions::Unopened;
-        let admin = if opens { admin(context, &gitlab).await? } else { None };
+        let admin = if opens {
+            admin(context, &way, &gitlab).await?
+        } else {
+            None
+        };
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
             // Where Factory cannot be asked, the droid's own page in GitLab is the evidence.
             Driver::Assisted if !opens => (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), None),
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
-                let droid = droid(context, &gitlab, admin.as_ref(), password.as_ref()).await?;
+                let droid = droid(context, &way, &gitlab, admin.as_ref(), password.as_ref()).await?;
                 (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), droid)
             }
         };
         Ok(Self {
             sessions,
+            way,
             keeper: RememberingDoorkeeper::new(context, Arc::clone(&gitlab)),
             gitlab,
             admin,
@@ -176,9 +185,11 @@ impl Writers {
         let mut operations = plan.changes.iter().flat_map(|change| &change.operations);
         let needs_password = operations.any(Operation::needs_droid_password);
         let password = droid_password(context, needs_password).await?;
-        let droid = match &readers.droid {
-            Some(_) => None,
-            None => droid(context, &readers.gitlab, readers.admin.as_ref(), password.as_ref()).await?,
+        let droid = if readers.droid.is_some() {
+            None
+        } else {
+            let (way, gitlab, admin) = (&readers.way, &readers.gitlab, readers.admin.as_ref());
+            droid(context, way, gitlab, admin, password.as_ref()).await?
         };
         Ok((password, droid))
     }
@@ -204,6 +215,7 @@ impl Writers {
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
         let Readers {
             sessions: _,
+            way: _,
             keeper: _,
             gitlab,
             admin,
@@ -236,9 +248,9 @@ impl Writers {
     }
 }
 
-pub(crate) fn gitlab_options(context: &Context) -> ClientOptions {
+pub(crate) fn gitlab_options(context: &Context, way: &Way) -> ClientOptions {
     ClientOptions {
-        ca_file: context.endpoints.ca_file.clone(),
+        way: way.clone(),
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
         onlooker: context.onlooker.clone(),
@@ -271,10 +283,10 @@ pub(crate) fn droid_door(context: &Context) -> Option<Door> {
     })
 }
 
-pub(crate) fn web_options(context: &Context, gitlab: &Arc<GitlabApi>) -> WebOptions {
+pub(crate) fn web_options(context: &Context, way: &Way, gitlab: &Arc<GitlabApi>) -> WebOptions {
     WebOptions {
         doorkeeper: Arc::new(RememberingDoorkeeper::new(context, Arc::clone(gitlab))),
-        client: gitlab_options(context),
+        client: gitlab_options(context, way),
         external_url: context.config.gitlab.external_url.clone(),
         clock: Arc::new(SystemClock),
     }
@@ -289,12 +301,12 @@ async fn totp(context: &Context, name: CredentialName, reference: Option<&Secret
     Ok(Some(Arc::new(totp)))
 }
 
-async fn admin(context: &Context, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<AdminSession>>> {
+async fn admin(context: &Context, way: &Way, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<AdminSession>>> {
     let Some(sign_in) = &context.endpoints.admin_sign_in else {
         return Ok(None);
     };
     let credentials = context.endpoints.credentials;
-    let options = web_options(context, gitlab);
+    let options = web_options(context, way, gitlab);
     let session = match sign_in {
         AdminSignIn::Account {
             username,
@@ -338,6 +350,7 @@ async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret
 
 async fn droid(
     context: &Context,
+    way: &Way,
     gitlab: &Arc<GitlabApi>,
     admin: Option<&Arc<AdminSession>>,
     password: Option<&Secret>,
@@ -356,7 +369,7 @@ async fn droid(
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),
     };
-    Ok(Some(Droid::new(web_options(context, gitlab), how)))
+    Ok(Some(Droid::new(web_options(context, way, gitlab), how)))
 }
 
 async fn factory_api(context: &Context) -> Result<FactoryApi> {
@@ -371,16 +384,17 @@ async fn factory_api(context: &Context) -> Result<FactoryApi> {
         .credentials
         .need(CredentialName::FactoryToken, reference)
         .await?;
-    Ok(factory_client(context, token)?)
+    let way = ways::find(&context.endpoints.factory_way, context.settings.to_a_person).await?;
+    Ok(factory_client(context, &way, token)?)
 }
 
-pub(crate) fn factory_client(context: &Context, token: Secret) -> http::Result<FactoryApi> {
+pub(crate) fn factory_client(context: &Context, way: &Way, token: Secret) -> http::Result<FactoryApi> {
     let api = Client::new(ClientOptions {
         credential: Credential::Bearer(token),
-        ..factory_options(context, &context.endpoints.factory_api)
+        ..factory_options(context, way, &context.endpoints.factory_api)
     })?;
     // Redirect URIs of older organizations lie at the app's host; the key does not go there.
-    let app = Client::new(factory_options(context, &context.endpoints.factory_app))?;
+    let app = Client::new(factory_options(context, way, &context.endpoints.factory_app))?;
     let factory = FactoryApi::new(api, app);
     Ok(match context.endpoints.factory_redirect.clone() {
         Some((uri, at)) => factory.with_redirect(uri, at),
@@ -388,8 +402,10 @@ pub(crate) fn factory_client(context: &Context, token: Secret) -> http::Result<F
     })
 }
 
-pub(crate) fn factory_options(context: &Context, url: &url::Url) -> ClientOptions {
+pub(crate) fn factory_options(context: &Context, way: &Way, url: &url::Url) -> ClientOptions {
+    let own = urls::same_origin(url, &context.endpoints.factory_api);
     ClientOptions {
+        way: if own { way.clone() } else { way.elsewhere() },
         parallelism: Arc::clone(&context.parallelism),
         counter: Arc::clone(&context.counter),
         onlooker: context.onlooker.clone(),

@@ -41,21 +41,6 @@ impl CredentialName {
         }
     }
 
-    /// What to say, and what to do, where its reference gives nothing.
-    pub(crate) fn missing(self, reference: &SecretRef) -> (String, String) {
-        let (what, hint) = match reference {
-            SecretRef::Env(name) => (
-                format!("the environment variable {name} is not set, or empty"),
-                format!("set {name}"),
-            ),
-            other => (
-                format!("{other} gives nothing"),
-                format!("see to it that {other} gives it"),
-            ),
-        };
-        (format!("there is no `{}`: {what}", self.as_str()), hint)
-    }
-
     #[cfg(feature = "sandbox")]
     fn of_sandbox(self) -> Option<Secret> {
         use crate::sandbox::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN};
@@ -79,21 +64,50 @@ impl Credentials {
         match self {
             #[cfg(feature = "sandbox")]
             Self::Sandbox => Ok(name.of_sandbox()),
-            Self::Configured { to_a_person } => reference.resolve().await.map_err(|error| {
-                Failure::new(error.told(to_a_person))
-                    .hint(error.hint)
-                    .context(format!("`{}` cannot be read", name.as_str()))
-            }),
+            Self::Configured { to_a_person } => find(name.as_str(), reference, to_a_person).await,
         }
     }
 
     /// The credential, which has to be there.
     pub(crate) async fn need(self, name: CredentialName, reference: &SecretRef) -> Result<Secret> {
-        self.find(name, Some(reference)).await?.ok_or_else(|| {
-            let (message, hint) = name.missing(reference);
-            Failure::new(message).hint(format!(
-                "{hint}; to try Setpoint without any credentials, add --sandbox"
-            ))
-        })
+        let found = self.find(name, Some(reference)).await?;
+        found.ok_or_else(|| absent(name.as_str(), reference))
     }
+}
+
+/// What a reference at a place of the configuration yields, or none.
+async fn find(place: &str, reference: &SecretRef, to_a_person: bool) -> Result<Option<Secret>> {
+    reference.resolve().await.map_err(|error| {
+        Failure::new(error.told(to_a_person))
+            .hint(error.hint)
+            .context(format!("`{place}` cannot be read"))
+    })
+}
+
+/// The same, which has to be there.
+pub(crate) async fn need(place: &str, reference: &SecretRef, to_a_person: bool) -> Result<Secret> {
+    let found = find(place, reference, to_a_person).await?;
+    found.ok_or_else(|| absent(place, reference))
+}
+
+fn absent(place: &str, reference: &SecretRef) -> Failure {
+    let (message, hint) = missing(place, reference);
+    Failure::new(message).hint(format!(
+        "{hint}; to try Setpoint without any credentials, add --sandbox"
+    ))
+}
+
+/// What to say, and what to do, where the reference at a place of the configuration gives nothing.
+pub(crate) fn missing(place: &str, reference: &SecretRef) -> (String, String) {
+    let (what, hint) = match reference {
+        SecretRef::Env(name) => (
+            format!("the environment variable {name} is not set, or empty"),
+            format!("set {name}"),
+        ),
+        other => (
+            format!("{other} gives nothing"),
+            format!("see to it that {other} gives it"),
+        ),
+    };
+    (format!("there is no `{place}`: {what}"), hint)
 }

@@ -8,17 +8,18 @@ use jiff::Timestamp;
 
 use super::clients;
 use super::context::Context;
-use super::credentials::{CredentialName, Credentials};
+use super::credentials::{CredentialName, Credentials, missing};
 use super::doorkeeper::RememberingDoorkeeper;
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
-use crate::config::{AdminSignIn, Driver};
+use super::ways;
+use crate::config::{AdminSignIn, Driver, WayConfig};
 use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
 use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
-use crate::http::{Client, ClientOptions, Credential, RetryPolicy, Side};
+use crate::http::{Client, ClientOptions, Credential, RetryPolicy, Side, Way};
 use crate::model::SignIn;
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
@@ -41,7 +42,11 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
                 Err(check) => vec![check.clone()],
             }
         },
-        doctor::state(context.records.store.as_ref(), context.records.of_sandbox),
+        doctor::state(
+            context.records.store.as_ref(),
+            context.records.of_sandbox,
+            Timestamp::now()
+        ),
     );
     checks.extend(of_gitlab);
     checks.extend(of_factory);
@@ -117,6 +122,8 @@ async fn reads(
 /// The credentials that could be had.
 #[derive(Default)]
 struct Secrets {
+    gitlab_way: Option<Way>,
+    factory_way: Option<Way>,
     gitlab_token: Option<Secret>,
     admin_password: Option<Secret>,
     admin_cookie: Option<Secret>,
@@ -143,6 +150,8 @@ impl Secrets {
             checks: &mut checks,
         };
         let mut secrets = Self {
+            gitlab_way: look.way(&context.endpoints.gitlab_way).await,
+            factory_way: look.way(&context.endpoints.factory_way).await,
             gitlab_token: look.find(CredentialName::GitlabToken, Some(&config.gitlab.token)).await,
             admin_password: look.find(CredentialName::AdminPassword, admin_password).await,
             admin_cookie: look.find(CredentialName::AdminCookie, admin_cookie).await,
@@ -206,20 +215,34 @@ impl Look<'_> {
             #[cfg(feature = "sandbox")]
             sandbox @ Credentials::Sandbox => return sandbox.find(name, Some(reference)).await.ok().flatten(),
         };
-        let id = format!("secrets.{}", name.as_str());
+        self.at(name.as_str(), reference, to_a_person).await
+    }
+
+    /// What a reference at a place of the configuration gives.
+    async fn at(&mut self, place: &str, reference: &SecretRef, to_a_person: bool) -> Option<Secret> {
+        let id = format!("secrets.{place}");
         let (check, secret) = match reference.resolve().await {
-            Ok(Some(secret)) => (given(&id, name.as_str(), reference), Some(secret)),
+            Ok(Some(secret)) => (given(&id, place, reference), Some(secret)),
             Ok(None) => {
-                let (message, fix) = name.missing(reference);
+                let (message, fix) = missing(place, reference);
                 (Check::failure(&id, message, fix), None)
             }
             Err(error) => {
-                let message = format!("`{}` cannot be read: {}", name.as_str(), error.told(to_a_person));
+                let message = format!("`{place}` cannot be read: {}", error.told(to_a_person));
                 (Check::failure(&id, message, error.hint), None)
             }
         };
         self.checks.push(check);
         secret
+    }
+
+    /// How requests get to a side; none where a secret for that is missing.
+    async fn way(&mut self, config: &WayConfig) -> Option<Way> {
+        let to_a_person = self.context.settings.to_a_person;
+        let found = ways::follow(config, async |place: &str, reference: &SecretRef| {
+            self.at(place, reference, to_a_person).await.ok_or(())
+        });
+        found.await.ok()
     }
 
     async fn totp(&mut self, name: CredentialName, reference: Option<&SecretRef>) -> Option<Arc<Totp>> {
@@ -280,6 +303,7 @@ async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>
 
 /// GitLab as it is asked here.
 struct Gitlab {
+    client: Client,
     api: Arc<GitlabApi>,
     keeper: RememberingDoorkeeper,
     has_token: bool,
@@ -292,23 +316,25 @@ struct Gitlab {
 impl Gitlab {
     /// Puts the clients together. Nothing is sent yet.
     fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
+        let way = secrets.gitlab_way.as_ref().ok_or_else(|| no_way("gitlab"))?;
         let credential = match &secrets.gitlab_token {
             Some(token) => Credential::PrivateToken(token.clone()),
             None => Credential::None,
         };
         let client = Client::new(ClientOptions {
             credential,
-            ..clients::gitlab_options(context)
+            ..clients::gitlab_options(context, way)
         });
         let client = client.map_err(|error| unusable("gitlab.reachable", error))?;
-        let api = Arc::new(GitlabApi::new(client));
-        let admin = admin(context, secrets, &api).map(Arc::new);
+        let api = Arc::new(GitlabApi::new(client.clone()));
+        let admin = admin(context, way, secrets, &api).map(Arc::new);
         Ok(Self {
+            client,
             keeper: RememberingDoorkeeper::new(context, Arc::clone(&api)),
             has_token: secrets.gitlab_token.is_some(),
-            external: external(context),
-            as_the_public: as_the_public(context),
-            droid: droid(context, secrets, &api, admin.as_ref()),
+            external: external(context, way),
+            as_the_public: as_the_public(context, way),
+            droid: droid(context, way, secrets, &api, admin.as_ref()),
             admin,
             api,
         })
@@ -320,7 +346,8 @@ impl Gitlab {
         let side = GitlabSide {
             config: &context.config,
             url: &context.endpoints.gitlab,
-            ca_file: context.endpoints.ca_file.as_deref(),
+            client: &self.client,
+            ca_file: context.endpoints.gitlab_way.ca_file.as_deref(),
             read: self.api.as_ref(),
             inspect: self.api.as_ref(),
             doors: self.doors(context),
@@ -359,20 +386,20 @@ impl Gitlab {
 }
 
 /// GitLab as a browser reaches it, where that is elsewhere. It gets no credential.
-fn external(context: &Context) -> Option<GitlabApi> {
+fn external(context: &Context, way: &Way) -> Option<GitlabApi> {
     let (own, browser) = (&context.endpoints.gitlab, &context.endpoints.gitlab_in_browser);
     if urls::same_origin(own, browser) && urls::root(own) == urls::root(browser) {
         return None;
     }
     let options = ClientOptions {
         base_url: browser.clone(),
-        ..clients::gitlab_options(context)
+        ..clients::gitlab_options(context, &way.elsewhere())
     };
     Client::new(options).ok().map(GitlabApi::new)
 }
 
 /// The same as a stranger sees it, who has no certificates but those that everybody has.
-fn as_the_public(context: &Context) -> Option<GitlabApi> {
+fn as_the_public(context: &Context, way: &Way) -> Option<GitlabApi> {
     let external = &context.config.gitlab.external_url;
     if context.records.of_sandbox || external.scheme() != "https" {
         return None;
@@ -384,13 +411,13 @@ fn as_the_public(context: &Context) -> Option<GitlabApi> {
             attempts: 1,
             ..RetryPolicy::default()
         },
-        ..clients::gitlab_options(context)
+        ..clients::gitlab_options(context, &way.elsewhere())
     };
     Client::new(options).ok().map(GitlabApi::new)
 }
 
-fn admin(context: &Context, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
-    let options = clients::web_options(context, gitlab);
+fn admin(context: &Context, way: &Way, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
+    let options = clients::web_options(context, way, gitlab);
     Some(match context.endpoints.admin_sign_in.as_ref()? {
         AdminSignIn::Account { username, provider, .. } => {
             let account = Account {
@@ -407,6 +434,7 @@ fn admin(context: &Context, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Optio
 
 fn droid(
     context: &Context,
+    way: &Way,
     secrets: &Secrets,
     gitlab: &Arc<GitlabApi>,
     admin: Option<&Arc<AdminSession>>,
@@ -419,11 +447,13 @@ fn droid(
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };
-    Some(Droid::new(clients::web_options(context, gitlab), how))
+    Some(Droid::new(clients::web_options(context, way, gitlab), how))
 }
 
 /// Factory as it is asked here.
 struct Factory {
+    /// The web application's, without a key.
+    app: Client,
     site: FactorySite,
     api: Option<FactoryApi>,
 }
@@ -432,13 +462,16 @@ impl Factory {
     /// Puts the clients together. Nothing is sent yet.
     fn connect(context: &Context, secrets: &Secrets) -> Result<Self, Check> {
         let unusable = |error| unusable("factory.reachable", error);
-        let app = Client::new(clients::factory_options(context, &context.endpoints.factory_app));
+        let way = secrets.factory_way.as_ref().ok_or_else(|| no_way("factory"))?;
+        let app = Client::new(clients::factory_options(context, way, &context.endpoints.factory_app));
+        let app = app.map_err(unusable)?;
         let api = secrets
             .factory_token
             .clone()
-            .map(|token| clients::factory_client(context, token));
+            .map(|token| clients::factory_client(context, way, token));
         Ok(Self {
-            site: FactorySite::new(app.map_err(unusable)?),
+            site: FactorySite::new(app.clone()),
+            app,
             api: api.transpose().map_err(unusable)?,
         })
     }
@@ -448,11 +481,21 @@ impl Factory {
             config: &context.config,
             api_url: &context.endpoints.factory_api,
             app_url: &context.endpoints.factory_app,
+            client: self.api.as_ref().map_or(&self.app, FactoryApi::client),
+            now: Timestamp::now(),
             site: &self.site,
             api: self.api.as_ref().map(|api| api as &dyn FactoryRead),
         };
         side.check().await
     }
+}
+
+/// What would not get there is not sent.
+fn no_way(section: &str) -> Check {
+    Check::skipped(
+        &format!("{section}.reachable"),
+        format!("Nothing was asked: a secret that [{section}] names for the way there is missing, as told above"),
+    )
 }
 
 fn unusable(id: &str, error: crate::http::Error) -> Check {

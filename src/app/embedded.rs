@@ -9,7 +9,7 @@ use super::credentials::Credentials;
 use super::endpoints::Endpoints;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
-use crate::config::{AdminSignIn, Config, SaveTo, SecretStoreConfig};
+use crate::config::{AdminSignIn, Config, SaveTo, SecretStoreConfig, WayConfig};
 use crate::sandbox::{self, Options, Sandbox, Switches};
 use crate::secrets::SecretRef;
 use crate::urls;
@@ -50,7 +50,8 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
         gitlab,
         admin_sign_in: (config.gitlab.admin_session.as_ref()).map(|session| by_password(&session.sign_in)),
         droid_provider: None,
-        ca_file: None,
+        gitlab_way: WayConfig::default(),
+        factory_way: WayConfig::default(),
         factory_api: parse(&sandbox.factory_api_url())?,
         factory_app: parse(&sandbox.factory_app_url())?,
         factory_redirect: match &redirect {

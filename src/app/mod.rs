@@ -25,4 +25,5 @@ pub(crate) mod records;
 mod rights;
 pub(crate) mod run_journal;
 pub(crate) mod secret_store;
+mod ways;
 pub(crate) mod window;

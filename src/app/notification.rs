@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::records::beside;
+use super::ways;
 use crate::files::{self, Readers};
-use crate::http::{ANYBODY, ClientOptions};
+use crate::http::ClientOptions;
 use crate::model::{Change, Diagnostic, Plan};
-use crate::notify::{Doubt, Finding, Hook, Memory, Subject};
+use crate::notify::{Doubt, Finding, Hook, Memory, PEER, Subject};
 use crate::render::{self, News};
 use crate::{state, urls};
 
@@ -106,10 +107,10 @@ impl Notifier {
         };
         // The webhook's own origin takes the place of this address.
         let options = ClientOptions {
-            ca_file: context.endpoints.ca_file.clone(),
+            way: ways::find(&context.config.notify, context.settings.to_a_person).await?,
             parallelism: std::sync::Arc::clone(&context.parallelism),
             counter: std::sync::Arc::clone(&context.counter),
-            ..ClientOptions::new(&ANYBODY, context.endpoints.gitlab.clone())
+            ..ClientOptions::new(&PEER, context.endpoints.gitlab.clone())
         };
         let told = match self.form {
             Form::Json => self.hook.post(options, &render::notify_document(&news)).await,

@@ -11,8 +11,9 @@ use tokio::sync::Semaphore;
 use super::context::Settings;
 use super::credentials::{CredentialName, Credentials};
 use super::error::{Body, Failure, Result};
+use super::ways;
 use crate::config::{Config, HttpStateConfig, StateConfig};
-use crate::http::{ANYBODY, Client, ClientOptions, Credential};
+use crate::http::{Client, ClientOptions, Credential};
 use crate::model::{Diagnostic, RecordedState};
 use crate::state::{self, Holder, HttpBackend, HttpStore, Journal, LocalStore, LockInfo, StateError, StateStore};
 
@@ -32,7 +33,7 @@ impl Records {
     pub(crate) async fn open(config: &Config, settings: &Settings) -> Result<Self> {
         let of_sandbox = settings.sandbox.is_some();
         let store: Box<dyn StateStore> = match &config.state {
-            StateConfig::Http(http) if !of_sandbox => over_http(config, http, settings).await?,
+            StateConfig::Http(http) if !of_sandbox => Box::pin(over_http(config, http, settings)).await?,
             StateConfig::Http(_) | StateConfig::File(_) => Box::new(LocalStore::new(local_record(config, settings))),
         };
         Ok(Self {
@@ -95,31 +96,43 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
     let credentials = Credentials::Configured {
         to_a_person: settings.to_a_person,
     };
-    let credential = match (&http.username, &http.password) {
-        (Some(username), Some(reference)) => match credentials.need(CredentialName::StatePassword, reference).await {
-            Ok(password) => Credential::Basic {
+    let found = async {
+        let credential = match (&http.username, &http.password) {
+            (Some(username), Some(reference)) => Credential::Basic {
                 username: username.clone(),
-                password,
+                password: credentials.need(CredentialName::StatePassword, reference).await?,
             },
-            Err(Failure {
-                body: Body::Diagnostic(why),
-                ..
-            }) => {
-                return Ok(Box::new(Closed {
-                    place: http.url.to_string(),
-                    why,
-                }));
-            }
-            Err(failure) => return Err(failure),
-        },
-        _ => Credential::None,
+            _ => Credential::None,
+        };
+        Ok((credential, ways::find(&http.way, settings.to_a_person).await?))
+    };
+    let closed = |why| -> Box<dyn StateStore> {
+        Box::new(Closed {
+            place: http.url.to_string(),
+            why,
+        })
+    };
+    let (credential, way) = match found.await {
+        Ok(found) => found,
+        Err(Failure {
+            body: Body::Diagnostic(why),
+            ..
+        }) => return Ok(closed(why)),
+        Err(failure) => return Err(failure),
     };
     let client = Client::new(ClientOptions {
         credential,
-        ca_file: config.gitlab.ca_file.clone(),
+        way,
         parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
-        ..ClientOptions::new(&ANYBODY, origin_of(&http.url))
-    })?;
+        ..ClientOptions::new(&state::PEER, origin_of(&http.url))
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            let why = Diagnostic::new(error.message);
+            return Ok(closed(error.hint.into_iter().fold(why, Diagnostic::hint)));
+        }
+    };
     let backend = HttpBackend {
         url: http.url.clone(),
         lock_url: http.lock_url.clone(),

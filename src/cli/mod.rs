@@ -144,7 +144,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Rotate(args) => args.run(globals).await,
         Command::Export(args) => Box::pin(args.run(globals)).await,
         Command::Destroy(args) => args.run(globals).await,
-        Command::State(args) => args.run(globals).await,
+        Command::State(args) => Box::pin(args.run(globals)).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => args.run(globals).await,
         Command::Schema(args) => args.run(),

@@ -13,6 +13,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use crate::certificates::ClientCertificate;
 use crate::model::{
     ApplicationFields, ChangeWindow, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FullPath, Guards,
     Known, MembershipFields, PathPattern, SignIn, UserFields,
@@ -21,12 +22,12 @@ use crate::secrets::{SecretCommand, SecretRef};
 use crate::urls;
 
 use super::raw::{
-    RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawRepositories,
-    RawState, RawUser, SecretDestination, SecretReference, Spanned, Text,
+    RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawProxy,
+    RawRepositories, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned, Text,
 };
 use super::types::{
-    AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, SaveTo,
-    SecretStoreConfig, StateConfig,
+    AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, ProxyConfig,
+    SaveTo, SecretStoreConfig, StateConfig, WayConfig,
 };
 use super::uri;
 
@@ -92,7 +93,10 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
             .flatten()
             .map(|window| change_window(window))
             .collect::<Option<_>>()?,
-        state: state(raw.state.as_deref(), &beside)?,
+        state: state(raw.state.as_deref(), &gitlab, &beside)?,
+        notify: (raw.notify.as_deref())
+            .map_or_else(|| Some(WayConfig::of("notify")), |notify| beside.way(notify.way()))?
+            .trusting(&gitlab.way),
         gitlab,
     };
     config.withhold_secrets();
@@ -124,6 +128,33 @@ impl Beside<'_> {
         }
     }
 
+    fn way(&self, raw: RawWay<'_>) -> Option<WayConfig> {
+        Some(WayConfig {
+            section: raw.section,
+            ca_file: raw.ca_file.map(|path| self.path(path)),
+            client_certificate: raw.client_cert_file.zip(raw.client_key_file).map(|(certificate, key)| {
+                ClientCertificate {
+                    certificate: self.path(certificate),
+                    key: self.path(key),
+                }
+            }),
+            headers: raw
+                .headers
+                .into_iter()
+                .flatten()
+                .map(|(name, reference)| (name.get().clone(), self.secret(reference)))
+                .collect(),
+            proxy: match raw.proxy.map(Spanned::get) {
+                None => ProxyConfig::Environment,
+                Some(RawProxy::Address(text)) if text.get() == uri::NO_PROXY => ProxyConfig::None,
+                Some(RawProxy::Address(text)) => ProxyConfig::Address(uri::proxy(text).ok()?),
+                Some(RawProxy::Env(name)) => ProxyConfig::Reference(SecretRef::Env(name.get().clone())),
+                Some(RawProxy::File(path)) => ProxyConfig::Reference(SecretRef::File(self.path(path))),
+                Some(RawProxy::Command(words)) => ProxyConfig::Reference(SecretRef::Command(self.command(words))),
+            },
+        })
+    }
+
     fn optional_secret(&self, reference: &Option<Spanned<SecretReference>>) -> Option<SecretRef> {
         reference.as_deref().map(|reference| self.secret(reference))
     }
@@ -149,7 +180,7 @@ fn gitlab(raw: &RawGitlab, beside: &Beside<'_>) -> Option<GitlabConfig> {
     Some(GitlabConfig {
         external_url: base_or(&raw.external_url, url.as_str())?,
         token: beside.optional_secret(&raw.token)?,
-        ca_file: raw.ca_file.as_deref().map(|path| beside.path(path)),
+        way: beside.way(raw.way())?,
         admin_session,
         url,
     })
@@ -164,6 +195,7 @@ fn factory(raw: Option<&RawFactory>, beside: &Beside<'_>) -> Option<FactoryConfi
         api_url: base_or(raw.map_or(&none, |raw| &raw.api_url), region.api_url())?,
         app_url: base_or(raw.map_or(&none, |raw| &raw.app_url), region.app_url())?,
         token: raw.and_then(|raw| beside.optional_secret(&raw.token)),
+        way: raw.map_or_else(|| Some(WayConfig::of("factory")), |raw| beside.way(raw.way()))?,
     })
 }
 
@@ -281,7 +313,7 @@ pub(super) fn time_zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok()
 }
 
-fn state(raw: Option<&RawState>, beside: &Beside<'_>) -> Option<StateConfig> {
+fn state(raw: Option<&RawState>, gitlab: &GitlabConfig, beside: &Beside<'_>) -> Option<StateConfig> {
     let Some(raw) = raw else {
         return Some(StateConfig::File(beside.path(DEFAULT_STATE)));
     };
@@ -308,8 +340,17 @@ fn state(raw: Option<&RawState>, beside: &Beside<'_>) -> Option<StateConfig> {
         unlock_method: method(&raw.unlock_method, "UNLOCK", "DELETE"),
         username: text(&raw.username),
         password: beside.optional_secret(&raw.password),
+        way: state_way(raw, &url, gitlab, beside)?,
         url,
     })))
+}
+
+/// GitLab-managed state is reached as GitLab is, unless the section says otherwise.
+fn state_way(raw: &RawState, url: &Url, gitlab: &GitlabConfig, beside: &Beside<'_>) -> Option<WayConfig> {
+    if raw.way().keys().next().is_none() && urls::same_origin(url, &gitlab.url) {
+        return Some(gitlab.way.clone());
+    }
+    Some(beside.way(raw.way())?.trusting(&gitlab.way))
 }
 
 fn base_or(own: &Option<Text>, default: &str) -> Option<Url> {

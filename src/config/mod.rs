@@ -30,8 +30,8 @@ pub use redirect::Expected as ExpectedRedirects;
 pub use schema::schema;
 pub use starter::{Answers, starter, starter_for};
 pub use types::{
-    AdminSessionConfig, AdminSignIn, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, Region,
-    SaveTo, SecretStoreConfig, SessionUse, StateConfig,
+    AdminSessionConfig, AdminSignIn, Config, Driver, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig,
+    ProxyConfig, Region, SaveTo, SecretStoreConfig, SessionUse, StateConfig, WayConfig,
 };
 pub use uri::{not_public, not_public_address};
 
@@ -45,7 +45,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads a configuration. The error is shown by [`ConfigError::render`].
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
-    parse_with(&text(file)?, file, &|path| path.is_file())
+    parse_with(&text(file)?, file, true)
 }
 
 /// The text of a configuration as it stands in its file.
@@ -94,10 +94,10 @@ fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
 /// Reads the text of a configuration that might be at `file`: relative paths in it start there. Files that it names are
 /// not looked for.
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
-    parse_with(text, file, &|_| true)
+    parse_with(text, file, false)
 }
 
-fn parse_with(text: &str, file: &Path, is_there: &dyn Fn(&Path) -> bool) -> Result<Config, ConfigError> {
+fn parse_with(text: &str, file: &Path, looks_for_files: bool) -> Result<Config, ConfigError> {
     let digest = crate::digest::sha256(text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let schema = schema();
@@ -135,7 +135,7 @@ fn parse_with(text: &str, file: &Path, is_there: &dyn Fn(&Path) -> bool) -> Resu
     findings.extend(check::check(&check::Facts {
         raw: &raw,
         broken: &structure.broken,
-        is_there: &|path| is_there(&file.parent().unwrap_or(Path::new("")).join(path)),
+        folder: looks_for_files.then(|| file.parent().unwrap_or(Path::new(""))),
     }));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(faulty(findings));
@@ -189,7 +189,7 @@ mod tests {
     fn every_key_of_the_full_example_arrives() {
         let config = example("full.toml");
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-        assert_eq!(config.gitlab.ca_file, Some(beside.join("corp-ca.pem")));
+        assert_eq!(config.gitlab.way.ca_file, Some(beside.join("corp-ca.pem")));
         let session = config.gitlab.admin_session.unwrap();
         assert_eq!(session.totp_secret(), Some(&SecretRef::File(beside.join("totp.key"))));
         assert_eq!(config.desired.user.previously, ["droid"]);

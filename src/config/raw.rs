@@ -91,6 +91,8 @@ pub(super) struct RawConfig {
     pub(super) change_windows: Option<Vec<Spanned<RawChangeWindow>>>,
     /// Where the state record is kept. Left out: `.setpoint/state.json` beside the configuration.
     pub(super) state: Option<Spanned<RawState>>,
+    /// How to reach the webhook that `drift --notify` names.
+    pub(super) notify: Option<Spanned<RawNotify>>,
 }
 
 /// How to reach GitLab.
@@ -110,6 +112,18 @@ pub(super) struct RawGitlab {
     /// A PEM file of certificates that are added to the system's roots.
     #[schemars(length(min = 1))]
     pub(super) ca_file: Option<Text>,
+    /// A PEM file of the certificate that is shown to a server which asks for one, followed by those of the authorities
+    /// between. Goes with `client_key_file`.
+    #[schemars(length(min = 1))]
+    pub(super) client_cert_file: Option<Text>,
+    /// A PEM file of that certificate's private key, without a passphrase.
+    #[schemars(length(min = 1))]
+    pub(super) client_key_file: Option<Text>,
+    /// Headers that `url` gets with each request, such as a gateway's token: references to their values.
+    pub(super) headers: Option<IndexMap<Text, Spanned<SecretReference>>>,
+    /// The proxy on the way to `url`, or `none`; with a user name and password, a reference to the address. Left out: what
+    /// the environment's variables say.
+    pub(super) proxy: Option<Spanned<RawProxy>>,
     /// A web session for what GitLab's API cannot do: trusted, in-place edits of the application, impersonation.
     pub(super) admin_session: Option<Spanned<RawAdminSession>>,
 }
@@ -157,6 +171,21 @@ pub(super) struct RawFactory {
     pub(super) app_url: Option<Text>,
     /// A Factory API key of an Owner or Manager. Required by the driver `api`.
     pub(super) token: Option<Spanned<SecretReference>>,
+    /// A PEM file of certificates that are added to the system's roots.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<Text>,
+    /// A PEM file of the certificate that is shown to a server which asks for one, followed by those of the authorities
+    /// between. Goes with `client_key_file`.
+    #[schemars(length(min = 1))]
+    pub(super) client_cert_file: Option<Text>,
+    /// A PEM file of that certificate's private key, without a passphrase.
+    #[schemars(length(min = 1))]
+    pub(super) client_key_file: Option<Text>,
+    /// Headers that `api_url` gets with each request, such as a gateway's token: references to their values.
+    pub(super) headers: Option<IndexMap<Text, Spanned<SecretReference>>>,
+    /// The proxy on the way to Factory, or `none`; with a user name and password, a reference to the address. Left out: what
+    /// the environment's variables say.
+    pub(super) proxy: Option<Spanned<RawProxy>>,
 }
 
 /// The instance-wide OAuth application in GitLab.
@@ -357,6 +386,148 @@ pub(super) struct RawState {
     pub(super) username: Option<Text>,
     /// For HTTP basic authentication.
     pub(super) password: Option<Spanned<SecretReference>>,
+    /// A PEM file of certificates that are added to the system's roots. Left out: `gitlab.ca_file`.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<Text>,
+    /// A PEM file of the certificate that is shown to a server which asks for one, followed by those of the authorities
+    /// between. Goes with `client_key_file`.
+    #[schemars(length(min = 1))]
+    pub(super) client_cert_file: Option<Text>,
+    /// A PEM file of that certificate's private key, without a passphrase.
+    #[schemars(length(min = 1))]
+    pub(super) client_key_file: Option<Text>,
+    /// Headers that `url` gets with each request, such as a gateway's token: references to their values.
+    pub(super) headers: Option<IndexMap<Text, Spanned<SecretReference>>>,
+    /// The proxy on the way to `url`, or `none`; with a user name and password, a reference to the address. Left out: what
+    /// the environment's variables say.
+    pub(super) proxy: Option<Spanned<RawProxy>>,
+}
+
+/// How to reach the webhook that `drift --notify` names.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Notify")]
+pub(super) struct RawNotify {
+    /// A PEM file of certificates that are added to the system's roots. Left out: `gitlab.ca_file`.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<Text>,
+    /// A PEM file of the certificate that is shown to a server which asks for one, followed by those of the authorities
+    /// between. Goes with `client_key_file`.
+    #[schemars(length(min = 1))]
+    pub(super) client_cert_file: Option<Text>,
+    /// A PEM file of that certificate's private key, without a passphrase.
+    #[schemars(length(min = 1))]
+    pub(super) client_key_file: Option<Text>,
+    /// Headers that the webhook gets with each request, such as a gateway's token: references to their values.
+    pub(super) headers: Option<IndexMap<Text, Spanned<SecretReference>>>,
+    /// The proxy on the way to the webhook, or `none`; with a user name and password, a reference to the address. Left out:
+    /// what the environment's variables say.
+    pub(super) proxy: Option<Spanned<RawProxy>>,
+}
+
+/// The keys of a section that say how requests get to its server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawWay<'a> {
+    /// The section.
+    pub(super) section: &'static str,
+    pub(super) ca_file: Option<&'a Text>,
+    pub(super) client_cert_file: Option<&'a Text>,
+    pub(super) client_key_file: Option<&'a Text>,
+    pub(super) headers: Option<&'a IndexMap<Text, Spanned<SecretReference>>>,
+    pub(super) proxy: Option<&'a Spanned<RawProxy>>,
+}
+
+impl RawWay<'_> {
+    /// The keys that are there, and where.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
+        [
+            ("ca_file", self.ca_file.map(Spanned::span)),
+            ("client_cert_file", self.client_cert_file.map(Spanned::span)),
+            ("client_key_file", self.client_key_file.map(Spanned::span)),
+            (
+                "headers",
+                self.headers
+                    .and_then(|headers| headers.keys().next())
+                    .map(Spanned::span),
+            ),
+            ("proxy", self.proxy.map(Spanned::span)),
+        ]
+        .into_iter()
+        .filter_map(|(key, span)| Some((key, span?)))
+    }
+}
+
+/// Gives the way of each section that has one.
+macro_rules! way {
+    ($($raw:ident: $section:literal,)*) => {
+        $(impl $raw {
+            pub(super) fn way(&self) -> RawWay<'_> {
+                RawWay {
+                    section: $section,
+                    ca_file: self.ca_file.as_ref(),
+                    client_cert_file: self.client_cert_file.as_ref(),
+                    client_key_file: self.client_key_file.as_ref(),
+                    headers: self.headers.as_ref(),
+                    proxy: self.proxy.as_ref(),
+                }
+            }
+        })*
+    };
+}
+
+way! {
+    RawGitlab: "gitlab",
+    RawFactory: "factory",
+    RawState: "state",
+    RawNotify: "notify",
+}
+
+impl RawConfig {
+    /// The ways of all sections that are there.
+    pub(super) fn ways(&self) -> Vec<RawWay<'_>> {
+        let Self {
+            gitlab,
+            factory,
+            state,
+            notify,
+            ..
+        } = self;
+        [
+            gitlab.as_ref().map(|gitlab| gitlab.way()),
+            factory.as_ref().map(|factory| factory.way()),
+            state.as_ref().map(|state| state.way()),
+            notify.as_ref().map(|notify| notify.way()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// A proxy: its address, `none`, or a reference to an address that may hold a password. The walk puts a text that stands
+/// alone under `address` before the types see it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawProxy {
+    Address(Text),
+    Env(Text),
+    File(Text),
+    Command(Spanned<Vec<Text>>),
+}
+
+impl JsonSchema for RawProxy {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Proxy".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let reference = generator.subschema_for::<SecretReference>();
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "minLength": 1 }, reference] })
+    }
 }
 
 /// Where a secret is kept: a table with exactly one of `env`, `file` and `command`. Never the secret itself.

@@ -11,7 +11,16 @@ use super::nearest;
 use super::reference::is_variable_name;
 
 /// Keys below which secrets are kept, for finding misspelled ones.
-const SECRET_KEYS: [&str; 7] = ["token", "password", "totp_secret", "cookie", "secret", "save", "load"];
+const SECRET_KEYS: [&str; 8] = [
+    "token",
+    "password",
+    "totp_secret",
+    "cookie",
+    "secret",
+    "save",
+    "load",
+    "headers",
+];
 /// Keys of a reference that has lost its own key.
 const STRAY_KEYS: [&str; 4] = ["env", "file", "command", "value"];
 /// What the names of such keys have in them, in other programs too.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use url::Url;
 
+use crate::certificates::ClientCertificate;
 use crate::diff::declared_values;
 use crate::model::{ChangeWindow, Desired, Guards, SignIn};
 use crate::secrets::{SecretCommand, SecretRef};
@@ -40,6 +41,8 @@ pub struct Config {
     pub change_windows: Vec<ChangeWindow>,
     /// Where the state record is kept.
     pub state: StateConfig,
+    /// How to reach the webhook that `drift --notify` names.
+    pub notify: WayConfig,
 }
 
 impl Config {
@@ -116,7 +119,7 @@ impl Config {
                     url: _,
                     external_url: _,
                     token,
-                    ca_file: _,
+                    way: gitlab_way,
                     admin_session,
                 },
             factory:
@@ -126,6 +129,7 @@ impl Config {
                     api_url: _,
                     app_url: _,
                     token: factory_token,
+                    way: factory_way,
                 },
             secret:
                 SecretStoreConfig {
@@ -145,6 +149,7 @@ impl Config {
             interruption: _,
             change_windows: _,
             state,
+            notify,
         } = self;
         let mut references = vec![token];
         match admin_session.as_mut().map(|session| &mut session.sign_in) {
@@ -161,8 +166,14 @@ impl Config {
             None => {}
         }
         references.extend([factory_token, load, password, totp_secret].into_iter().flatten());
+        references.extend(
+            [gitlab_way, factory_way, notify]
+                .into_iter()
+                .flat_map(WayConfig::references),
+        );
         if let StateConfig::Http(http) = state {
             references.extend(&mut http.password);
+            references.extend(http.way.references());
         }
         references
     }
@@ -177,8 +188,8 @@ pub struct GitlabConfig {
     pub external_url: Url,
     /// The administrator's personal access token.
     pub token: SecretRef,
-    /// A PEM file of certificates added to the system roots.
-    pub ca_file: Option<PathBuf>,
+    /// How requests get there.
+    pub way: WayConfig,
     /// A web session for what GitLab's API cannot do.
     pub admin_session: Option<AdminSessionConfig>,
 }
@@ -265,6 +276,73 @@ pub struct FactoryConfig {
     pub app_url: Url,
     /// An API key. Always there under [`Driver::Api`].
     pub token: Option<SecretRef>,
+    /// How requests get there.
+    pub way: WayConfig,
+}
+
+/// How requests get to a server.
+#[derive(Debug, Clone, Default)]
+pub struct WayConfig {
+    /// The section that says so.
+    pub section: &'static str,
+    /// A PEM file of certificates added to the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown where one is asked for.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Further headers of each request, by name.
+    pub headers: Vec<(String, SecretRef)>,
+    /// The proxy.
+    pub proxy: ProxyConfig,
+}
+
+impl WayConfig {
+    /// What a section says that says nothing of it.
+    pub(super) fn of(section: &'static str) -> Self {
+        Self {
+            section,
+            ..Self::default()
+        }
+    }
+
+    /// With the certificates of another way where it has none of its own.
+    pub(super) fn trusting(mut self, other: &Self) -> Self {
+        self.ca_file = self.ca_file.or_else(|| other.ca_file.clone());
+        self
+    }
+
+    /// Its references to secrets.
+    fn references(&mut self) -> Vec<&mut SecretRef> {
+        let Self {
+            section: _,
+            ca_file: _,
+            client_certificate: _,
+            headers,
+            proxy,
+        } = self;
+        let proxy = match proxy {
+            ProxyConfig::Reference(reference) => Some(reference),
+            ProxyConfig::Environment | ProxyConfig::None | ProxyConfig::Address(_) => None,
+        };
+        headers
+            .iter_mut()
+            .map(|(_, reference)| reference)
+            .chain(proxy)
+            .collect()
+    }
+}
+
+/// Which proxy is on the way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ProxyConfig {
+    /// The one that the environment's variables name, if they name any.
+    #[default]
+    Environment,
+    /// None.
+    None,
+    /// This one.
+    Address(Url),
+    /// One whose address may hold a password.
+    Reference(SecretRef),
 }
 
 /// Who does Factory's half.
@@ -394,4 +472,6 @@ pub struct HttpStateConfig {
     pub username: Option<String>,
     /// For HTTP basic authentication.
     pub password: Option<SecretRef>,
+    /// How requests get there.
+    pub way: WayConfig,
 }

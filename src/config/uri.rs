@@ -52,6 +52,31 @@ pub(super) fn server(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
+/// What stands in the place of a proxy's address where there is to be none.
+pub(super) const NO_PROXY: &str = "none";
+
+/// The address of a proxy, which holds no credentials where it is written out.
+pub(super) fn proxy(text: &str) -> Result<Url, Problem> {
+    const HINT: &str = "write an address such as http://proxy.example.com:3128, or \"none\"";
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(problem("not the address of a proxy", HINT));
+    }
+    let url = urls::proxy(text).map_err(|_| problem("not the address of a proxy that speaks http or https", HINT))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(problem(
+            "credentials within the address",
+            "keep the whole address where a reference finds it, such as proxy = { env = \"NAME\" }",
+        ));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(problem(
+            "a proxy's address with a path",
+            "end the address after the port",
+        ));
+    }
+    Ok(url)
+}
+
 /// A redirect URI, as OAuth wants it (RFC 6749, 3.1.2: absolute, no fragment). GitLab keeps several in one text, split
 /// at white space.
 pub(super) fn redirect(text: &str) -> Result<Url, Problem> {

@@ -203,7 +203,11 @@ impl<'s> Walk<'s> {
     /// One of several, or a table of which one key is required, may stand alone; it is put into the longer form.
     fn either(&mut self, short: &'s Value, long: &'s Value, value: &mut Spanned<DeValue<'_>>, path: &Path) -> bool {
         let long = self.resolve(long);
-        let main = long.pointer("/required/0").and_then(Value::as_str);
+        let main = match reference::kinds(long) {
+            // An address that may be written out, or be a reference.
+            Some(_) => Some("address"),
+            None => long.pointer("/required/0").and_then(Value::as_str),
+        };
         let span = value.span();
         match (main, value.get_ref()) {
             (None, DeValue::String(_)) => {

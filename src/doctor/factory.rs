@@ -1,11 +1,12 @@
 //! Factory's side: reachable, and with the `api` driver whether the key, its plan and its role suffice.
 
+use jiff::Timestamp;
 use url::Url;
 
-use super::Check;
+use super::{Check, way};
 use crate::config::{Config, Driver, ExpectedRedirects};
 use crate::factory::{FactoryInspect, FactoryRead};
-use crate::http::{Error, ErrorKind};
+use crate::http::{Client, Error, ErrorKind};
 use crate::model::{IntegrationStatus, ObservedIntegration};
 use crate::urls::origin;
 
@@ -17,6 +18,10 @@ pub struct FactorySide<'a> {
     pub api_url: &'a Url,
     /// Its web application.
     pub app_url: &'a Url,
+    /// What it is asked with.
+    pub client: &'a Client,
+    /// The time.
+    pub now: Timestamp,
     /// Factory's web application, where a person does the steps of the assisted driver.
     pub site: &'a dyn FactoryInspect,
     /// Factory over its API; none without a key or under the assisted driver.
@@ -26,6 +31,12 @@ pub struct FactorySide<'a> {
 impl FactorySide<'_> {
     /// All checks of this side.
     pub async fn check(&self) -> Vec<Check> {
+        let mut checks = self.questions().await;
+        checks.extend(way::check("factory", self.client, self.now).await);
+        checks
+    }
+
+    async fn questions(&self) -> Vec<Check> {
         match (self.config.factory.driver, self.api) {
             (Driver::Assisted, _) => self.assisted().await,
             (Driver::Api, Some(api)) => self.api(api).await,

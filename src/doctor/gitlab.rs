@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use url::Url;
 
-use super::{Check, instance, permissions, reachable, sign_in};
+use super::{Check, instance, permissions, reachable, sign_in, way};
 use crate::config::Config;
 use crate::gitlab::{
     AdminInspect, DroidSession, GitlabInspect, GitlabRead, Instance, InstanceSettings, OwnToken, OwnUser, Probe,
 };
-use crate::http::{Error, ErrorKind, Result};
+use crate::http::{Client, Error, ErrorKind, Result};
 use crate::model::{FullPath, Known, ObservedUser};
 use crate::observe::Doors;
 use crate::urls;
@@ -28,6 +28,8 @@ pub struct GitlabSide<'a> {
     pub config: &'a Config,
     /// Where it is asked.
     pub url: &'a Url,
+    /// What it is asked with.
+    pub client: &'a Client,
     /// Certificates for it, added to the system's.
     pub ca_file: Option<&'a Path>,
     /// GitLab's API.
@@ -69,6 +71,7 @@ impl GitlabSide<'_> {
             Err(error) => return self.unreached(&error).await,
         };
         let mut checks = self.reached(&probe);
+        checks.extend(way::check("gitlab", self.client, (self.clock)()).await);
         let stops = match &probe.instance {
             Ok(instance) => {
                 checks.push(version(instance));
@@ -108,6 +111,7 @@ impl GitlabSide<'_> {
             ],
             _ => vec![Check::failed("gitlab.reachable", error)],
         };
+        checks.extend(way::check("gitlab", self.client, (self.clock)()).await);
         checks.push(further("GitLab was not reached"));
         checks.extend(instance::external_url(self).await);
         checks.extend(reachable::check(self).await);

@@ -12,6 +12,7 @@ mod reads;
 mod shapes;
 mod sign_in;
 mod state;
+mod way;
 
 use serde::Serialize;
 

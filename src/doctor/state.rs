@@ -2,13 +2,19 @@
 
 use std::path::Path;
 
-use super::Check;
+use jiff::Timestamp;
+
+use super::{Check, way};
 use crate::files;
 use crate::state::{Holder, StateError, StateStore, check_world};
 
 /// Whether the record can be read, belongs to these sides, and is free.
-pub async fn state(store: &dyn StateStore, sandbox: bool) -> Vec<Check> {
-    vec![record(store, sandbox).await, lock(store).await]
+pub async fn state(store: &dyn StateStore, sandbox: bool, now: Timestamp) -> Vec<Check> {
+    let mut checks = vec![record(store, sandbox).await, lock(store).await];
+    if let Some(client) = store.client() {
+        checks.extend(way::check("state", client, now).await);
+    }
+    checks
 }
 
 async fn record(store: &dyn StateStore, sandbox: bool) -> Check {

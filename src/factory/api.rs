@@ -71,6 +71,11 @@ impl FactoryApi {
         self
     }
 
+    /// What the API is asked with.
+    pub fn client(&self) -> &Client {
+        &self.api
+    }
+
     /// A path of the integration.
     fn request(&self, method: Method, rest: &[&str]) -> Request {
         let segments: Vec<&str> = ["api", "v0", "integrations", "gitlab-sh"]

@@ -7,7 +7,7 @@ pub static PEER: Peer = Peer {
     side: Side::Factory,
     name: "Factory",
     url_key: "factory.api_url",
-    ca_key: None,
+    section: "factory",
     meaning,
 };
 

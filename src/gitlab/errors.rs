@@ -8,7 +8,7 @@ pub static PEER: Peer = Peer {
     side: Side::Gitlab,
     name: "GitLab",
     url_key: "gitlab.url",
-    ca_key: Some("gitlab.ca_file"),
+    section: "gitlab",
     meaning,
 };
 

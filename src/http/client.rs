@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::cookies::Cookies;
-use super::proxy::{self, Proxy};
+use super::proxy::{self, Passage, Proxy, ProxyChoice};
 use super::retry::{Decision, Ending, asked_wait};
+use super::sight::{self, Journey, Sight};
 use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, failure, tls};
+use crate::certificates::ClientCertificate;
 use crate::model::Diagnostic;
 use crate::secrets::Secret;
 use crate::urls;
@@ -75,20 +77,45 @@ pub struct Peer {
     pub name: &'static str,
     /// The configuration's name for its address.
     pub url_key: &'static str,
-    /// The configuration's name for further certificates, where there is one.
-    pub ca_key: Option<&'static str>,
+    /// The configuration's section that says how to get there.
+    pub section: &'static str,
     /// What an answer means that is none of success; none leaves it to the status.
     pub meaning: fn(&Response, &Said) -> Option<Error>,
 }
 
-/// Whoever speaks plain HTTP: a state backend, a webhook.
-pub static ANYBODY: Peer = Peer {
-    side: Side::Other,
-    name: "The server",
-    url_key: "the configured URL",
-    ca_key: None,
-    meaning: |_, _| None,
-};
+/// How a client gets to its server, and what it shows there beside its credential.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// The configuration's section that says so.
+    pub section: &'static str,
+    /// Certificates in PEM that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate that it shows where it is asked for one.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Headers of each request beside those that it has anyway, such as a gateway's token.
+    pub headers: Vec<(String, Secret)>,
+    /// Which proxy is between.
+    pub proxy: ProxyChoice,
+}
+
+impl Way {
+    /// The same to another server, which is shown nothing that is this one's.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self {
+            section: self.section,
+            ca_file: self.ca_file.clone(),
+            client_certificate: None,
+            headers: Vec::new(),
+            proxy: self.proxy.clone(),
+        }
+    }
+
+    /// A key of the section, for messages.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.section)
+    }
+}
 
 /// Looks at each answer, whatever its status, before anything is made of it.
 pub trait Onlooker: std::fmt::Debug + Send + Sync {
@@ -105,8 +132,8 @@ pub struct ClientOptions {
     pub base_url: Url,
     /// What it proves itself with.
     pub credential: Credential,
-    /// Certificates in PEM that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
+    /// How it gets there.
+    pub way: Way,
     /// Whether only the public authorities are trusted, as by somebody elsewhere; then `ca_file` counts for nothing.
     pub as_the_public: bool,
     /// Whether it keeps cookies, as a web session has to. They stay with this client.
@@ -132,7 +159,10 @@ impl ClientOptions {
             peer,
             base_url,
             credential: Credential::None,
-            ca_file: None,
+            way: Way {
+                section: peer.section,
+                ..Way::default()
+            },
             as_the_public: false,
             cookies: false,
             parallelism: Arc::new(Semaphore::new(8)),
@@ -150,10 +180,12 @@ impl ClientOptions {
 pub(super) struct Context {
     pub(super) peer: &'static Peer,
     pub(super) base: Url,
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) way: Way,
     pub(super) has_credential: bool,
-    /// The proxy on the way there.
-    pub(super) proxy: Option<Proxy>,
+    /// How requests get there.
+    pub(super) passage: Passage,
+    /// What was seen of them.
+    pub(super) sight: Arc<Sight>,
     /// The cookies of a web session.
     cookies: Option<Cookies>,
 }
@@ -165,9 +197,10 @@ impl Context {
         Self {
             peer,
             base,
-            ca_file: None,
+            way: Way::default(),
             has_credential: true,
-            proxy: None,
+            passage: Passage::Direct(String::new()),
+            sight: Arc::default(),
             cookies: None,
         }
     }
@@ -181,6 +214,7 @@ struct Inner {
     context: Arc<Context>,
     http: reqwest::Client,
     credential: Option<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     parallelism: Arc<Semaphore>,
     counter: Arc<Counter>,
     onlooker: Option<Arc<dyn Onlooker>>,
@@ -199,19 +233,23 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         check_base(options.peer.side, &options.base_url)?;
         let credential = credential_header(options.peer.side, &options.credential)?;
-        let proxy = proxy_before(options.peer.side, &options.base_url)?;
-        let http = build(&options, proxy.as_ref())?;
+        let passage = passage(&options)?;
+        let headers = further_headers(options.peer.side, &options.way)?;
+        let sight = Arc::default();
+        let http = build(&options, passage.proxy(), &sight)?;
         Ok(Self(Arc::new(Inner {
             context: Arc::new(Context {
                 peer: options.peer,
                 base: options.base_url,
-                ca_file: options.ca_file,
+                way: options.way,
                 has_credential: credential.is_some(),
-                proxy,
+                passage,
+                sight,
                 cookies: options.cookies.then(Cookies::default),
             }),
             http,
             credential,
+            headers,
             parallelism: options.parallelism,
             counter: options.counter,
             onlooker: options.onlooker,
@@ -229,6 +267,11 @@ impl Client {
     /// The base URL that it was made for.
     pub fn base_url(&self) -> &Url {
         &self.0.context.base
+    }
+
+    /// The way that its requests went, as far as they went.
+    pub fn journey(&self) -> Journey {
+        sight::journey(&self.0.context)
     }
 
     /// The URL of a path below the base; each segment is percent-encoded as a whole.
@@ -406,6 +449,7 @@ impl Client {
         let mut builder = inner
             .http
             .request(request.method.clone(), request.url.clone())
+            .headers(inner.headers.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .headers(request.headers.clone());
         if let Some((name, value)) = inner.credential.as_ref().filter(|_| !request.anonymous) {
@@ -419,6 +463,10 @@ impl Client {
             builder = builder.header(COOKIE, header);
         }
         let mut answer = builder.send().await.map_err(|error| fail(&error))?;
+        inner.context.sight.change(|seen| {
+            seen.address = answer.remote_addr();
+            seen.http = Some(answer.version());
+        });
         if let Some(cookies) = cookies {
             let kept = cookies.keep(&request.url, answer.headers(), Timestamp::now());
             kept.map_err(|_| (failure::too_many_cookies(&inner.context, request), Ending::Final))?;
@@ -503,24 +551,53 @@ fn credential_header(side: Side, credential: &Credential) -> Result<Option<(Head
     Ok(Some((name, value)))
 }
 
-/// The proxy that the environment names for a server; none for this machine, whatever it says.
-fn proxy_before(side: Side, base: &Url) -> Result<Option<Proxy>> {
-    if base.scheme() == "http" {
-        return Ok(None);
+/// The headers that the configuration adds. No value of one is ever shown.
+fn further_headers(side: Side, way: &Way) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, secret) in &way.headers {
+        let place = way.key(&format!("headers.{name}"));
+        let wrong = |message: String, hint: &str| refused(side, message).with_hint(hint);
+        let parsed = HeaderName::try_from(name.as_str()).map_err(|_| {
+            wrong(
+                format!("{place} is no name of a header"),
+                "write the header's name as it is sent",
+            )
+        })?;
+        let mut value = HeaderValue::try_from(secret.expose()).map_err(|_| {
+            wrong(
+                format!("the value of {place} has characters that cannot be sent, such as a line break"),
+                "check what its reference yields: exactly the value, on one line",
+            )
+        })?;
+        value.set_sensitive(true);
+        headers.insert(parsed, value);
     }
-    proxy::before(base, std::env::var_os).map_err(|proxy::Unreadable { variable, why }| {
+    Ok(headers)
+}
+
+/// How requests get there; never through a proxy to this machine, whatever anybody says.
+fn passage(options: &ClientOptions) -> Result<Passage> {
+    let side = options.peer.side;
+    let key = options.way.key("proxy");
+    proxy::choose(&options.base_url, &key, &options.way.proxy, std::env::var_os).map_err(|unreadable| {
+        let proxy::Unreadable { named_by, why } = unreadable;
+        let (what, without) = if named_by == key.as_str() {
+            (String::new(), format!("{key} = \"none\" goes without one"))
+        } else {
+            let without = "or unset it; NO_PROXY lists hosts that are reached without one".to_owned();
+            ("the environment variable ".to_owned(), without)
+        };
         refused(
             side,
-            format!("the environment variable {variable}, which names the proxy on the way to {side}, {why}"),
+            format!("{what}{named_by}, which names the proxy on the way to {side}, {why}"),
         )
         .with_hint(format!(
-            "set {variable} to an address such as http://proxy.example.com:3128, or unset it; NO_PROXY lists hosts that are \
-             reached without one"
+            "set {named_by} to an address such as http://proxy.example.com:3128, {without}"
         ))
     })
 }
 
-fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Client> {
+fn build(options: &ClientOptions, proxy: Option<&Proxy>, sight: &Arc<Sight>) -> Result<reqwest::Client> {
     let Timeouts { connect, read, total } = options.timeouts;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("setpoint/", env!("CARGO_PKG_VERSION")))
@@ -558,7 +635,8 @@ fn build(options: &ClientOptions, proxy: Option<&Proxy>) -> Result<reqwest::Clie
     let tls = if options.as_the_public {
         tls::of_the_public()
     } else {
-        tls::settings(options.ca_file.as_deref())
+        let host = options.base_url.host_str().unwrap_or_default();
+        tls::settings(&options.way, host.trim_matches(['[', ']']), sight)
     };
     let tls = tls.map_err(untrusted)?;
     builder = builder.https_only(true).tls_backend_preconfigured(tls);

@@ -48,7 +48,7 @@ fn find<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
 /// No whole answer came.
 pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::Error) -> (Error, Ending) {
     let side = context.peer.side;
-    let place = match &context.proxy {
+    let place = match context.passage.proxy() {
         Some(proxy) => format!("{side} at {} through {proxy}", urls::origin(&context.base)),
         None => format!("{side} at {}", urls::origin(&context.base)),
     };
@@ -56,6 +56,12 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
     if error.is_builder() {
         let message = format!("the request could not be built: {}", chain(error));
         return (new(ErrorKind::Refused, message), Ending::Final);
+    }
+    // TLS 1.3 tells of a client certificate that it does not take after the connection came about, and before it looks at
+    // any request.
+    if let Some(tls) = find::<rustls::Error>(error).filter(|tls| error.is_connect() || is_of_client(tls)) {
+        let failed = new(ErrorKind::Tls, format!("the TLS connection to {place} failed: {tls}"));
+        return (failed.with_hint(tls_hint(context, tls)), Ending::Final);
     }
     if !error.is_connect() {
         let message = if error.is_timeout() {
@@ -66,15 +72,16 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
                 chain(error)
             )
         };
-        return (new(ErrorKind::AnswerLost, message), Ending::Uncertain { wait: None });
+        let lost = new(ErrorKind::AnswerLost, message);
+        let lost = match wanted_certificate(context) {
+            Some(hint) => lost.with_hint(hint),
+            None => lost,
+        };
+        return (lost, Ending::Uncertain { wait: None });
     }
     let unreachable = |message| new(ErrorKind::Unreachable, message);
-    if let Some(tls) = find::<rustls::Error>(error) {
-        let failed = new(ErrorKind::Tls, format!("the TLS connection to {place} failed: {tls}"));
-        return (failed.with_hint(tls_hint(context, tls)), Ending::Final);
-    }
     let again = Ending::NotProcessed { wait: None };
-    if let Some(proxy) = &context.proxy {
+    if let Some(proxy) = context.passage.proxy() {
         return at_proxy(context, request, proxy, error);
     }
     let host = context.base.host_str().unwrap_or_default();
@@ -92,7 +99,8 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
             .with_hint(format!("check {key}, its port, and that the server runs"))
     } else if error.is_timeout() {
         unreachable(format!("no connection to {place} came about in time")).with_hint(format!(
-            "check {key} and firewalls; if a proxy is on the way, name it in HTTPS_PROXY"
+            "check {key} and firewalls; if a proxy is on the way, name it as {}, or in HTTPS_PROXY",
+            context.way.key("proxy")
         ))
     } else {
         unreachable(format!("no connection to {place}: {}", chain(error)))
@@ -104,38 +112,45 @@ pub(super) fn transport(context: &Context, request: &Request, error: &reqwest::E
 fn at_proxy(context: &Context, request: &Request, proxy: &Proxy, error: &reqwest::Error) -> (Error, Ending) {
     let server = context.base.host_str().unwrap_or_default();
     let port = context.base.port_or_known_default().unwrap_or(443);
-    let variable = proxy.variable;
+    let named_by = &proxy.named_by;
     // The library says no more than these words.
     let tunnel = sources(error)
         .map(ToString::to_string)
         .find_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned));
     let refused = find::<std::io::Error>(error).is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-    let without = format!("if {server} is reached without a proxy, add it to NO_PROXY");
+    let without = proxy.without(server);
     let again = Ending::NotProcessed { wait: None };
     let (message, hint, ending) = match tunnel.as_deref() {
         Some("proxy authorization required") => (
             format!("{proxy} wants a user name and password, or does not accept those that it was given (407)"),
-            format!("put them into {variable}, as http://USER:PASSWORD@HOST:PORT with percent-encoding; {without}"),
+            format!(
+                "put them into {named_by}, as http://USER:PASSWORD@HOST:PORT with percent-encoding{}; {without}",
+                if proxy.of_environment {
+                    ""
+                } else {
+                    ", which a reference such as { env = \"NAME\" } gives"
+                }
+            ),
             Ending::Final,
         ),
         _ if error.is_dns() => (
             format!("the host name of {proxy} could not be resolved"),
-            format!("check {variable} and this machine's DNS; {without}"),
+            format!("check {named_by} and this machine's DNS; {without}"),
             Ending::Final,
         ),
         _ if refused => (
             format!("{proxy} refuses connections"),
-            format!("check {variable}, its port, and that the proxy runs; {without}"),
+            format!("check {named_by}, its port, and that the proxy runs; {without}"),
             again,
         ),
         _ if error.is_timeout() => (
             format!("{proxy} made no connection to {server}:{port} in time"),
-            format!("check {variable} and firewalls; {without}"),
+            format!("check {named_by} and firewalls; {without}"),
             again,
         ),
         Some("failed to create underlying connection" | "io error establishing tunnel") | None => (
             format!("no connection came about with {proxy}: {}", chain(error)),
-            format!("check {variable}; {without}"),
+            format!("check {named_by}; {without}"),
             again,
         ),
         Some(_) => (
@@ -158,9 +173,84 @@ pub(super) fn too_many_cookies(context: &Context, request: &Request) -> Error {
     Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
 }
 
+/// What to do where a client certificate was asked for, and there is none.
+fn wanted_certificate(context: &Context) -> Option<String> {
+    let wanted = context.way.client_certificate.is_none() && context.sight.seen().asked_for_certificate;
+    wanted.then(|| {
+        format!(
+            "the server asks for a client certificate: name one, and its key, as {} and {}",
+            context.way.key("client_cert_file"),
+            context.way.key("client_key_file")
+        )
+    })
+}
+
+/// Whether the server says by this that it does not take the client's certificate, or that it wants one (RFC 8446, 6.2).
+fn is_of_client(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::NoCertificate
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::HandshakeFailure
+        )
+    )
+}
+
+/// What to do about a client certificate that is missing, or that the server does not take.
+fn client_certificate_hint(context: &Context) -> Option<String> {
+    match &context.way.client_certificate {
+        Some(pair) if context.sight.seen().asked_for_certificate => Some(format!(
+            "the server does not take the client certificate in {}: it may have ended, be issued by an authority that the \
+             server does not know, or lack the certificates between that have to follow it in its file",
+            pair.certificate.display()
+        )),
+        Some(_) => None,
+        None => wanted_certificate(context),
+    }
+}
+
+/// What nginx answers where the client certificate is missing or not accepted (nginx: `ngx_http_special_response.c`, 495
+/// and 496): nothing of what was asked came to the server behind it.
+fn refused_certificate(answer: &Response) -> Option<Error> {
+    const WORDS: [&str; 2] = ["No required SSL certificate was sent", "The SSL certificate error"];
+    if !matches!(answer.status.as_u16(), 400 | 495 | 496) || !answer.is_html() {
+        return None;
+    }
+    let text = answer.text();
+    let words = WORDS.into_iter().find(|words| text.contains(words))?;
+    let context = &answer.context;
+    let message = format!(
+        "what stands before {} at {} says: {words}",
+        context.peer.name,
+        urls::origin(&context.base)
+    );
+    let hint = client_certificate_hint(context).unwrap_or_else(|| {
+        format!(
+            "name a client certificate that it takes, and its key, as {} and {}",
+            context.way.key("client_cert_file"),
+            context.way.key("client_key_file")
+        )
+    });
+    Some(answer.failed(ErrorKind::Tls, message).with_hint(hint))
+}
+
 fn tls_hint(context: &Context, error: &rustls::Error) -> String {
     use rustls::CertificateError as Certificate;
     use rustls::Error::{InvalidCertificate, InvalidMessage};
+    if is_of_client(error)
+        && let Some(hint) = client_certificate_hint(context)
+    {
+        return hint;
+    }
     match error {
         InvalidMessage(_) => "the server does not speak TLS on this port: check the port".to_owned(),
         InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
@@ -170,16 +260,16 @@ fn tls_hint(context: &Context, error: &rustls::Error) -> String {
             "check {}: the certificate is for another host name",
             context.peer.url_key
         ),
-        InvalidCertificate(_) => match (&context.ca_file, context.peer.ca_key) {
-            (Some(file), _) => format!(
+        InvalidCertificate(_) => match &context.way.ca_file {
+            Some(file) => format!(
                 "put the certificate of the authority that signs the server's into ca_file {}: neither the one in it nor \
                  any of the system's does",
                 file.display()
             ),
-            (None, Some(key)) => format!(
-                "if a private authority signs the certificate, put its certificate into a file and name it as {key}"
+            None => format!(
+                "if a private authority signs the certificate, put its certificate into a file and name it as {}",
+                context.way.key("ca_file")
             ),
-            (None, None) => "add the authority that signs the certificate to the system's root certificates".to_owned(),
         },
         _ => "TLS 1.2 or 1.3 is needed".to_owned(),
     }
@@ -227,6 +317,9 @@ fn seconds(wait: Duration) -> String {
 
 /// What an answer means that is none of success.
 pub(super) fn status(answer: &Response) -> Error {
+    if let Some(error) = refused_certificate(answer) {
+        return error;
+    }
     let said = answer.said();
     if let Some(error) = (answer.context.peer.meaning)(answer, &said) {
         return error;
@@ -339,7 +432,11 @@ fn redirect(answer: &Response) -> Error {
     let message = format!("{name} redirects to {place}, and no credential is ever sent there");
     answer
         .failed(ErrorKind::Redirect, message)
-        .with_hint(format!("if that is its right address, set {url_key} to it"))
+        .with_hint(format!(
+            "if that is its right address, set {url_key} to it; if it is the sign-in of a gateway before it, give what that \
+             wants of a program as {}",
+            answer.context.way.key("headers")
+        ))
 }
 
 /// The answer is no JSON, or none of the shape that was due.

@@ -1,22 +1,59 @@
-//! The proxy that the environment names, if one is between here and a server. It is chosen here and not by the HTTP
-//! library, so that a variable that cannot be read is an error, and what goes wrong at the proxy is said of the proxy.
+//! The proxy between here and a server, if there is one: the one that the configuration names for that side, or else the
+//! environment's. It is chosen here and not by the HTTP library, so that a name that cannot be read is an error, and what
+//! goes wrong at the proxy is said of the proxy.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::secrets::learn;
+use crate::secrets::{Secret, learn};
+use crate::urls;
 
 /// In this order, the first that is set.
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// What the configuration says of the proxy on the way to a side.
+#[derive(Debug, Clone, Default)]
+pub enum ProxyChoice {
+    /// Nothing: the environment's variables decide.
+    #[default]
+    Environment,
+    /// There is none, whatever the environment says.
+    None,
+    /// This one, whatever the environment says.
+    Address(Url),
+    /// The same, with an address that may hold a user name and password.
+    Secret(Secret),
+}
+
+/// How requests get to a server.
+#[derive(Debug, Clone)]
+pub(super) enum Passage {
+    /// Straight, for this reason.
+    Direct(String),
+    /// Through a proxy.
+    Through(Proxy),
+}
+
+impl Passage {
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Through(proxy) => Some(proxy),
+        }
+    }
+}
+
 /// A proxy between here and a server.
 #[derive(Debug, Clone)]
 pub(super) struct Proxy {
-    /// The variable that names it.
-    pub(super) variable: &'static str,
+    /// The variable, or the key of the configuration, that names it.
+    pub(super) named_by: Cow<'static, str>,
+    /// Whether that is a variable, beside which `NO_PROXY` counts.
+    pub(super) of_environment: bool,
     /// Its address, with the user name and password for it, if there are any.
     pub(super) address: Url,
 }
@@ -24,66 +61,93 @@ pub(super) struct Proxy {
 impl Proxy {
     /// For messages: without user name and password.
     pub(super) fn origin(&self) -> String {
-        crate::urls::origin(&self.address)
+        urls::origin(&self.address)
+    }
+
+    /// What to do where a server is reached without it.
+    pub(super) fn without(&self, server: &str) -> String {
+        let named_by = &self.named_by;
+        if self.of_environment {
+            format!("if {server} is reached without a proxy, add it to NO_PROXY")
+        } else {
+            format!("if {server} is reached without a proxy, set {named_by} = \"none\"")
+        }
     }
 }
 
 impl std::fmt::Display for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the proxy {} ({})", self.origin(), self.variable)
+        write!(f, "the proxy {} ({})", self.origin(), self.named_by)
     }
 }
 
-/// A variable that is set and names no proxy. What it says is not repeated, for it may hold a password.
+/// What is to name a proxy, and names none. What it says is not repeated, for it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    pub(super) variable: &'static str,
+    pub(super) named_by: Cow<'static, str>,
     pub(super) why: &'static str,
 }
 
-/// The proxy that stands before a server, by these variables.
-pub(super) fn before(
+/// The way to a server by what the configuration says under a key, and by these variables.
+pub(super) fn choose(
     server: &Url,
+    key: &str,
+    choice: &ProxyChoice,
     variable: impl Fn(&'static str) -> Option<OsString>,
-) -> Result<Option<Proxy>, Unreadable> {
+) -> Result<Passage, Unreadable> {
+    if server.scheme() == "http" {
+        return Ok(Passage::Direct("it is this machine".to_owned()));
+    }
+    match choice {
+        ProxyChoice::None => Ok(Passage::Direct(format!("{key} is \"none\""))),
+        ProxyChoice::Address(address) => Ok(Passage::Through(named(key.to_owned().into(), false, address.clone()))),
+        ProxyChoice::Secret(address) => {
+            let named_by = Cow::from(key.to_owned());
+            match urls::proxy(address.expose()) {
+                Ok(address) => Ok(Passage::Through(named(named_by, false, address))),
+                Err(why) => Err(Unreadable { named_by, why }),
+            }
+        }
+        ProxyChoice::Environment => of_environment(server, variable),
+    }
+}
+
+fn of_environment(server: &Url, variable: impl Fn(&'static str) -> Option<OsString>) -> Result<Passage, Unreadable> {
     let set = |name: &'static str| {
         variable(name)
             .filter(|value| !value.is_empty())
             .map(|value| (name, value))
     };
     let Some((name, value)) = PROXY.into_iter().find_map(set) else {
-        return Ok(None);
+        return Ok(Passage::Direct("no proxy is named".to_owned()));
+    };
+    let unreadable = |name: &'static str, why| Unreadable {
+        named_by: name.into(),
+        why,
     };
     if let Some((name, value)) = NO_PROXY.into_iter().find_map(set) {
-        let list = value.to_str().ok_or(Unreadable {
-            variable: name,
-            why: "is no text",
-        })?;
+        let list = value.to_str().ok_or(unreadable(name, "is no text"))?;
         if server.host().is_some_and(|host| is_exempt(&host, list)) {
-            return Ok(None);
+            return Ok(Passage::Direct(format!("{name} lists it")));
         }
     }
-    let unreadable = |why| Unreadable { variable: name, why };
-    let text = value.to_str().ok_or(unreadable("is no text"))?.trim();
-    let with_scheme = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    let address = Url::parse(&with_scheme).map_err(|_| unreadable("is no address"))?;
-    if !matches!(address.scheme(), "http" | "https") {
-        return Err(unreadable("names a proxy that speaks neither http:// nor https://"));
-    }
+    let text = value.to_str().ok_or(unreadable(name, "is no text"))?;
+    let address = urls::proxy(text).map_err(|why| unreadable(name, why))?;
+    Ok(Passage::Through(named(name.into(), true, address)))
+}
+
+fn named(named_by: Cow<'static, str>, of_environment: bool, address: Url) -> Proxy {
     if let Some(password) = address.password() {
         learn(password);
         for (decoded, _) in url::form_urlencoded::parse(password.replace('+', "%2B").as_bytes()) {
             learn(&decoded);
         }
     }
-    Ok(Some(Proxy {
-        variable: name,
+    Proxy {
+        named_by,
+        of_environment,
         address,
-    }))
+    }
 }
 
 /// Whether the list names the host: by a domain, which holds for all below it, by an address, by a network of
@@ -126,16 +190,73 @@ fn holds(entry: &str, address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unreadable, before};
+    use super::{Passage, ProxyChoice, Unreadable, choose};
+    use crate::secrets::Secret;
     use url::Url;
 
-    fn proxy(server: &str, variables: &[(&str, &str)]) -> Result<Option<String>, Unreadable> {
+    fn passage(server: &str, choice: &ProxyChoice, variables: &[(&str, &str)]) -> Result<Passage, Unreadable> {
         let server = Url::parse(server).unwrap();
-        let found = before(&server, |name| {
+        choose(&server, "gitlab.proxy", choice, |name| {
             let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
             Some((*value).into())
-        })?;
-        Ok(found.map(|proxy| proxy.to_string()))
+        })
+    }
+
+    fn proxy(server: &str, variables: &[(&str, &str)]) -> Result<Option<String>, Unreadable> {
+        let found = passage(server, &ProxyChoice::Environment, variables)?;
+        Ok(found.proxy().map(ToString::to_string))
+    }
+
+    #[test]
+    fn what_the_configuration_says_comes_before_the_environment() {
+        let server = "https://gitlab.example.com";
+        let variables = [("HTTPS_PROXY", "http://other.example.com:3128"), ("NO_PROXY", "*")];
+        let named = |text: &str| ProxyChoice::Secret(Secret::new(text));
+        let found = passage(
+            server,
+            &named("http://me:canary-of-it@proxy.example.com:8080"),
+            &variables,
+        )
+        .unwrap();
+        let Passage::Through(proxy) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(
+            proxy.to_string(),
+            "the proxy http://proxy.example.com:8080 (gitlab.proxy)"
+        );
+        assert!(
+            proxy
+                .without("gitlab.example.com")
+                .ends_with("set gitlab.proxy = \"none\"")
+        );
+        assert_eq!(crate::secrets::redact("canary-of-it"), "***");
+        let direct = |server, choice, variables: &[(&str, &str)]| match passage(server, &choice, variables).unwrap() {
+            Passage::Direct(why) => why,
+            Passage::Through(proxy) => panic!("{proxy}"),
+        };
+        assert_eq!(
+            direct(server, ProxyChoice::None, &variables[..1]),
+            "gitlab.proxy is \"none\""
+        );
+        assert_eq!(
+            direct(server, ProxyChoice::Environment, &variables),
+            "NO_PROXY lists it"
+        );
+        assert_eq!(direct(server, ProxyChoice::Environment, &[]), "no proxy is named");
+        let here = "http://127.0.0.1:1";
+        let written = ProxyChoice::Address("http://proxy.example.com:3128".parse().unwrap());
+        let found = passage(server, &written, &variables).unwrap();
+        assert_eq!(
+            found.proxy().unwrap().to_string(),
+            "the proxy http://proxy.example.com:3128 (gitlab.proxy)"
+        );
+        assert_eq!(
+            direct(here, named("http://proxy.example.com"), &variables),
+            "it is this machine"
+        );
+        let error = passage(server, &named("socks5://canary.example.com"), &[]).unwrap_err();
+        assert_eq!(error.named_by, "gitlab.proxy");
     }
 
     #[test]
@@ -176,7 +297,7 @@ mod tests {
             "canary:x",
         ] {
             let error = proxy("https://gitlab.example.com", &[("HTTPS_PROXY", value)]).unwrap_err();
-            assert_eq!(error.variable, "HTTPS_PROXY", "{value}");
+            assert_eq!(error.named_by, "HTTPS_PROXY", "{value}");
         }
     }
 

@@ -1,30 +1,29 @@
 //! Whom a client trusts: the system's authorities, those of `ca_file`, and a server's own certificate where `ca_file` holds
 //! that very one.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_name;
+use rustls::client::{ResolvesClientCert, verify_server_name};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::files;
+use super::Way;
+use super::sight::Sight;
+use crate::certificates::{self, ClientCertificate};
 use crate::model::Diagnostic;
 
-/// A bundle larger than this is none: that of a whole operating system is a quarter of a mebibyte.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The settings of TLS with these further certificates.
-pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Diagnostic> {
+/// The settings of TLS on the way to a host; what is seen of it is told.
+pub(super) fn settings(way: &Way, host: &str, sight: &Arc<Sight>) -> Result<ClientConfig, Diagnostic> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificates = ca_file.map(read).transpose()?.unwrap_or_default();
+    let certificates = way.ca_file.as_deref().map(certificates::authorities).transpose()?;
+    let certificates = certificates.unwrap_or_default();
     let authorities = Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&provider));
     let authorities = authorities.map_err(|error| {
         Diagnostic::new(format!("the system's certificate authorities cannot be read: {error}"))
@@ -33,11 +32,21 @@ pub(super) fn settings(ca_file: Option<&Path>) -> Result<ClientConfig, Diagnosti
     let trusted = Trusted {
         authorities,
         pinned: certificates,
+        host: host.to_owned(),
+        sight: Arc::clone(sight),
+    };
+    let shown = Shown {
+        pair: way
+            .client_certificate
+            .as_ref()
+            .map(ClientCertificate::load)
+            .transpose()?,
+        sight: Arc::clone(sight),
     };
     let mut config = versions(provider)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trusted))
-        .with_no_client_auth();
+        .with_client_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -71,72 +80,6 @@ fn versions(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig,
         })
 }
 
-/// All certificates of a file in PEM form. One that cannot be read is named by its place.
-fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, Diagnostic> {
-    let shown = file.display();
-    let bad = |message: String| {
-        Diagnostic::new(message)
-            .hint("it has to hold one or more whole blocks that begin with -----BEGIN CERTIFICATE-----")
-    };
-    let pem = files::read(file, MAX_BYTES).map_err(|error| {
-        Diagnostic::new(format!("ca_file {shown} cannot be read: {error}"))
-            .hint("name the file that holds the certificates, readable for the user that runs Setpoint")
-    })?;
-    let mut certificates = Vec::new();
-    for (number, block) in (1..).zip(blocks(&pem)) {
-        let read = CertificateDer::from_pem_slice(block.text)
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| {
-                let checked = RootCertStore::empty().add(certificate.clone());
-                checked.map(|()| certificate).map_err(|error| error.to_string())
-            });
-        match read {
-            Ok(certificate) => certificates.push(certificate),
-            Err(why) => {
-                return Err(bad(format!(
-                    "certificate {number} of ca_file {shown}, which begins at line {}, cannot be read: {why}",
-                    block.line
-                )));
-            }
-        }
-    }
-    if certificates.is_empty() {
-        return Err(bad(format!("ca_file {shown} holds no certificate in PEM form")));
-    }
-    Ok(certificates)
-}
-
-/// A block of a PEM file.
-struct Block<'a> {
-    /// From its first line on, up to the next block.
-    text: &'a [u8],
-    /// Where that is, from 1.
-    line: usize,
-}
-
-/// Each certificate by itself, so that one that is damaged hides no other.
-fn blocks(pem: &[u8]) -> Vec<Block<'_>> {
-    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-    let mut starts: Vec<(usize, usize)> = Vec::new();
-    let (mut at, mut line) = (0, 1);
-    for part in pem.split_inclusive(|byte| *byte == b'\n') {
-        if part.trim_ascii().starts_with(BEGIN) {
-            starts.push((at, line));
-        }
-        at += part.len();
-        line += 1;
-    }
-    let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([pem.len()]);
-    starts
-        .iter()
-        .zip(ends)
-        .map(|((start, line), end)| Block {
-            text: &pem[*start..end],
-            line: *line,
-        })
-        .collect()
-}
-
 /// Whether the only fault of a certificate is that it is an authority's, and not a server's.
 fn is_an_authoritys(error: &rustls::Error) -> bool {
     // webpki's own words, for its type is not passed on.
@@ -151,6 +94,9 @@ fn is_an_authoritys(error: &rustls::Error) -> bool {
 struct Trusted {
     authorities: Verifier,
     pinned: Vec<CertificateDer<'static>>,
+    /// Whose certificate is remembered: a proxy before it may show one of its own.
+    host: String,
+    sight: Arc<Sight>,
 }
 
 impl ServerCertVerifier for Trusted {
@@ -162,6 +108,9 @@ impl ServerCertVerifier for Trusted {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if name.to_str().trim_matches(['[', ']']) == self.host {
+            self.sight.change(|seen| seen.certificate = Some(certificate.to_vec()));
+        }
         let judged = self
             .authorities
             .verify_server_cert(certificate, intermediates, name, ocsp, now);
@@ -180,6 +129,7 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.sight.change(|seen| seen.tls = Some("TLS 1.2"));
         self.authorities.verify_tls12_signature(message, certificate, signature)
     }
 
@@ -189,10 +139,29 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.sight.change(|seen| seen.tls = Some("TLS 1.3"));
         self.authorities.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.authorities.supported_verify_schemes()
+    }
+}
+
+/// The client certificate, if there is one, and whether anybody asked for it.
+#[derive(Debug)]
+struct Shown {
+    pair: Option<Arc<CertifiedKey>>,
+    sight: Arc<Sight>,
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.sight.change(|seen| seen.asked_for_certificate = true);
+        self.pair.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.pair.is_some()
     }
 }

@@ -7,13 +7,22 @@ use std::time::Duration;
 use serde::Serialize;
 use url::Url;
 
-use crate::http::{Client, ClientOptions, Method, Request, RetryPolicy, Timeouts};
+use crate::http::{Client, ClientOptions, Method, Peer, Request, RetryPolicy, Side, Timeouts};
 use crate::model::Diagnostic;
 use crate::secrets::{Secret, SecretRef, learn, to_json};
 use crate::urls::{is_loopback, origin};
 
 /// What a webhook answers is a word or two.
 const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// The webhook's server, as messages call it.
+pub static PEER: Peer = Peer {
+    side: Side::Other,
+    name: "The server",
+    url_key: "what --notify names",
+    section: "notify",
+    meaning: |_, _| None,
+};
 
 /// Where notifications go.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::{Actions, Address, AttributeChange, Change, Origin, Reason};
 
-pub use hook::Hook;
+pub use hook::{Hook, PEER};
 pub use memory::{Doubt, Memory, Subject};
 
 /// Something that differs, as it is told.

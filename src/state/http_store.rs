@@ -16,7 +16,7 @@ use super::{
     Holder, LockInfo, MAX_SERIAL, StateError, StateStore, check_ancestor, condition, file, next, parse, render,
     salvaged_serial,
 };
-use crate::http::{self, Client, Method, Request, Response, StatusCode};
+use crate::http::{self, Client, Method, Peer, Request, Response, Side, StatusCode};
 use crate::model::RecordedState;
 
 /// How often a held lock is tried again.
@@ -28,6 +28,15 @@ const ATTEMPTS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The largest record that is read, in bytes: a hundred thousand repositories fit.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// The backend's server, as messages call it.
+pub static PEER: Peer = Peer {
+    side: Side::Other,
+    name: "The server",
+    url_key: "state.url",
+    section: "state",
+    meaning: |_, _| None,
+};
 
 /// Addresses and methods of a backend.
 #[derive(Debug, Clone)]
@@ -348,6 +357,10 @@ fn is_uncertain(error: &StateError) -> bool {
 
 #[async_trait]
 impl StateStore for HttpStore {
+    fn client(&self) -> Option<&Client> {
+        Some(&self.client)
+    }
+
     fn place(&self) -> String {
         let mut url = self.backend.url.clone();
         url.set_query(None);

@@ -9,8 +9,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{HttpBackend, HttpStore};
-use crate::http::{ANYBODY, Client, ClientOptions, Credential};
+use super::{HttpBackend, HttpStore, PEER};
+use crate::http::{Client, ClientOptions, Credential};
 use crate::secrets::Secret;
 use crate::state::{LockInfo, StateError, StateStore, new_record, parse};
 
@@ -151,7 +151,7 @@ fn store(port: u16, errored: &str) -> HttpStore {
 fn store_at(port: u16, path: &str, errored: &str) -> HttpStore {
     let lock = format!("{path}/lock");
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}").parse().unwrap();
-    let mut options = ClientOptions::new(&ANYBODY, url("/"));
+    let mut options = ClientOptions::new(&PEER, url("/"));
     options.credential = Credential::Basic {
         username: "ci".into(),
         password: Secret::new("token-fake"),

@@ -20,11 +20,12 @@ use async_trait::async_trait;
 pub use actor::Actor;
 pub use error::StateError;
 pub(crate) use file::{MAX_BYTES, free_name};
-pub use http_store::{HttpBackend, HttpStore};
+pub use http_store::{HttpBackend, HttpStore, PEER};
 pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
 pub use lock::{Holder, LockInfo};
 
+use crate::http::Client;
 use crate::model::{RecordedState, STATE_VERSION};
 use crate::secrets::{RemoteText, to_json};
 
@@ -40,6 +41,11 @@ const QUOTED_PATH: usize = 100;
 pub trait StateStore: Send + Sync {
     /// Where it is, for people: a path or a URL without a secret.
     fn place(&self) -> String;
+
+    /// What it is asked with, where it is a server's.
+    fn client(&self) -> Option<&Client> {
+        None
+    }
 
     /// The record; none where nothing was ever written. A damaged or newer one is an error.
     async fn read(&self) -> Result<Option<RecordedState>, StateError>;

@@ -6,14 +6,11 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use setpoint::sandbox::world::{User, Visibility, digest};
 use setpoint::sandbox::{Action, Options};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, find, notes, unwrapped};
 use super::common::proxy::{Phase, Proxy};
+use super::common::tls::{self, Authority};
 
 const ROOT_TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const DROID_TOTP: &str = "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK";
@@ -114,48 +111,10 @@ async fn an_external_host_is_never_talked_to_and_given_to_factory() {
     }
 }
 
-/// TLS in front of a server, with a certificate for `localhost` from an authority of its own. Returns the authority.
-fn tls_front(listener: TcpListener, target: String) -> String {
-    let authority_key = rcgen::KeyPair::generate().expect("a key");
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let pem = authority.self_signed(&authority_key).expect("a certificate").pem();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-        .and_then(|leaf| leaf.signed_by(&key, &issuer))
-        .expect("a certificate");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            key.serialize_der().try_into().expect("a private key"),
-        )
-        .expect("a server");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let (acceptor, target) = (acceptor.clone(), target.clone());
-            tokio::spawn(async move {
-                // A client that does not trust the authority hangs up; a connection that breaks is the client's to see.
-                let Ok(mut client) = acceptor.accept(client).await else {
-                    return;
-                };
-                if let Ok(mut server) = TcpStream::connect(target).await {
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                }
-            });
-        }
-    });
-    pem
-}
-
 #[tokio::test]
 async fn a_private_certificate_authority_is_trusted_where_it_is_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let (listener, port) = tls::listener().await;
+    let servers = Authority::named("Test Authority");
     let url = format!("https://localhost:{port}");
     let fixture = Fixture::with(Options {
         gitlab_external_url: Some(url.clone()),
@@ -163,8 +122,8 @@ async fn a_private_certificate_authority_is_trusted_where_it_is_named() {
     })
     .await;
     let inner = fixture.sandbox.gitlab_url();
-    let pem = tls_front(listener, inner.trim_start_matches("http://").to_owned());
-    std::fs::write(fixture.path("corp-ca.pem"), pem).expect("the authority is written");
+    tls::front(listener, &inner, &servers, None);
+    std::fs::write(fixture.path("corp-ca.pem"), servers.pem()).expect("the authority is written");
     fixture.give_admin_session();
     fixture.edit_config(&format!("url = \"{inner}\""), &format!("url = \"{url}\""));
     let ran = fixture.run(&["plan"]).await.expect(1);

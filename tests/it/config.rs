@@ -327,8 +327,185 @@ fn a_file_that_is_not_there_is_a_fault() {
         [3],
         "{error}"
     );
-    fs::write(folder.path().join("corp-ca.pem"), "").unwrap();
+    let certificate = root().join("tests/it/fixtures/ca.pem");
+    fs::copy(certificate, folder.path().join("corp-ca.pem")).unwrap();
     assert!(config::load(&path).is_ok());
+    fs::write(folder.path().join("corp-ca.pem"), "").unwrap();
+    let error = config::load(&path).unwrap_err();
+    assert!(error.to_string().contains("holds no certificate"), "{error}");
+}
+
+/// All that is wrong with a client certificate and its key, whatever section names them; of a key that is not there only
+/// whoever uses it needs to know.
+#[cfg(unix)]
+#[test]
+fn a_client_certificate_has_its_own_private_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let pair = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new())
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        fs::write(path(&format!("{name}.pem")), certificate.pem()).unwrap();
+        fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        fs::set_permissions(path(&format!("{name}.key")), fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    pair("one");
+    pair("two");
+    let found = |section: &str, certificate: &str, key: &str| {
+        let line = |name: &str, value: &str| match value {
+            "" => String::new(),
+            value => format!("{name} = \"{value}\"\n"),
+        };
+        let keys = format!(
+            "{}{}",
+            line("client_cert_file", certificate),
+            line("client_key_file", key)
+        );
+        let text = match section {
+            "gitlab" => SMALLEST.replace("token =", &format!("{keys}token =")),
+            "state" => format!("{SMALLEST}\n[state]\nurl = \"https://state.example.com/x\"\n{keys}"),
+            other => format!("{SMALLEST}\n[{other}]\n{keys}"),
+        };
+        fs::write(path("setpoint.toml"), text).unwrap();
+        let told = |fault: &config::Fault| format!("{:?} {} / {}", fault.severity, fault.message, fault.hint);
+        match config::load(&path("setpoint.toml")) {
+            Ok(config) => config.warnings.faults().iter().map(told).collect::<Vec<_>>(),
+            Err(error) => error.faults().iter().map(told).collect(),
+        }
+    };
+    for section in ["gitlab", "factory", "state", "notify"] {
+        assert_eq!(found(section, "one.pem", "one.key"), Vec::<String>::new(), "{section}");
+        for (certificate, key, said) in [
+            (
+                "one.pem",
+                "two.key",
+                format!("Error `{section}.client_key_file` cannot be used: the key in"),
+            ),
+            (
+                "one.pem",
+                "one.pem",
+                format!("Error `{section}.client_key_file` cannot be used: client_key_file"),
+            ),
+            (
+                "one.key",
+                "one.key",
+                format!("Error `{section}.client_cert_file` cannot be used: client_cert_file"),
+            ),
+            (
+                "one.pem",
+                "",
+                format!("Error `{section}.client_cert_file` has no `{section}.client_key_file`"),
+            ),
+            (
+                "",
+                "one.key",
+                format!("Error `{section}.client_key_file` has no `{section}.client_cert_file`"),
+            ),
+            (
+                "no.pem",
+                "one.key",
+                format!("Error `{section}.client_cert_file` names no file that is there"),
+            ),
+            (
+                "one.pem",
+                "no.key",
+                format!("Warning `{section}.client_key_file` names no file that is there"),
+            ),
+        ] {
+            let faults = found(section, certificate, key);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].starts_with(&said), "{said}\n{faults:?}");
+        }
+    }
+    fs::set_permissions(path("one.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let faults = found("gitlab", "one.pem", "one.key");
+    assert!(
+        faults.len() == 1
+            && faults[0].starts_with("Warning")
+            && faults[0].contains("everybody on this machine may read"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn headers_that_make_another_request_are_faults() {
+    let with = |header: &str| {
+        told(
+            "token =",
+            &format!("headers = {{ \"{header}\" = {{ env = \"GATEWAY\" }} }}\ntoken ="),
+        )
+    };
+    for harmless in ["CF-Access-Client-Id", "X-Api-Key", "X-Forwarded-Client-Cert", "apikey"] {
+        assert_eq!(with(harmless), "", "{harmless}");
+    }
+    for (headers, said) in [
+        (
+            &["Authorization", "PRIVATE-TOKEN", "Cookie", "host", "Content-Length"][..],
+            "which Setpoint sets itself",
+        ),
+        (
+            &["Connection", "Transfer-Encoding", "Upgrade", "TE", "Keep-Alive"],
+            "which is about one connection",
+        ),
+        (
+            &["Sudo", "X-HTTP-Method-Override", "If-None-Match", "Range"],
+            "which makes another request of each",
+        ),
+        (&["", "a b", "a:b", "ä", "a\\nb"], "no name of a header"),
+    ] {
+        for header in headers {
+            let found = with(header);
+            assert!(found.lines().count() == 1 && found.contains(said), "{header}: {found}");
+        }
+    }
+    let twice = "headers = { X-A = { env = \"A\" }, x-a = { env = \"B\" } }\ntoken =";
+    assert!(
+        told("token =", twice).contains("sets x-a twice"),
+        "{}",
+        told("token =", twice)
+    );
+    // What stands in the place of a reference may be the value itself.
+    let shown = shown(&SMALLEST.replace("token =", "headers = { X-A = \"canary-value\" }\ntoken ="));
+    assert!(
+        shown.contains("`gitlab.headers.X-A` is written out") && !shown.contains("canary"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_proxy_is_an_address_without_credentials_or_a_reference() {
+    let with = |proxy: &str| told("token =", &format!("proxy = {proxy}\ntoken ="));
+    for sound in [
+        "\"none\"",
+        "\"http://proxy.example.com:3128\"",
+        "\"proxy.example.com:3128\"",
+        "{ env = \"GITLAB_PROXY\" }",
+        "{ command = [\"vault\", \"read\"] }",
+    ] {
+        assert_eq!(with(sound), "", "{sound}");
+    }
+    for (wrong, said) in [
+        (
+            "\"http://me:canary@proxy.example.com\"",
+            "credentials within the address",
+        ),
+        ("\"socks5://proxy.example.com\"", "not the address of a proxy"),
+        ("\"\"", "not the address of a proxy"),
+        ("\"http://proxy.example.com/path\"", "a path"),
+        ("3128", "has to be a string"),
+        (
+            "{ address = \"http://proxy.example.com\" }",
+            "unknown key in the reference",
+        ),
+    ] {
+        let found = with(wrong);
+        assert!(found.lines().count() == 1 && found.contains(said), "{wrong}: {found}");
+        assert!(!found.contains("canary"), "{found}");
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,9 @@ mod memberships;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod merge_request;
+#[cfg(feature = "sandbox")]
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+mod networks;
 #[cfg(all(target_os = "linux", feature = "sandbox"))]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod odd_files;

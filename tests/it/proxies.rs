@@ -1,13 +1,17 @@
-//! What goes wrong at a proxy is said of the proxy, with the variable that names it, and never of GitLab.
+//! What goes wrong at a proxy is said of the proxy, with the variable or the key that names it, and never of GitLab. Each
+//! side has the proxy that its section names, or none, whatever the environment says.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::common::plans::unwrapped;
+use crate::common::tls::{self, Authority};
 use crate::common::{Fixture, Ran, run};
+use setpoint::sandbox::Options;
 
 /// A proxy that answers every request in one way, and counts them.
 struct Proxy {
@@ -125,4 +129,113 @@ async fn no_proxy_is_between_here_and_this_machine_or_a_host_that_is_excepted() 
     .await;
     assert!(unwrapped(&ran.stderr).contains("refuses connections"), "{}", ran.stderr);
     assert_eq!(proxy.asked.load(Ordering::SeqCst), 0);
+}
+
+/// A proxy that makes the connections it is asked for, and keeps for which it was asked.
+async fn tunnel() -> (String, Arc<Mutex<BTreeSet<String>>>) {
+    let (listener, port) = tls::listener().await;
+    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let kept = Arc::clone(&kept);
+            tokio::spawn(async move {
+                let mut request = vec![0; 4096];
+                let read = client.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                assert!(!request.to_ascii_lowercase().contains("canary"), "{request}");
+                kept.lock().unwrap().insert(target.clone());
+                if let Ok(mut server) = TcpStream::connect(target).await {
+                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    (format!("http://127.0.0.1:{port}"), asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_side_has_the_proxy_that_its_section_names() {
+    let servers = Authority::named("Test Authority");
+    let (for_gitlab, gitlab_port) = tls::listener().await;
+    let (for_factory, factory_port) = tls::listener().await;
+    let (gitlab, factory) = (
+        format!("https://localhost:{gitlab_port}"),
+        format!("https://localhost:{factory_port}"),
+    );
+    let fixture = Fixture::with(Options {
+        gitlab_external_url: Some(gitlab.clone()),
+        factory_api_external: Some(factory.clone()),
+        ..Options::default()
+    })
+    .await;
+    tls::front(for_gitlab, &fixture.sandbox.gitlab_url(), &servers, None);
+    tls::front(for_factory, &fixture.sandbox.factory_api_url(), &servers, None);
+    std::fs::write(fixture.path("ca.pem"), servers.pem()).unwrap();
+    let (first, asked_first) = tunnel().await;
+    let (second, asked_second) = tunnel().await;
+    tls::write_private(
+        &fixture.path("proxy"),
+        &second.replace("http://", "http://me:canary-of-it@"),
+    );
+    let url = fixture.sandbox.gitlab_url();
+    fixture.edit_config(
+        &format!("url = \"{url}\"\n"),
+        &format!("url = \"{gitlab}\"\nca_file = \"ca.pem\"\nproxy = \"{first}\"\nheaders = {{ X-Gateway = {{ env = \"FACTORY_API_KEY\" }} }}\n"),
+    );
+    let url = fixture.sandbox.factory_api_url();
+    fixture.edit_config(
+        &format!("api_url = \"{url}\"\n"),
+        &format!("api_url = \"{factory}\"\nca_file = \"ca.pem\"\nproxy = {{ file = \"proxy\" }}\n"),
+    );
+    let dead = [("HTTPS_PROXY", "http://127.0.0.1:1")];
+    let planned = async |code: i32| {
+        let mut command = fixture.command(&["plan"]);
+        command.envs(dead);
+        run(command).await.expect(code)
+    };
+    planned(0).await;
+    let names = |asked: &Mutex<BTreeSet<String>>| std::mem::take(&mut *asked.lock().unwrap());
+    assert_eq!(
+        names(&asked_first),
+        BTreeSet::from([format!("localhost:{gitlab_port}")])
+    );
+    assert_eq!(
+        names(&asked_second),
+        BTreeSet::from([format!("localhost:{factory_port}")])
+    );
+    let mut command = fixture.command(&["doctor", "--format", "json"]);
+    command.envs(dead);
+    let doctor = run(command).await;
+    for said in [
+        format!("through the proxy {first} (gitlab.proxy)"),
+        format!("through the proxy {second} (factory.proxy)"),
+    ] {
+        assert!(doctor.stdout.contains(&said), "{said}\n{}", doctor.stdout);
+    }
+    assert!(!doctor.stdout.contains("canary"), "{}", doctor.stdout);
+
+    fixture.edit_config(&format!("proxy = \"{first}\""), "proxy = \"none\"");
+    names(&asked_first);
+    planned(0).await;
+    assert!(names(&asked_first).is_empty());
+    // A proxy that is not there is named by the key, and so is the way around it.
+    fixture.edit_config("proxy = \"none\"", "proxy = \"http://127.0.0.1:1\"");
+    let said = unwrapped(&planned(1).await.stderr);
+    assert!(
+        said.contains("the proxy http://127.0.0.1:1 (gitlab.proxy) refuses connections")
+            && said.contains("set gitlab.proxy = \"none\""),
+        "{said}"
+    );
+    fixture.edit_config("proxy = \"http://127.0.0.1:1\"", "proxy = { env = \"NO_ADDRESS\" }");
+    let mut command = fixture.command(&["plan"]);
+    command.env("NO_ADDRESS", "socks5://me:canary@proxy.example.com");
+    let said = unwrapped(&run(command).await.expect(1).stderr);
+    assert!(
+        said.contains("gitlab.proxy, which names the proxy on the way to GitLab"),
+        "{said}"
+    );
+    assert!(!said.contains("canary"), "{said}");
 }

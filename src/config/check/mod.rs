@@ -6,10 +6,12 @@ mod repositories;
 mod sides;
 mod state;
 mod user;
+mod ways;
 mod windows;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use super::fault::Finding;
 use super::raw::{RawConfig, Text};
@@ -21,19 +23,18 @@ pub(super) struct Facts<'a> {
     pub(super) raw: &'a RawConfig,
     /// Dotted paths of keys that are in the file but not in `raw`, because they are wrong.
     pub(super) broken: &'a BTreeSet<String>,
-    /// Whether there is a file at a path of the configuration.
-    pub(super) is_there: &'a dyn Fn(&str) -> bool,
+    /// Where relative paths begin; none where files are not looked for.
+    pub(super) folder: Option<&'a Path>,
 }
 
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 29] = [
+const CHECKS: [Check; 32] = [
     sides::gitlab_addresses_are_servers,
     sides::hosts_are_of_one_script,
     sides::gitlab_texts_are_filled,
     sides::the_session_is_had_in_one_way,
-    sides::files_are_there,
     sides::factory_can_reach_gitlab,
     sides::factory_addresses_are_servers,
     sides::the_api_driver_has_a_token,
@@ -58,6 +59,10 @@ const CHECKS: [Check; 29] = [
     windows::windows_open_and_close,
     windows::time_zones_exist,
     state::the_record_has_one_place,
+    ways::certificates_can_be_read,
+    ways::client_certificates_are_whole,
+    ways::headers_may_be_set,
+    ways::proxies_are_addresses,
 ];
 
 /// Runs all checks.

@@ -44,11 +44,10 @@ pub(super) fn hosts_are_of_one_script(facts: &Facts<'_>, findings: &mut Vec<Find
 }
 
 pub(super) fn gitlab_texts_are_filled(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    if let Some(gitlab) = &facts.raw.gitlab {
-        filled("gitlab.ca_file", gitlab.ca_file.as_ref(), findings);
-        if let Some(session) = &gitlab.admin_session {
-            filled("gitlab.admin_session.username", session.username.as_ref(), findings);
-        }
+    if let Some(gitlab) = &facts.raw.gitlab
+        && let Some(session) = &gitlab.admin_session
+    {
+        filled("gitlab.admin_session.username", session.username.as_ref(), findings);
     }
 }
 
@@ -107,19 +106,6 @@ pub(super) fn provider_is_ldap(key: &str, provider: Option<&Text>, findings: &mu
             format!("`{key}` is no name of an LDAP server"),
             "name it as GitLab does: `ldap` and the server's key in gitlab.rb, such as \"ldapmain\"; every other provider takes \
              a browser",
-        ));
-    }
-}
-
-pub(super) fn files_are_there(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let Some(file) = facts.raw.gitlab.as_ref().and_then(|gitlab| gitlab.ca_file.as_ref()) else {
-        return;
-    };
-    if !file.trim().is_empty() && !(facts.is_there)(file) {
-        findings.push(Finding::new(
-            file.span(),
-            "`gitlab.ca_file` names no file that is there",
-            "relative paths begin at the folder of the configuration; correct the path, or remove the key",
         ));
     }
 }

@@ -60,6 +60,7 @@ fn of_no_use(state: &RawState, findings: &mut Vec<Finding>) {
         .map(|(key, text)| (key, text.map(Text::span)))
         .into_iter()
         .chain([password])
+        .chain(state.way().keys().map(|(key, span)| (key, Some(span))))
     {
         if let Some(span) = span {
             findings.push(Finding::new(

@@ -5,6 +5,7 @@
 
 pub(crate) mod plans;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};

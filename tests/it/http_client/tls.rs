@@ -60,7 +60,7 @@ fn client(port: u16, ca_file: Option<PathBuf>) -> Client {
         &setpoint::gitlab::PEER,
         format!("https://localhost:{port}").parse().unwrap(),
     );
-    options.ca_file = ca_file;
+    options.way.ca_file = ca_file;
     Client::new(options).unwrap()
 }
 
@@ -86,7 +86,7 @@ async fn an_unknown_authority_is_refused_and_the_way_out_named() {
 fn a_ca_file_has_to_hold_certificates() {
     for (file, said) in [("server.key", "no certificate"), ("missing.pem", "cannot be read")] {
         let mut options = ClientOptions::new(&setpoint::gitlab::PEER, "https://localhost".parse().unwrap());
-        options.ca_file = Some(fixture(file));
+        options.way.ca_file = Some(fixture(file));
         let error = Client::new(options).unwrap_err();
         assert!(error.message.contains(said), "{}", error.message);
     }
@@ -139,7 +139,7 @@ fn a_bundle_with_a_bad_block_says_which_one() {
     ] {
         std::fs::write(&file, format!("{good}# the second\n{bad}{good}")).unwrap();
         let mut options = ClientOptions::new(&setpoint::gitlab::PEER, "https://localhost".parse().unwrap());
-        options.ca_file = Some(file.clone());
+        options.way.ca_file = Some(file.clone());
         let error = Client::new(options).unwrap_err();
         let place = format!(
             "certificate 2 of ca_file {}, which begins at line {}",

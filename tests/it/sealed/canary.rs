@@ -20,6 +20,7 @@ pub(super) const DROID_TOTP: &str = "CANARYFOURDROIDTOTP23456723456AA";
 pub(super) const FACTORY_KEY: &str = "fk-canary-five~FACTORY/key";
 /// What a code of six digits is called where it is found.
 pub(super) const CODE: &str = "a one-time code";
+pub(super) const GATEWAY_TOKEN: &str = "canary-seven;GATEWAY+token";
 pub(super) const STATE_PASSWORD: &str = "canary-six%STATE+password";
 
 /// What is looked for.
@@ -131,6 +132,7 @@ impl Canaries {
             ("the droid's TOTP key", DROID_TOTP),
             ("the Factory key", FACTORY_KEY),
             ("the password of the state backend", STATE_PASSWORD),
+            ("the gateway's token", GATEWAY_TOKEN),
         ] {
             canaries.add(text, name);
         }
@@ -279,6 +281,14 @@ impl SealedFixture {
         let (fixture, proxy) = Proxy::on(options).await;
         fixture.world(furnish);
         fixture.give_admin_session();
+        for token in ["GITLAB_TOKEN", "FACTORY_API_KEY"] {
+            fixture.edit_config(
+                &format!("token = {{ env = \"{token}\" }}\n"),
+                &format!(
+                    "token = {{ env = \"{token}\" }}\nheaders = {{ \"X-Gateway-Token\" = {{ env = \"GATEWAY_TOKEN\" }} }}\n"
+                ),
+            );
+        }
         fixture.edit_config(
             "password = { env = \"GITLAB_ADMIN_PASSWORD\" }",
             "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\ntotp_secret = { env = \"GITLAB_ADMIN_TOTP\" }",
@@ -318,6 +328,7 @@ impl SealedFixture {
             .env("FACTORY_DROID_PASSWORD", DROID_PASSWORD)
             .env("FACTORY_DROID_TOTP", DROID_TOTP)
             .env("STATE_PASSWORD", STATE_PASSWORD)
+            .env("GATEWAY_TOKEN", GATEWAY_TOKEN)
             .env("RUST_LOG", "trace")
             .env("RUST_BACKTRACE", "full");
         command
