@@ -10,7 +10,8 @@ use url::Url;
 use super::{Check, instance, permissions, reachable, sign_in, way};
 use crate::config::Config;
 use crate::gitlab::{
-    AdminInspect, DroidSession, GitlabInspect, GitlabRead, Instance, InstanceSettings, OwnToken, OwnUser, Probe,
+    AdminInspect, DroidSession, GitlabInspect, GitlabRead, GroupRules, Instance, InstanceSettings, OwnToken, OwnUser,
+    Probe,
 };
 use crate::http::{Client, Error, ErrorKind, Result};
 use crate::model::{FullPath, Known, ObservedUser};
@@ -60,7 +61,7 @@ pub(super) struct Answers {
     pub(super) settings: Result<InstanceSettings>,
     pub(super) scopes: Result<Known<BTreeSet<String>>>,
     pub(super) droid: Result<Option<ObservedUser>>,
-    pub(super) enforcing_groups: Result<BTreeSet<FullPath>>,
+    pub(super) groups: Result<Vec<GroupRules>>,
 }
 
 impl GitlabSide<'_> {
@@ -86,7 +87,9 @@ impl GitlabSide<'_> {
             Err(error) if error.kind == ErrorKind::Forbidden => None,
             Err(error) => {
                 checks[0] = Check::failed("gitlab.reachable", error);
-                Some("what answers is no GitLab that can be used")
+                // One answer that is wrong says nothing of the others.
+                let other = self.read.own_user().await;
+                other.err().map(|_| "what answers is no GitLab that can be used")
             }
         };
         if let Some(why) = stops {
@@ -95,7 +98,7 @@ impl GitlabSide<'_> {
             let answers = self.ask().await;
             checks.extend(token(&answers, self.today()));
             checks.extend(administrator(&answers));
-            checks.extend(instance::check(self.config, &answers));
+            checks.extend(instance::check(self.config, &answers, self.today()));
             checks.extend(sign_in::check(self, &answers).await);
         }
         checks.extend(instance::external_url(self).await);
@@ -156,13 +159,13 @@ impl GitlabSide<'_> {
 
     async fn ask(&self) -> Answers {
         let memberships: BTreeSet<FullPath> = self.config.desired.memberships.keys().cloned().collect();
-        let (token, own_user, settings, scopes, droid, enforcing_groups) = tokio::join!(
+        let (token, own_user, settings, scopes, droid, groups) = tokio::join!(
             self.inspect.own_token(),
             self.read.own_user(),
             self.inspect.settings(),
             self.read.supported_scopes(),
             self.droid_account(),
-            self.read.enforcing_groups(&memberships),
+            self.inspect.group_rules(&memberships),
         );
         Answers {
             token,
@@ -170,7 +173,7 @@ impl GitlabSide<'_> {
             settings,
             scopes,
             droid,
-            enforcing_groups,
+            groups,
         }
     }
 

@@ -1,42 +1,54 @@
 //! Settings of the instance that stand in the way of what an apply does, scopes it does not know, and its two addresses.
 
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
 use super::Check;
 use super::gitlab::{Answers, GitlabSide};
 use crate::config::Config;
-use crate::gitlab::InstanceSettings;
-use crate::model::{Domain, FullPath, Known, SignIn};
+use crate::gitlab::{GroupRules, InstanceSettings, speaks_https};
+use crate::model::{Domain, Known, SignIn};
 use crate::urls::{self, origin};
 
 /// Settings and scopes.
-pub(super) fn check(config: &Config, answers: &Answers) -> Vec<Check> {
+pub(super) fn check(config: &Config, answers: &Answers, today: Date) -> Vec<Check> {
     let mut checks = match &answers.settings {
-        Ok(settings) => settings_checks(config, answers, settings),
+        Ok(settings) => settings_checks(config, answers, settings, today),
         Err(_) => vec![Check::skipped(
             "gitlab.settings",
             "The settings that matter to a sign-in were not looked at: GitLab did not show them",
         )],
     };
-    checks.extend(enforcing_groups(config, answers));
+    match &answers.groups {
+        Ok(groups) => {
+            checks.extend(enforcing_groups(config, answers, groups));
+            checks.extend(restricted_groups(groups));
+            checks.extend(groups_without_https(groups));
+        }
+        // `plan` asks in the same way, and what stops it there is told of it.
+        Err(error) => checks.push(Check::skipped(
+            "gitlab.groups",
+            format!(
+                "What the groups of user.memberships ask of their members was not looked at: {}",
+                error.message
+            ),
+        )),
+    }
     checks.push(scopes(config, answers));
     checks
 }
 
 /// A membership in a group that enforces a second factor, or next to one in its hierarchy, is what makes it bite.
-fn enforcing_groups(config: &Config, answers: &Answers) -> Option<Check> {
+fn enforcing_groups(config: &Config, answers: &Answers, groups: &[GroupRules]) -> Option<Check> {
     const ID: &str = "gitlab.group_two_factor";
     let has_one = matches!(&answers.droid, Ok(Some(droid)) if droid.two_factor);
-    let groups = match &answers.enforcing_groups {
-        Ok(groups) if groups.is_empty() => return None,
-        Ok(groups) => groups.iter().map(FullPath::as_str).collect::<Vec<_>>().join(", "),
-        // `plan` asks in the same way, and what stops it there is told of it.
-        Err(error) => {
-            let message = format!(
-                "Groups that enforce two-factor authentication were not looked for: {}",
-                error.message
-            );
-            return Some(Check::skipped(ID, message));
-        }
-    };
+    let enforcing = groups.iter().filter(|group| group.two_factor);
+    let groups = enforcing.map(|group| group.path.as_str()).collect::<BTreeSet<_>>();
+    if groups.is_empty() {
+        return None;
+    }
+    let groups = groups.into_iter().collect::<Vec<_>>().join(", ");
     if has_one {
         let message = format!("These groups enforce two-factor authentication, and the droid has it: {groups}");
         return Some(Check::ok(ID, message));
@@ -54,7 +66,7 @@ fn enforcing_groups(config: &Config, answers: &Answers) -> Option<Check> {
     })
 }
 
-fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettings) -> Vec<Check> {
+fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettings, today: Date) -> Vec<Check> {
     let mut checks = vec![
         password_sign_in(config, settings),
         two_factor(config, answers, settings),
@@ -62,6 +74,8 @@ fn settings_checks(config: &Config, answers: &Answers, settings: &InstanceSettin
         recaptcha(settings),
         email_confirmation(settings),
         email_verification(settings),
+        git_over_https(settings),
+        dormant_users(answers, settings, today),
     ];
     if settings.maintenance_mode {
         checks.push(Check::failure(
@@ -208,6 +222,90 @@ fn email_verification(settings: &InstanceSettings) -> Check {
     }
 }
 
+/// Factory clones and pushes with the droid's OAuth token, which Git takes over HTTPS only.
+fn git_over_https(settings: &InstanceSettings) -> Check {
+    const ID: &str = "gitlab.git_over_https";
+    if speaks_https(settings.enabled_git_access_protocol.as_deref()) {
+        return Check::ok(ID, "Git is spoken over HTTPS");
+    }
+    Check::failure(
+        ID,
+        "Git over HTTPS is switched off, and Factory clones and pushes with a token, which Git takes over HTTPS only",
+        "let Git be spoken by SSH and HTTP(S) (Admin area > Settings > General > Visibility and access controls > Enabled \
+         Git access protocols)",
+    )
+}
+
+/// How long before it a deactivation is warned about.
+const DORMANT_WARNING_DAYS: i64 = 14;
+/// What GitLab's setting is at first, and at least.
+const DORMANT_DEFAULT_DAYS: i64 = 90;
+
+/// A deactivated account is cut off from the API and from Git, and nobody signs in as the droid to end that.
+fn dormant_users(answers: &Answers, settings: &InstanceSettings, today: Date) -> Check {
+    const ID: &str = "gitlab.dormant_users";
+    if !settings.deactivate_dormant_users {
+        return Check::ok(ID, "Accounts without activity are not deactivated");
+    }
+    let days = settings.deactivate_dormant_users_period.unwrap_or(DORMANT_DEFAULT_DAYS);
+    let rule = format!("GitLab deactivates accounts after {days} days without activity");
+    let fix = "see to it that Factory works with GitLab, which counts as activity; if the droid has been deactivated, \
+               `setpoint apply` activates it; or switch this off (Admin area > Settings > General > Account and limit > \
+               Dormant users)";
+    let Ok(Some(droid)) = &answers.droid else {
+        return Check::ok(ID, format!("{rule}; what Factory does as the droid counts"));
+    };
+    let name = &droid.fields.username;
+    let last = droid.last_activity_on.as_ref().and_then(|day| day.parse::<Date>().ok());
+    let Some(last) = last else {
+        return Check::warning(ID, format!("{rule}, and {name} has done nothing yet"), fix);
+    };
+    let left = days - i64::from(last.until(today).map_or(0, |span| span.get_days()));
+    if left > DORMANT_WARNING_DAYS {
+        return Check::ok(ID, format!("{rule}; {name} did something last on {last}"));
+    }
+    Check::warning(ID, format!("{rule}, and {name} did something last on {last}"), fix)
+}
+
+/// Groups that let in some addresses only: whether Factory's are among them only a person can tell.
+fn restricted_groups(groups: &[GroupRules]) -> Option<Check> {
+    let restricted: Vec<String> = groups
+        .iter()
+        .filter_map(|group| Some(format!("{} ({})", group.path.as_str(), group.addresses.as_ref()?)))
+        .collect();
+    (!restricted.is_empty()).then(|| {
+        Check::warning(
+            "gitlab.group_addresses",
+            format!(
+                "These groups, with all in them, let in some addresses only: {}",
+                restricted.join("; ")
+            ),
+            "see to it that the addresses that Factory comes from, which its support names, are among them, and those of \
+             this machine (the group's Settings > General > Permissions and group features > Restrict access by IP address)",
+        )
+    })
+}
+
+fn groups_without_https(groups: &[GroupRules]) -> Option<Check> {
+    let without: Vec<&str> = groups
+        .iter()
+        .filter(|group| !group.git_over_https)
+        .map(|group| group.path.as_str())
+        .collect();
+    (!without.is_empty()).then(|| {
+        Check::failure(
+            "gitlab.group_git_over_https",
+            format!(
+                "Git over HTTPS is switched off in these groups, and Factory clones and pushes with a token, which Git takes \
+                 over HTTPS only: {}",
+                without.join(", ")
+            ),
+            "let Git be spoken by SSH and HTTP(S) there (the group's Settings > General > Permissions and group features > \
+             Enabled Git access protocols)",
+        )
+    })
+}
+
 fn scopes(config: &Config, answers: &Answers) -> Check {
     const ID: &str = "gitlab.scopes";
     let known = match &answers.scopes {
@@ -239,7 +337,13 @@ pub(super) async fn external_url(side: &GitlabSide<'_>) -> Vec<Check> {
     let domain = urls::bare(&config.external_url);
     let own = side.inspect.issuer().await.ok().flatten();
     let Some(external) = side.external else {
-        return own.iter().map(|own| told(domain, own)).collect();
+        return vec![match own {
+            Some(own) => told(domain, &own),
+            None => Check::skipped(
+                ID,
+                "GitLab did not tell its own URL, to compare gitlab.external_url with",
+            ),
+        }];
     };
     let answered = external.issuer().await;
     vec![match (answered, own) {

@@ -3,7 +3,9 @@
 
 use super::Check;
 use crate::http::Side;
-use crate::model::{Desired, FactorySource, Known, Observed, RecordedState, Testimony};
+use crate::model::{
+    Desired, FactorySource, Known, Observed, RecordedState, Resolution, SourceKind, Testimony, Visibility,
+};
 use crate::observe::{Sources, observe};
 
 /// Reads it once, and says what of it bears out an attestation. `complete`: no source is left out because it has failed
@@ -36,7 +38,69 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
         ),
     );
     let authorization = attested_authorization(&observed, recorded);
-    authorization.into_iter().chain([read]).collect()
+    let access = only_open_projects(&observed, desired);
+    authorization.into_iter().chain(access).chain([read]).collect()
+}
+
+/// How many projects are named.
+const NAMED: usize = 5;
+
+/// A droid sees what is internal or public without a role, and can push to none of it.
+fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
+    const ID: &str = "gitlab.droid_access";
+    let gitlab = &observed.gitlab;
+    let name = &desired.user.fields.username;
+    let fix =
+        "declare a role in user.memberships for what it is to work on: developer is the least with which it can push";
+    let is_external = match &gitlab.user {
+        Some(user) => user.external,
+        None => gitlab.accounts_are_external == Known::Known(true),
+    };
+    let open = if is_external { "public" } else { "internal and public" };
+    if desired.memberships.is_empty() && gitlab.memberships.is_empty() {
+        let message =
+            format!("{name} is a member of no group and no project: it sees {open} projects, and can push to none");
+        return Some(Check::warning(ID, message, fix));
+    }
+    let declared: Vec<SourceKind> = gitlab
+        .namespaces
+        .values()
+        .filter_map(|found| match found {
+            Resolution::Found(source) | Resolution::Moved { source, .. } => Some(*source),
+            Resolution::NotFound => None,
+        })
+        .collect();
+    // Where other memberships lead is not known here.
+    if gitlab.memberships.iter().any(|one| !declared.contains(&one.source)) {
+        return None;
+    }
+    let explicit = desired.repositories.explicit();
+    let without: Vec<&str> = gitlab
+        .projects
+        .values()
+        .filter(|project| !project.archived && !project.pending_deletion && project.visibility != Visibility::Private)
+        .filter(|project| explicit.contains(&project.path) || desired.repositories.selects(&project.path))
+        .filter(|project| project.invited_groups != Known::Known(true) && gitlab.seen.get(&project.id) != Some(&true))
+        .filter(|project| {
+            !desired
+                .memberships
+                .keys()
+                .any(|path| *path == project.path || path.contains(&project.path))
+        })
+        .map(|project| project.path.as_str())
+        .collect();
+    if without.is_empty() {
+        return None;
+    }
+    let more = match without.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = without.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{name} has no declared role in these selected projects, which are {open}, and cannot push to them: {named}{more}"
+    );
+    Some(Check::warning(ID, message, fix))
 }
 
 /// What GitLab says of an authorization that a person attested, by the application's row id: names may be shared.

@@ -157,11 +157,14 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
     let account = match &answers.droid {
         Ok(Some(account)) => account,
         Ok(None) => {
-            let message = format!(
-                "{} does not exist yet; apply creates it",
-                config.desired.user.fields.username
-            );
-            return vec![Check::ok(ID, message)];
+            let name = &config.desired.user.fields.username;
+            let mut checks = vec![Check::ok(ID, format!("{name} does not exist yet; apply creates it"))];
+            if matches!(&answers.settings, Ok(settings) if settings.user_default_external) {
+                checks.push(external(&format!(
+                    "New accounts are external users here, and so will {name} be"
+                )));
+            }
+            return checks;
         }
         Err(error) => return vec![Check::failed(ID, error)],
     };
@@ -194,6 +197,9 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
             "take the administrator's rights from it (Admin area > Users); user.memberships says what it may do",
         ));
     }
+    if account.external {
+        checks.push(external(&format!("{name} is an external user")));
+    }
     if account.two_factor && config.droid.sign_in == Some(SignIn::Password) && config.droid.totp_secret.is_none() {
         checks.push(Check::failure(
             "gitlab.droid_two_factor",
@@ -202,6 +208,16 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// An external user sees no project for its visibility to everybody who is signed in.
+fn external(who: &str) -> Check {
+    Check::warning(
+        "gitlab.droid_external",
+        format!("{who}: it sees internal projects only where it is a member"),
+        "declare a role in user.memberships for all that it is to work on, or let an administrator make it a regular user \
+         (Admin area > Users > Edit > External)",
+    )
 }
 
 /// What is wrong with the account, what to do, and whether apply is stopped by it.

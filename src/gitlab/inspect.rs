@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::api::GitlabApi;
 use crate::digest::sha256;
 use crate::http::{Error, Response, Result, StatusCode};
-use crate::model::{Known, TermsVersion};
+use crate::model::{FullPath, Known, TermsVersion};
 use crate::secrets::RemoteText;
 
 /// What GitLab's API says of the instance and of the token.
@@ -24,6 +24,8 @@ pub trait GitlabInspect: Send + Sync {
     async fn own_token(&self) -> Result<Option<OwnToken>>;
     /// The settings that matter to a sign-in (`GET /application/settings`), for administrators only. Asked once.
     async fn settings(&self) -> Result<InstanceSettings>;
+    /// What the groups at these paths, above and below them ask of whoever comes.
+    async fn group_rules(&self, paths: &BTreeSet<FullPath>) -> Result<Vec<GroupRules>>;
     /// The URL that GitLab is configured with: `issuer` of its discovery document, asked without a credential. None
     /// where the answer holds no such thing.
     async fn issuer(&self) -> Result<Option<String>>;
@@ -45,6 +47,19 @@ pub struct Probe {
     pub date: Option<Timestamp>,
     /// Which GitLab it is, or what the answer was instead.
     pub instance: Result<Instance>,
+}
+
+/// What a group asks of whoever comes to it, or to what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRules {
+    /// The group.
+    pub path: FullPath,
+    /// Whether members need two-factor authentication.
+    pub two_factor: bool,
+    /// The addresses that may come, where not all may (Enterprise Edition, groups at the top only).
+    pub addresses: Option<RemoteText>,
+    /// Whether Git is spoken over HTTPS.
+    pub git_over_https: bool,
 }
 
 /// Which GitLab it is.
@@ -113,6 +128,12 @@ pub struct InstanceSettings {
     pub disable_admin_oauth_scopes: bool,
     /// Whether new accounts are external, which see no internal project.
     pub user_default_external: bool,
+    /// The one protocol by which Git is spoken, `ssh` or `http`; none or empty: both.
+    pub enabled_git_access_protocol: Option<String>,
+    /// Whether accounts without activity are deactivated.
+    pub deactivate_dormant_users: bool,
+    /// Days after which they are.
+    pub deactivate_dormant_users_period: Option<i64>,
     /// Maintenance mode; the Community Edition has none.
     pub maintenance_mode: bool,
     /// Whether a sign-in from an address that GitLab has not seen locks an account without a second factor until a code
@@ -136,6 +157,9 @@ impl Default for InstanceSettings {
             admin_mode: false,
             disable_admin_oauth_scopes: false,
             user_default_external: false,
+            enabled_git_access_protocol: None,
+            deactivate_dormant_users: false,
+            deactivate_dormant_users_period: None,
             maintenance_mode: false,
             require_email_verification_on_account_locked: None,
             email_confirmation_setting: None,
@@ -202,12 +226,31 @@ impl GitlabInspect for GitlabApi {
         self.settings.get_or_try_init(read).await.cloned()
     }
 
+    async fn group_rules(&self, paths: &BTreeSet<FullPath>) -> Result<Vec<GroupRules>> {
+        let groups = self.groups_around(paths).await?;
+        let rules = groups.into_iter().map(|group| GroupRules {
+            two_factor: group.require_two_factor_authentication,
+            addresses: group
+                .ip_restriction_ranges
+                .filter(|ranges| !ranges.trim().is_empty())
+                .map(|ranges| RemoteText::within(&ranges, 200)),
+            git_over_https: speaks_https(group.enabled_git_access_protocol.as_deref()),
+            path: group.full_path,
+        });
+        Ok(rules.collect())
+    }
+
     async fn issuer(&self) -> Result<Option<String>> {
         let request = self.client.get(&[".well-known", "openid-configuration"]).anonymous();
         let answer = self.client.call(request).await?;
         let issuer = answer.json::<Discovery>().ok().map(|document| document.issuer);
         Ok(issuer.map(|issuer| RemoteText::within(&issuer, 200).into()))
     }
+}
+
+/// Whether Git is spoken over HTTPS where this is the setting; `ssh_certificates` is a group's.
+pub fn speaks_https(protocol: Option<&str>) -> bool {
+    !matches!(protocol, Some("ssh" | "ssh_certificates"))
 }
 
 fn instance(answer: Response) -> Result<Instance, Error> {

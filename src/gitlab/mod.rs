@@ -34,7 +34,9 @@ pub use doors::{Door, Doorkeeper, Harm, Resident};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;
-pub use inspect::{AdminInspect, GitlabInspect, GranularScope, Instance, InstanceSettings, OwnToken, Probe};
+pub use inspect::{
+    AdminInspect, GitlabInspect, GranularScope, GroupRules, Instance, InstanceSettings, OwnToken, Probe, speaks_https,
+};
 
 /// What GitLab's REST and GraphQL API shows.
 #[async_trait]

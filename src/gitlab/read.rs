@@ -184,25 +184,11 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
-        let above = paths
-            .iter()
-            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
-        let asked: BTreeSet<FullPath> = above.collect();
-        let ids = self.groups_at(&asked.iter().collect::<Vec<_>>()).await?;
-        let there = try_join_all(ids.values().map(|id| self.group(*id)));
-        let joined = ids.iter().filter(|(path, _)| paths.contains(path));
-        let below = try_join_all(joined.map(|(_, id)| {
-            let request = self.get(&["groups", &id.to_string(), "descendant_groups"]);
-            offset::<wire::Group>(&self.client, request)
-        }));
-        let (there, below) = tokio::try_join!(there, below)?;
-        Ok(there
+        let groups = self.groups_around(paths).await?;
+        let enforcing = groups
             .into_iter()
-            .flatten()
-            .chain(below.into_iter().flatten())
-            .filter(|group| group.require_two_factor_authentication)
-            .map(|group| group.full_path)
-            .collect())
+            .filter(|group| group.require_two_factor_authentication);
+        Ok(enforcing.map(|group| group.full_path).collect())
     }
 
     async fn projects(&self, below: Option<&Below<'_>>) -> Result<Vec<ObservedProject>> {
@@ -265,6 +251,23 @@ impl GitlabApi {
     pub(super) async fn groups_at(&self, paths: &[&FullPath]) -> Result<BTreeMap<FullPath, GroupId>> {
         let parts = try_join_all(paths.chunks(GROUPS).map(|chunk| self.look_up(&[], chunk))).await?;
         Ok(parts.into_iter().flat_map(|part| part.groups).collect())
+    }
+
+    /// The groups at these paths, above them and below.
+    pub(super) async fn groups_around(&self, paths: &BTreeSet<FullPath>) -> Result<Vec<wire::Group>> {
+        let above = paths
+            .iter()
+            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
+        let asked: BTreeSet<FullPath> = above.collect();
+        let ids = self.groups_at(&asked.iter().collect::<Vec<_>>()).await?;
+        let there = try_join_all(ids.values().map(|id| self.group(*id)));
+        let joined = ids.iter().filter(|(path, _)| paths.contains(path));
+        let below = try_join_all(joined.map(|(_, id)| {
+            let request = self.get(&["groups", &id.to_string(), "descendant_groups"]);
+            offset::<wire::Group>(&self.client, request)
+        }));
+        let (there, below) = tokio::try_join!(there, below)?;
+        Ok(there.into_iter().flatten().chain(below.into_iter().flatten()).collect())
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<wire::Group>> {

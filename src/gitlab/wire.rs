@@ -157,6 +157,10 @@ pub(super) struct Group {
     pub(super) full_path: FullPath,
     #[serde(default)]
     pub(super) require_two_factor_authentication: bool,
+    #[serde(default)]
+    pub(super) ip_restriction_ranges: Option<String>,
+    #[serde(default)]
+    pub(super) enabled_git_access_protocol: Option<String>,
 }
 
 impl Row for Group {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
-use setpoint::sandbox::Side;
 use setpoint::sandbox::world::UserState;
+use setpoint::sandbox::{Action, Options, Side};
 
 const ADMIN_SESSION: &str = "token = { env = \"GITLAB_TOKEN\" }\n\n[gitlab.admin_session]\nusername = \"root\"\n\
                              password = { env = \"GITLAB_ADMIN_PASSWORD\" }";
@@ -250,6 +251,24 @@ const SETTINGS: &[(&[&str], &str, &str, &str)] = &[
         "gitlab.scopes",
         "failure",
         "read_observability",
+    ),
+    (
+        &["enabled_git_access_protocol=ssh"],
+        "gitlab.git_over_https",
+        "failure",
+        "Git over HTTPS is switched off",
+    ),
+    (
+        &["enabled_git_access_protocol=http"],
+        "gitlab.git_over_https",
+        "ok",
+        "spoken over HTTPS",
+    ),
+    (
+        &["deactivate_dormant_users=true", "deactivate_dormant_users_period=120"],
+        "gitlab.dormant_users",
+        "ok",
+        "after 120 days without activity",
     ),
     (&["clock_offset_seconds=120"], "gitlab.clock", "warning", "seconds"),
     (
@@ -539,4 +558,188 @@ async fn the_shapes_of_pages_hold_their_names_and_nothing_that_people_wrote() {
         form.contains("[trusted]]") && form.contains("[name=_method][type=hidden][value=patch]"),
         "{form}"
     );
+}
+
+/// What an account or a group has that keeps Factory out, each with its fix.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_the_droid_from_its_projects_is_found() {
+    let fixture = applied().await;
+    let ran = json(&fixture).await.expect(0);
+    for id in [
+        "gitlab.droid_external",
+        "gitlab.droid_access",
+        "gitlab.group_addresses",
+        "gitlab.group_git_over_https",
+    ] {
+        assert!(!ran.stdout.contains(id), "{}", ran.stdout);
+    }
+    set(&fixture, &["deactivate_dormant_users=true"]);
+    fixture.sandbox.with_world(|world| {
+        let platform = world
+            .groups
+            .iter_mut()
+            .find(|group| group.full_path == "platform")
+            .unwrap();
+        platform.ip_restriction_ranges = Some("10.0.0.0/8,192.0.2.7".to_owned());
+        platform.enabled_git_access_protocol = Some("ssh".to_owned());
+        let droid = world.user_named("factory-droid").unwrap().id;
+        let droid = world.user_mut(droid).unwrap();
+        droid.external = true;
+        droid.last_activity_on = Some("2020-01-01".to_owned());
+    });
+    // Nobody signs in, which would be activity.
+    fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
+    let ran = json(&fixture).await.expect(1);
+    for (id, status, said) in [
+        (
+            "gitlab.droid_external",
+            "warning",
+            "is an external user: it sees internal projects only",
+        ),
+        ("gitlab.group_addresses", "warning", "platform (10.0.0.0/8,192.0.2.7)"),
+        ("gitlab.group_git_over_https", "failure", "only: platform."),
+        ("gitlab.dormant_users", "warning", "did something last on 2020-01-01"),
+    ] {
+        let found = check(&ran, id);
+        assert!(found.starts_with(status) && found.contains(said), "{found}");
+        assert!(!found.ends_with("| -"), "there is a fix: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_droid_whose_projects_are_only_open_ones_is_found() {
+    // With no membership at all.
+    let fixture = Fixture::new().await;
+    fixture.edit_config(
+        "[user.memberships]\n\"platform\" = \"developer\"\n\"web/storefront\" = \"maintainer\"\n",
+        "",
+    );
+    set(&fixture, &["user_default_external=true"]);
+    let ran = json(&fixture).await;
+    let found = check(&ran, "gitlab.droid_access");
+    assert!(
+        found.starts_with("warning") && found.contains("it sees public projects"),
+        "{found}"
+    );
+    let found = check(&ran, "gitlab.droid_external");
+    assert!(found.contains("so will factory-droid be"), "{found}");
+    set(&fixture, &["user_default_external=false"]);
+    let found = check(&json(&fixture).await, "gitlab.droid_access");
+    assert!(found.contains("it sees internal and public projects"), "{found}");
+    // With one elsewhere.
+    let fixture = Fixture::new().await;
+    fixture.sandbox.with_world(|world| {
+        let storefront = world
+            .projects
+            .iter_mut()
+            .find(|one| one.full_path == "web/storefront")
+            .unwrap();
+        storefront.visibility = setpoint::sandbox::world::Visibility::Internal;
+    });
+    fixture.edit_config("\"web/storefront\" = \"maintainer\"\n", "");
+    let found = check(&json(&fixture).await, "gitlab.droid_access");
+    assert!(
+        found.starts_with("warning") && found.contains("cannot push to them: web/storefront"),
+        "{found}"
+    );
+}
+
+/// What each answer is asked for: checks that say nothing without it, and say so under another name or not at all.
+const OF_AN_ANSWER: &[(&str, &[&str])] = &[
+    ("/api/v4/metadata", &["gitlab.version"]),
+    // Whom a web session belongs to is asked there, too.
+    ("/api/v4/user", &["gitlab.admin_mode", "gitlab.impersonation"]),
+    (
+        "/api/v4/personal_access_tokens/self",
+        &["gitlab.token_scopes", "gitlab.token_expiry"],
+    ),
+    (
+        "/api/v4/application/settings",
+        &[
+            "gitlab.password_sign_in",
+            "gitlab.two_factor",
+            "gitlab.terms",
+            "gitlab.recaptcha",
+            "gitlab.email_confirmation",
+            "gitlab.email_verification",
+            "gitlab.git_over_https",
+            "gitlab.dormant_users",
+            "gitlab.impersonation",
+        ],
+    ),
+    ("/api/v4/users", &["gitlab.droid_sign_in", "gitlab.impersonation"]),
+    ("/users/", &["gitlab.impersonation"]),
+    ("/admin/", &["gitlab.impersonation"]),
+    (
+        "/api/v0/integrations/gitlab-sh",
+        &["factory.key", "factory.plan", "factory.role", "factory.connection"],
+    ),
+];
+
+/// Each of its questions is answered wrongly, one at a time: every check that does not live by that answer is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_single_answer_ends_it() {
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
+    set(&fixture, &["protected_paths_limit=0"]);
+    fixture.edit_config("token = { env = \"GITLAB_TOKEN\" }", ADMIN_SESSION);
+    fixture.run(&["apply", "--auto-approve", "-q"]).await.expect(0);
+    let clean = fixture.sandbox.with_world(|world| world.clone());
+    let ids = |ran: &Ran| -> BTreeSet<String> {
+        let checks = ran.json()["checks"].as_array().unwrap().clone();
+        checks
+            .iter()
+            .map(|check| check["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let before = fixture.sandbox.requests().len();
+    let all = ids(&json(&fixture).await.expect(0));
+    let asked: BTreeSet<(bool, String, String)> = fixture
+        .sandbox
+        .requests()
+        .split_off(before)
+        .into_iter()
+        .map(|one| (one.side == Side::Gitlab, one.method, one.path))
+        .collect();
+    assert!(asked.len() > 15, "{asked:?}");
+    let page = "<html><head><title>Gateway</title></head><body>Something else</body></html>";
+    let wrong = [
+        (500, "application/json", "{\"message\":\"500 Internal Server Error\"}"),
+        (200, "text/html", page),
+        (200, "application/json", "{\"a\":[1,null"),
+        (200, "application/json", "[[\"neither\"], 7]"),
+    ];
+    let cases = asked.iter().flat_map(|one| wrong.map(|wrong| (one, wrong)));
+    let mut lost = Vec::new();
+    for ((of_gitlab, method, path), (status, kind, body)) in cases {
+        let of_gitlab = *of_gitlab;
+        fixture.sandbox.with_world(|world| *world = clean.clone());
+        let (wanted, at) = (method.clone(), path.clone());
+        proxy.intercept(move |request, phase| {
+            let meant = (request.side == Side::Gitlab) == of_gitlab && request.method == wanted && request.path == at;
+            if meant && phase == Phase::Before {
+                return Action::Respond {
+                    status,
+                    headers: vec![("content-type".to_owned(), kind.to_owned())],
+                    body: body.to_owned(),
+                };
+            }
+            Action::Pass
+        });
+        let ran = json(&fixture).await;
+        assert!([0, 1].contains(&ran.code), "{method} {path}: {}", ran.stderr);
+        let excused: BTreeSet<&str> = OF_AN_ANSWER
+            .iter()
+            .filter(|(prefix, _)| path.starts_with(prefix))
+            .flat_map(|(_, ids)| ids.iter().copied())
+            .collect();
+        let found = ids(&ran);
+        let missing: Vec<&String> = all
+            .difference(&found)
+            .filter(|id| !excused.contains(id.as_str()))
+            .collect();
+        if !missing.is_empty() {
+            lost.push(format!("{method} {path} with {status} {kind}: {missing:?}"));
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }

@@ -54,6 +54,12 @@ pub struct Switches {
     pub step_up_for_admin_mode: bool,
     /// New accounts are external, also those that are made over the API.
     pub user_default_external: bool,
+    /// By which protocols Git is spoken (`enabled_git_access_protocol`): `ssh` or `http`; empty: by both.
+    pub enabled_git_access_protocol: String,
+    /// Accounts without activity are deactivated.
+    pub deactivate_dormant_users: bool,
+    /// Days after which they are.
+    pub deactivate_dormant_users_period: u32,
     /// A new membership or role waits for an administrator's approval: 202.
     pub memberships_await_approval: bool,
     /// A proxy in front of GitLab drops `Link` and all `X-` headers of answers.
@@ -163,6 +169,9 @@ impl Default for Switches {
             disable_password_authentication_for_users_with_sso_identities: false,
             step_up_for_admin_mode: false,
             user_default_external: false,
+            enabled_git_access_protocol: String::new(),
+            deactivate_dormant_users: false,
+            deactivate_dormant_users_period: 90,
             memberships_await_approval: false,
             proxy_drops_headers: false,
             proxy_encoded_slash: EncodedSlash::Pass,

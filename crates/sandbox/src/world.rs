@@ -306,6 +306,10 @@ pub struct Group {
     pub require_two_factor: bool,
     /// Hours in which they can put its set-up off; GitLab's default is 48.
     pub two_factor_grace_period: Option<u32>,
+    /// Addresses and networks that alone may come to it and to all in it (EE), by commas.
+    pub ip_restriction_ranges: Option<String>,
+    /// By which protocols Git is spoken in it: `ssh`, `http` or `ssh_certificates`; none: by all.
+    pub enabled_git_access_protocol: Option<String>,
 }
 
 impl Group {

@@ -198,3 +198,31 @@ async fn a_chat_gets_one_text() {
     watch.run(&["--notify-format", "slack"]).await.expect(2);
     assert!(watch.receiver.take().is_empty());
 }
+
+/// The webhook gets the headers of its own section, and nobody's else; and nobody else gets those.
+#[tokio::test]
+async fn the_webhook_has_headers_of_its_own() {
+    let watch = Watch::new().await;
+    let text = std::fs::read_to_string(watch.fixture.path("setpoint.toml")).unwrap();
+    let own = "headers = { \"X-Hook\" = { file = \"hook.token\" } }";
+    let gitlab = "headers = { \"X-Gateway\" = { file = \"gateway.token\" } }";
+    watch.fixture.write_config(&format!(
+        "{}\n[notify]\n{own}\n",
+        text.replace("[gitlab.admin_session]", &format!("{gitlab}\n\n[gitlab.admin_session]"))
+    ));
+    std::fs::write(watch.fixture.path("hook.token"), "canary-of-the-hook\n").unwrap();
+    std::fs::write(watch.fixture.path("gateway.token"), "canary-of-the-gateway\n").unwrap();
+    watch.rename("Mallory");
+    let ran = watch.run(&["-vv"]).await.expect(2);
+    let messages = watch.receiver.take();
+    let headers = &messages[0].headers;
+    assert!(headers.contains("canary-of-the-hook"), "{headers}");
+    assert!(!headers.contains("canary-of-the-gateway"), "{headers}");
+    assert!(!ran.all().contains("canary"), "{}", ran.all());
+    // It is told that what its section names is missing; what was found is told all the same.
+    std::fs::remove_file(watch.fixture.path("hook.token")).unwrap();
+    watch.rename("Eve");
+    let ran = watch.run(&[]).await.expect(2);
+    assert!(ran.stderr.contains("notify.headers.X-Hook"), "{}", ran.stderr);
+    assert!(watch.receiver.take().is_empty());
+}

@@ -120,8 +120,9 @@ async fn settings(call: Call) -> Answer {
                 "disable_admin_oauth_scopes": switches.disable_admin_oauth_scopes,
                 "email_confirmation_setting": if switches.email_confirmation { "hard" } else { "off" },
                 "minimum_password_length": switches.minimum_password_length,
-                "deactivate_dormant_users": false,
-                "deactivate_dormant_users_period": 90,
+                "deactivate_dormant_users": switches.deactivate_dormant_users,
+                "deactivate_dormant_users_period": switches.deactivate_dormant_users_period,
+                "enabled_git_access_protocol": switches.enabled_git_access_protocol,
                 "throttle_authenticated_api_enabled": switches.rate_limit > 0,
                 "throttle_authenticated_api_requests_per_period": if switches.rate_limit > 0 { switches.rate_limit } else { 7200 },
                 "throttle_authenticated_api_period_in_seconds":

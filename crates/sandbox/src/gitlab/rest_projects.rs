@@ -318,6 +318,20 @@ async fn show_group(call: Call) -> Answer {
                 serde_json::json!({ "projects": projects, "shared_projects": [] }),
             );
         }
+        if world.switches.gitlab_version.ends_with("-ee") {
+            entities::extend(
+                &mut body,
+                serde_json::json!({ "ip_restriction_ranges": group.ip_restriction_ranges }),
+            );
+        }
+        // Of groups at the top, for owners and administrators (GitLab: lib/api/entities/group_detail.rb).
+        if group.parent_id.is_none() && caller.as_ref().is_some_and(|caller| caller.admin) {
+            let protocol = group.enabled_git_access_protocol.as_deref().unwrap_or("all");
+            entities::extend(
+                &mut body,
+                serde_json::json!({ "enabled_git_access_protocol": protocol }),
+            );
+        }
         let shared = entities::shared_with(world, Source::Group(group.id));
         entities::extend(&mut body, serde_json::json!({ "shared_with_groups": shared }));
         Ok(answers::json_answer(200, &body))
