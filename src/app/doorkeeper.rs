@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
+use super::records::refused_sign_ins;
 use crate::files::{self, Readers};
 use crate::gitlab::{Door, Doorkeeper, GitlabApi, GitlabInspect as _, Harm, Resident};
 use crate::http::Result;
@@ -42,7 +43,7 @@ impl RememberingDoorkeeper {
     pub(crate) fn new(context: &Context, gitlab: Arc<GitlabApi>) -> Self {
         Self {
             gitlab,
-            memory: context.records.local.with_extension("sign-ins.json"),
+            memory: refused_sign_ins(&context.records.local),
         }
     }
 

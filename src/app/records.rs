@@ -212,6 +212,11 @@ pub(crate) fn local_record(config: &Config, settings: &Settings) -> PathBuf {
     }
 }
 
+/// How often sign-ins were refused: beside the local record, or where that would be.
+pub(crate) fn refused_sign_ins(local: &Path) -> PathBuf {
+    local.with_extension("sign-ins.json")
+}
+
 /// The journal: beside the local record, or where that would be.
 pub(crate) fn journal(config: &Config, settings: &Settings) -> Journal {
     match &settings.sandbox {

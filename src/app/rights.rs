@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::Settings;
-use super::records::{beside, journal, local_record};
+use super::records::{beside, journal, local_record, refused_sign_ins};
 use crate::config::Config;
 use crate::files;
 use crate::model::Diagnostic;
@@ -15,6 +15,7 @@ pub(crate) fn tidy(config: &Config, settings: &Settings) -> Vec<Diagnostic> {
     let record = local_record(config, settings);
     let mut own = vec![
         record.clone(),
+        refused_sign_ins(&record),
         journal(config, settings).path().to_owned(),
         beside(&config.file, ".setpoint/notified.json"),
     ];

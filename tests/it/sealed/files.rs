@@ -4,6 +4,8 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use setpoint::sandbox::world::digest;
+
 use crate::common::Fixture;
 
 const PRECIOUS: &str = "precious\n";
@@ -25,7 +27,7 @@ async fn private_files_are_private_whatever_the_umask() {
     fixture.world(|world| world.switches.protected_paths_limit = 0);
     store(&fixture);
     let meant = fixture.command(&[]);
-    let run = async |line: &str| {
+    let run_to = async |code: i32, line: &str| {
         let mut command = tokio::process::Command::new("sh");
         command
             .args([
@@ -40,18 +42,22 @@ async fn private_files_are_private_whatever_the_umask() {
                     .get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             );
-        crate::common::run(command).await.expect(0);
+        crate::common::run(command).await.expect(code);
     };
+    let run = async |line: &str| run_to(0, line).await;
     run("plan --out plan.out --gitlab-report report.json").await;
     run("apply --auto-approve").await;
     run("drift --metrics setpoint.prom").await;
     std::fs::create_dir(fixture.path("other")).expect("a folder");
     std::fs::copy(fixture.path("setpoint.toml"), fixture.path("other/setpoint.toml")).expect("the configuration");
     run("plan --sandbox -c other/setpoint.toml").await;
+    fixture.change_user("root", |root| root.password_digest = digest("changed by somebody"));
+    run_to(1, "drift").await;
     for private in [
         "plan.out",
         "store/secret",
         ".setpoint/state.json",
+        ".setpoint/state.sign-ins.json",
         ".setpoint/journal.jsonl",
         "other/.setpoint/sandbox.json",
     ] {
@@ -110,6 +116,11 @@ async fn nothing_is_written_through_a_link() {
             std::fs::write(&path, before).expect("the file");
         }
     }
+    // Refused sign-ins are counted where one is refused.
+    fixture.change_user("root", |root| root.password_digest = digest("changed by somebody"));
+    symlink(&victim, fixture.path(".setpoint/state.sign-ins.json")).expect("the link");
+    fixture.run(&["drift"]).await.expect(1);
+    assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), PRECIOUS);
 }
 
 #[tokio::test]
