@@ -80,7 +80,7 @@ struct Seen {
 
 /// Looks at both sides with an empty record, and under the assisted driver once more with what can be presumed.
 async fn look(context: &Context) -> Result<Seen> {
-    let policy = context.policy(Command::Apply);
+    let policy = context.policy(Command::Drift);
     let blank = context.records.begin()?;
     let (view, readers) = refresh_and_plan_from(context, &policy, blank).await?;
     let evidence = context

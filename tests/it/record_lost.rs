@@ -157,7 +157,13 @@ async fn a_record_that_is_gone_altogether_is_not_begun_anew_but_rebuilt() {
     std::fs::remove_file(fixture.path(".setpoint/journal.jsonl")).unwrap();
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
     fixture.change_user("factory-droid", |user| "Mallory".clone_into(&mut user.name));
-    for command in [&["drift"][..], &["destroy", "--auto-approve"], &["confirm", "--all"]] {
+    // What is planned before it is adopted or rebuilt does not touch it.
+    let planned = unwrapped(&fixture.run(&["plan"]).await.expect(0).stdout);
+    assert!(
+        planned.contains("or `setpoint state rebuild` if its record was lost"),
+        "{planned}"
+    );
+    for command in [&["drift"][..], &["destroy", "--auto-approve"]] {
         let ran = fixture.run(command).await.expect(1);
         let said = unwrapped(&ran.stderr);
         assert!(

@@ -105,6 +105,10 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
         }
         return;
     };
+    if application.unadopted {
+        builder.push(held(planned, "its application is not adopted"));
+        return;
+    }
     let depends_on_connection = connection.is_some();
     let username = inputs.desired.user.fields.username.to_string();
     if user.unrecoverable {

@@ -144,12 +144,14 @@ fn hold(
             unknown(),
             "it may have been saved in Factory by hand, and Factory cannot be asked",
         )
-    } else {
-        let compared = needed.map_or_else(unknown, |needed| compared(inputs, application, needed));
+    } else if let Some(needed) = needed {
         held(
-            compared,
+            compared(inputs, application, needed),
             "Factory takes it together with the application's secret only, which nobody has given",
         )
+    } else {
+        builder.keep(Address::Connection);
+        return;
     });
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Intent, MemberRef, Observed,
-    ProjectId, RecordedState, SecretSource, SignIn, UserId, UserRef,
+    ProjectId, Reason, RecordedState, SecretSource, SignIn, UserId, UserRef,
 };
 use crate::planner::builder::PlanBuilder;
 use crate::planner::inputs::Inputs;
@@ -260,11 +260,22 @@ impl From<RepositoryOperation> for Operation {
     }
 }
 
-/// Compares everything, in the order in which the resources depend on each other.
+/// Compares everything. What Factory works with and nobody has recorded is adopted before anything is done about what
+/// differs; where nothing differs, there is nothing to ask.
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    if compare(inputs, builder, false) && !builder.changes.is_empty() {
+        *builder = PlanBuilder::default();
+        compare(inputs, builder, true);
+    }
+}
+
+/// In the order in which the resources depend on each other. Gives whether it found an application in use of which
+/// nothing is recorded.
+fn compare(inputs: &Inputs<'_>, builder: &mut PlanBuilder, hold: bool) -> bool {
     let mut application = application::plan(inputs, builder);
+    let found = application::is_found_in_use(inputs, &application);
     let secret = application::decide_secret(inputs, &application);
-    application::hold(inputs, &mut application, secret.as_ref());
+    application::hold(inputs, &mut application, secret.as_ref(), hold);
     match secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
         Some(_) if application.unadopted || !inputs.policy.goes_to_factory() => {}
         Some(renewal) => application.renew(renewal),
@@ -279,6 +290,7 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     connection::plan(inputs, builder, &application, secret.as_ref());
     authorization::plan(inputs, builder, &application, &user);
     repository::plan(inputs, builder, &coverage, application.unadopted);
+    found
 }
 
 /// Takes the integration down, and nothing that is not part of it: repositories are disabled and the connection is
@@ -308,8 +320,12 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
     application::adopt(inputs, settled, next);
     user::adopt(inputs, settled, next);
     membership::adopt(inputs, settled, next);
-    connection::adopt(inputs, settled, next);
-    authorization::adopt(inputs, settled, next);
+    // Neither is known apart from the application that it is of.
+    let application = settled.change(&Address::Application);
+    if application.is_none_or(|change| change.reason != Reason::AlreadyExists) {
+        connection::adopt(inputs, settled, next);
+        authorization::adopt(inputs, settled, next);
+    }
     repository::adopt(inputs, settled, next);
 }
 

@@ -23,15 +23,35 @@ pub(crate) fn is_recorded(recorded: &RecordedState, live: &ObservedApplication) 
     entry() || connected() || created_by(recorded, live).is_some()
 }
 
-/// Holds everything that would touch an application which is somebody else's as far as anybody knows.
-pub(crate) fn hold(inputs: &Inputs<'_>, application: &mut ApplicationPlan<'_>, needed: Option<&ConnectionSecret>) {
+/// Whether Factory works with an application, and neither that nor its connection was ever recorded, so that nobody can say
+/// whose it is.
+pub(crate) fn is_found_in_use(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> bool {
+    let looks_ahead = match inputs.policy.command {
+        Command::Plan | Command::Apply => true,
+        Command::Drift | Command::Rotate | Command::Destroy => false,
+    };
+    let (recorded, in_use) = (
+        inputs.recorded,
+        application.live.is_some_and(|live| is_in_use(inputs, live)),
+    );
+    let is_new = recorded.application.is_none() && recorded.connection.is_none();
+    looks_ahead && is_new && in_use && !inputs.attested()
+}
+
+/// Holds everything that would touch an application which is somebody else's as far as anybody knows. With `whatever`
+/// differs, something else is to be done to the integration.
+pub(crate) fn hold(
+    inputs: &Inputs<'_>,
+    application: &mut ApplicationPlan<'_>,
+    needed: Option<&ConnectionSecret>,
+    whatever: bool,
+) {
     let Some(live) = application.live else {
         return;
     };
     let renews = needed.is_some_and(|needed| needed.renewal.is_some());
-    if inputs.policy.command == Command::Rotate
-        || is_recorded(inputs.recorded, live)
-        || !(inputs.attested() || renews && is_in_use(inputs, live))
+    let touched = whatever || renews && is_in_use(inputs, live);
+    if inputs.policy.command == Command::Rotate || is_recorded(inputs.recorded, live) || !(inputs.attested() || touched)
     {
         return;
     }
@@ -70,7 +90,7 @@ fn note(inputs: &Inputs<'_>, live: &ObservedApplication) -> String {
     let user = if inputs.attested() {
         "somebody may be using its secret"
     } else {
-        "Factory works with its secret, which only a renewal would make known"
+        "Factory works with it"
     };
     let refused = match &inputs.observed.gitlab.secret {
         SecretCheck::Rejected { fingerprint: _ } => "; GitLab refuses the secret that application.secret.load gives",

@@ -121,6 +121,45 @@ fn a_factory_that_works_is_not_cut_off_and_one_that_does_not_is_taken_over() {
     "#);
 }
 
+/// Where all is as declared there is nothing to ask. Whatever else differs, the application is adopted first, and what does
+/// not touch it goes on; of its connection nothing is recorded either, so that the next plan says the same.
+#[test]
+fn what_factory_works_with_is_adopted_before_anything_else_of_it_is_done() {
+    assert_eq!(converged().forget().plan().changes, []);
+    let mut case = converged().forget();
+    case.user().fields.name = "Somebody".to_owned();
+    case.list().values_mut().next().unwrap().enabled = false;
+    assert_snapshot!(outline(&case.plan()), @r#"
+    ~ gitlab.application Blocked already_exists Unrecorded
+    ~ gitlab.user Ready differs Unrecorded
+    + factory.repository["platform/api"] Ready absent Pending
+    "#);
+    for _ in 0..2 {
+        let plan = case.plan();
+        assert_eq!(at(&plan, "gitlab.application").reason, Reason::AlreadyExists);
+        let record = refresh(&case.desired, &case.observed, &case.recorded, &plan);
+        assert_eq!(
+            (&record.application, &record.connection, &record.authorization),
+            (&None, &None, &None)
+        );
+        case.recorded = record;
+    }
+    // Nor is it replaced, edited or approved anew before.
+    let mut touched = case.clone();
+    touched.application().fields.confidential = false;
+    touched.policy.replace_application = true;
+    touched.integration().user.as_mut().unwrap().id.0 = 3;
+    let plan = touched.plan();
+    assert_eq!(at(&plan, "gitlab.application").status, Status::Blocked);
+    assert_eq!(at(&plan, "factory.authorization").reason, Reason::AlreadyExists);
+    assert!(!plan.changes.iter().any(|change| change.address == Address::Connection));
+    let case = adopted(&case, &word());
+    assert_snapshot!(outline(&case.plan()), @r#"
+    ~ gitlab.user Ready differs Pending
+    + factory.repository["platform/api"] Ready absent Pending
+    "#);
+}
+
 #[test]
 fn a_stored_secret_that_is_wrong_renews_none_that_works() {
     let mut case = converged().forget();
