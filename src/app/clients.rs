@@ -196,12 +196,7 @@ impl Writers {
 
     /// Tries the secret's store where the plan makes a secret: a renewal cannot be undone.
     pub(crate) async fn try_store(&self, plan: &Plan) -> Result<()> {
-        let makes_one = plan
-            .changes
-            .iter()
-            .flat_map(|change| &change.operations)
-            .any(Operation::makes_secret);
-        if !makes_one {
+        if !plan.possible_writes().any(Operation::makes_secret) {
             return Ok(());
         }
         self.secret_store.probe().await.map_err(|why| {

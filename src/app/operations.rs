@@ -505,7 +505,8 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
                 let by_person = plan
                     .changes
                     .iter()
-                    .any(|change| change.address == outcome.address && change.operations.is_empty());
+                    .any(|change| change.address == outcome.address && change.operations.is_empty())
+                    && !outcome.fallback;
                 context.console.tell(Event::Ended {
                     outcome: &outcome,
                     by_person,

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::adoption_text;
 use super::globals::{Format, Globals};
+use super::next;
 use super::operator::{self, Person};
 use super::progress::Progress;
 use super::term;
@@ -18,7 +19,7 @@ use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
-use crate::model::{Address, Command, OperatorStep, Outcome, Plan};
+use crate::model::{Address, ApplyReport, Command, OperatorStep, Outcome, Plan};
 use crate::render::{self, Environment, Tally};
 
 /// The terminal, or what stands in its place.
@@ -155,47 +156,31 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     } = applied;
     let application = application.as_ref();
     let steps = steps_left(applied);
+    // Who was asked for each step has seen the prompts.
+    let on_prompts = !steps.is_empty() && (matches!(format, Format::Markdown) || !term::can_ask());
+    let text = || {
+        let (requests, elapsed) = (context.requests(), context.began.elapsed());
+        render::report(plan, environment, report, requests, elapsed, on_prompts)
+    };
+    let next = next::after(applied, !steps.is_empty());
+    let command = next
+        .as_ref()
+        .map(|next| operator::command_line(context, &next.arguments));
+    let ending = match (&next, &command) {
+        (Some(next), Some(command)) => format!("\n{}:\n\n    {command}\n", next.when),
+        (None, _) | (_, None) => String::new(),
+    };
     match format {
-        // Who was asked for each step has seen the prompts.
-        Format::Human if steps.is_empty() || term::can_ask() => {
-            term::out(&render::report(
-                plan,
-                environment,
-                report,
-                context.requests(),
-                context.began.elapsed(),
-                false,
-            ))?;
-            if !steps.is_empty() {
-                term::out(&format!(
-                    "\nWhen what is left to you is done:\n\n    {}\n",
-                    operator::confirm_command(context, "--all")
-                ))?;
-            }
+        Format::Human if on_prompts => {
+            let prompts = operator::prompts(context, &steps, application);
+            let text = text();
+            term::out(&format!("\nFor an operator, in this order:\n{prompts}{text}{ending}"))?;
         }
-        Format::Human => term::out(&format!(
-            "\nFor an operator, in this order:\n{}{}\nWhen all of it is done:\n\n    {}\n",
-            operator::prompts(context, &steps, application),
-            render::report(
-                plan,
-                environment,
-                report,
-                context.requests(),
-                context.began.elapsed(),
-                true
-            ),
-            operator::confirm_command(context, "--all"),
-        ))?,
+        Format::Human => term::out(&(text() + &ending))?,
         Format::Markdown => {
-            // What is to be done is the data; how the run went is for whoever looks on.
-            term::err(&render::report(
-                plan,
-                environment,
-                report,
-                context.requests(),
-                context.began.elapsed(),
-                true,
-            ));
+            // What is to be done is the data; how the run went is for whoever looks on. The checklist ends with the command.
+            let ending = if steps.is_empty() { &*ending } else { "" };
+            term::err(&(text() + ending));
             if !steps.is_empty() {
                 term::out(&operator::checklist(
                     context,
@@ -206,7 +191,10 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
                 ))?;
             }
         }
-        Format::Json => term::out_json(report)?,
+        Format::Json => term::out_json(&ApplyReport {
+            next_command: command,
+            ..report.clone()
+        })?,
     }
     Ok(Exit::of_run(report.summary))
 }
@@ -217,7 +205,7 @@ fn steps_left(applied: &Applied) -> Vec<(&Address, &OperatorStep)> {
     let left = |address: &Address| {
         outcomes
             .iter()
-            .any(|outcome| &outcome.address == address && outcome.outcome == Outcome::Operator)
+            .any(|outcome| !outcome.fallback && &outcome.address == address && outcome.outcome == Outcome::Operator)
     };
     let changes = applied.plan.changes.iter().filter(|change| left(&change.address));
     changes

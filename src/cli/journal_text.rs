@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use crate::model::Outcome;
-use crate::render::participle;
 use crate::render::text::sanitize;
+use crate::render::{begun, participle};
 use crate::state::{JournalEntry, JournalEvent};
 
 /// The entries, oldest first.
@@ -54,6 +54,7 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
                 actions,
                 outcome,
                 error,
+                writes,
             } => {
                 let what = match outcome {
                     Outcome::Done => participle(address, *actions),
@@ -62,10 +63,15 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
                     Outcome::Operator => "left to an operator",
                     Outcome::Blocked => "blocked",
                 };
+                let begun = if *writes > 0 && *outcome != Outcome::Done {
+                    format!("{}, and the rest ", begun(address, *actions))
+                } else {
+                    String::new()
+                };
                 let why = error
                     .as_ref()
                     .map_or_else(String::new, |why| format!(": {}", sanitize(why)));
-                let _ = writeln!(out, "  {}: {what}{why}", sanitize(&address.to_string()));
+                let _ = writeln!(out, "  {}: {begun}{what}{why}", sanitize(&address.to_string()));
             }
             JournalEvent::Finished { summary, exit_code } => {
                 let _ = writeln!(out, "  {at} ended with exit code {exit_code}: {} done", summary.done);

@@ -10,6 +10,7 @@ mod globals;
 mod help;
 mod journal_text;
 mod logging;
+mod next;
 mod operator;
 mod panic;
 mod progress;

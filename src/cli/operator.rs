@@ -174,6 +174,11 @@ fn password_place(context: &Context) -> Option<String> {
 
 /// The command that attests, for the same configuration and the same sides.
 pub(super) fn confirm_command(context: &Context, what: &str) -> String {
+    command_line(context, &format!("confirm {what}"))
+}
+
+/// A command of Setpoint for the same configuration and the same sides.
+pub(super) fn command_line(context: &Context, arguments: &str) -> String {
     let file = &context.config.file;
     let file = if file == Path::new("setpoint.toml") {
         String::new()
@@ -181,7 +186,9 @@ pub(super) fn confirm_command(context: &Context, what: &str) -> String {
         format!(" -c {}", quoted(&file.display().to_string()))
     };
     let sandbox = if context.records.of_sandbox { " --sandbox" } else { "" };
-    format!("setpoint confirm{file}{sandbox} {what}")
+    let (command, rest) = arguments.split_once(' ').unwrap_or((arguments, ""));
+    let line = format!("setpoint {command}{file}{sandbox} {rest}");
+    line.trim_end().to_owned()
 }
 
 /// A word of a command line, in quotation marks where a shell would take it apart.

@@ -45,6 +45,7 @@ impl Run<'_> {
         self.state.begin(vec![intent.clone()], |_| {}).await?;
         match self.effects.gitlab.create_application(desired).await {
             Ok((created, secret)) => {
+                self.count(write);
                 let fingerprint = self.keep(secret).await;
                 self.adopt(write, desired, &created, fingerprint).await
             }
@@ -97,6 +98,7 @@ impl Run<'_> {
         let Some(new) = new else {
             return Err(self.refused(write, error).await);
         };
+        self.count(write);
         self.adopt(write, desired, &new, None).await?;
         Err(Failure(format!(
             "{}; the application was created, but its secret was lost with the answer: the next run renews it",
@@ -213,6 +215,7 @@ impl Run<'_> {
             .await?;
         match self.effects.gitlab.renew_secret(id).await {
             Ok(secret) => {
+                self.count(write);
                 let fingerprint = self.keep(secret).await;
                 let now = (self.effects.clock)();
                 self.state

@@ -120,6 +120,7 @@ impl Run<'_> {
             }
             return Err(self.refused(write, &error).await);
         }
+        self.count(write);
         let integration = self.effects.factory_read.integration().await.map_err(|error| {
             Failure(format!(
                 "the authorization went through, but Factory could not be asked whom it is connected as: {}",
@@ -141,7 +142,8 @@ impl Run<'_> {
         result
     }
 
-    /// GitLab does not take the secret that Factory has: somebody renewed it, or typed in another. The next plan knows.
+    /// GitLab does not take the secret that Factory has: somebody renewed it, or typed in another. It is recorded before
+    /// anything is done about it, so that the next plan knows.
     async fn secret_refused(&self, write: Write<'_>, error: &http::Error) -> Failure {
         let settled = self
             .state
@@ -153,9 +155,12 @@ impl Run<'_> {
             .await;
         let why = describe(error);
         match settled {
-            Ok(()) => Failure(format!(
-                "{why}. GitLab does not take the secret that Factory has; the next apply gives Factory one that works"
-            )),
+            Ok(()) => {
+                self.secret_was_refused.set(true);
+                Failure(format!(
+                    "{why}. GitLab does not take the secret that Factory has; the next apply gives Factory one that works"
+                ))
+            }
             Err(state) => Failure(format!("{why}; besides, {state}")),
         }
     }
@@ -261,6 +266,9 @@ impl Run<'_> {
             .iter()
             .map(|(_, operation)| result_of(*operation, &answers))
             .collect();
+        for ((write, _), _) in batch.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+            self.count(*write);
+        }
         self.state
             .edit(|record| {
                 for ((write, operation), result) in batch.iter().zip(&results) {

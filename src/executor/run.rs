@@ -1,7 +1,8 @@
 //! What the writes of one run share: the record, what earlier writes of the run brought into being, and the way in
 //! which every write is announced, sent and recorded.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 
 use super::effects::Effects;
@@ -65,6 +66,10 @@ pub(super) struct Run<'a> {
     pub(super) effects: &'a Effects<'a>,
     pub(super) state: StateWriter<'a>,
     pub(super) fresh: RefCell<Option<Fresh>>,
+    /// Whether the authorization failed because GitLab does not take the secret that Factory has.
+    pub(super) secret_was_refused: Cell<bool>,
+    /// How many writes were carried out, by the change that they belong to: two may have one address.
+    carried_out: RefCell<HashMap<*const Change, u64>>,
     created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
     created_user: RefCell<Option<UserId>>,
     /// The droid that the plan speaks of where it is there already.
@@ -82,6 +87,8 @@ impl<'a> Run<'a> {
             effects,
             state: StateWriter::new(store, record),
             fresh: RefCell::new(None),
+            secret_was_refused: Cell::new(false),
+            carried_out: RefCell::default(),
             created_application: RefCell::new(None),
             created_user: RefCell::new(None),
             planned_user,
@@ -111,13 +118,27 @@ impl<'a> Run<'a> {
     ) -> Step {
         self.begin(write).await?;
         match request.await {
-            Ok(answer) => self
-                .state
-                .commit(write, |state| record(state, answer))
-                .await
-                .map_err(|state| unrecorded(&state)),
+            Ok(answer) => {
+                self.count(write);
+                self.state
+                    .commit(write, |state| record(state, answer))
+                    .await
+                    .map_err(|state| unrecorded(&state))
+            }
             Err(error) => Err(self.refused(write, &error).await),
         }
+    }
+
+    /// A write was carried out, whatever becomes of its record.
+    pub(super) fn count(&self, write: Write<'_>) {
+        let of = std::ptr::from_ref(write.change);
+        *self.carried_out.borrow_mut().entry(of).or_default() += 1;
+    }
+
+    /// How many writes of a change were carried out.
+    pub(super) fn writes_of(&self, change: &Change) -> u64 {
+        let of = std::ptr::from_ref(change);
+        self.carried_out.borrow().get(&of).copied().unwrap_or_default()
     }
 
     /// Announces a write.

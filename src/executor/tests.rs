@@ -432,6 +432,165 @@ fn when_the_record_cannot_be_written_nothing_new_goes_out() {
     assert_eq!(calls_after(2), 2, "the creation and its secret, and no more");
 }
 
+#[test]
+fn a_window_that_closes_leaves_nobody_cut_off() {
+    let (world, mut declared) = converged(1, 2);
+    declared.user.fields.name = "Renamed".to_owned();
+    world.get().stop_at = Some(("renew secret", StopReason::WindowClosed));
+    let executed = world.apply(&declared, Command::Rotate, in_turn()).unwrap();
+    assert!(is_complete(&executed), "{executed:#?}");
+    assert!(world.get().connected().is_some());
+    // What Factory does not wait for is left.
+    let (world, mut declared) = converged(1, 2);
+    world.get().admin_session = false;
+    declared.application.redirect_uris = strings(["https://new.example.com/"]);
+    declared.user.fields.name = "Renamed".to_owned();
+    world.get().stop_at = Some(("save connection", StopReason::WindowClosed));
+    let executed = apply(&world, &declared, in_turn());
+    assert_eq!(outcome_of(&executed, &Address::Authorization).outcome, Outcome::Done);
+    assert!(world.get().connected().is_some());
+}
+
+/// An estate in which Factory has to be authorized anew, and somebody has renewed the secret.
+fn refused() -> (World, Desired) {
+    let (world, declared) = converged(1, 2);
+    {
+        let mut sides = world.get();
+        let secret = sides.fresh_secret();
+        sides.apps[0].secret = secret;
+        sides.integration.as_mut().unwrap().authorized = None;
+    }
+    (world, declared)
+}
+
+fn fallbacks(executed: &Executed) -> Vec<(String, Outcome, u64)> {
+    let fallbacks = executed.outcomes.iter().filter(|outcome| outcome.fallback);
+    fallbacks
+        .map(|one| (one.address.to_string(), one.outcome, one.writes))
+        .collect()
+}
+
+#[test]
+fn a_refused_secret_is_put_right_in_the_same_run() {
+    let (world, declared) = refused();
+    let executed = apply(&world, &declared, How::default());
+    assert!(is_complete(&executed), "{executed:#?}");
+    let expected = ["gitlab.application", "factory.connection"].map(|address| (address.to_owned(), Outcome::Done, 1));
+    assert_eq!(fallbacks(&executed), expected);
+    let sides = world.get();
+    let log = sides.log_of_writes();
+    assert_eq!(count(&log, "finish authorization"), 2);
+    let order =
+        ["finish authorization", "renew secret", "save secret", "save connection"].map(|name| position(&log, name));
+    assert!(order.is_sorted(), "{log:#?}");
+    assert!(sides.connected().is_some() && sides.record.intents.is_empty());
+    drop(sides);
+    assert_eq!(world.look(&declared, Command::Apply).1.changes, []);
+}
+
+#[test]
+fn a_secret_that_is_at_hand_is_handed_over_again_and_not_renewed() {
+    let (world, declared) = converged(1, 2);
+    {
+        let mut sides = world.get();
+        sides.loads = true;
+        let integration = sides.integration.as_mut().unwrap();
+        (integration.secret, integration.authorized) = ("typed in by somebody".to_owned(), None);
+    }
+    let executed = apply(&world, &declared, How::default());
+    assert!(is_complete(&executed), "{executed:#?}");
+    assert_eq!(
+        fallbacks(&executed),
+        [("factory.connection".to_owned(), Outcome::Done, 1)]
+    );
+    assert_eq!(count(&world.get().log, "renew secret"), 0);
+}
+
+#[test]
+fn what_was_not_planned_for_a_refused_secret_is_not_done() {
+    let (world, declared) = refused();
+    let (observed, mut plan) = world.look(&declared, Command::Apply);
+    for change in &mut plan.changes {
+        change.fallback = None;
+    }
+    let executed = world.carry_out(&declared, &observed, &plan, How::default()).unwrap();
+    let failed = outcome_of(&executed, &Address::Authorization);
+    assert!(
+        failed
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("the next apply gives Factory one that works")
+    );
+    assert_eq!((failed.outcome, failed.writes), (Outcome::Failed, 0));
+    assert_eq!(count(&world.get().log, "renew secret"), 0);
+    assert!(is_complete(&apply(&world, &declared, How::default())));
+}
+
+/// Told to stop while GitLab refuses, nothing is renewed; told so while it is renewed, the next run goes on from there.
+#[test]
+fn a_run_that_is_to_stop_begins_no_renewal_and_a_begun_one_is_finished_by_the_next() {
+    for (at, renewals) in [("finish authorization", 0), ("renew secret", 1), ("save connection", 1)] {
+        let (world, declared) = refused();
+        world.get().stop_at = Some((at, StopReason::Interrupted));
+        let executed = apply(&world, &declared, in_turn());
+        assert!(!is_complete(&executed), "{at}");
+        assert_eq!(count(&world.get().log, "renew secret"), renewals, "{at}");
+        assert!(world.get().record.intents.is_empty(), "{at}");
+        let next = world.fork();
+        next.get().stop_at = None;
+        assert!(is_complete(&apply(&next, &declared, How::default())), "{at}");
+        assert!(next.get().connected().is_some(), "{at}");
+    }
+}
+
+#[test]
+fn writes_are_counted_where_a_change_does_not_end() {
+    let writes = |executed: &Executed, address: &Address| outcome_of(executed, address).writes;
+    // Created, and interrupted before it was edited.
+    let (world, declared) = estate(1, 1);
+    world.get().stop_at = Some(("create application", StopReason::Interrupted));
+    let executed = apply(&world, &declared, in_turn());
+    assert_eq!(writes(&executed, &Address::Application), 1);
+    assert!(outcome_of(&executed, &Address::Application).is_begun());
+    assert_eq!(OutcomeSummary::of(&executed.outcomes).writes, 1);
+    // Created, and refused the edit; or the answer lost, and found again; or created, and not recorded.
+    for (place, fault, expected) in [
+        ("edit application", REFUSED, 1),
+        (
+            "create application",
+            Fault::Fail {
+                kind: ErrorKind::AnswerLost,
+                processed: true,
+            },
+            1,
+        ),
+        ("create application", REFUSED, 0),
+    ] {
+        let (world, declared) = estate(1, 1);
+        world.get().cut = Some(at(place, fault));
+        let executed = apply(&world, &declared, in_turn());
+        assert_eq!(outcome_of(&executed, &Address::Application).outcome, Outcome::Failed);
+        assert_eq!(writes(&executed, &Address::Application), expected, "{place}");
+    }
+    let (world, declared) = estate(1, 1);
+    world.get().full_from = Some(2);
+    assert_eq!(writes(&apply(&world, &declared, in_turn()), &Address::Application), 1);
+    // Left to a person, who ticks it: made all the same.
+    let (world, declared) = estate(1, 1);
+    world.get().admin_session = false;
+    world.get().otherwise = Answer::Later;
+    let executed = apply(&world, &declared, How::default());
+    let application = outcome_of(&executed, &Address::Application);
+    assert_eq!((application.outcome, application.writes), (Outcome::Operator, 1));
+    // A repository that Factory refuses is no write.
+    let (world, declared) = estate(0, 2);
+    world.get().refused = Some(ProjectId(5001));
+    let executed = apply(&world, &declared, How::default());
+    let each = [0, 1].map(|number| writes(&executed, &repository(number)));
+    assert_eq!(each, [1, 0]);
+}
+
 /// An estate of which a person does Factory's half, with these answers and then none.
 fn assisted(repositories: u64, answers: &[Answer]) -> (World, Desired) {
     let (world, declared) = estate(1, repositories);

@@ -19,6 +19,8 @@ use crate::model::{Address, Change, ChangeOutcome, Operation, OperatorStep, Outc
 /// Where a change stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Part of a fallback that nothing has called for.
+    Dormant,
     /// Not begun.
     Waiting,
     /// Its writes are under way.
@@ -44,6 +46,8 @@ enum Verdict {
 /// A change on its way through the run.
 pub(super) struct Progress<'a> {
     pub(super) change: &'a Change,
+    /// The change of whose fallback it is a part.
+    fallback_of: Option<&'a Address>,
     pub(super) stage: Stage,
     error: Option<String>,
     /// A person put its step off: what depends on it is not asked for.
@@ -52,8 +56,28 @@ pub(super) struct Progress<'a> {
     pub(super) pending_reason: Option<String>,
 }
 
-impl Progress<'_> {
-    fn outcome(&self) -> ChangeOutcome {
+impl<'a> Progress<'a> {
+    fn new(change: &'a Change, fallback_of: Option<&'a Address>) -> (Key<'a>, Self) {
+        let progress = Self {
+            change,
+            fallback_of,
+            stage: if fallback_of.is_some() { Stage::Dormant } else { Stage::Waiting },
+            error: None,
+            deferred: false,
+            pending_reason: None,
+        };
+        ((fallback_of, &change.address), progress)
+    }
+
+    /// What it waits for: the changes that it depends on, and its own fallback where that is called for.
+    fn parents(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let (change, of) = (self.change, self.fallback_of);
+        let depends_on = change.depends_on.iter().map(move |parent| (of, parent));
+        let fallback = change.possible().iter().map(|one| (Some(&change.address), &one.address));
+        depends_on.chain(fallback)
+    }
+
+    fn outcome(&self, run: &Run<'_>) -> ChangeOutcome {
         let (outcome, error) = match self.stage {
             Stage::Ended(outcome) => (outcome, self.error.clone()),
             _ => (
@@ -66,38 +90,39 @@ impl Progress<'_> {
             actions: self.change.actions,
             outcome,
             error,
+            writes: run.writes_of(self.change),
+            fallback: self.fallback_of.is_some(),
         }
     }
 }
+
+/// The address, and that of the change of whose fallback it is: the same address may be changed for itself, too.
+type Key<'a> = (Option<&'a Address>, &'a Address);
 
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run<'a>,
     options: &'a Options<'a>,
     observer: &'a dyn Fn(Event),
-    /// In the order of the plan.
-    pub(super) progress: IndexMap<&'a Address, Progress<'a>>,
+    /// In the order of the plan, and then the fallbacks.
+    pub(super) progress: IndexMap<Key<'a>, Progress<'a>>,
     pub(super) quit: bool,
     failed_fast: bool,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(plan: &'a Plan, run: &'a Run<'a>, options: &'a Options<'a>, observer: &'a dyn Fn(Event)) -> Self {
-        let begun = |change| Progress {
-            change,
-            stage: Stage::Waiting,
-            error: None,
-            deferred: false,
-            pending_reason: None,
-        };
+        let planned = plan.changes.iter().map(|change| Progress::new(change, None));
+        let possible = plan.changes.iter().flat_map(|change| {
+            let parts = change.possible().iter();
+            parts.map(|part| Progress::new(part, Some(&change.address)))
+        });
         Self {
             plan,
             run,
             options,
             observer,
-            progress: (plan.changes.iter())
-                .map(|change| (&change.address, begun(change)))
-                .collect(),
+            progress: planned.chain(possible).collect(),
             quit: false,
             failed_fast: false,
         }
@@ -123,7 +148,8 @@ impl<'a> Walk<'a> {
                     progress.stage = Stage::Running;
                     (self.observer)(Event::Started(progress.change.address.clone()));
                 }
-                in_flight.push(carry_out(self.plan, self.run, self.options, batch));
+                let batch = batch.into_iter().map(|at| (at, self.progress[at].change)).collect();
+                in_flight.push(carry_out(self.plan.command, self.run, self.options, batch));
             }
             if let Some(finished) = in_flight.next().await {
                 for (at, end) in finished {
@@ -165,7 +191,7 @@ impl<'a> Walk<'a> {
                         self.end(at, Outcome::Operator, Some(why));
                     }
                     Verdict::Wait => continue,
-                    Verdict::Go => match self.stop() {
+                    Verdict::Go => match self.stop().filter(|_| !self.goes_on(at)) {
                         Some(why) => self.end(at, Outcome::Skipped, Some(format!("not begun: {why}"))),
                         None if change.operations.is_empty() => self.begin_asking(at),
                         None => continue,
@@ -190,16 +216,30 @@ impl<'a> Walk<'a> {
         self.options.stopped().map(|reason| stop_words(reason).to_owned())
     }
 
+    /// Whether a change is begun although the window has closed: one that brings Factory back, which this run has cut off.
+    fn goes_on(&self, at: usize) -> bool {
+        let only_closed = self.run.state.broken().is_none()
+            && !self.failed_fast
+            && self.options.stopped() == Some(StopReason::WindowClosed);
+        let brings_back = matches!(
+            self.progress[at].change.address,
+            Address::Connection | Address::Authorization
+        );
+        let cut_off = |one: &Progress<'_>| one.change.interrupts.is_some() && self.run.writes_of(one.change) > 0;
+        only_closed && brings_back && self.progress.values().any(cut_off)
+    }
+
     fn verdict(&self, at: usize) -> Verdict {
         let change = self.progress[at].change;
         let mut waits = false;
         let mut operator = None;
-        for parent in &change.depends_on {
-            let Some(above) = self.progress.get(parent) else {
+        for key in self.progress[at].parents() {
+            let Some(above) = self.progress.get(&key) else {
                 continue;
             };
+            let (_, parent) = key;
             match above.stage {
-                Stage::Ended(Outcome::Done) | Stage::AwaitingCleanup => {}
+                Stage::Ended(Outcome::Done) | Stage::AwaitingCleanup | Stage::Dormant => {}
                 Stage::Waiting | Stage::Running | Stage::Asking(_) => waits = true,
                 Stage::Ended(Outcome::Failed) => return Verdict::Skip(format!("{parent} failed")),
                 Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
@@ -242,9 +282,29 @@ impl<'a> Walk<'a> {
     fn end_writes(&mut self, at: usize, end: WritesEnd) {
         match end {
             WritesEnd::Done => self.begin_asking(at),
+            WritesEnd::Refused(why) if self.stop().is_some() || !self.fall_back(at) => {
+                self.end_with_secret(at, Outcome::Failed, Some(why));
+            }
+            WritesEnd::Refused(_) => {}
             WritesEnd::Failed(why) => self.end_with_secret(at, Outcome::Failed, Some(why)),
             WritesEnd::Stopped(why) => self.end(at, Outcome::Skipped, Some(why)),
         }
+    }
+
+    /// Begins what was planned for a secret that GitLab refuses, after which the change is tried once more. Whether there
+    /// is any, and it was not tried before.
+    fn fall_back(&mut self, at: usize) -> bool {
+        let of = &self.progress[at].change.address;
+        let parts = self.progress.values_mut().filter(|one| one.fallback_of == Some(of));
+        let mut untried = false;
+        for part in parts.filter(|part| part.stage == Stage::Dormant) {
+            part.stage = Stage::Waiting;
+            untried = true;
+        }
+        if untried {
+            self.progress[at].stage = Stage::Waiting;
+        }
+        untried
     }
 
     /// After the writes: the steps, then the deletion that waits, then the end.
@@ -264,7 +324,8 @@ impl<'a> Walk<'a> {
 
     /// Whether a change whose own part is done ends with the plan only.
     pub(super) fn awaits_cleanup(&self, at: usize) -> bool {
-        waiting_deletions(self.plan, self.progress[at].change).next().is_some() || self.unsaved(at).is_some()
+        let mut deletions = waiting_deletions(self.plan.command, self.progress[at].change);
+        deletions.next().is_some() || self.unsaved(at).is_some()
     }
 
     /// What there is to say of a secret that this change made and that could not be saved.
@@ -312,7 +373,7 @@ impl<'a> Walk<'a> {
         let progress = &mut self.progress[at];
         progress.stage = Stage::Ended(outcome);
         progress.error = error;
-        let ended = progress.outcome();
+        let ended = progress.outcome(self.run);
         if outcome == Outcome::Failed && self.options.fail_fast {
             self.failed_fast = true;
         }
@@ -320,7 +381,8 @@ impl<'a> Walk<'a> {
     }
 
     fn outcomes(&self) -> Vec<ChangeOutcome> {
-        self.progress.values().map(Progress::outcome).collect()
+        let ended = self.progress.values().filter(|one| one.stage != Stage::Dormant);
+        ended.map(|one| one.outcome(self.run)).collect()
     }
 
     /// Ends what waited for the rest of the plan, and deletes the old application once Factory has left it. Whether there
@@ -330,8 +392,8 @@ impl<'a> Walk<'a> {
         let Some(at) = waiting else {
             return false;
         };
-        let change = self.progress[at].change;
-        if waiting_deletions(self.plan, change).next().is_none() {
+        let (command, change) = (self.plan.command, self.progress[at].change);
+        if waiting_deletions(command, change).next().is_none() {
             self.end_all_but_steps(at);
             return true;
         }
@@ -354,7 +416,7 @@ impl<'a> Walk<'a> {
             self.end_with_secret(at, Outcome::Skipped, Some(why));
             return true;
         }
-        for operation in waiting_deletions(self.plan, change) {
+        for operation in waiting_deletions(command, change) {
             if let Err(Failure(why)) = self.run.perform(change, operation).await {
                 let why = format!("the old application was not deleted: {why}");
                 self.end_with_secret(at, Outcome::Failed, Some(why));
@@ -378,7 +440,7 @@ impl<'a> Walk<'a> {
         self.progress.values().find_map(|Progress { change, stage, .. }| {
             let moves = matches!(change.address, Address::Connection | Address::Authorization);
             match stage {
-                Stage::Ended(Outcome::Done) => None,
+                Stage::Ended(Outcome::Done) | Stage::Dormant => None,
                 Stage::Ended(outcome) if moves => Some((&change.address, *outcome)),
                 _ if moves => Some((&change.address, Outcome::Skipped)),
                 _ => None,

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::effects::{Options, StopReason};
 use super::factory::Selecting;
 use super::run::{Failure, Run, Step, Write};
-use crate::model::{Change, Command, Operation, Plan};
+use crate::model::{Change, Command, Operation};
 
 /// Changes that ended their writes, with the result.
 pub(super) type Finished = Vec<(usize, WritesEnd)>;
@@ -13,6 +13,8 @@ pub(super) type Finished = Vec<(usize, WritesEnd)>;
 /// How the writes of a change ended.
 pub(super) enum WritesEnd {
     Done,
+    /// GitLab does not take the secret that Factory has.
+    Refused(String),
     Failed(String),
     /// Stopped between two writes.
     Stopped(String),
@@ -20,27 +22,28 @@ pub(super) enum WritesEnd {
 
 /// The writes of one change in their order, or one batch of repositories.
 pub(super) fn carry_out<'a>(
-    plan: &'a Plan,
+    command: Command,
     run: &'a Run<'a>,
     options: &'a Options<'a>,
-    batch: Vec<usize>,
+    batch: Vec<(usize, &'a Change)>,
 ) -> LocalBoxFuture<'a, Finished> {
     Box::pin(async move {
-        let selections: Option<Vec<_>> = batch.iter().map(|&at| selection(&plan.changes[at])).collect();
+        let selections: Option<Vec<_>> = batch.iter().map(|(_, change)| selection(change)).collect();
         if let Some(selections) = selections {
             let results = run.set_repositories(&selections).await;
-            return batch.into_iter().zip(results.into_iter().map(writes_end)).collect();
+            let places = batch.into_iter().map(|(at, _)| at);
+            return places.zip(results.into_iter().map(writes_end)).collect();
         }
         let mut finished = Vec::with_capacity(batch.len());
-        for at in batch {
-            finished.push((at, carry_out_one(plan, &plan.changes[at], run, options).await));
+        for (at, change) in batch {
+            finished.push((at, carry_out_one(command, change, run, options).await));
         }
         finished
     })
 }
 
-async fn carry_out_one(plan: &Plan, change: &Change, run: &Run<'_>, options: &Options<'_>) -> WritesEnd {
-    let writes = change.operations.iter().filter(|operation| !waits(plan, operation));
+async fn carry_out_one(command: Command, change: &Change, run: &Run<'_>, options: &Options<'_>) -> WritesEnd {
+    let writes = change.operations.iter().filter(|operation| !waits(command, operation));
     for (done, operation) in writes.enumerate() {
         // An interrupt ends a change between two of its writes; a closing window lets it finish.
         if done > 0 && options.stopped() == Some(StopReason::Interrupted) {
@@ -51,7 +54,11 @@ async fn carry_out_one(plan: &Plan, change: &Change, run: &Run<'_>, options: &Op
             ));
         }
         if let Err(Failure(why)) = run.perform(change, operation).await {
-            return WritesEnd::Failed(why);
+            return if run.secret_was_refused.take() {
+                WritesEnd::Refused(why)
+            } else {
+                WritesEnd::Failed(why)
+            };
         }
     }
     WritesEnd::Done
@@ -66,12 +73,13 @@ fn writes_end(result: Step) -> WritesEnd {
 
 /// Whether this write waits for the whole plan: the deletion of an old application, unless all is taken down, in an
 /// order that the plan has laid down.
-fn waits(plan: &Plan, operation: &Operation) -> bool {
-    operation.deleted_application().is_some() && plan.command != Command::Destroy
+fn waits(command: Command, operation: &Operation) -> bool {
+    operation.deleted_application().is_some() && command != Command::Destroy
 }
 
-pub(super) fn waiting_deletions<'a>(plan: &'a Plan, change: &'a Change) -> impl Iterator<Item = &'a Operation> {
-    change.operations.iter().filter(move |operation| waits(plan, operation))
+pub(super) fn waiting_deletions(command: Command, change: &Change) -> impl Iterator<Item = &Operation> {
+    let waits = move |operation: &&Operation| waits(command, operation);
+    change.operations.iter().filter(waits)
 }
 
 /// The one write of a change that can share a call with others of its kind.

@@ -50,6 +50,7 @@ fn id(change: &Change) -> String {
         depends_on: _,
         notes: _,
         interrupts: _,
+        fallback: _,
         operations: _,
         steps: _,
     } = change;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::kinds::preconditions;
-use crate::model::{Address, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
+use crate::model::{Address, Change, Desired, Observed, Operation, OperatorStep, Plan, RecordedState};
 use crate::render::{Environment, PlanDocument};
 use crate::secrets::to_json;
 
@@ -72,6 +72,37 @@ struct ChangeExecution {
     operations: Vec<Operation>,
     steps: Vec<OperatorStep>,
     preconditions: Map<String, Value>,
+    /// Of what is done if something turns out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fallback: Vec<ChangeExecution>,
+}
+
+impl ChangeExecution {
+    fn of(change: &Change, inputs: &PlanInputs<'_>) -> Self {
+        Self {
+            address: change.address.clone(),
+            operations: change.operations.clone(),
+            steps: change.steps.clone(),
+            preconditions: preconditions(change, inputs.desired, inputs.observed, inputs.recorded),
+            fallback: change.possible().iter().map(|one| Self::of(one, inputs)).collect(),
+        }
+    }
+
+    /// Gives a change back what the document leaves out of it; false where the two do not fit each other.
+    fn complete(&self, change: &mut Change) -> bool {
+        change.operations.clone_from(&self.operations);
+        change.steps.clone_from(&self.steps);
+        let possible = change
+            .fallback
+            .as_mut()
+            .map_or(&mut [][..], |fallback| &mut fallback.changes);
+        change.address == self.address && Self::complete_all(&self.fallback, possible)
+    }
+
+    fn complete_all(executions: &[Self], changes: &mut [Change]) -> bool {
+        executions.len() == changes.len()
+            && (executions.iter().zip(changes)).all(|(execution, change)| execution.complete(change))
+    }
 }
 
 #[derive(Serialize)]
@@ -131,21 +162,12 @@ pub struct PlanInputs<'a> {
 
 /// The text of a saved plan.
 pub fn write(plan: &Plan, environment: &Environment, inputs: &PlanInputs<'_>) -> Result<String, SavedPlanError> {
-    let changes = plan
-        .changes
-        .iter()
-        .map(|change| ChangeExecution {
-            address: change.address.clone(),
-            operations: change.operations.clone(),
-            steps: change.steps.clone(),
-            preconditions: preconditions(change, inputs.desired, inputs.observed, inputs.recorded),
-        })
-        .collect();
+    let of = |change| ChangeExecution::of(change, inputs);
     let execution = Execution {
         version: EXECUTION_VERSION,
         sandbox: inputs.sandbox,
         state: StateRef::of(inputs.recorded),
-        changes,
+        changes: plan.changes.iter().map(of).collect(),
     };
     let file = File {
         document: PlanDocument::new(plan, environment),
@@ -203,17 +225,8 @@ fn complete(value: Value, digest: String) -> Option<SavedPlan> {
     // The part that is carried out is what counts, and files of before have it there only.
     environment.sandbox = execution.sandbox;
     let mut plan: Plan = serde_json::from_value(value).ok()?;
-    if plan.changes.len() != execution.changes.len() {
-        return None;
-    }
-    for (change, execution) in plan.changes.iter_mut().zip(&execution.changes) {
-        if change.address != execution.address {
-            return None;
-        }
-        change.operations.clone_from(&execution.operations);
-        change.steps.clone_from(&execution.steps);
-    }
-    Some(SavedPlan {
+    let fits = ChangeExecution::complete_all(&execution.changes, &mut plan.changes);
+    fits.then_some(SavedPlan {
         plan,
         environment,
         digest,

@@ -66,6 +66,10 @@ impl SavedPlan {
             if let Some(blocked) = still_blocked.iter().find(|blocked| blocked.address == change.address) {
                 change.clone_from(blocked);
             }
+            let saved = self.plan.changes.iter().find(|saved| saved.address == change.address);
+            if saved.is_some_and(|saved| saved.fallback.is_none()) {
+                change.fallback = None;
+            }
         }
         planner::keep_only(&mut plan, &kept);
         Ok(plan)
@@ -109,7 +113,22 @@ fn differences(saved: &Change, now: &Change) -> Vec<Deviation> {
             "the file shows other attributes than a plan made now",
         ));
     }
+    if saved.fallback.is_some() {
+        differences.extend(other_fallback(saved, now));
+    }
     differences
+}
+
+/// What a change of the file may come to, and a plan made now may not.
+fn other_fallback(saved: &Change, now: &Change) -> Vec<Deviation> {
+    let (of_file, of_now) = (saved.possible(), now.possible());
+    let addresses = |changes: &[Change]| changes.iter().map(|change| change.address.clone()).collect::<Vec<_>>();
+    if addresses(of_file) != addresses(of_now) {
+        let what = "the file allows for something else than a plan made now where GitLab refuses the secret";
+        return vec![deviation(&saved.address, what)];
+    }
+    let pairs = of_file.iter().zip(of_now);
+    pairs.flat_map(|(saved, now)| differences(saved, now)).collect()
 }
 
 /// The names of what the file has and a plan made now has not; of all of it, where only the order or the number differs.
@@ -152,10 +171,10 @@ fn shows_the_same(saved: &[AttributeChange], now: &[AttributeChange]) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::model::{Command, Plan};
+    use crate::model::{Command, IntegrationStatus, Known, Plan, SecretCheck};
     use crate::planfile::tests::saved;
     use crate::planfile::{SavedPlan, read, with_digest};
-    use crate::planner::fixture::{Case, converged};
+    use crate::planner::fixture::{Case, FINGERPRINT, converged};
 
     /// Renamed, with another trusted, and with one repository not enabled: three changes.
     fn drifted() -> Case {
@@ -248,6 +267,42 @@ mod tests {
         assert_eq!(
             said(&edited(&case, |_| {}), &repaired),
             ["gitlab.user: a plan made now changes nothing here"]
+        );
+    }
+
+    #[test]
+    fn what_is_possible_is_what_was_saved_as_such() {
+        let mut case = converged();
+        case.integration().status = IntegrationStatus::Configured;
+        case.observed.factory.repositories = Known::Unknown;
+        let possible = |plan: &Plan| plan.changes[0].possible().len();
+        let whole = edited(&case, |_| {});
+        assert_eq!(whole.restrict(fresh(&case)).unwrap(), fresh(&case));
+        assert_eq!(possible(&fresh(&case)), 2);
+        let without = edited(&case, |file| {
+            for list in ["/changes", "/execution/changes"] {
+                let change = &mut file.pointer_mut(list).unwrap()[0];
+                change.as_object_mut().unwrap().remove("fallback");
+            }
+        });
+        assert_eq!(possible(&without.restrict(fresh(&case)).unwrap()), 0);
+        // Handed over where it was to be renewed, and the reverse, is another possibility; so is another write.
+        let mut stored = case.clone();
+        stored.policy.can_load_secret = true;
+        stored.observed.gitlab.secret = SecretCheck::Accepted {
+            fingerprint: FINGERPRINT.to_owned(),
+        };
+        let other = "factory.authorization: the file allows for something else than a plan made now where GitLab refuses \
+                     the secret";
+        assert_eq!(said(&whole, &stored), [other]);
+        assert_eq!(said(&edited(&stored, |_| {}), &case), [other]);
+        let deletes = edited(&case, |file| {
+            let writes = &mut file["execution"]["changes"][0]["fallback"][0]["operations"];
+            *writes = json!([{"do": "delete_application", "id": 9, "uid": "9"}]);
+        });
+        assert_eq!(
+            said(&deletes, &case),
+            ["gitlab.application: a plan made now does not `delete_application` like this"]
         );
     }
 

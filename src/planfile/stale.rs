@@ -82,7 +82,9 @@ impl SavedPlan {
 
     fn stale_objects(&self, inputs: &PlanInputs<'_>) -> Vec<Stale> {
         let mut stale = Vec::new();
-        for (change, execution) in self.plan.changes.iter().zip(&self.execution.changes) {
+        let pairs = self.plan.changes.iter().zip(&self.execution.changes);
+        let all = pairs.flat_map(|pair| std::iter::once(pair).chain(pair.0.possible().iter().zip(&pair.1.fallback)));
+        for (change, execution) in all {
             // What is blocked is not touched.
             if change.operations.is_empty() && change.steps.is_empty() {
                 continue;

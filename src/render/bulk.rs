@@ -141,6 +141,8 @@ mod tests {
                 actions: Actions::Create,
                 outcome: if failed { Outcome::Failed } else { Outcome::Done },
                 error: None,
+                writes: 0,
+                fallback: false,
             };
             told.push_str(&tally.ended(&outcome).unwrap_or_default());
         }
@@ -164,6 +166,8 @@ mod tests {
             actions: last.actions,
             outcome: Outcome::Done,
             error: None,
+            writes: 0,
+            fallback: false,
         };
         assert!(tally.ended(&outcome).unwrap().contains(&last.address.to_string()));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::text::{count, sanitize};
-use crate::model::{Address, Attested, Command, Ender, FactorySource, Plan};
+use crate::model::{Address, Attested, Change, Command, Ender, FactorySource, Fallback, Operation, Plan};
 
 /// That there is nothing to change.
 pub(super) fn no_changes(plan: &Plan) -> String {
@@ -85,6 +85,23 @@ pub(super) fn interruption(plan: &Plan) -> Option<String> {
         interruption.until,
         ender(interruption.ended_by)
     ))
+}
+
+/// What is done as well if GitLab turns out to refuse the secret that Factory has.
+pub(super) fn possible(fallback: &Fallback) -> String {
+    let renews = |change: &Change| change.operations.iter().any(Operation::makes_secret);
+    let first = if fallback.changes.iter().any(renews) {
+        "it is renewed, saved, and given to Factory first"
+    } else {
+        "Factory is given the one that application.secret.load gives first"
+    };
+    let interrupts = |change: &Change| change.interrupts.is_some();
+    let meanwhile = if fallback.changes.iter().any(interrupts) {
+        "; Factory is cut off meanwhile"
+    } else {
+        ""
+    };
+    format!("if GitLab refuses the secret that Factory has, {first}, in the same run{meanwhile}")
 }
 
 /// Who ends an interruption.

@@ -126,6 +126,8 @@ fn outcomes(plan: &Plan, text: &str) -> ApplyReport {
             actions: change.actions,
             outcome: [Outcome::Failed, Outcome::Skipped, Outcome::Operator, Outcome::Done][index % 4],
             error: Some(text.to_owned()),
+            writes: 0,
+            fallback: false,
         })
         .collect();
     ApplyReport {
@@ -136,6 +138,7 @@ fn outcomes(plan: &Plan, text: &str) -> ApplyReport {
         config_file: text.to_owned(),
         summary: OutcomeSummary::of(&outcomes),
         outcomes,
+        next_command: Some(text.to_owned()),
     }
 }
 

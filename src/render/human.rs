@@ -274,6 +274,10 @@ fn block(out: &mut String, change: &Change) {
 
 /// The notes of changes that are alike, below the last of them.
 fn notes(out: &mut String, change: &Change) {
+    if let Some(fallback) = &change.fallback {
+        let text = headline::possible(fallback);
+        let _ = writeln!(out, "{}", wrap(&text, WIDTH, "      possible: ", "            "));
+    }
     for note in &change.notes {
         let _ = writeln!(out, "{}", wrap(&sanitize(note), WIDTH, "      note: ", "            "));
     }

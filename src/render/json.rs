@@ -130,6 +130,7 @@ pub fn apply_report(run_id: impl Into<String>, environment: &Environment, outcom
         config_file: environment.config_file.clone(),
         summary: OutcomeSummary::of(&outcomes),
         outcomes,
+        next_command: None,
     }
 }
 

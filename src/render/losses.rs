@@ -11,7 +11,12 @@ use crate::model::{Actions, Address, Change, FullPath, Plan};
 
 /// The list, in at most so many characters. What has no room is counted; the sections below have it.
 pub(super) fn losses(plan: &Plan, environment: &Environment, room: usize) -> String {
-    let lost: Vec<&Change> = plan.changes.iter().filter(|change| is_loss(change)).collect();
+    let mut lost: Vec<(&Change, &str)> = Vec::new();
+    for change in &plan.changes {
+        lost.extend(is_loss(change).then(|| (change, what(change))));
+        let possible = change.possible().iter();
+        lost.extend(possible.filter_map(|one| one.interrupts.as_ref().map(|_| (one, "may interrupt"))));
+    }
     if lost.is_empty() {
         return String::new();
     }
@@ -20,8 +25,8 @@ pub(super) fn losses(plan: &Plan, environment: &Environment, room: usize) -> Str
     let mut left = room.saturating_sub(chars(&title) + chars(&more(lost.len())));
     let mut lines = String::new();
     let mut shown = 0;
-    for change in &lost {
-        let line = line(change, environment);
+    for (change, what) in &lost {
+        let line = line(change, what, environment);
         if chars(&line) > left {
             break;
         }
@@ -40,12 +45,15 @@ fn is_loss(change: &Change) -> bool {
     matches!(change.actions, Actions::Delete | Actions::Replace) || change.interrupts.is_some()
 }
 
-fn line(change: &Change, environment: &Environment) -> String {
-    let what = match change.actions {
+fn what(change: &Change) -> &'static str {
+    match change.actions {
         Actions::Delete => "delete",
         Actions::Replace => "replace",
         Actions::Create | Actions::Update => "interrupt",
-    };
+    }
+}
+
+fn line(change: &Change, what: &str, environment: &Environment) -> String {
     let mut line = format!("- **{what}** {}", subject(&change.address, environment));
     let _ = writeln!(
         line,

@@ -40,4 +40,4 @@ pub use prompt::{after, needs_file, prompt, prompts, repository_list};
 pub use record::{forgotten, record, recorded};
 pub use report::{Requests, SideRequests, attested_progress, progress, report};
 pub use schema::{apply_schema, drift_schema, notify_schema, plan_schema};
-pub use words::{participle, reason_in_words, status_in_words};
+pub use words::{begun, participle, reason_in_words, status_in_words};

@@ -7,7 +7,7 @@ use super::Environment;
 use super::bulk;
 use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
-use super::words::participle;
+use super::words::{self, begun, participle};
 use crate::model::{Address, ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 
 /// How many requests a run took.
@@ -36,13 +36,19 @@ pub struct SideRequests {
 pub fn progress(outcome: &ChangeOutcome) -> String {
     let address = sanitize(&outcome.address.to_string()).into_owned();
     let done = participle(&outcome.address, outcome.actions);
-    match outcome.outcome {
-        Outcome::Done => format!("{}: {done}\n", paint(BOLD, &address)),
-        Outcome::Failed => format!("{}: {}\n", paint(BOLD, &address), paint(DELETE, "failed")),
-        Outcome::Skipped => format!("{}: skipped\n", paint(BOLD, &address)),
-        Outcome::Operator => format!("{}: waits for an operator\n", paint(BOLD, &address)),
-        Outcome::Blocked => format!("{}: blocked\n", paint(BOLD, &address)),
-    }
+    let begun = if outcome.is_begun() {
+        format!("{}, and the rest ", begun(&outcome.address, outcome.actions))
+    } else {
+        String::new()
+    };
+    let ended = match outcome.outcome {
+        Outcome::Done => done.to_owned(),
+        Outcome::Failed => paint(DELETE, "failed"),
+        Outcome::Skipped => "skipped".to_owned(),
+        Outcome::Operator => "waits for an operator".to_owned(),
+        Outcome::Blocked => "blocked".to_owned(),
+    };
+    format!("{}: {begun}{ended}\n", paint(BOLD, &address))
 }
 
 /// The line that is shown as a person's change ends: what was attested is not claimed to be seen.
@@ -98,6 +104,15 @@ pub fn report(
             }
         }
     }
+    let begun: Vec<&ChangeOutcome> = report.outcomes.iter().filter(|one| one.is_begun()).collect();
+    if !begun.is_empty() {
+        let _ = writeln!(out, "\n{}", paint(ATTENTION, "Begun, and not ended:"));
+        for outcome in begun {
+            let done = words::begun(&outcome.address, outcome.actions);
+            let writes = count(outcome.writes, "write", "writes");
+            let _ = writeln!(out, "  {}: {done} ({writes})", sanitize(&outcome.address.to_string()));
+        }
+    }
     if !report.outcomes.is_empty() {
         let _ = write!(out, "\n{}", sum(plan.command, report));
     }
@@ -118,6 +133,7 @@ fn is_repository(outcome: &ChangeOutcome) -> bool {
 /// Whether a prompt can say what is left.
 fn has_prompt(plan: &Plan, outcome: &ChangeOutcome) -> bool {
     outcome.outcome == Outcome::Operator
+        && !outcome.fallback
         && (plan.change(&outcome.address)).is_some_and(|change| !change.steps.is_empty())
 }
 
@@ -154,8 +170,14 @@ fn sum(command: Command, report: &ApplyReport) -> String {
             parts.push(format!("{number} {word}"));
         }
     }
+    let begun = report.outcomes.iter().filter(|outcome| outcome.is_begun()).count();
+    let begun = if begun > 0 {
+        format!("; {begun} of these begun")
+    } else {
+        String::new()
+    };
     format!(
-        "{} {}.",
+        "{} {}{begun}.",
         paint(ATTENTION, &format!("{what} incomplete:")),
         parts.join(", ")
     )

@@ -56,6 +56,16 @@ pub fn participle(address: &Address, actions: Actions) -> &'static str {
     }
 }
 
+/// What was done of a change that is not done, as a participle.
+pub fn begun(address: &Address, actions: Actions) -> &'static str {
+    match actions {
+        Actions::Create => participle(address, actions),
+        Actions::Replace => "the new one created",
+        Actions::Update => "updated in part",
+        Actions::Delete => "deleted in part",
+    }
+}
+
 /// What the line above a change is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mode {

@@ -65,6 +65,9 @@ pub enum JournalEvent {
         /// What went wrong, or what it waits for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// How many of its writes were carried out.
+        #[serde(default)]
+        writes: u64,
     },
     /// A run ended by itself. One that was killed has no such line.
     Finished {
@@ -82,12 +85,15 @@ impl From<&ChangeOutcome> for JournalEvent {
             actions,
             outcome,
             error,
+            writes,
+            fallback: _,
         } = outcome;
         Self::Outcome {
             address: address.clone(),
             actions: *actions,
             outcome: *outcome,
             error: error.clone(),
+            writes: *writes,
         }
     }
 }
@@ -108,7 +114,7 @@ pub struct JournalContents {
 }
 
 impl JournalContents {
-    /// The last change that a run carried out, in the sandbox or on real sides: where there is one, there was a record.
+    /// The last change that a run carried out or began, in the sandbox or on real sides: where there is one, there was a record.
     /// What was done before everything was taken down shows nothing any more.
     pub fn last_done(&self, in_sandbox: bool) -> Option<&JournalEntry> {
         let mut runs: BTreeMap<&str, &str> = BTreeMap::new();
@@ -119,7 +125,9 @@ impl JournalContents {
                 JournalEvent::Started { command, sandbox, .. } if *sandbox == in_sandbox => {
                     runs.insert(run_id, command);
                 }
-                JournalEvent::Outcome { outcome, .. } if runs.contains_key(run_id) && *outcome == Outcome::Done => {
+                JournalEvent::Outcome { outcome, writes, .. }
+                    if runs.contains_key(run_id) && (*outcome == Outcome::Done || *writes > 0) =>
+                {
                     last = Some(entry);
                 }
                 JournalEvent::Finished { exit_code: 0, .. } if runs.get(run_id) == Some(&"destroy") => last = None,
@@ -240,6 +248,7 @@ mod tests {
                 actions: Actions::Create,
                 outcome: Outcome::Failed,
                 error: Some("line\nbreak".into()),
+                writes: 0,
             }),
             finished(),
         ];
@@ -278,6 +287,7 @@ mod tests {
                     actions: Actions::Delete,
                     outcome: Outcome::Failed,
                     error: Some(texts[5].clone()),
+                    writes: 3,
                 },
             ] {
                 let entry = entry(event);
@@ -325,6 +335,7 @@ mod tests {
                 actions: Actions::Create,
                 outcome,
                 error: None,
+                writes: 0,
             })
         };
         let finished = |run: &str| JournalEntry {
@@ -337,6 +348,12 @@ mod tests {
         };
         let failed = contents(vec![started("1", "apply", false), ended("1", Outcome::Failed)]);
         assert_eq!(failed.last_done(false), None);
+        let mut begun = ended("1", Outcome::Failed);
+        if let JournalEvent::Outcome { writes, .. } = &mut begun.event {
+            *writes = 1;
+        }
+        let made = contents(vec![started("1", "apply", false), begun.clone()]);
+        assert_eq!(made.last_done(false), Some(&begun), "something was made");
         let mut done = contents(vec![started("1", "apply", false), ended("1", Outcome::Done)]);
         assert_eq!(done.last_done(false), Some(&ended("1", Outcome::Done)));
         assert_eq!(

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::world::{Sides, World};
+use super::world::{App, Integration, Sides, World};
 use crate::executor::{Effects, Executed, Options, SecretStore, execute};
 use crate::factory::AssistedFactory;
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
-    Address, ApplicationOperation, Command, Desired, Kind, Observed, Operation, Outcome, Plan, RecordedState,
-    SourceKind, UserId,
+    Address, ApplicationOperation, Attestation, Command, Desired, Kind, Observed, Operation, Outcome, Plan,
+    RecordedState, SourceKind, UserId,
 };
 use crate::observe::{Doors, LoadedSecret, Sources, observe};
-use crate::planner::refresh;
+use crate::planner::{Word, refresh, take_over};
 use crate::secrets::Secret;
 use crate::state::{Holder, LockInfo, StateError, StateStore, check_ancestor, parse, render, successor};
 
@@ -170,6 +170,24 @@ impl World {
         sides.check_text();
         sides.check_record();
         executed
+    }
+
+    /// What `adopt` does with the word of a person who says what is so. None where the process ended on the way, or the
+    /// record could not be written.
+    pub(crate) fn adopt(&self, desired: &Desired, cut: Option<Cut>) -> Option<()> {
+        let observed = self.observe(desired);
+        let (mut next, writes) = {
+            let sides = self.get();
+            let word = sides.word(desired, &observed);
+            (take_over(desired, &observed, &sides.record, &word).ok()?, sides.writes)
+        };
+        self.get().cut = cut;
+        let written = block_on(self.until_death(self.write(&mut next)));
+        let mut sides = self.get();
+        sides.cut = None;
+        sides.check_text();
+        assert_eq!(sides.writes, writes, "it writes to neither side");
+        written?.ok()
     }
 
     async fn until_death<T>(&self, work: impl Future<Output = T>) -> Option<T> {
@@ -345,6 +363,22 @@ impl SecretStore for World {
 }
 
 impl Sides {
+    /// What a person would say who knows both sides.
+    fn word(&self, desired: &Desired, observed: &Observed) -> Word {
+        let droid = observed.gitlab.user.as_ref().map(|user| user.id);
+        let trusted = |app: &App| app.declared.trusted == desired.application.trusted;
+        let domain = |integration: &Integration| integration.domain == desired.connection.domain;
+        Word {
+            attestation: Attestation {
+                by: "ada@desk".to_owned(),
+                at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            },
+            trusted: self.apps.first().is_some_and(trusted),
+            connected: self.takes_factorys_secret() && self.integration.as_ref().is_some_and(domain),
+            authorized: droid.is_some() && self.connected() == droid,
+        }
+    }
+
     /// A new process.
     fn begin(&mut self) {
         self.log.clear();
@@ -370,10 +404,13 @@ impl Sides {
             assert!(!format!("{event:?}").contains("canary"), "{event:?}");
             if let crate::executor::Event::Finished(outcome) = event {
                 assert!(executed.outcomes.contains(outcome), "{outcome:?}");
-                assert!(ended.insert(&outcome.address), "{} ended twice", outcome.address);
+                let is_new = ended.insert((&outcome.address, outcome.fallback));
+                assert!(is_new, "{} ended twice", outcome.address);
             }
         }
-        assert_eq!(ended.len(), plan.changes.len());
+        assert_eq!(ended.len(), executed.outcomes.len());
+        let planned = executed.outcomes.iter().filter(|outcome| !outcome.fallback).count();
+        assert_eq!(planned, plan.changes.len());
         let done = executed.outcomes.iter().all(|one| one.outcome == Outcome::Done);
         assert!(!done || self.record.intents.is_empty() || executed.unwritten.is_some());
     }

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 
-use super::execution::{Cut, Fault, How, at_call, in_turn};
-use super::world::{ADMIN, Sides, World};
+use super::execution::{Cut, Fault, How, at, at_call, in_turn};
+use super::world::{ADMIN, App, Integration, Sides, World};
 use crate::http::ErrorKind;
 use crate::model::{
     Address, Change, Command, Desired, FullPath, GroupId, Known, MembershipFields, Observed, Outcome, Plan, ProjectId,
@@ -261,12 +261,17 @@ impl Run {
         (observed, made)
     }
 
-    /// An apply at which nothing goes wrong. What the plan calls ready has to succeed, but for the approval where GitLab
-    /// refuses the secret that Factory has, and nobody could know before: the next plan knows.
+    /// An apply at which nothing goes wrong. What the plan calls ready has to succeed, also where GitLab refuses the secret
+    /// that Factory has, and nobody could know before; but where the application itself is blocked, the next plan knows.
     fn apply(&self, command: Command) -> Plan {
         let (observed, plan) = self.look(command);
         let executed = self.world.carry_out(&self.desired, &observed, &plan, How::default());
         let refused = self.finds_secret_refused();
+        let is_blocked = |change: &Change| change.address == Address::Application && change.status == Status::Blocked;
+        assert!(
+            !refused || plan.changes.iter().any(is_blocked),
+            "it takes a second apply: {plan:#?}"
+        );
         for (change, ended) in plan.changes.iter().zip(executed.unwrap().outcomes) {
             let held_up = change.status == Status::Blocked || waits_for_blocked(&plan, change);
             let awaits_factory = change.address == Address::Application && ended.outcome == Outcome::Skipped;
@@ -349,6 +354,53 @@ impl Run {
         );
         // One that could not be saved is not renewed for that.
         assert!(sides.unsaved || Some(&app.secret) == sides.saved.last());
+    }
+}
+
+impl Run {
+    /// GitLab's applications with their secrets, and what Factory has.
+    fn integration(&self) -> (Vec<App>, Option<Integration>) {
+        let sides = self.world.get();
+        (sides.apps.clone(), sides.integration.clone())
+    }
+}
+
+/// What leaves an integration at work, and differs from the file. Of a Factory that cannot be asked, the name alone tells
+/// which application is its own.
+fn leaves_it_at_work(event: &Event, assisted: bool) -> bool {
+    match event {
+        Event::ChangeApplication(0) | Event::Declare(0) => !assisted,
+        Event::ChangeApplication(_)
+        | Event::DroidName
+        | Event::DroidEmail
+        | Event::Member(..)
+        | Event::OtherUser
+        | Event::OtherDomain
+        | Event::Toggle(_)
+        | Event::Archive(_)
+        | Event::LoseVault
+        | Event::Declare(_)
+        | Event::DeclareRepositories(_)
+        | Event::DeclareMemberships(_)
+        | Event::DeclareUser(0 | 1)
+        | Event::ToggleSession
+        | Event::Load
+        | Event::SaveNowhere
+        | Event::ToggleScopes => true,
+        Event::DeleteApplications
+        | Event::ForeignApplication(_)
+        | Event::RenewElsewhere
+        | Event::DeleteDroid
+        | Event::DroidState(_)
+        | Event::TakenEmail
+        | Event::TakenName(_)
+        | Event::Disconnect
+        | Event::Revoke
+        | Event::MoveProject(_)
+        | Event::ForgetRecord
+        | Event::DeclareUser(_)
+        | Event::KnownScopes(_)
+        | Event::Driver => false,
     }
 }
 
@@ -473,6 +525,44 @@ proptest! {
             run.happen(event);
         }
         run.converge();
+    }
+
+    /// Made by hand, and nobody kept a record: nothing of it is renewed, replaced or approved anew before it is adopted,
+    /// whatever differs and wherever a run is cut off; and an adoption that is cut off is done again.
+    #[test]
+    fn what_was_made_by_hand_is_adopted_and_never_renewed_unasked(
+        others in events(),
+        assisted in any::<bool>(),
+        loads in any::<bool>(),
+        cut in cut(),
+        processed in any::<bool>(),
+    ) {
+        let mut run = Run::new();
+        run.world.get().loads = loads;
+        run.converge();
+        run.world.get().forget_record();
+        run.world.get().assisted = assisted;
+        for event in others.iter().filter(|event| leaves_it_at_work(event, assisted)) {
+            run.happen(event);
+        }
+        let made = run.integration();
+        run.apply_until(Command::Apply, &cut, How::default());
+        run.apply(Command::Apply);
+        run.apply(Command::Apply);
+        assert_eq!(run.integration(), made, "before it is adopted");
+        if run.world.get().record.application.is_none() {
+            run.world.adopt(&run.desired, Some(at("state", Fault::Die { processed })));
+            assert_eq!(run.world.get().record.application.is_some(), processed);
+            if !processed {
+                run.world.adopt(&run.desired, None).unwrap();
+            }
+        }
+        assert_eq!(run.integration(), made, "by the adoption");
+        if !others.iter().any(|event| leaves_it_at_work(event, assisted)) {
+            let left = run.look(Command::Plan).1.changes;
+            let by_person = |change: &Change| assisted && matches!(change.address, Address::Repository(_));
+            assert!(left.iter().all(by_person), "{left:#?}");
+        }
     }
 
     #[test]

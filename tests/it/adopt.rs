@@ -71,6 +71,47 @@ async fn exported_and_adopted_the_plan_is_empty() {
     }
 }
 
+/// Under `api`, too, what differs elsewhere does not keep the plan from saying what it is, nor from going on with the rest.
+#[tokio::test]
+async fn what_differs_goes_on_before_the_adoption_and_nothing_of_the_integration_is_touched() {
+    for driver in ["assisted", "api"] {
+        let fixture = made_by_hand(driver).await;
+        let before = applications(&fixture);
+        fixture.edit_config("\"Factory Droid\"", "\"The Droid\"");
+        fixture.edit_config(
+            "name = \"Factory Integration\"",
+            "name = \"Factory Integration\"\ntrusted = false",
+        );
+        let plan = fixture.run(&["plan", "--format", "json"]).await.expect(0).json();
+        let application = change(&plan, "gitlab.application");
+        assert_eq!(application["reason"], "already_exists", "{driver}: {plan:#}");
+        assert!(application.to_string().contains("`setpoint adopt`"), "{plan:#}");
+        assert_eq!(change(&plan, "gitlab.user")["status"], "ready", "{driver}: {plan:#}");
+        let ran = fixture
+            .run(&["apply", "--auto-approve", "--allow-replace"])
+            .await
+            .expect(3);
+        assert!(ran.stdout.trim_end().ends_with("    setpoint adopt"), "{}", ran.stdout);
+        assert_eq!(applications(&fixture), before, "{driver}");
+        let renamed = |world: &mut World| world.user_named("factory-droid").unwrap().name.clone();
+        assert_eq!(fixture.sandbox.with_world(renamed), "The Droid");
+        // It says the same again, and adopted, what differs is planned.
+        fixture
+            .run(&["apply", "--auto-approve", "--allow-replace"])
+            .await
+            .expect(3);
+        assert_eq!(applications(&fixture), before, "{driver}");
+        fixture.run(&["adopt", "--all", "--auto-approve"]).await.expect(0);
+        let plan = fixture.run(&["plan", "--format", "json"]).await.expect(0).json();
+        assert_eq!(
+            change(&plan, "gitlab.application")["status"],
+            "ready",
+            "{driver}: {plan:#}"
+        );
+        assert_eq!(applications(&fixture), before, "{driver}");
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_says_is_not_taken_for_granted() {
     let fixture = made_by_hand("assisted").await;

@@ -57,6 +57,17 @@ fn a_rotation_that_an_apply_ends() {
     survives("rotation, then apply");
 }
 
+/// Each point of the renewal that nobody knew of before is a point of its own.
+#[test]
+fn an_apply_that_meets_a_refused_secret() {
+    survives("refused secret");
+}
+
+#[test]
+fn an_adoption() {
+    survives("adoption");
+}
+
 #[test]
 fn a_change_of_the_selection() {
     survives("selection");

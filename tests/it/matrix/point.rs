@@ -76,7 +76,7 @@ pub(super) fn converge(
             unlock(stage, &ended)?;
             ended = stage.run(scenario.again);
         }
-        if ended.code == Some(0) {
+        if scenario.is_over(&ended) {
             return check(scenario, stage).map(|()| attempt);
         }
         each(&ended)?;

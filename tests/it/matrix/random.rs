@@ -173,7 +173,8 @@ impl Run {
             return Ok(());
         }
         let looked = stage.run(&["plan"]);
-        if !(looked.code == Some(1) && looked.stderr.contains("there is no record at")) {
+        let is_missing = looked.code == Some(1) && looked.stderr.contains("there is no record at");
+        if !is_missing && !looked.stdout.contains("setpoint adopt") {
             return Ok(());
         }
         self.story.push("record rebuilt".to_owned());
@@ -615,14 +616,16 @@ fn counted(plan: &Plan, ended: &Ended, requests: &[RequestLog]) -> Result<(), St
             .filter(|request| request.method == "POST" && request.path.ends_with("/api/v4/users"))
             .count(),
     );
-    expect(
-        "the connection",
-        planned("factory.connection"),
-        writes("PUT", "/gitlab-sh"),
-    );
+    // Where GitLab refused the secret that Factory had, both were written once more, as the plan says.
+    let connected = writes("PUT", "/gitlab-sh");
+    let possible = plan
+        .of("factory.authorization")
+        .is_some_and(|change| change["fallback"].is_object());
+    let again = usize::from(possible && connected > planned("factory.connection"));
+    expect("the connection", planned("factory.connection") + again, connected);
     expect(
         "the authorization",
-        planned("factory.authorization"),
+        planned("factory.authorization") + again,
         writes("POST", "/authorizations"),
     );
     expect(

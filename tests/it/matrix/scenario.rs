@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use setpoint::sandbox::World;
 use setpoint::sandbox::world::{Application, Source, User, Visibility, digest};
 
-use super::stage::{Snapshot, Stage};
+use super::stage::{Ended, Snapshot, Stage};
 
 /// The scopes that Factory asks for.
 const SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", "write_repository", "read_observability",
@@ -21,6 +21,7 @@ const MORE_SCOPES: &str = r#""api", "read_api", "read_user", "read_repository", 
 )]
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
+    driver: &'static str,
     admin_session: bool,
     impersonate: bool,
     stores_secret: bool,
@@ -39,6 +40,7 @@ pub(crate) struct Setting {
 impl Setting {
     /// With the droid's password, and nothing that takes an administrator's session.
     const PASSWORD: Self = Self {
+        driver: "api",
         admin_session: false,
         impersonate: false,
         stores_secret: false,
@@ -86,6 +88,7 @@ impl Setting {
             String::new()
         };
         let Self {
+            driver,
             trusted,
             scopes,
             display_name,
@@ -101,7 +104,7 @@ external_url = "https://gitlab.example.com"
 token = {{ env = "GITLAB_TOKEN" }}
 {session}
 [factory]
-driver = "api"
+driver = "{driver}"
 api_url = "{factory}"
 app_url = "{factory}"
 token = {{ env = "FACTORY_API_KEY" }}
@@ -153,6 +156,10 @@ pub(crate) struct Scenario {
     pub(crate) user_deleted: bool,
     /// The application of before must be gone.
     pub(crate) replaced: bool,
+    /// What others did since.
+    others: Option<fn(&mut World)>,
+    /// Whether it was all made by hand, so that there is no record of it.
+    pub(crate) by_hand: bool,
     start: OnceLock<Snapshot>,
 }
 
@@ -160,6 +167,7 @@ const APPLY: &[&str] = &["apply", "--auto-approve"];
 const REPLACE: &[&str] = &["apply", "--auto-approve", "--allow-replace"];
 const ROTATE: &[&str] = &["rotate", "--auto-approve"];
 const DESTROY: &[&str] = &["destroy", "--auto-approve"];
+const ADOPT: &[&str] = &["adopt", "--all", "--auto-approve"];
 const DESTROY_USER: &[&str] = &["destroy", "--auto-approve", "--delete-user"];
 
 impl Scenario {
@@ -173,6 +181,8 @@ impl Scenario {
             destroyed: command[0] == "destroy",
             user_deleted: command == DESTROY_USER,
             replaced: command == REPLACE,
+            others: None,
+            by_hand: command == ADOPT,
             start: OnceLock::new(),
         }
     }
@@ -211,6 +221,10 @@ impl Scenario {
             unlisted: "disable",
             ..Setting::PASSWORD
         };
+        let assisted = Setting {
+            driver: "assisted",
+            ..Setting::PASSWORD
+        };
         vec![
             Self::new("first apply, by password", None, Setting::PASSWORD, APPLY),
             Self::new("first apply, impersonated", None, impersonate, APPLY),
@@ -228,6 +242,11 @@ impl Scenario {
                     ROTATE,
                 )
             },
+            Self {
+                others: Some(refuse_the_secret),
+                ..Self::new("refused secret", Some(Setting::PASSWORD), Setting::PASSWORD, APPLY)
+            },
+            Self::new("adoption", Some(Setting::PASSWORD), assisted, ADOPT),
             Self::new("selection", Some(Setting::PASSWORD), selected, APPLY),
             Self::new("destroy", Some(stores_secret.clone()), stores_secret, DESTROY),
             Self::new(
@@ -246,6 +265,11 @@ impl Scenario {
         }
         self.name.push_str(", record in GitLab");
         self
+    }
+
+    /// Whether a run says that there is nothing left to do, by its exit code or in words.
+    pub(super) fn is_over(&self, ended: &Ended) -> bool {
+        ended.code == Some(0) || (self.by_hand && ended.stderr.contains("there is nothing to adopt"))
     }
 
     /// The one of that name.
@@ -274,8 +298,29 @@ impl Scenario {
             stage.configure(before);
             let ended = stage.run(APPLY);
             assert_eq!(ended.code, Some(0), "{}: {}", self.name, ended.all());
-            stage.snapshot()
+            let mut snapshot = stage.snapshot();
+            if self.by_hand {
+                snapshot.world.terraform_states.clear();
+                snapshot = Snapshot::of(snapshot.world);
+            }
+            if let Some(others) = self.others {
+                others(&mut snapshot.world);
+            }
+            snapshot
         })
+    }
+}
+
+/// Somebody renewed the secret, and Factory has to be authorized anew.
+fn refuse_the_secret(world: &mut World) {
+    for application in &mut world.applications {
+        if application.name == "Factory Integration" {
+            application.secret_digest = digest("renewed by somebody");
+            application.secret_plain = None;
+        }
+    }
+    if let Some(integration) = &mut world.factory.integration {
+        integration.authorization = None;
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Desired, Domain,
-    FactorySource, IntegrationStatus, Known, Observed, ObservedApplication, OperatorStep, Origin, Reason,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Command, Desired, Domain,
+    FactorySource, Fallback, IntegrationStatus, Known, Observed, ObservedApplication, OperatorStep, Origin, Reason,
     RecordedState, SecretSource, Status,
 };
 use crate::planner::Word;
@@ -15,7 +15,9 @@ use crate::planner::builder::{PlanBuilder, attribute, change, secret_attribute};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
-use super::application::{ApplicationPlan, ConnectionSecret, held, identify, is_learned, stored_secret};
+use super::application::{
+    ApplicationPlan, ConnectionSecret, decide_if_refused, held, identify, is_learned, is_recorded, stored_secret,
+};
 
 /// The connection as declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,11 @@ pub(crate) fn plan(
         builder.keep_attested(Address::Connection, attestation);
         return;
     };
+    builder.push(handover(inputs, application, needed));
+}
+
+/// Factory is given what it needs, the secret among it.
+fn handover(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &ConnectionSecret) -> Change {
     let mut planned = compared(inputs, application, needed);
     let DesiredConnection { domain } = inputs.desired.connection.clone();
     let (application_ref, secret) = (application.target.clone(), needed.source);
@@ -121,7 +128,38 @@ pub(crate) fn plan(
     if application.fresh || needed.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
         planned.depends_on.push(Address::Application);
     }
-    builder.push(planned);
+    planned
+}
+
+/// Adds to an authorization what is done if GitLab turns out to refuse the secret that Factory has, which nothing else
+/// shows. It is not renewed unasked where somebody else made the application.
+pub(crate) fn fall_back(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>) {
+    let is_planned = match inputs.policy.command {
+        Command::Plan | Command::Apply => true,
+        Command::Drift | Command::Rotate | Command::Destroy => false,
+    };
+    let Some(live) = application.live.filter(|_| is_planned && !application.is_blocked()) else {
+        return;
+    };
+    // What this plan hands over is in force.
+    if builder.change(&Address::Connection).is_some() {
+        return;
+    }
+    let Some(authorization) = builder.changes.get_mut(&Address::Authorization) else {
+        return;
+    };
+    let Some(needed) = decide_if_refused(inputs, application).filter(|_| !authorization.operations.is_empty()) else {
+        return;
+    };
+    if needed.renewal.is_some() && !is_recorded(inputs.recorded, live) {
+        return;
+    }
+    let renewed = needed.renewal.as_ref().map(|renewal| application.renewed(renewal));
+    let handover = handover(inputs, application, &needed);
+    authorization.fallback = Some(Fallback {
+        when: Reason::SecretRejected,
+        changes: renewed.into_iter().chain([handover]).collect(),
+    });
 }
 
 /// Without the secret, which nobody is asked to renew, the connection is not touched; and under the assisted driver

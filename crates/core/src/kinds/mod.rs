@@ -289,6 +289,7 @@ fn compare(inputs: &Inputs<'_>, builder: &mut PlanBuilder, hold: bool) -> bool {
     let coverage = membership::plan(inputs, builder, &user);
     connection::plan(inputs, builder, &application, secret.as_ref());
     authorization::plan(inputs, builder, &application, &user);
+    connection::fall_back(inputs, builder, &application);
     repository::plan(inputs, builder, &coverage, application.unadopted);
     found
 }

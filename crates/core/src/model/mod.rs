@@ -48,8 +48,8 @@ pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
 pub use plan::{
-    Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Ender, Guards, Interruption,
-    Origin, Plan, PlanSummary, Policy, Reason, Seen, Status, Warning, WarningCode,
+    Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Ender, Fallback, Guards,
+    Interruption, Origin, Plan, PlanSummary, Policy, Reason, Seen, Status, Warning, WarningCode,
 };
 pub use role::{ParseRoleError, Role};
 pub use sides::{

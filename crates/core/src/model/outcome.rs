@@ -32,6 +32,19 @@ pub struct ChangeOutcome {
     pub outcome: Outcome,
     /// What went wrong, or what it waits for.
     pub error: Option<String>,
+    /// How many of its writes were carried out, also where it did not end.
+    #[serde(default)]
+    pub writes: u64,
+    /// Whether the plan had it as a possibility only: the `fallback` of a change that needed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
+}
+
+impl ChangeOutcome {
+    /// Whether something was written of it, and something is left.
+    pub fn is_begun(&self) -> bool {
+        self.writes > 0 && self.outcome != Outcome::Done
+    }
 }
 
 /// The report of an apply: the body of its `--format json`.
@@ -47,10 +60,13 @@ pub struct ApplyReport {
     pub factory_url: String,
     /// The configuration file, as it was named.
     pub config_file: String,
-    /// One for each change, in the plan's order.
+    /// One for each change, in the plan's order; then one for each change of a fallback that was needed.
     pub outcomes: Vec<ChangeOutcome>,
     /// Counts.
     pub summary: OutcomeSummary,
+    /// The one command that goes on from here, where something is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_command: Option<String>,
 }
 
 /// Counts over the outcomes.
@@ -66,6 +82,9 @@ pub struct OutcomeSummary {
     pub operator: u64,
     /// Could not be done.
     pub blocked: u64,
+    /// Writes that were carried out, those of changes that did not end among them.
+    #[serde(default)]
+    pub writes: u64,
 }
 
 impl OutcomeSummary {
@@ -73,6 +92,7 @@ impl OutcomeSummary {
     pub fn of(outcomes: &[ChangeOutcome]) -> Self {
         let mut summary = Self::default();
         for outcome in outcomes {
+            summary.writes += outcome.writes;
             match outcome.outcome {
                 Outcome::Done => summary.done += 1,
                 Outcome::Failed => summary.failed += 1,
@@ -92,6 +112,7 @@ impl OutcomeSummary {
             skipped,
             operator,
             blocked,
+            writes: _,
         } = self;
         failed + skipped + operator + blocked == 0
     }

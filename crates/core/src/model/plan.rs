@@ -76,6 +76,23 @@ pub struct Allowances {
     pub interruption: bool,
 }
 
+impl Plan {
+    /// Every write that carrying it out may come to, the possible ones among them.
+    pub fn possible_writes(&self) -> impl Iterator<Item = &Operation> {
+        self.changes
+            .iter()
+            .flat_map(|change| std::iter::once(change).chain(change.possible()))
+            .flat_map(|change| &change.operations)
+    }
+}
+
+impl Change {
+    /// What is done as well if something turns out.
+    pub fn possible(&self) -> &[Change] {
+        self.fallback.as_ref().map_or(&[], |fallback| &fallback.changes)
+    }
+}
+
 impl Allowances {
     /// Whether nothing is allowed beyond the configuration.
     pub fn is_empty(&self) -> bool {
@@ -185,6 +202,9 @@ pub struct Change {
     /// That Factory works before it and not after it, and what ends that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupts: Option<Interruption>,
+    /// What is done as well if something turns out that only the attempt shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// The writes, in order. A `delete_application` that comes after other writes, as in a replacement, waits until
     /// everything else of the plan is done. Once the writes are done, what depends on this change can go on, whatever
     /// [steps](Change::steps) are left.
@@ -193,6 +213,15 @@ pub struct Change {
     /// What is left to a person, in order.
     #[serde(skip)]
     pub steps: Vec<OperatorStep>,
+}
+
+/// What is done as well if something turns out that only the attempt shows; the change is then tried once more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// What turns out: `secret_rejected`, that GitLab refuses the secret which Factory has.
+    pub when: Reason,
+    /// What is done then, before the change is tried once more. They depend on each other only.
+    pub changes: Vec<Change>,
 }
 
 /// That Factory is cut off until something else is done.

@@ -98,6 +98,7 @@ pub(crate) fn change(address: Address, actions: Actions, reason: Reason, origin:
         depends_on: Vec::new(),
         notes: Vec::new(),
         interrupts: None,
+        fallback: None,
         operations: Vec::new(),
         steps: Vec::new(),
     }

@@ -94,8 +94,12 @@ pub fn at<'a>(plan: &'a Plan, address: &str) -> &'a Change {
 
 /// One line for each change: address, actions, status, reason, origin and what it waits for.
 pub fn outline(plan: &Plan) -> String {
-    let lines: Vec<String> = plan
-        .changes
+    outline_of(&plan.changes)
+}
+
+/// The same of some changes.
+pub fn outline_of(changes: &[Change]) -> String {
+    let lines: Vec<String> = changes
         .iter()
         .map(|change| {
             let waits: Vec<String> = change

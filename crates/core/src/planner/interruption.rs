@@ -16,8 +16,12 @@ pub(super) fn mark(plan: &mut Plan, inputs: &Inputs<'_>) {
         until: Address::Authorization,
         ended_by: ender(plan),
     };
+    let mark = |change: &mut Change| change.interrupts = interrupts(change, inputs).then(|| interruption.clone());
     for change in &mut plan.changes {
-        change.interrupts = interrupts(change, inputs).then(|| interruption.clone());
+        mark(change);
+        if let Some(fallback) = &mut change.fallback {
+            fallback.changes.iter_mut().for_each(mark);
+        }
     }
     plan.summary = summary::of(plan);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Needs;
-use crate::model::{Actions, Address, Change, Operation, Plan, Status, UserOperation};
+use crate::model::{Actions, Address, Change, Ender, Interruption, Operation, Plan, Status, UserOperation};
 
 use super::summary;
 
@@ -13,7 +13,8 @@ pub fn check_invariants(plan: &Plan) -> Vec<String> {
     order(plan, &mut faults);
     dependencies(plan, &mut faults);
     for change in &plan.changes {
-        contents(plan, change, &mut faults);
+        contents(&plan.changes, change, &mut faults);
+        possible(change, &mut faults);
     }
     if plan.summary != summary::of(plan) {
         faults.push(format!("the summary {:?} is not that of the changes", plan.summary));
@@ -83,7 +84,29 @@ fn dependencies(plan: &Plan, faults: &mut Vec<String>) {
     }
 }
 
-fn contents(plan: &Plan, change: &Change, faults: &mut Vec<String>) {
+/// What is done if something turns out stands by itself, and what it interrupts ends with the change that it is for.
+fn possible(change: &Change, faults: &mut Vec<String>) {
+    let possible = change.possible();
+    if change.fallback.is_some() && (change.status != Status::Ready || possible.is_empty()) {
+        faults.push(format!("{} has a fallback for nothing", change.address));
+    }
+    for one in possible {
+        contents(possible, one, faults);
+        let by_a_person = |interruption: &Interruption| interruption.ended_by == Ender::Operator;
+        if one.status != Status::Ready || one.interrupts.as_ref().is_some_and(by_a_person) {
+            faults.push(format!("{} is possible, and takes a person", one.address));
+        }
+        if one
+            .depends_on
+            .iter()
+            .any(|needed| !possible.iter().any(|other| other.address == *needed))
+        {
+            faults.push(format!("{} is possible, and waits for what is not", one.address));
+        }
+    }
+}
+
+fn contents(among: &[Change], change: &Change, faults: &mut Vec<String>) {
     let address = &change.address;
     let mut fault = |what: &str| faults.push(format!("{address} {what}"));
     match change.status {
@@ -117,13 +140,13 @@ fn contents(plan: &Plan, change: &Change, faults: &mut Vec<String>) {
     {
         fault("deletes an application before it is done with the new one");
     }
-    references(plan, change, &mut fault);
+    references(among, change, &mut fault);
 }
 
 /// What an operation takes from an earlier one has to come from one that is waited for.
-fn references(plan: &Plan, change: &Change, fault: &mut dyn FnMut(&str)) {
+fn references(among: &[Change], change: &Change, fault: &mut dyn FnMut(&str)) {
     let parent = |address: Address| {
-        plan.changes
+        among
             .iter()
             .find(|other| other.address == address && change.depends_on.contains(&address))
     };

@@ -25,7 +25,7 @@ use crate::planner::refresh::Settled;
 pub(crate) use identity::created_by;
 pub use identity::{ApplicationMatch, identify_application};
 pub(crate) use plan::{ApplicationPlan, plan};
-pub(crate) use secret::{ConnectionSecret, decide as decide_secret, warn_of_store};
+pub(crate) use secret::{ConnectionSecret, decide as decide_secret, decide_if_refused, warn_of_store};
 pub(crate) use unadopted::{held, hold, is_found_in_use, is_learned, is_recorded, take_over};
 
 /// What is declared, live and recorded of an application. Everything is declared; what GitLab does not show, and nobody

@@ -60,6 +60,20 @@ impl ApplicationPlan<'_> {
             .is_some_and(|change| change.status == Status::Blocked)
     }
 
+    fn renewing(&self) -> Operation {
+        let application = self.target.clone();
+        ApplicationOperation::RenewSecret { application }.into()
+    }
+
+    /// The renewal of the secret, and nothing else.
+    pub(crate) fn renewed(&self, renewal: &Renewal) -> Change {
+        let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
+        renewed.attributes.push(secret_attribute());
+        renewed.operations.push(self.renewing());
+        renewed.notes.push(renewal.note.clone());
+        renewed
+    }
+
     /// Adds the renewal of the secret to the change, and makes one if there is none.
     pub(crate) fn renew(&mut self, renewal: &Renewal) {
         let ApplicationRef::Existing { .. } = &self.target else {
@@ -68,17 +82,9 @@ impl ApplicationPlan<'_> {
         if self.is_blocked() {
             return;
         }
-        let operation = Operation::from(ApplicationOperation::RenewSecret {
-            application: self.target.clone(),
-        });
+        let operation = self.renewing();
         match &mut self.change {
-            None => {
-                let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
-                renewed.attributes.push(secret_attribute());
-                renewed.operations.push(operation);
-                renewed.notes.push(renewal.note.clone());
-                self.change = Some(renewed);
-            }
+            None => self.change = Some(self.renewed(renewal)),
             Some(present) => {
                 if present.actions == Actions::Delete {
                     present.actions = Actions::Replace;

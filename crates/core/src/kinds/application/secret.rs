@@ -116,7 +116,23 @@ pub(super) fn renews(operation: &Operation, uid: Option<&ApplicationUid>) -> boo
 
 /// Decides whether Factory has to be given a secret, and which.
 pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<ConnectionSecret> {
-    let state = SecretState::of(inputs, application);
+    decide_in(inputs, application, &SecretState::of(inputs, application))
+}
+
+/// As [`decide`], once GitLab has refused the secret that Factory has.
+pub(crate) fn decide_if_refused(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> Option<ConnectionSecret> {
+    let state = SecretState {
+        refused: true,
+        ..SecretState::of(inputs, application)
+    };
+    decide_in(inputs, application, &state)
+}
+
+fn decide_in(
+    inputs: &Inputs<'_>,
+    application: &ApplicationPlan<'_>,
+    state: &SecretState<'_>,
+) -> Option<ConnectionSecret> {
     if application.fresh {
         return Some(ConnectionSecret {
             source: SecretSource::Fresh,
@@ -124,7 +140,7 @@ pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
             renewal: None,
         });
     }
-    let moves = moved(inputs, &state);
+    let moves = moved(inputs, state);
     let fits = inputs.integration().is_some_and(|integration| {
         Some(&integration.application) == application.uid() && integration.domain == inputs.desired.connection.domain
     });
@@ -132,7 +148,7 @@ pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
         return None;
     }
     let rotating = inputs.policy.command == Command::Rotate;
-    if !rotating && is_at_hand(inputs, &state) {
+    if !rotating && is_at_hand(inputs, state) {
         return Some(ConnectionSecret {
             source: SecretSource::Loaded,
             moves,
@@ -142,7 +158,7 @@ pub(crate) fn decide(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> 
     Some(ConnectionSecret {
         source: SecretSource::Fresh,
         moves: moves.or(Some((Reason::SecretUnknown, Origin::Pending))),
-        renewal: Some(renewal(inputs, &state, moves, rotating)),
+        renewal: Some(renewal(inputs, state, moves, rotating)),
     })
 }
 

@@ -1,9 +1,9 @@
 use insta::assert_snapshot;
 
-use super::super::fixture::{at, converged, outline};
+use super::super::fixture::{Case, FINGERPRINT, at, converged, outline, outline_of};
 use crate::model::{
-    AuthorizedUser, ConnectionOperation, IntegrationStatus, Known, Operation, OperatorStep, Origin, Reason,
-    SecretSource, SignIn, Status, UserId, WarningCode,
+    AuthorizedUser, Command, ConnectionOperation, Ender, IntegrationStatus, Known, Operation, OperatorStep, Origin,
+    Reason, SecretCheck, SecretSource, SignIn, Status, UserId, WarningCode,
 };
 
 #[test]
@@ -45,13 +45,9 @@ fn a_deleted_connection_is_drift() {
 
 #[test]
 fn the_authorization_alone() {
-    let somebody = AuthorizedUser {
-        id: UserId(3),
-        username: "ada".to_owned(),
-    };
     for (status, user, reason) in [
         (IntegrationStatus::Configured, None, Reason::NotConnected),
-        (IntegrationStatus::Connected, Some(somebody), Reason::WrongUser),
+        (IntegrationStatus::Connected, somebody(), Reason::WrongUser),
         (IntegrationStatus::Error, None, Reason::AuthorizationFailed),
     ] {
         let mut case = converged();
@@ -97,4 +93,68 @@ fn an_approval_by_a_sign_in_that_does_harm_is_left_to_a_person() {
         let warned = plan.warnings.iter().filter(|one| one.code == WarningCode::SignInUnsafe);
         assert_eq!(warned.count(), 1, "{:?}", plan.warnings);
     }
+}
+
+/// GitLab refuses the secret that Factory has only once Factory is authorized: what is done then stands in the plan.
+#[test]
+fn that_the_secret_is_refused_is_planned_as_a_possibility() {
+    let mut case = converged();
+    (case.integration().status, case.integration().user) = (IntegrationStatus::Configured, None);
+    case.observed.factory.repositories = Known::Unknown;
+    let possible = |case: &Case| {
+        let plan = case.plan();
+        let fallback = at(&plan, "factory.authorization").fallback.clone();
+        fallback.map(|fallback| (fallback.when, outline_of(&fallback.changes)))
+    };
+    let (when, changes) = possible(&case).unwrap();
+    assert_eq!(when, Reason::SecretRejected);
+    assert_snapshot!(changes, @r#"
+    ~ gitlab.application Ready secret_rejected Drift
+    ~ factory.connection Ready secret_rejected Drift <- gitlab.application
+    "#);
+    // Where the secret is at hand, it is handed over again, and nothing is renewed.
+    let mut stored = case.clone();
+    stored.policy.can_load_secret = true;
+    stored.observed.gitlab.secret = SecretCheck::Accepted {
+        fingerprint: FINGERPRINT.to_owned(),
+    };
+    assert_snapshot!(possible(&stored).unwrap().1, @"~ factory.connection Ready differs Drift");
+    // A watch does nothing, what is handed over by this plan is right, and what somebody else made is not renewed.
+    let mut watch = case.clone();
+    watch.policy.command = Command::Drift;
+    assert_eq!(possible(&watch), None);
+    let mut moved = case.clone();
+    moved.desired.connection.domain = "https://git.example.com".into();
+    assert_eq!(possible(&moved), None);
+    let mut by_person = case.clone();
+    by_person.observed.gitlab.closed.droid = Some("nobody may".to_owned());
+    assert_eq!(possible(&by_person), None);
+    let mut foreign = case.forget();
+    (foreign.integration().status, foreign.integration().user) = (IntegrationStatus::Connected, somebody());
+    assert_eq!(at(&foreign.plan(), "factory.authorization").status, Status::Blocked);
+}
+
+#[test]
+fn a_possible_renewal_says_that_it_interrupts_and_that_setpoint_ends_it() {
+    let mut case = converged();
+    case.integration().user = somebody();
+    let plan = case.plan();
+    let authorization = at(&plan, "factory.authorization");
+    let ended_by: Vec<_> = authorization
+        .possible()
+        .iter()
+        .map(|change| change.interrupts.as_ref().map(|interruption| interruption.ended_by))
+        .collect();
+    assert_eq!(ended_by, [Some(Ender::Setpoint), Some(Ender::Setpoint)]);
+    assert_eq!(
+        (authorization.interrupts.as_ref(), plan.summary.interrupting),
+        (None, 0)
+    );
+}
+
+fn somebody() -> Option<AuthorizedUser> {
+    Some(AuthorizedUser {
+        id: UserId(3),
+        username: "ada".to_owned(),
+    })
 }
