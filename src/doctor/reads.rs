@@ -4,9 +4,11 @@
 use super::Check;
 use crate::http::Side;
 use crate::model::{
-    Desired, FactorySource, Known, Observed, RecordedState, Resolution, SourceKind, Testimony, Visibility,
+    Command, Desired, FactorySource, Known, Observed, Policy, RecordedState, Resolution, SourceKind, Testimony,
+    Visibility, Warning, WarningCode,
 };
 use crate::observe::{Sources, observe};
+use crate::planner;
 
 /// Reads it once, and says what of it bears out an attestation. `complete`: no source is left out because it has failed
 /// already.
@@ -39,7 +41,13 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
     );
     let authorization = attested_authorization(&observed, recorded);
     let access = only_open_projects(&observed, desired);
-    authorization.into_iter().chain(access).chain([read]).collect()
+    let roles = roles(desired, &observed, recorded);
+    authorization
+        .into_iter()
+        .chain(access)
+        .chain([read])
+        .chain(roles)
+        .collect()
 }
 
 /// How many projects are named.
@@ -80,7 +88,9 @@ fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
         .values()
         .filter(|project| !project.archived && !project.pending_deletion && project.visibility != Visibility::Private)
         .filter(|project| explicit.contains(&project.path) || desired.repositories.selects(&project.path))
-        .filter(|project| project.invited_groups != Known::Known(true) && gitlab.seen.get(&project.id) != Some(&true))
+        .filter(|project| {
+            project.invited_groups != Known::Known(true) && gitlab.roles.get(&project.id).copied().flatten().is_none()
+        })
         .filter(|project| {
             !desired
                 .memberships
@@ -101,6 +111,35 @@ fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
         "{name} has no declared role in these selected projects, which are {open}, and cannot push to them: {named}{more}"
     );
     Some(Check::warning(ID, message, fix))
+}
+
+/// The repositories in which the droid's role is too low, as a plan warns of them.
+fn roles(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Vec<Check> {
+    const ID: &str = "plan.roles";
+    const SHOWN: usize = 10;
+    let plan = planner::plan(desired, observed, recorded, &Policy::new(Command::Plan));
+    let low: Vec<&Warning> = plan
+        .warnings
+        .iter()
+        .filter(|warning| warning.code == WarningCode::RoleTooLow)
+        .collect();
+    let shown = low.iter().take(SHOWN).map(|warning| {
+        let address = warning.address.as_ref().map_or_else(String::new, ToString::to_string);
+        let (found, fix) = warning.message.split_once(": ").unwrap_or((&warning.message, ""));
+        Check::warning(ID, format!("{address}: {found}"), fix)
+    });
+    let more = low.len().saturating_sub(SHOWN);
+    let rest = (more > 0).then(|| {
+        let message = format!("The droid's role is too low in {more} more repositories");
+        Check::warning(ID, message, "`setpoint plan --format json` lists them all")
+    });
+    if low.is_empty() {
+        return vec![Check::ok(
+            ID,
+            "The droid's role suffices in every repository that is enabled or will be",
+        )];
+    }
+    shown.chain(rest).collect()
 }
 
 /// What GitLab says of an authorization that a person attested, by the application's row id: names may be shared.

@@ -61,7 +61,11 @@ impl<'a> Progress<'a> {
         let progress = Self {
             change,
             fallback_of,
-            stage: if fallback_of.is_some() { Stage::Dormant } else { Stage::Waiting },
+            stage: if fallback_of.is_some() {
+                Stage::Dormant
+            } else {
+                Stage::Waiting
+            },
             error: None,
             deferred: false,
             pending_reason: None,
@@ -73,7 +77,10 @@ impl<'a> Progress<'a> {
     fn parents(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
         let (change, of) = (self.change, self.fallback_of);
         let depends_on = change.depends_on.iter().map(move |parent| (of, parent));
-        let fallback = change.possible().iter().map(|one| (Some(&change.address), &one.address));
+        let fallback = change
+            .possible()
+            .iter()
+            .map(|one| (Some(&change.address), &one.address));
         depends_on.chain(fallback)
     }
 

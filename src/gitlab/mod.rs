@@ -25,7 +25,7 @@ use crate::http::Result;
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, GroupId,
     Known, MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser,
-    ProjectId, Resolution, SourceKind, TermsVersion, UserEdit, UserFields, UserId,
+    ProjectId, Resolution, Role, SourceKind, TermsVersion, UserEdit, UserFields, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -67,9 +67,9 @@ pub trait GitlabRead: Send + Sync {
     /// Projects by their ids, in batches of GraphQL; what is gone, or hidden from the token, is not among them. Only this
     /// tells of a deletion that a project waits for with a group above it.
     async fn projects_by_id(&self, ids: &BTreeSet<ProjectId>) -> Result<Vec<ObservedProject>>;
-    /// Whether a user is a member of any kind, inherited and through invited groups, in a role that shows projects
-    /// (`GET …/members/all/:user_id`).
-    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool>;
+    /// The role of a user who is a member of any kind, inherited and through invited groups: the highest of them; none where
+    /// that user is none (`GET …/members/all/:user_id`). A custom role counts as the one that it is based on.
+    async fn role(&self, user: UserId, source: SourceKind) -> Result<Option<Role>>;
     /// Whether accounts that are made now are external (`user_default_external`); unknown where the token may not ask.
     async fn accounts_are_external(&self) -> Result<Known<bool>>;
     /// The terms of service that every account has to accept; none where there are none. Unknown where the token may not

@@ -13,7 +13,7 @@ use super::{Below, GitlabInspect as _, GitlabRead, Membership, OwnUser, Resolved
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationUid, Caseless, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication,
-    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, SourceKind, TermsVersion, UserId,
+    ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, Role, SourceKind, TermsVersion, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
 
@@ -161,10 +161,9 @@ impl GitlabRead for GitlabApi {
         self.look_up_ids(ids).await
     }
 
-    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool> {
+    async fn role(&self, user: UserId, source: SourceKind) -> Result<Option<Role>> {
         let member = self.member_in(&all_members(source, user)).await?;
-        let membership = member.and_then(Member::live);
-        Ok(membership.is_some_and(|membership| membership.fields.role.shows_projects()))
+        Ok(member.and_then(Member::live).map(|membership| membership.fields.role))
     }
 
     async fn accounts_are_external(&self) -> Result<Known<bool>> {

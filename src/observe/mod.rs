@@ -218,7 +218,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             enforcing_groups,
             accounts_are_external: account.are_external,
             terms,
-            seen: repositories.seen,
+            roles: repositories.roles,
             paths: repositories.paths,
             projects,
             secret: application.secret,

@@ -9,7 +9,7 @@ use crate::gitlab::{Below, GitlabRead, ResolvedPaths};
 use crate::http::{ErrorKind, Result};
 use crate::model::{
     Desired, FactoryRepository, FactorySource, FullPath, IntegrationStatus, Known as Seen, ObservedIntegration,
-    ObservedProject, ProjectId, RecordedState, Resolution, SourceKind, Visibility,
+    ObservedProject, ProjectId, RecordedState, Resolution, Role, SourceKind,
 };
 
 use super::RepositoryList;
@@ -34,8 +34,8 @@ pub(super) struct Repositories {
     pub(super) projects: BTreeMap<ProjectId, ObservedProject>,
     /// Groups above paths, where the droid is a member of groups that are not declared.
     pub(super) groups: BTreeMap<FullPath, Resolution>,
-    /// See [`crate::model::ObservedGitlab::seen`].
-    pub(super) seen: BTreeMap<ProjectId, bool>,
+    /// See [`crate::model::ObservedGitlab::roles`].
+    pub(super) roles: BTreeMap<ProjectId, Option<Role>>,
 }
 
 impl Known<'_> {
@@ -66,14 +66,30 @@ impl Known<'_> {
         listed.is_some_and(|listed| listed.enabled)
     }
 
-    /// Whether a membership that is there, or declared, shows the project.
-    fn is_covered(&self, project: &ObservedProject) -> bool {
-        let by_declared = self.namespaces.iter().any(|(path, resolution)| match resolution {
-            Resolution::Found(SourceKind::Group(_)) => path.contains(&project.path),
-            Resolution::Found(SourceKind::Project(id)) => *id == project.id,
-            Resolution::Moved { .. } | Resolution::NotFound => false,
+    /// The highest role that memberships which are there, or declared, give in a project.
+    fn role_in(&self, desired: &Desired, id: ProjectId, path: &FullPath) -> Option<Role> {
+        let of_namespaces = self.namespaces.iter().filter_map(|(namespace, resolution)| {
+            let (source, at) = match resolution {
+                Resolution::Found(source) => (*source, namespace),
+                Resolution::Moved { source, to } => (*source, to),
+                Resolution::NotFound => return None,
+            };
+            let reaches = match source {
+                SourceKind::Group(_) => at.contains(path),
+                SourceKind::Project(project) => project == id,
+            };
+            let declared = desired.memberships.get(namespace).map(|declared| declared.role);
+            reaches.then(|| declared.max(self.role_as_member(source))).flatten()
         });
-        by_declared || self.is_member(SourceKind::Project(project.id))
+        let direct = self.role_as_member(SourceKind::Project(id));
+        of_namespaces.chain(direct).max()
+    }
+
+    fn role_as_member(&self, source: SourceKind) -> Option<Role> {
+        let mut memberships = self.account.memberships.iter();
+        memberships
+            .find(|membership| membership.source == source)
+            .map(|membership| membership.fields.role)
     }
 
     fn is_member(&self, source: SourceKind) -> bool {
@@ -141,12 +157,12 @@ pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired, known: &Kno
             projects.insert(project.id, project);
         }
     }
-    let seen = seen(gitlab, desired, known, &projects).await?;
+    let roles = roles(gitlab, desired, known, &projects).await?;
     Ok(Repositories {
         paths: resolved.paths,
         projects,
         groups: groups.paths,
-        seen,
+        roles,
     })
 }
 
@@ -190,69 +206,100 @@ fn doubtful(
         .collect()
 }
 
-/// Asks GitLab whether the droid sees what may be selected and what no list tells of: from the outermost groups inwards, and
-/// project by project only where groups were invited into the project itself.
-async fn seen(
+/// A project of which it has to be asked.
+struct Asked<'a> {
+    id: ProjectId,
+    path: &'a FullPath,
+    /// Whether groups may have been invited into the project itself.
+    invited: bool,
+}
+
+/// What may be selected or is enabled, and of which no membership that is there or declared says that the droid can work
+/// there.
+fn to_ask<'a>(
+    desired: &Desired,
+    known: &'a Known<'_>,
+    projects: &'a BTreeMap<ProjectId, ObservedProject>,
+) -> Vec<Asked<'a>> {
+    let explicit = desired.repositories.explicit();
+    let selects =
+        |path: &FullPath, archived: bool| explicit.contains(path) || (!archived && desired.repositories.selects(path));
+    let list = known.list.as_ref().known();
+    // What is not on the droid's own list is out of its sight.
+    let out_of_sight = |id: ProjectId| known.list_is_the_droids() && !list.is_some_and(|list| list.contains_key(&id));
+    let of_gitlab = projects
+        .values()
+        .filter(|one| known.is_enabled(one.id) || (!one.pending_deletion && selects(&one.path, one.archived)))
+        .filter(move |one| !out_of_sight(one.id))
+        .map(|one| Asked {
+            id: one.id,
+            path: &one.path,
+            invited: one.invited_groups != Seen::Known(false),
+        });
+    let of_factory = list
+        .into_iter()
+        .flatten()
+        .filter(|(id, one)| !projects.contains_key(id) && (one.enabled || selects(&one.path, one.archived)))
+        .map(|(id, one)| Asked {
+            id: *id,
+            path: &one.path,
+            invited: true,
+        });
+    of_gitlab
+        .chain(of_factory)
+        .filter(|one| known.role_in(desired, one.id, one.path) < Some(Role::LEAST_OF_A_DROID))
+        .collect()
+}
+
+/// Asks GitLab for the droid's role where no list tells of it: from the outermost groups inwards, until it is high enough,
+/// and project by project only where groups may have been invited into the project itself.
+async fn roles(
     gitlab: &dyn GitlabRead,
     desired: &Desired,
     known: &Known<'_>,
     projects: &BTreeMap<ProjectId, ObservedProject>,
-) -> Result<BTreeMap<ProjectId, bool>> {
+) -> Result<BTreeMap<ProjectId, Option<Role>>> {
     let account = known.account;
     // Who is a member of nothing was invited nowhere.
     let Some(user) = account.user.as_ref().filter(|_| !account.memberships.is_empty()) else {
         return Ok(BTreeMap::new());
     };
-    if known.list_is_the_droids() {
-        return Ok(BTreeMap::new());
-    }
-    let explicit = desired.repositories.explicit();
-    let unknown: Vec<&ObservedProject> = projects
-        .values()
-        .filter(|project| {
-            explicit.contains(&project.path) || (!project.archived && desired.repositories.selects(&project.path))
-        })
-        .filter(|project| !project.pending_deletion && !known.is_enabled(project.id))
-        .filter(|project| match project.visibility {
-            Visibility::Public => false,
-            Visibility::Internal => user.external,
-            Visibility::Private => true,
-        })
-        .filter(|project| !known.is_covered(project))
-        .collect();
-    let groups: BTreeSet<FullPath> = unknown
+    let asked = to_ask(desired, known, projects);
+    let groups: BTreeSet<FullPath> = asked
         .iter()
-        .flat_map(|project| std::iter::successors(project.path.parent(), FullPath::parent))
+        .flat_map(|one| std::iter::successors(one.path.parent(), FullPath::parent))
         .collect();
-    let groups = resolve(gitlab, &groups).await?.paths;
     let mut by_depth: BTreeMap<usize, Vec<(FullPath, SourceKind)>> = BTreeMap::new();
-    for (path, found) in groups {
+    for (path, found) in resolve(gitlab, &groups).await?.paths {
         if let Resolution::Found(source @ SourceKind::Group(_)) = found {
             let depth = path.as_str().matches('/').count();
             by_depth.entry(depth).or_default().push((path, source));
         }
     }
-    let mut open: Vec<FullPath> = Vec::new();
+    let mut in_groups: BTreeMap<FullPath, Role> = BTreeMap::new();
+    let above = |in_groups: &BTreeMap<FullPath, Role>, path: &FullPath| {
+        let groups = std::iter::successors(path.parent(), FullPath::parent);
+        groups.filter_map(|group| in_groups.get(&group).copied()).max()
+    };
+    let is_enough = |role: Option<Role>| role >= Some(Role::LEAST_OF_A_DROID);
     for groups in by_depth.into_values() {
-        let asked: Vec<_> = groups
+        let open: Vec<_> = groups
             .into_iter()
-            .filter(|(path, _)| !open.iter().any(|group| group.contains(path)))
+            .filter(|(path, _)| !is_enough(above(&in_groups, path)))
             .collect();
-        let answers = try_join_all(asked.iter().map(|(_, source)| gitlab.sees(user.id, *source))).await?;
-        let seen = asked.into_iter().zip(answers).filter(|(_, sees)| *sees);
-        open.extend(seen.map(|((path, _), _)| path));
+        let answers = try_join_all(open.iter().map(|(_, source)| gitlab.role(user.id, *source))).await?;
+        let told = open.into_iter().zip(answers);
+        in_groups.extend(told.filter_map(|((path, _), role)| Some((path, role?))));
     }
-    let answers = unknown.into_iter().map(async |project| {
-        let sees = if open.iter().any(|group| group.contains(&project.path)) {
-            true
-        } else if project.invited_groups == Seen::Known(false) {
-            false
-        } else {
-            gitlab.sees(user.id, SourceKind::Project(project.id)).await?
-        };
-        Ok::<_, crate::http::Error>((project.id, sees))
+    let mut roles: BTreeMap<_, _> = asked.iter().map(|one| (one.id, above(&in_groups, one.path))).collect();
+    let alone = asked.iter().filter(|one| one.invited && !is_enough(roles[&one.id]));
+    let answers = alone.map(async |one| {
+        let role = gitlab.role(user.id, SourceKind::Project(one.id)).await?;
+        Ok::<_, crate::http::Error>((one.id, role))
     });
-    Ok(try_join_all(answers).await?.into_iter().collect())
+    let told = try_join_all(answers).await?;
+    roles.extend(told);
+    Ok(roles)
 }
 
 async fn resolve(gitlab: &dyn GitlabRead, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {

@@ -8,7 +8,7 @@ use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
 use super::{Environment, attributes, bulk, headline};
-use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan};
+use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan, Warning};
 
 const WIDTH: usize = 80;
 
@@ -312,7 +312,25 @@ pub(super) fn attested(out: &mut String, attested: &[Attested]) {
 }
 
 pub(super) fn warnings(out: &mut String, plan: &Plan) {
-    for warning in &plan.warnings {
+    const SAME: usize = 5;
+    let alike = |one: &Warning, next: &Warning| {
+        let of_repositories = [one, next].map(|warning| matches!(warning.address, Some(Address::Repository(_))));
+        one.code == next.code && of_repositories == [true, true]
+    };
+    for run in plan.warnings.chunk_by(alike) {
+        let shown = if run.len() > SAME + 1 { SAME } else { run.len() };
+        each_warning(out, &run[..shown]);
+        let more = run.len() - shown;
+        if more > 0 {
+            let text = format!("{more} more repositories of which the same is to be said: --format json has each");
+            let wrapped = wrap(&text, WIDTH, "         ", "         ");
+            let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
+        }
+    }
+}
+
+fn each_warning(out: &mut String, warnings: &[Warning]) {
+    for warning in warnings {
         let mut text = String::new();
         if let Some(address) = &warning.address {
             let _ = write!(text, "{}: ", sanitize(&address.to_string()));

@@ -13,7 +13,7 @@ use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationUid, Evidence, FullPath, GitlabVersion, Kind, Known,
     MembershipFields, NamespaceKind, ObservedApplication, ObservedMembership, ObservedProject, ObservedUser, ProjectId,
-    Resolution, SourceKind, TermsVersion, UserEdit, UserFields, UserId, UserState,
+    Resolution, Role, SourceKind, TermsVersion, UserEdit, UserFields, UserId, UserState,
 };
 use crate::secrets::Secret;
 
@@ -115,12 +115,13 @@ impl GitlabRead for World {
         .await
     }
 
-    async fn sees(&self, user: UserId, source: SourceKind) -> Result<bool> {
-        self.read_from("sees", |sides| {
+    async fn role(&self, user: UserId, source: SourceKind) -> Result<Option<Role>> {
+        self.read_from("role", |sides| {
             let above = std::iter::successors(path_of(sides, source), FullPath::parent);
             let of_group = |path: &FullPath| sides.groups.get(path).map(|id| SourceKind::Group(*id));
-            let mut sources = above.filter_map(|path| of_group(&path)).chain([source]);
-            Ok(sources.any(|source| sides.members.contains_key(&(user, source))))
+            let sources = above.filter_map(|path| of_group(&path)).chain([source]);
+            let memberships = sources.filter_map(|source| sides.members.get(&(user, source)));
+            Ok(memberships.map(|membership| membership.role).max())
         })
         .await
     }

@@ -81,3 +81,58 @@ async fn an_external_user_sees_no_internal_project_under_either_driver() {
         }
     }
 }
+
+/// The warnings of a plan that say so, and the findings of `doctor`.
+async fn too_low(fixture: &Fixture) -> (Vec<String>, Vec<String>) {
+    let plan = fixture.plan().await;
+    let warnings = plan["warnings"].as_array().expect("warnings").iter();
+    let low = warnings.filter(|warning| warning["code"] == "role_too_low");
+    let planned = low.map(|warning| warning["address"].as_str().expect("an address").to_owned());
+    let looked = fixture.run(&["doctor", "--format", "json"]).await.json();
+    let checks = looked["checks"].as_array().expect("checks").iter();
+    let found = checks.filter(|check| check["id"] == "plan.roles" && check["status"] == "warning");
+    let found = found.map(|check| check["message"].as_str().expect("a message").to_owned());
+    (planned.collect(), found.collect())
+}
+
+#[tokio::test]
+async fn a_role_that_is_too_low_to_push_is_told_by_plan_and_doctor_and_invited_groups_count() {
+    let fixture = Fixture::complete().await;
+    fixture.edit_config(
+        "[\"platform/**\", \"web/storefront\"]",
+        "[\"platform/services/c*\", \"web/storefront\"]",
+    );
+    assert_eq!(too_low(&fixture).await, (vec![], vec![]));
+    fixture.edit_config("\"platform\" = \"developer\"", "\"platform\" = \"reporter\"");
+    for when in ["before the first apply", "after it"] {
+        let (planned, found) = too_low(&fixture).await;
+        assert!(
+            planned.len() > 1 && planned.len() == found.len(),
+            "{when}: {planned:?} {found:?}"
+        );
+        assert!(
+            planned.iter().all(|address| address.contains("platform/services/")),
+            "{planned:?}"
+        );
+        assert!(
+            found[0].contains(&planned[0]) && found[0].contains("reporter"),
+            "{found:?}"
+        );
+        fixture.apply().await.expect(0);
+    }
+    let (all, _) = too_low(&fixture).await;
+    // A group that is invited into the group above, or into one project, gives what is needed.
+    guests(&fixture, &["platform/services/checkout"]);
+    let (but_one, found) = too_low(&fixture).await;
+    let expected = all.iter().filter(|address| !address.contains("checkout")).count();
+    assert_eq!((but_one.len(), found.len()), (expected, expected), "{but_one:?}");
+    fixture.world(|world| {
+        let platform = world.group_at("platform").expect("it is built in").id;
+        let share = world.shares[0].clone();
+        world.shares.push(Share {
+            source: Source::Group(platform),
+            ..share
+        });
+    });
+    assert_eq!(too_low(&fixture).await, (vec![], vec![]));
+}

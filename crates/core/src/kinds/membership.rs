@@ -146,6 +146,9 @@ pub(crate) struct Coverage {
     projects: BTreeMap<ProjectId, Option<Address>>,
     groups: BTreeMap<FullPath, Option<Address>>,
     removed: BTreeMap<SourceKind, FullPath>,
+    /// The droid's role in each of these, once the plan is carried out.
+    roles_in_projects: BTreeMap<ProjectId, Role>,
+    roles_in_groups: BTreeMap<FullPath, Role>,
 }
 
 /// That a project will be visible, and the change that makes it so, if it is not visible yet.
@@ -177,6 +180,26 @@ impl Coverage {
         })
     }
 
+    /// The highest role that these memberships give in the project.
+    pub(crate) fn role(&self, id: ProjectId, path: &FullPath) -> Option<Role> {
+        let ancestors = std::iter::successors(path.parent(), FullPath::parent);
+        let of_groups = ancestors.filter_map(|group| self.roles_in_groups.get(&group));
+        self.roles_in_projects
+            .get(&id)
+            .into_iter()
+            .chain(of_groups)
+            .max()
+            .copied()
+    }
+
+    fn give(&mut self, source: SourceKind, path: &FullPath, role: Role) {
+        let present = match source {
+            SourceKind::Project(id) => self.roles_in_projects.entry(id).or_insert(role),
+            SourceKind::Group(_) => self.roles_in_groups.entry(path.clone()).or_insert(role),
+        };
+        *present = role.max(*present);
+    }
+
     /// Whether this plan takes a membership away through which the project may be visible now.
     pub(crate) fn is_withdrawn(&self, id: ProjectId, path: &FullPath) -> bool {
         self.removed.iter().any(|(source, removed)| match source {
@@ -205,23 +228,42 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
         {
             match builder.change(&address) {
                 Some(change) if change.status == Status::Blocked => {}
-                Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address)),
+                Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address.clone())),
                 Some(_) | None => coverage.add(*source, path, None),
             }
+        }
+        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path)
+            && builder
+                .change(&address)
+                .is_none_or(|change| change.status != Status::Blocked)
+        {
+            coverage.give(*source, path, fields.role);
         }
     }
     undeclared(inputs, builder, user, &live);
     warn_of_second_factor(inputs, builder);
     let removed = removed_sources(builder);
+    let changing = changing_sources(builder);
     for (path, resolution) in &inputs.observed.gitlab.namespaces {
         let (source, path) = match resolution {
             Resolution::Found(source) => (source, path),
             Resolution::Moved { source, to } => (source, to),
             Resolution::NotFound => continue,
         };
-        let shows = live.get(source).is_some_and(|live| live.fields.role.shows_projects());
-        if shows && !removed.contains_key(source) {
+        let Some(role) = live.get(source).map(|live| live.fields.role) else {
+            continue;
+        };
+        if role.shows_projects() && !removed.contains_key(source) {
             coverage.add(*source, path, None);
+        }
+        if !changing.contains(source) {
+            coverage.give(*source, path, role);
+        }
+    }
+    for (source, live) in live.iter().filter(|(source, _)| !changing.contains(source)) {
+        if let SourceKind::Project(id) = source {
+            let present = coverage.roles_in_projects.entry(*id).or_insert(live.fields.role);
+            *present = live.fields.role.max(*present);
         }
     }
     for (path, now) in &inputs.observed.gitlab.displaced {
@@ -251,6 +293,13 @@ fn live_memberships(inputs: &Inputs<'_>) -> BTreeMap<SourceKind, ObservedMembers
             .collect(),
         None => BTreeMap::new(),
     }
+}
+
+/// Where this plan changes the droid's role, or takes it away.
+fn changing_sources(builder: &PlanBuilder) -> BTreeSet<SourceKind> {
+    let operations = builder.changes.values().flat_map(|change| &change.operations);
+    let memberships = operations.filter_map(super::Operation::membership);
+    memberships.map(|operation| operation.member().source).collect()
 }
 
 fn removed_sources(builder: &PlanBuilder) -> BTreeMap<SourceKind, FullPath> {

@@ -274,8 +274,12 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
 fn compare(inputs: &Inputs<'_>, builder: &mut PlanBuilder, hold: bool) -> bool {
     let mut application = application::plan(inputs, builder);
     let found = application::is_found_in_use(inputs, &application);
-    let secret = application::decide_secret(inputs, &application);
+    let mut secret = application::decide_secret(inputs, &application);
     application::hold(inputs, &mut application, secret.as_ref(), hold);
+    if hold && application.unadopted {
+        // Of the one that is there, and no more of the one that would have been made.
+        secret = application::decide_secret(inputs, &application);
+    }
     match secret.as_ref().and_then(|secret| secret.renewal.as_ref()) {
         Some(_) if application.unadopted || !inputs.policy.goes_to_factory() => {}
         Some(renewal) => application.renew(renewal),

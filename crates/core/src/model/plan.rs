@@ -479,6 +479,8 @@ pub enum WarningCode {
     FromRecord,
     /// Another application looks like the managed one.
     TwinApplication,
+    /// The droid's role in a repository is too low for a Droid to work there.
+    RoleTooLow,
 }
 
 /// Counts over the changes. A change counts once by its action, and again under `operator` or `blocked`.

@@ -42,6 +42,9 @@ impl Role {
         Self::Owner,
     ];
 
+    /// The least with which a Droid can work: who has less pushes nothing (GitLab: `doc/user/permissions.md`).
+    pub const LEAST_OF_A_DROID: Self = Self::Developer;
+
     /// GitLab's number for it.
     pub fn access_level(self) -> u64 {
         match self {

@@ -14,7 +14,7 @@ use crate::kinds::membership::{MembershipFields, ObservedMembership, RecordedMem
 use crate::kinds::repository::{DesiredRepositories, FactoryRepository, RecordedRepository};
 use crate::kinds::user::{DesiredUser, ObservedUser, RecordedUser, TermsVersion};
 
-use super::{Address, ApplicationId, ApplicationUid, FullPath, GroupId, Known, ProjectId, UserId};
+use super::{Address, ApplicationId, ApplicationUid, FullPath, GroupId, Known, ProjectId, Role, UserId};
 
 /// Everything that is declared. Only what is declared is owned: nothing else on either side is touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +73,9 @@ pub struct ObservedGitlab {
     pub accounts_are_external: Known<bool>,
     /// The terms of service that have to be accepted; none where there are none. Unknown where GitLab does not say.
     pub terms: Known<Option<TermsVersion>>,
-    /// Whether the droid sees these projects through a membership of any kind, also of groups that were invited, as
-    /// GitLab says. Asked of those of which nothing else tells.
-    pub seen: BTreeMap<ProjectId, bool>,
+    /// The droid's role in these projects through a membership of any kind, also of groups that were invited, as GitLab
+    /// says; none where it has none. Asked of those of which nothing else tells that it is developer at least.
+    pub roles: BTreeMap<ProjectId, Option<Role>>,
     /// What the explicitly listed repository paths lead to, as far as Factory's list has not answered already.
     pub paths: BTreeMap<FullPath, Resolution>,
     /// Projects read from GitLab: those of explicit paths, and candidates of globs.

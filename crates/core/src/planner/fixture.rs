@@ -236,7 +236,7 @@ pub fn converged() -> Case {
             enforcing_groups: BTreeSet::new(),
             accounts_are_external: Known::Unknown,
             terms: Known::Unknown,
-            seen: BTreeMap::new(),
+            roles: BTreeMap::new(),
             paths: BTreeMap::new(),
             projects: BTreeMap::new(),
             secret: SecretCheck::NotChecked,

@@ -140,7 +140,10 @@ impl ApplicationPlan<'_> {
 pub(crate) fn plan<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder) -> ApplicationPlan<'a> {
     match identify(inputs) {
         ApplicationMatch::Found(live) => existing(inputs, builder, live),
-        ApplicationMatch::None => absent(inputs),
+        ApplicationMatch::None => {
+            warn_of_another_name(builder, inputs);
+            absent(inputs)
+        }
         ApplicationMatch::Ambiguous(candidates) => ambiguous(inputs, &candidates),
     }
 }
@@ -550,6 +553,29 @@ fn warn_of_twins(builder: &mut PlanBuilder, inputs: &Inputs<'_>, live: &Observed
                 "GitLab has another application of this name and with these redirect URIs: id {}, application id {}; it is \
                  left alone: delete it in the admin area if nobody uses it",
                 twin.id, twin.uid
+            ),
+        );
+    }
+}
+
+/// Of a Factory that cannot be asked, the name alone tells which application is its own; what redirects to Factory under
+/// another name may be it.
+fn warn_of_another_name(builder: &mut PlanBuilder, inputs: &Inputs<'_>) {
+    if !inputs.attested() || inputs.recorded.application.is_some() {
+        return;
+    }
+    let desired = &inputs.desired.application;
+    let is_alike = |app: &&ObservedApplication| {
+        app.fields.redirect_uris == desired.redirect_uris && !inputs.recorded.has_replaced(app.id, &app.uid)
+    };
+    for app in inputs.observed.gitlab.applications.iter().filter(is_alike) {
+        builder.warn(
+            WarningCode::TwinApplication,
+            Some(Address::Application),
+            format!(
+                "GitLab has the application `{}` (id {}), which redirects to the same place: if Factory works with that one, \
+                 write its name as application.name, and `setpoint adopt` takes it over; this plan makes another",
+                app.fields.name, app.id
             ),
         );
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::diff::Origins;
 use crate::model::{
     Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, OperatorStep, Origin, PathPattern,
-    ProjectId, Reason, RecordedState, Status,
+    ProjectId, Reason, RecordedState, Role, Status, WarningCode,
 };
 use crate::planner::builder::{PlanBuilder, attribute, block, change};
 use crate::planner::inputs::Inputs;
@@ -149,6 +149,41 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Co
     match inputs.desired.repositories.unlisted {
         Unlisted::Keep => {}
         Unlisted::Disable => disable_unlisted(inputs, builder, &selection),
+    }
+    warn_of_roles(inputs, builder, coverage, &selection);
+}
+
+/// Tells of each repository that is or will be enabled, and in which the droid's role is too low to work. A role that an
+/// invited group gives counts as any other; an administrator needs none.
+fn warn_of_roles(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Coverage, selection: &Selection<'_>) {
+    let gitlab = &inputs.observed.gitlab;
+    if inputs.droid().is_some_and(|droid| droid.is_admin) {
+        return;
+    }
+    let mut repositories: BTreeMap<ProjectId, &FullPath> = enabled(inputs).into_iter().collect();
+    for (id, path) in &mut repositories {
+        *path = selection.candidates.get(id).map_or(*path, |candidate| candidate.path);
+    }
+    repositories.extend(selection.selected.iter().map(|(id, selected)| (*id, &selected.path)));
+    for (id, path) in repositories {
+        let address = Address::Repository(path.clone());
+        let goes = builder
+            .change(&address)
+            .is_some_and(|change| change.actions == Actions::Delete);
+        let told = gitlab.roles.get(&id).filter(|_| !coverage.is_withdrawn(id, path));
+        let role = coverage.role(id, path).max(told.copied().flatten());
+        // What a group that nobody named may give was not asked.
+        let is_unknown = role.is_none() && told.is_none() && inputs.droid().is_some() && !gitlab.memberships.is_empty();
+        if goes || is_unknown || role >= Some(Role::LEAST_OF_A_DROID) {
+            continue;
+        }
+        let has = role.map_or_else(|| "none".to_owned(), |role| role.to_string());
+        let message = format!(
+            "the droid's role here is {has}, with which a Droid cannot push: give it {} in user.memberships, for the project \
+             or a group above it",
+            Role::LEAST_OF_A_DROID
+        );
+        builder.warn(WarningCode::RoleTooLow, Some(address), message);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Address, FullPath, IntegrationStatus, Known, ObservedProject, PathPattern, ProjectId, Resolution, SourceKind,
+    Address, FullPath, IntegrationStatus, Known, ObservedProject, PathPattern, ProjectId, Resolution, Role, SourceKind,
     Visibility, WarningCode,
 };
 
@@ -165,7 +165,8 @@ impl Sight<'_> {
         if open && (listed || !self.list_is_complete) {
             return Some(Covered { by: None });
         }
-        if !withdrawn && self.inputs.observed.gitlab.seen.get(&id) == Some(&true) {
+        let told = self.inputs.observed.gitlab.roles.get(&id).copied().flatten();
+        if !withdrawn && told.is_some_and(Role::shows_projects) {
             return Some(Covered { by: None });
         }
         self.coverage.of(id, path)

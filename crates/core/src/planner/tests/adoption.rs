@@ -2,10 +2,11 @@
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use super::super::fixture::{Case, FINGERPRINT, at, attestation, attested, converged, outline};
+use super::super::fixture::{Case, FINGERPRINT, at, attestation, attested, converged, outline, strings};
 use super::super::{Unadoptable, Word, adoptable, refresh, take_over};
 use crate::model::{
     Address, Command, Ender, FactorySource, IntegrationStatus, Known, Origin, Reason, SecretCheck, SignIn, Status,
+    WarningCode,
 };
 
 /// Made by hand, with nothing recorded, and a Factory that cannot be asked.
@@ -268,6 +269,23 @@ fn what_a_person_denies_is_left_to_do_and_says_that_it_interrupts() {
     let change = at(&plan, "factory.authorization");
     assert_eq!((change.status, change.reason), (Status::Operator, Reason::NotConnected));
     assert!(!plan.changes.iter().any(|change| change.address == Address::Application));
+}
+
+#[test]
+fn an_application_under_another_name_is_told_of_before_another_is_made() {
+    let mut case = by_hand();
+    case.application().fields.name = "Droids".to_owned();
+    let warned = |case: &Case| {
+        let plan = case.plan();
+        let warning = plan
+            .warnings
+            .iter()
+            .find(|one| one.code == WarningCode::TwinApplication);
+        warning.is_some_and(|warning| warning.message.contains("`Droids` (id 1)") && warning.message.contains("adopt"))
+    };
+    assert!(warned(&case));
+    case.application().fields.redirect_uris = strings(["https://elsewhere.example.com/"]);
+    assert!(!warned(&case));
 }
 
 #[test]

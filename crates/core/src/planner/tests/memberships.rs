@@ -146,3 +146,68 @@ fn an_end_is_compared_and_told_of_in_time() {
         assert_eq!(codes == [WarningCode::MembershipExpires], warns, "{today}: {codes:?}");
     }
 }
+
+/// The repositories of which a plan says that the droid's role there is too low, with that role.
+fn too_low(case: &Case) -> Vec<String> {
+    let plan = case.plan();
+    let low = plan.warnings.iter().filter(|one| one.code == WarningCode::RoleTooLow);
+    low.map(|warning| {
+        let role = warning.message.split([' ', ',']).nth(5).unwrap();
+        format!("{} {role}", warning.address.as_ref().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn a_role_with_which_a_droid_cannot_push_is_told_of_each_repository() {
+    let api = "factory.repository[\"platform/api\"]";
+    let checkout = "factory.repository[\"platform/services/checkout\"]";
+    assert_eq!(too_low(&converged()), [""; 0]);
+    for (level, role) in [
+        (5, "minimal_access"),
+        (10, "guest"),
+        (15, "planner"),
+        (20, "reporter"),
+        (25, "security_manager"),
+    ] {
+        let mut case = converged();
+        let fields = Role::from_access_level(level).into();
+        case.desired.memberships.insert(FullPath::new("platform"), fields);
+        case.observed.gitlab.memberships[0].fields = fields;
+        assert_eq!(too_low(&case), [format!("{api} {role}"), format!("{checkout} {role}")]);
+        // What this plan makes of it counts, and what stays besides.
+        let mut raised = case.clone();
+        let developer = Role::Developer.into();
+        raised.desired.memberships.insert(FullPath::new("platform"), developer);
+        assert_eq!(too_low(&raised), [""; 0], "{role}");
+        let mut of_one = case.clone();
+        member(&mut of_one, SourceKind::Project(ProjectId(101)), 40);
+        assert_eq!(too_low(&of_one), [format!("{checkout} {role}")]);
+        // So does what an invited group gives, and an administrator needs none.
+        let mut invited = case.clone();
+        invited.observed.gitlab.roles = [
+            (ProjectId(101), Some(Role::Developer)),
+            (ProjectId(102), Some(Role::MinimalAccess)),
+        ]
+        .into();
+        assert_eq!(too_low(&invited), [format!("{checkout} {role}")]);
+        case.user().is_admin = true;
+        assert_eq!(too_low(&case), [""; 0], "{role}");
+    }
+    // Lowered by the file.
+    let mut lowered = converged();
+    let reporter = Role::Reporter.into();
+    lowered.desired.memberships.insert(FullPath::new("platform"), reporter);
+    assert_eq!(
+        too_low(&lowered),
+        [format!("{api} reporter"), format!("{checkout} reporter")]
+    );
+    // In none at all: GitLab was asked, or there is nobody yet whom it could be asked of.
+    let mut alone = converged();
+    alone.desired.memberships.clear();
+    alone.observed.gitlab.memberships[0].source = SourceKind::Group(GroupId(99));
+    alone.recorded.memberships.clear();
+    assert_eq!(too_low(&alone), [""; 0], "nobody asked");
+    alone.observed.gitlab.roles = [(ProjectId(101), None)].into();
+    assert_eq!(too_low(&alone), [format!("{api} none")]);
+}
