@@ -34,11 +34,11 @@ pub(super) fn after(applied: &Applied, has_steps: bool) -> Option<Next> {
         return next("To go on", &again(applied));
     }
     let unadopted = plan.changes.iter().any(|change| change.reason == Reason::AlreadyExists);
+    if unadopted {
+        return next("To take over what exists already", "adopt");
+    }
     if any(Outcome::Blocked) {
-        return match unadopted {
-            true => next("To take over what exists already", "adopt"),
-            false => next("When nothing is in the way of what is blocked", &again(applied)),
-        };
+        return next("When nothing is in the way of what is blocked", &again(applied));
     }
     // Factory works, and nobody else has the secret.
     next("When the secret can be saved", "rotate")

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use setpoint::sandbox::world::Source;
+use setpoint::sandbox::{Action, Options};
 use setpoint::state::{Actor, LocalStore, LockInfo, StateStore as _};
 
+use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran, run, setpoint};
 
 /// The configuration with an administrator's web session: everything can be done without a person.
@@ -615,4 +617,76 @@ async fn the_sandbox_serves_until_it_is_interrupted() {
         .await
         .expect(1);
     assert!(ran.stderr.contains("gitlab_version"), "{}", ran.stderr);
+}
+
+/// However a run ends, it says what it wrote, and one command that goes on from there; a person's step among the rest.
+#[tokio::test]
+async fn each_ending_counts_what_was_written_and_names_one_command() {
+    let endings = |ran: &Ran| {
+        let report = ran.json();
+        let application = report["outcomes"]
+            .as_array()
+            .and_then(|outcomes| outcomes.iter().find(|one| one["address"] == "gitlab.application"))
+            .cloned()
+            .unwrap_or_default();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let next = text(&report["next_command"]);
+        (text(&application["outcome"]), application["writes"].as_u64(), next)
+    };
+    // Left to a person, who ticks "Trusted": made all the same.
+    let fixture = Fixture::new().await;
+    let ran = fixture
+        .run(&["apply", "--auto-approve", "--format", "json"])
+        .await
+        .expect(3);
+    let confirm = "setpoint confirm --all".to_owned();
+    assert_eq!(endings(&ran), ("operator".to_owned(), Some(1), confirm));
+    assert!(ran.json()["summary"]["writes"].as_u64() > Some(3), "{}", ran.stdout);
+    let ran = fixture
+        .run(&["apply", "--auto-approve", "--format", "markdown"])
+        .await
+        .expect(3);
+    assert_eq!(ran.all().matches("setpoint confirm --all").count(), 1, "{}", ran.all());
+    // Failed in the middle of it, and after it.
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
+    fixture.give_admin_session();
+    for (format, place) in [("json", "PATCH"), ("human", "PUT"), ("markdown", "PUT")] {
+        proxy.intercept(move |request, phase| {
+            let meant = request.method == place || (place == "PATCH" && request.path.ends_with("/edit"));
+            if phase == Phase::Before && meant {
+                let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+                let body = "{\"message\":\"403 Forbidden\"}".to_owned();
+                return Action::Respond {
+                    status: 403,
+                    headers,
+                    body,
+                };
+            }
+            Action::Pass
+        });
+        let ran = proxy
+            .run(&fixture, &["apply", "--auto-approve", "--format", format])
+            .await
+            .expect(3);
+        if format == "json" {
+            assert_eq!(
+                endings(&ran),
+                ("failed".to_owned(), Some(1), "setpoint apply".to_owned())
+            );
+            continue;
+        }
+        let text = if format == "human" { &ran.stdout } else { &ran.stderr };
+        assert!(
+            text.trim_end().ends_with("To go on:\n\n    setpoint apply"),
+            "{}",
+            ran.all()
+        );
+        assert_eq!(ran.all().matches("    setpoint ").count(), 1, "{}", ran.all());
+    }
+    proxy.pass_all();
+    let ran = fixture
+        .run(&["apply", "--auto-approve", "--format", "json"])
+        .await
+        .expect(0);
+    assert_eq!(endings(&ran).2, "", "nothing is left");
 }

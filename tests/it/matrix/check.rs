@@ -6,7 +6,7 @@ use setpoint::sandbox::World;
 use setpoint::sandbox::world::digest;
 
 use super::scenario::Scenario;
-use super::stage::Stage;
+use super::stage::{Ended, Stage};
 
 const NAME: &str = "Factory Integration";
 const DROID: &str = "factory-droid";
@@ -176,6 +176,21 @@ fn files(folder: &std::path::Path) -> BTreeSet<String> {
 /// Sign-ins and other pages are no changes, nor is the lock of the record.
 pub(super) fn api_write(request: &setpoint::sandbox::RequestLog) -> bool {
     request.write && request.path.contains("/api/v") && !request.path.ends_with("/lock")
+}
+
+/// Whether a run that left something ends with one command that goes on from there, and names no other.
+pub(super) fn names_one_next_command(ended: &Ended) -> Result<(), String> {
+    let commands = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("    setpoint "))
+        .count();
+    let last = ended.stdout.trim_end().lines().next_back().unwrap_or_default();
+    if commands == 1 && last.starts_with("    setpoint ") {
+        Ok(())
+    } else {
+        Err(format!("it does not end with one next command: {}", ended.all()))
+    }
 }
 
 /// Everything in the world that no configuration here speaks of, by what it is.

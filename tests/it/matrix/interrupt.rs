@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use setpoint::sandbox::{Action, Intercept, Seen};
 
-use super::check::api_write;
+use super::check::{api_write, names_one_next_command};
 use super::point::{Point, converge, record};
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
@@ -140,6 +140,7 @@ fn orderly(scenario: &Scenario, stage: &Stage, ended: &Ended, sent_at: u64) -> R
             if !ended.stderr.contains("Interrupted.") || !ended.stdout.contains("skipped") {
                 return wrong("it does not say that it was interrupted, or what is left");
             }
+            names_one_next_command(ended)?;
         }
         _ => return wrong("an exit code that is not due"),
     }
