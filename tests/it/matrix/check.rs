@@ -55,7 +55,7 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
     if scenario.replaced && old.is_some_and(|old| old.id == application.id) {
         wrong.push("the application was not replaced".to_owned());
     }
-    if scenario.by_hand && old.is_some_and(|old| format!("{old:?}") != format!("{application:?}")) {
+    if scenario.is_by_hand() && old.is_some_and(|old| format!("{old:?}") != format!("{application:?}")) {
         wrong.push("the application is not as somebody made it".to_owned());
     }
     if scenario.command[0] == "rotate" && old.is_some_and(|old| old.secret_digest == application.secret_digest) {

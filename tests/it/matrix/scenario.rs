@@ -158,8 +158,6 @@ pub(crate) struct Scenario {
     pub(crate) replaced: bool,
     /// What others did since.
     others: Option<fn(&mut World)>,
-    /// Whether it was all made by hand, so that there is no record of it.
-    pub(crate) by_hand: bool,
     start: OnceLock<Snapshot>,
 }
 
@@ -182,7 +180,6 @@ impl Scenario {
             user_deleted: command == DESTROY_USER,
             replaced: command == REPLACE,
             others: None,
-            by_hand: command == ADOPT,
             start: OnceLock::new(),
         }
     }
@@ -267,9 +264,14 @@ impl Scenario {
         self
     }
 
+    /// Whether it was all made by hand, so that there is no record of it.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.command == ADOPT
+    }
+
     /// Whether a run says that there is nothing left to do, by its exit code or in words.
     pub(super) fn is_over(&self, ended: &Ended) -> bool {
-        ended.code == Some(0) || (self.by_hand && ended.stderr.contains("there is nothing to adopt"))
+        ended.code == Some(0) || (self.is_by_hand() && ended.stderr.contains("there is nothing to adopt"))
     }
 
     /// The one of that name.
@@ -299,7 +301,7 @@ impl Scenario {
             let ended = stage.run(APPLY);
             assert_eq!(ended.code, Some(0), "{}: {}", self.name, ended.all());
             let mut snapshot = stage.snapshot();
-            if self.by_hand {
+            if self.is_by_hand() {
                 snapshot.world.terraform_states.clear();
                 snapshot = Snapshot::of(snapshot.world);
             }

@@ -47,7 +47,7 @@ fn a_deleted_connection_is_drift() {
 fn the_authorization_alone() {
     for (status, user, reason) in [
         (IntegrationStatus::Configured, None, Reason::NotConnected),
-        (IntegrationStatus::Connected, somebody(), Reason::WrongUser),
+        (IntegrationStatus::Connected, Some(somebody()), Reason::WrongUser),
         (IntegrationStatus::Error, None, Reason::AuthorizationFailed),
     ] {
         let mut case = converged();
@@ -130,14 +130,14 @@ fn that_the_secret_is_refused_is_planned_as_a_possibility() {
     by_person.observed.gitlab.closed.droid = Some("nobody may".to_owned());
     assert_eq!(possible(&by_person), None);
     let mut foreign = case.forget();
-    (foreign.integration().status, foreign.integration().user) = (IntegrationStatus::Connected, somebody());
+    (foreign.integration().status, foreign.integration().user) = (IntegrationStatus::Connected, Some(somebody()));
     assert_eq!(at(&foreign.plan(), "factory.authorization").status, Status::Blocked);
 }
 
 #[test]
 fn a_possible_renewal_says_that_it_interrupts_and_that_setpoint_ends_it() {
     let mut case = converged();
-    case.integration().user = somebody();
+    case.integration().user = Some(somebody());
     let plan = case.plan();
     let authorization = at(&plan, "factory.authorization");
     let ended_by: Vec<_> = authorization
@@ -152,9 +152,9 @@ fn a_possible_renewal_says_that_it_interrupts_and_that_setpoint_ends_it() {
     );
 }
 
-fn somebody() -> Option<AuthorizedUser> {
-    Some(AuthorizedUser {
+fn somebody() -> AuthorizedUser {
+    AuthorizedUser {
         id: UserId(3),
         username: "ada".to_owned(),
-    })
+    }
 }
