@@ -135,14 +135,17 @@ fn is_harmless(line: &str, before: &str, header: &str, schema: &Value) -> bool {
             return false;
         }
         let line = line.trim_start();
+        if header.contains("memberships") && line.contains('=') && !line.starts_with('[') {
+            // A role by its path.
+            return true;
+        }
         let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let word = line.trim_start_matches('[').split(|c| !is_key(c)).next().unwrap_or("");
         if !word.is_empty() {
             return knows(schema, word) && !(line.starts_with('[') && line.contains('='));
         }
         if line.starts_with(['"', '\'']) && line.contains('=') {
-            // A role by its path.
-            return header.contains("memberships");
+            return false;
         }
     }
     false

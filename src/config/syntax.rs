@@ -5,15 +5,10 @@ use std::collections::BTreeSet;
 use super::fault::Finding;
 
 /// What the parser says (a part of its message), and what to do about it.
-const HINTS: [(&str, &str); 12] = [
-    ("must be quoted", "put the text into quotes"),
+const HINTS: [(&str, &str); 10] = [
     (
         "unquoted key",
         "put a key with other characters into quotes, such as `\"platform/web\" = \"developer\"`",
-    ),
-    (
-        "unicode",
-        "write a backslash as `\\\\`, or put the text into single quotes",
     ),
     ("duplicate key", "keep one of the two; a section may begin once only"),
     ("unclosed table", "close the section's name with `]`"),
@@ -22,15 +17,12 @@ const HINTS: [(&str, &str); 12] = [
         "put a comma between the elements, and close the array with `]`",
     ),
     ("unclosed array", "close the array with `]`"),
-    ("unclosed inline table", "close the table with `}`"),
+    ("inline table", "close the table before it with `}`"),
+    ("expected newline", "write each key on a line of its own"),
     ("multi-line", "close the text with three quotes"),
     (
         "string",
         "close the text with the quote that it began with, on the same line",
-    ),
-    (
-        "escaped value",
-        "write a backslash as `\\\\`, or put the text into single quotes",
     ),
     ("no value", "write `key = value`"),
 ];
@@ -38,23 +30,34 @@ const HINTS: [(&str, &str); 12] = [
 /// A syntax error as a finding. The parser's messages quote nothing of the file.
 pub(super) fn finding(text: &str, error: &toml::de::Error) -> Finding {
     let message = error.message();
-    let found = error.span().and_then(|span| text.get(span)).unwrap_or("");
-    if let Some(meant) = word_for_a_boolean(found).filter(|_| message.contains("must be quoted")) {
-        return Finding::new(
-            error.span().unwrap_or(0..0),
-            format!("`{found}` is no TOML"),
-            format!("write `{meant}`"),
-        );
-    }
-    let hint = HINTS
+    let span = error.span().unwrap_or(0..0);
+    let found = text.get(span.clone()).unwrap_or("");
+    // A text that begins like `true`, `nan` or a number is told as a broken one of those.
+    let is_bare = ["must be quoted", "invalid boolean", "invalid float"]
         .iter()
-        .find(|(part, _)| message.contains(part))
-        .map(|(_, hint)| *hint);
-    Finding::new(
-        error.span().unwrap_or(0..0),
-        format!("this is no TOML: {message}"),
-        hint.unwrap_or("correct it; https://toml.io describes the format"),
-    )
+        .any(|part| message.contains(part));
+    let (message, hint) = if is_bare && found.trim().is_empty() {
+        ("a value is missing", "write it behind the `=`")
+    } else if let Some(meant) = word_for_a_boolean(found).filter(|_| is_bare) {
+        let meant = if meant { "write `true`" } else { "write `false`" };
+        return Finding::new(span, format!("`{found}` is no TOML"), meant);
+    } else if is_bare {
+        ("a text without quotes", "put the text into quotes")
+    } else if message.contains("unicode") || message.contains("escaped value") {
+        (
+            "a backslash in double quotes begins an escape, and this is none",
+            "write a backslash as `\\\\`, or put the text into single quotes",
+        )
+    } else if message.contains("unquoted key") && text.get(span.start..).is_some_and(|rest| rest.starts_with(':')) {
+        ("a key ends with `=`", "write `key = value`")
+    } else {
+        let hint = HINTS.iter().find(|(part, _)| message.contains(part));
+        (
+            message,
+            hint.map_or("correct it; https://toml.io describes the format", |(_, hint)| hint),
+        )
+    };
+    Finding::new(span, format!("this is no TOML: {message}"), hint)
 }
 
 /// What other formats write for it.
@@ -81,7 +84,7 @@ pub(super) fn without_consequences(text: &str, mut findings: Vec<Finding>) -> Ve
         let line = line(finding);
         let is_first = lines.insert(line);
         // The parser goes on within the list, and finds every later line wrong.
-        let within = ["missing comma", "unclosed array", "unclosed inline table"]
+        let within = ["missing comma", "unclosed array", "inline table"]
             .iter()
             .any(|part| finding.message.contains(part));
         let follows = open.is_some_and(|at| line > at) || (within && previous.is_some_and(|at| line == at + 1));

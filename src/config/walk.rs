@@ -267,8 +267,9 @@ impl<'s> Walk<'s> {
                     path.within()
                 );
                 let hint = format!(
-                    "a dot begins a table: put the path into quotes, such as `\"{}\" = …`",
-                    meant.join("/").escape_debug()
+                    "a dot begins a table: write `\"{}\" = …`, or `\"{}\" = …` where the dot is part of a name",
+                    meant.join("/").escape_debug(),
+                    meant.join(".").escape_debug(),
                 );
                 self.find(Finding::new(key.span(), message, hint));
                 continue;

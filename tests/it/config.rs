@@ -65,7 +65,7 @@ fn a_path_without_quotes_is_one_fault_with_its_own_hint() {
     14 | team.core.api = "developer"
        | ^^^^
        |
-       = hint: a dot begins a table: put the path into quotes, such as `"team/core/api" = …`
+       = hint: a dot begins a table: write `"team/core/api" = …`, or `"team.core.api" = …` where the dot is part of a name
     "#);
     // What is meant as a role is not taken for a path.
     let misspelled = shown(&with("team = { rolle = \"developer\" }"));
@@ -267,6 +267,21 @@ fn one_slip_is_one_fault_with_a_hint_that_fits() {
     insta::assert_snapshot!(told("\"platform\" =", "platform/web ="));
     insta::assert_snapshot!(told("\"platform\" =", "\"C:\\Users\" ="));
     insta::assert_snapshot!(told(".example.com\"\ntoken", ".example.com/api/v4\"\ntoken"));
+    // Each of these was told as a broken number, or as something for experts.
+    for (correct, slip, fitting) in [
+        ("= true", "= no", "write `false`"),
+        ("= true", "= True", "write `true`"),
+        ("= \"factory-droid\"", "= factory-droid", "put the text into quotes"),
+        ("= \"factory-droid\"", "= nobody", "put the text into quotes"),
+        ("= \"factory-droid\"", "=", "write it behind the `=`"),
+        ("username =", "username:", "write `key = value`"),
+        ("trusted = true", "trusted = true name = 1", "write each key on a line of its own"),
+        ("\"GITLAB_TOKEN\" }", "\"GITLAB_TOKEN\"", "close the table before it with `}`"),
+        ("\"Factory Droid\"", "\"Factory\\Droid\"", "write a backslash as `\\\\`, or put the text into single quotes"),
+    ] {
+        let told = told(correct, slip);
+        assert!(told.lines().count() == 1 && told.ends_with(fitting), "{slip}: {told}");
+    }
 }
 
 #[test]
