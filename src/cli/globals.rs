@@ -72,6 +72,7 @@ pub(crate) struct Globals {
         global = true,
         value_name = "N",
         default_value = "8",
+        value_parser = at_least_one,
         env = "SETPOINT_PARALLELISM",
         hide_env = true,
         hide_short_help = true
@@ -156,6 +157,10 @@ fn is_on(variable: &str) -> bool {
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "it takes a whole number, at least 1")
 }
 
 /// Nobody waits for longer, and no clock runs over.

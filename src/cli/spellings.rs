@@ -87,7 +87,7 @@ pub(super) fn answer(arguments: &[String]) -> Option<Failure> {
 }
 
 fn failure(theirs: &str, ours: &str) -> Failure {
-    Failure::new(format!("Setpoint has no `{theirs}`, as Terraform has")).hint(ours)
+    Failure::new(format!("`{theirs}` is Terraform's, not Setpoint's")).hint(ours)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ async fn a_saved_plan_is_shown_as_it_was_planned_and_needs_nothing_else() {
         .await
         .expect(1);
     assert!(
-        missing.stderr.contains("nothing.json cannot be read"),
+        missing.stderr.contains("there is no saved plan at nothing.json"),
         "{}",
         missing.stderr
     );

@@ -1,6 +1,7 @@
 //! One file for each command, its flags beside it.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::app::error::Failure;
@@ -32,8 +33,12 @@ pub(crate) mod validate;
 /// Reads a saved plan, or says in what way it is none.
 pub(crate) fn saved_plan(path: &Path) -> Result<SavedPlan, Failure> {
     let name = path.display();
-    let text = files::read(path, planfile::MAX_BYTES)
-        .map_err(|error| Failure::of(&error).context(format!("{name} cannot be read")))?;
+    let text = files::read(path, planfile::MAX_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Failure::new(format!("there is no saved plan at {name}")).hint("make one with `setpoint plan --out FILE`")
+        }
+        _ => Failure::of(&error).context(format!("{name} cannot be read")),
+    })?;
     planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }
 
