@@ -29,6 +29,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::globals::Globals;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
+use crate::render::text::wrap;
 use crate::secrets;
 
 /// Keeps the integration of a self-hosted GitLab with Factory as one TOML file says
@@ -111,6 +112,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// Help and version are data and succeed. A wrong flag is an error like any other: 1, for 2 means differences.
 fn usage(error: &clap::Error) -> Exit {
+    if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let rendered = error.render().ansi().to_string();
+        for line in rendered.lines() {
+            term::err(&format!("{}\n", wrap(line, term::width(), "", "       ")));
+        }
+        return Exit::Error;
+    }
     // A reader that went away is no reason to complain.
     let _ = error.print();
     match error.kind() {
@@ -149,7 +157,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => args.run(globals).await,
         Command::Schema(args) => args.run(),
-        Command::Completions(args) => args.run(),
+        Command::Completions(args) => args.run().await,
         Command::Man(args) => args.run(),
     }
 }

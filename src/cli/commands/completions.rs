@@ -1,65 +1,159 @@
-//! `completions`: for shells. Addresses are completed from the record, where the shell can be told to ask for them.
+//! `completions`: for shells. Where an address belongs, the scripts ask the program itself for those that there are.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::FromArgMatches as _;
 use clap_complete::Shell;
 
+use crate::app::context;
 use crate::app::error::Result;
 use crate::app::exit::Exit;
+use crate::app::records::Records;
+use crate::cli::globals::Globals;
 use crate::cli::term;
+use crate::kinds;
+use crate::model::Address;
+use crate::render::text::sanitize;
 
 /// Print a shell completion script
 ///
-/// In bash, zsh and fish it completes addresses too, from the record of ./setpoint.toml.
+/// In bash, zsh and fish it completes addresses too: those of the configuration and the record that the command line
+/// names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Shell
-    #[arg(value_enum)]
-    shell: Shell,
+    #[arg(value_enum, required_unless_present = "addresses_for")]
+    shell: Option<Shell>,
+
+    /// What the scripts ask: the addresses for a command line that is being typed
+    #[arg(long, hide = true, num_args = 0.., allow_hyphen_values = true, value_name = "WORD")]
+    addresses_for: Vec<String>,
 }
 
 impl Args {
-    pub(crate) fn run(self) -> Result<Exit> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::cli::command(), "setpoint", &mut script);
-        term::out(&with_addresses(self.shell, &String::from_utf8_lossy(&script)))?;
+    pub(crate) async fn run(self) -> Result<Exit> {
+        let Some(shell) = self.shell else {
+            let mut lines = String::new();
+            for address in addresses(&self.addresses_for).await {
+                let _ = writeln!(lines, "{}", sanitize(&address.to_string()));
+            }
+            term::out(&lines)?;
+            return Ok(Exit::Done);
+        };
+        term::out(&script(shell))?;
         Ok(Exit::Done)
     }
 }
 
-/// Each address is quoted for the shell: it holds brackets and quotation marks.
+/// Those that can be meant, as far as that is known: who waits for a completion is told of no error.
+async fn addresses(words: &[String]) -> BTreeSet<Address> {
+    let recorded_only = words.windows(2).any(|pair| pair == ["state", "rm"]);
+    let mut all = BTreeSet::new();
+    if !recorded_only {
+        all.extend([
+            Address::Application,
+            Address::User,
+            Address::Connection,
+            Address::Authorization,
+        ]);
+    }
+    let parsed = crate::cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(typed(words));
+    let Some(globals) = parsed
+        .ok()
+        .and_then(|matches| Globals::from_arg_matches(&matches).ok())
+    else {
+        return all;
+    };
+    let settings = globals.settings();
+    let Ok(config) = context::load(&settings.config) else {
+        return all;
+    };
+    if !recorded_only {
+        all.extend(config.desired.memberships.keys().cloned().map(Address::Membership));
+    }
+    if let Ok(records) = Records::open(&config, &settings).await
+        && let Ok(Some(record)) = records.read().await
+    {
+        all.extend(kinds::remembered(&record).into_iter().map(|(address, ..)| address));
+    }
+    all
+}
+
+/// The words of our own command, with those put together again that bash takes apart at an `=`.
+fn typed(words: &[String]) -> Vec<String> {
+    let ours = |word: &String| Path::new(word).file_name().is_some_and(|name| name == "setpoint");
+    let start = words.iter().rposition(ours).unwrap_or(0);
+    let mut whole: Vec<String> = Vec::new();
+    let mut joined = false;
+    for word in &words[start..] {
+        match whole.last_mut() {
+            Some(last) if word == "=" || joined => last.push_str(word),
+            Some(_) | None => whole.push(word.clone()),
+        }
+        joined = word == "=";
+    }
+    whole
+}
+
+/// Within quotation marks an address is what it is; elsewhere its brackets and quotation marks are escaped.
 const BASH: &str = r#"
 _setpoint_addresses() {
-    local address
+    local word=${COMP_WORDS[COMP_CWORD]} address
     COMPREPLY=()
     while IFS= read -r address; do
-        address=$(printf '%q' "${address}")
+        case ${word} in
+            \'*) ;;
+            \"*) address=${address//\"/\\\"} ;;
+            *) address=$(printf '%q' "${address}") ;;
+        esac
         [[ ${address} == "$1"* ]] && COMPREPLY+=("${address}")
-    done < <(setpoint state list 2>/dev/null)
+    done < <("${COMP_WORDS[0]}" completions --addresses-for "${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null)
+}
+
+_setpoint_and_addresses() {
+    local flag=$3 words=" ${COMP_WORDS[*]:1:COMP_CWORD-1} " valued='^(VALUED)$' taking=' (confirm|state rm) '
+    [[ ${flag} == = ]] && flag=${COMP_WORDS[COMP_CWORD - 2]}
+    if [[ ${flag} == --target || ($2 != -* && ! ${flag} =~ ${valued} && ${words} =~ ${taking}) ]]; then
+        _setpoint_addresses "$2"
+    else
+        _setpoint "$@"
+    fi
 }
 "#;
 
 const ZSH: &str = r#"
 _setpoint_addresses() {
     local -a addresses
-    addresses=("${(@f)$(setpoint state list 2>/dev/null)}")
+    addresses=("${(@f)$(setpoint completions --addresses-for "${(@Q)${(z)LBUFFER}}" 2>/dev/null)}")
     compadd -a addresses
 }
 "#;
 
 const FISH: &str = r#"
-complete -c setpoint -n "__fish_setpoint_using_subcommand confirm" -f -a "(setpoint state list 2>/dev/null)"
-complete -c setpoint -n "__fish_setpoint_using_subcommand state; and __fish_seen_subcommand_from rm" -f -a "(setpoint state list 2>/dev/null)"
+function __setpoint_addresses
+    setpoint completions --addresses-for (commandline -opc) 2>/dev/null
+end
+
+complete -c setpoint -n "__fish_setpoint_using_subcommand confirm" -f -a "(__setpoint_addresses)"
+complete -c setpoint -n "__fish_setpoint_using_subcommand state; and __fish_seen_subcommand_from rm" -f -a "(__setpoint_addresses)"
 "#;
 
-/// The script with addresses from the record in the places of `--target` and of what commands take.
-fn with_addresses(shell: Shell, script: &str) -> String {
+/// The script that clap makes, with addresses in the places of `--target` and of what commands take.
+fn script(shell: Shell) -> String {
+    let mut made = Vec::new();
+    clap_complete::generate(shell, &mut crate::cli::command(), "setpoint", &mut made);
+    let made = String::from_utf8_lossy(&made);
     match shell {
         Shell::Bash => {
-            let files = "--target)\n                    COMPREPLY=($(compgen -f \"${cur}\"))";
-            let ours = "--target)\n                    _setpoint_addresses \"${cur}\"";
-            format!("{}{BASH}", script.replace(files, ours))
+            let ours = made.replace("complete -F _setpoint ", "complete -F _setpoint_and_addresses ");
+            format!("{ours}{}", BASH.replace("VALUED", &valued().join("|")))
         }
         Shell::Zsh => {
-            let (head, rest) = script.split_once('\n').unwrap_or((script, ""));
+            let (head, rest) = made.split_once('\n').unwrap_or((&made, ""));
             let rest = rest
                 .replace(":ADDR:_default", ":ADDR:_setpoint_addresses")
                 .lines()
@@ -72,36 +166,62 @@ fn with_addresses(shell: Shell, script: &str) -> String {
         }
         Shell::Fish => {
             let target = |line: &str| line.contains(" -l target ");
-            let lines = script.lines().map(|line| {
+            let lines = made.lines().map(|line| {
                 if target(line) {
-                    format!("{line} -f -a \"(setpoint state list 2>/dev/null)\"\n")
+                    format!("{line} -f -a \"(__setpoint_addresses)\"\n")
                 } else {
                     format!("{line}\n")
                 }
             });
             format!("{}{FISH}", lines.collect::<String>())
         }
-        _ => script.to_owned(),
+        _ => made.into_owned(),
     }
+}
+
+/// The flags behind which a value follows as a word of its own.
+fn valued() -> BTreeSet<String> {
+    fn collect(command: &clap::Command, all: &mut BTreeSet<String>) {
+        let valued = command
+            .get_arguments()
+            .filter(|argument| argument.get_action().takes_values() && !argument.is_require_equals_set());
+        for argument in valued {
+            all.extend(argument.get_long().map(|long| format!("--{long}")));
+            all.extend(argument.get_short().map(|short| format!("-{short}")));
+        }
+        for subcommand in command.get_subcommands() {
+            collect(subcommand, all);
+        }
+    }
+    let mut all = BTreeSet::new();
+    collect(&crate::cli::command(), &mut all);
+    all
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Shell, with_addresses};
+    use super::{Shell, script, typed};
 
     #[test]
     fn addresses_are_asked_for_in_the_scripts_as_they_are_generated() {
         for (shell, asked) in [
-            (Shell::Bash, "_setpoint_addresses \"${cur}\""),
+            (Shell::Bash, "complete -F _setpoint_and_addresses -o"),
+            (Shell::Bash, "valued='^(--allow-removals|"),
             (Shell::Zsh, ":ADDR:_setpoint_addresses"),
             (Shell::Zsh, "'*::addresses -- "),
             (Shell::Fish, "-l target "),
         ] {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut crate::cli::command(), "setpoint", &mut script);
-            let script = with_addresses(shell, &String::from_utf8_lossy(&script));
+            let script = script(shell);
             assert!(script.contains(asked), "{asked} is not in the script for {shell}");
             assert!(!script.contains("ADDR:_default"), "{shell}");
+            assert!(!script.contains("complete -F _setpoint -o"), "{shell}");
         }
+    }
+
+    #[test]
+    fn the_words_of_our_command_are_put_together_again() {
+        let words = ["cd", "x", "/usr/bin/setpoint", "--config", "=", "a.toml", "--target", "="].map(str::to_owned);
+        let ours = ["/usr/bin/setpoint", "--config=a.toml", "--target="];
+        assert_eq!(typed(&words), ours);
     }
 }
