@@ -3,6 +3,10 @@
 #
 #   docker build --tag setpoint .
 #   docker build --tag setpoint:ci --target ci .
+#
+# The repository is not copied in; what `--version` says of the commit is given:
+#
+#   --build-arg SETPOINT_BUILD_COMMIT="$(git log -1 --format='%h %cs')"
 
 FROM rust:1.95-slim-bookworm AS build
 # hadolint ignore=DL3008
@@ -12,6 +16,7 @@ RUN apt-get update \
 RUN rustup target add x86_64-unknown-linux-musl
 WORKDIR /src
 COPY . .
+ARG SETPOINT_BUILD_COMMIT
 RUN cargo build --release --locked --bin setpoint --target x86_64-unknown-linux-musl
 
 FROM debian:bookworm-slim AS ci

@@ -1,4 +1,5 @@
-//! `docs/architecture.md` says of each crate that is depended on directly what it is there for.
+//! `docs/architecture.md` says of each crate that is depended on directly what it is there for, and the image is built from
+//! all that cargo compiles.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,4 +49,33 @@ fn each_direct_dependency_has_its_reason() {
     assert_eq!(reasoned(&page, "## Dependencies"), used);
     let for_tests: BTreeSet<String> = of("dev-dependencies").difference(&used).cloned().collect();
     assert_eq!(reasoned(&page, "## Dependencies of the tests"), for_tests);
+}
+
+#[test]
+fn the_image_is_built_from_all_that_cargo_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignored = read(".dockerignore");
+    let context: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let cargo = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let targets = packages
+        .iter()
+        .flat_map(|package| package["targets"].as_array().unwrap());
+    // Tests are found where they are, and not missed where they are not.
+    let built: Vec<_> = targets.filter(|target| target["kind"][0] != "test").collect();
+    assert!(built.len() > 5);
+    for target in built {
+        let path = Path::new(target["src_path"].as_str().unwrap());
+        let within = path.strip_prefix(root).unwrap();
+        assert!(
+            context.iter().any(|part| within.starts_with(part)),
+            "{} is not in .dockerignore",
+            within.display()
+        );
+    }
 }
