@@ -4,13 +4,23 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Check, way};
+use super::{Check, Status, way};
 use crate::files;
 use crate::state::{Holder, StateError, StateStore, check_world};
 
 /// Whether the record can be read, belongs to these sides, and is free.
 pub async fn state(store: &dyn StateStore, sandbox: bool, now: Timestamp) -> Vec<Check> {
-    let mut checks = vec![record(store, sandbox).await, lock(store).await];
+    let (record, lock) = (record(store, sandbox).await, lock(store).await);
+    // One fault is told once.
+    let lock = if lock.status == Status::Failure && lock.message == record.message {
+        Check::skipped(
+            "state.lock",
+            "Whether somebody holds the lock is not known, for the same reason",
+        )
+    } else {
+        lock
+    };
+    let mut checks = vec![record, lock];
     if let Some(client) = store.client() {
         checks.extend(way::check("state", client, now).await);
     }

@@ -408,6 +408,21 @@ async fn a_gitlab_that_is_not_there_leaves_factory_and_the_state_to_be_looked_at
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_state_password_is_one_failure_and_the_rest_is_looked_at() {
+    let fixture = applied().await;
+    let text = std::fs::read_to_string(fixture.path("setpoint.toml")).unwrap();
+    let gitlab = fixture.sandbox.gitlab_url();
+    fixture.write_config(&format!(
+        "{text}\n[state]\nurl = \"{gitlab}/api/v4/projects/42/terraform/state/x\"\nusername = \"u\"\npassword = {{ env = \"NOT_SET\" }}\n"
+    ));
+    let ran = json(&fixture).await.expect(1);
+    assert_eq!(ran.json()["summary"]["failure"], 1, "{}", ran.stdout);
+    assert!(check(&ran, "state.record").contains("state.password"));
+    assert!(check(&ran, "state.lock").starts_with("skipped"));
+    assert!(check(&ran, "gitlab.reachable").starts_with("ok"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_external_url_of_another_gitlab_is_found() {
     let (fixture, other) = tokio::join!(Fixture::new(), Fixture::new());
     let gitlab = format!("url = \"{}\"", fixture.sandbox.gitlab_url());
