@@ -7,8 +7,8 @@ use crate::app::operations::View;
 use crate::model::{Evidence, FactorySource, IntegrationStatus, ObservedApplication, SecretCheck};
 use crate::render::text::{sanitize, wrap};
 
-/// What there is, and what bears out what.
-pub(super) fn proposal(found: &Found<'_>) -> String {
+/// What there is, and what bears out what, for so many columns.
+pub(super) fn proposal(found: &Found<'_>, width: usize) -> String {
     let Found {
         view: View {
             observed, environment, ..
@@ -17,15 +17,15 @@ pub(super) fn proposal(found: &Found<'_>) -> String {
         evidence,
     } = found;
     let mut out = format!(
-        "{}\n\n{}\n",
-        environment.line(),
+        "{}\n{}\n",
+        environment.lines(width),
         wrap(
             &sanitize(&format!(
                 "The application {:?} (id {}) exists, and Setpoint neither made it nor has a record of it. Adopting it \
                  writes to neither side: it is recorded as it is, and its secret stays in force.",
                 application.fields.name, application.id
             )),
-            80,
+            width,
             "",
             ""
         )
@@ -72,7 +72,7 @@ pub(super) fn proposal(found: &Found<'_>) -> String {
     });
     out.push('\n');
     for line in known {
-        let _ = writeln!(out, "{}", wrap(&sanitize(&line), 80, "- ", "  ").trim_end());
+        let _ = writeln!(out, "{}", wrap(&sanitize(&line), width, "- ", "  ").trim_end());
     }
     out.push('\n');
     out

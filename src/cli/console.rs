@@ -80,9 +80,11 @@ impl Console for Terminal {
             } => {
                 *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = Tally::of(plan);
                 match self.format {
-                    Format::Human => term::out(&human(plan, environment))?,
+                    Format::Human => term::out(&human(plan, environment, term::width_of_data()))?,
                     // Standard output holds the report alone.
-                    Format::Json | Format::Markdown if !self.quiet || !approved => term::err(&human(plan, environment)),
+                    Format::Json | Format::Markdown if !self.quiet || !approved => {
+                        term::err(&human(plan, environment, term::width()));
+                    }
                     Format::Json | Format::Markdown => {}
                 }
             }
@@ -92,15 +94,19 @@ impl Console for Terminal {
                 application,
                 evidence,
             } => {
-                let prompts = operator::prompts(context, steps, application.as_ref());
-                let line = environment.line();
-                term::err(&format!("{line}\n\nThis is attested as done:\n{prompts}\n{evidence}\n"));
+                let width = term::width();
+                let prompts = operator::prompts(context, steps, application.as_ref(), width);
+                let head = environment.lines(width);
+                term::err(&format!("{head}\nThis is attested as done:\n{prompts}\n{evidence}\n"));
             }
-            Proposal::Adoption(found) => term::err(&adoption_text::proposal(found)),
+            Proposal::Adoption(found) => term::err(&adoption_text::proposal(found, term::width())),
             Proposal::Rebuilt(rebuilt) => {
-                term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver))?;
+                let width = term::width_of_data();
+                term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver, width))?;
             }
-            Proposal::Forget { place, remembered } => term::out(&render::forgotten(place, remembered))?,
+            Proposal::Forget { place, remembered } => {
+                term::out(&render::forgotten(place, remembered, term::width_of_data()))?;
+            }
             Proposal::Push { file, record, stored } => term::out(&format!(
                 "{stored}\n{file} holds a record with the serial {}, lineage {}.\n",
                 record.serial, record.lineage
@@ -130,17 +136,17 @@ impl Console for Terminal {
     }
 }
 
-fn human(plan: &Plan, environment: &Environment) -> String {
+fn human(plan: &Plan, environment: &Environment, width: usize) -> String {
     match plan.command {
-        Command::Drift => render::drift(plan, environment),
-        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan, environment),
+        Command::Drift => render::drift(plan, environment, width),
+        Command::Plan | Command::Apply | Command::Rotate | Command::Destroy => render::plan(plan, environment, width),
     }
 }
 
 /// Shows a plan as data.
 pub(super) fn show(plan: &Plan, environment: &Environment, format: Format, max_chars: Option<usize>) -> Result<()> {
     match format {
-        Format::Human => term::out(&human(plan, environment)),
+        Format::Human => term::out(&human(plan, environment, term::width_of_data())),
         Format::Json => term::out_json(&render::PlanDocument::new(plan, environment)),
         Format::Markdown => term::out(&render::markdown(plan, environment, max_chars)),
     }
@@ -158,9 +164,9 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     let steps = steps_left(applied);
     // Who was asked for each step has seen the prompts.
     let on_prompts = !steps.is_empty() && (matches!(format, Format::Markdown) || !term::can_ask());
-    let text = || {
+    let text = |width| {
         let (requests, elapsed) = (context.requests(), context.began.elapsed());
-        render::report(plan, environment, report, requests, elapsed, on_prompts)
+        render::report(plan, environment, report, requests, elapsed, on_prompts, width)
     };
     let next = next::after(applied, !steps.is_empty());
     let command = next
@@ -172,15 +178,16 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     };
     match format {
         Format::Human if on_prompts => {
-            let prompts = operator::prompts(context, &steps, application);
-            let text = text();
+            let width = term::width_of_data();
+            let prompts = operator::prompts(context, &steps, application, width);
+            let text = text(width);
             term::out(&format!("\nFor an operator, in this order:\n{prompts}{text}{ending}"))?;
         }
-        Format::Human => term::out(&(text() + &ending))?,
+        Format::Human => term::out(&(text(term::width_of_data()) + &ending))?,
         Format::Markdown => {
             // What is to be done is the data; how the run went is for whoever looks on. The checklist ends with the command.
             let ending = if steps.is_empty() { &*ending } else { "" };
-            term::err(&(text() + ending));
+            term::err(&(text(term::width()) + ending));
             if !steps.is_empty() {
                 term::out(&operator::checklist(
                     context,

@@ -13,7 +13,7 @@ use crate::render::text::{sanitize_lines, wrap};
 pub(crate) fn error(failure: &Failure) -> String {
     match &failure.body {
         // Styled in any case: what is not for a terminal is stripped where it is printed.
-        Body::Configuration(error) => format!("{}\n", error.render(true).trim_end()),
+        Body::Configuration(error) => format!("{}\n", error.render(true, &broken).trim_end()),
         Body::Diagnostic(diagnostic) => laid_out(AnsiColor::Red, "error", diagnostic),
     }
 }
@@ -21,6 +21,11 @@ pub(crate) fn error(failure: &Failure) -> String {
 /// A warning, for standard error: of something that changes nothing about how the command ended.
 pub(crate) fn warning(diagnostic: &Diagnostic) -> String {
     laid_out(AnsiColor::Yellow, "warning", diagnostic)
+}
+
+/// Text for what stands behind so many columns.
+pub(crate) fn broken(text: &str, indent: usize) -> String {
+    wrap(text, term::width().saturating_sub(indent), "", "")
 }
 
 fn laid_out(color: AnsiColor, label: &str, Diagnostic { message, causes, hint }: &Diagnostic) -> String {

@@ -80,7 +80,7 @@ const GUIDES: &[Guide] = &[
         "adopt",
         ("setpoint adopt", "take over what was set up by hand"),
         ("setpoint adopt --sandbox", "see first what it asks"),
-        "docs/first-time.md",
+        "docs/adopt.md",
     ),
     guide(
         "drift",
@@ -110,7 +110,7 @@ const GUIDES: &[Guide] = &[
         "export",
         ("setpoint export", "what is live, as a setpoint.toml"),
         ("setpoint export > live.toml", "and keep it"),
-        "docs/first-time.md",
+        "docs/adopt.md",
     ),
     guide(
         "destroy",
@@ -218,6 +218,10 @@ const GLOBAL: &str = "Global options: -c FILE, --sandbox[=FILE], --format, --col
 const VARIABLES: &str = "Each global option has a variable, such as SETPOINT_CONFIG for --config and \
     SETPOINT_LOCK_TIMEOUT for --lock-timeout. What is typed counts for more.";
 
+/// Where the pages are, and what else leads somewhere.
+const PAGES: &str = "The pages are in the repository; packages put them into /usr/share/doc/setpoint. Where the terminal is \
+    known to show links, addresses lead to their pages in GitLab; FORCE_HYPERLINK=0 leaves them out.";
+
 /// The exit codes, below the help of the whole.
 const EXIT_CODES: &str = "Exit codes:
   0  done, or nothing to do
@@ -241,14 +245,14 @@ pub(super) fn complete(command: clap::Command, words: &str) -> clap::Command {
         .iter()
         .find(|guide| guide.command == words)
         .map_or_else(String::new, Guide::text);
-    let codes = if words.is_empty() {
-        format!("{EXIT_CODES}\n\n")
+    let (codes, pages) = if words.is_empty() {
+        (format!("{EXIT_CODES}\n\n"), format!("\n\n{PAGES}"))
     } else {
-        String::new()
+        (String::new(), String::new())
     };
     below
         .after_help(format!("{GLOBAL}\n\n{codes}{examples}"))
-        .after_long_help(format!("{VARIABLES}\n\n{codes}{examples}"))
+        .after_long_help(format!("{VARIABLES}\n\n{codes}{examples}{pages}"))
 }
 
 impl Guide {

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use crate::model::Outcome;
-use crate::render::text::sanitize;
+use crate::render::text::{sanitize, wrap};
 use crate::render::{begun, participle};
 use crate::state::{JournalEntry, JournalEvent};
 
-/// The entries, oldest first.
-pub(crate) fn journal(entries: &[JournalEntry]) -> String {
+/// The entries, oldest first, for so many columns.
+pub(crate) fn journal(entries: &[JournalEntry], width: usize) -> String {
     if entries.is_empty() {
         return "The journal is empty: nothing was ever written.\n".to_owned();
     }
@@ -37,7 +37,8 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
                     let _ = writeln!(out, "  window: {}", sanitize(window));
                 }
                 if let Some(reason) = reason {
-                    let _ = writeln!(out, "  outside of a window: {}", sanitize(reason));
+                    let line = format!("outside of a window: {}", sanitize(reason));
+                    let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
                 }
             }
             JournalEvent::RecordReplaced { who, command } => {
@@ -71,7 +72,8 @@ pub(crate) fn journal(entries: &[JournalEntry]) -> String {
                 let why = error
                     .as_ref()
                     .map_or_else(String::new, |why| format!(": {}", sanitize(why)));
-                let _ = writeln!(out, "  {}: {begun}{what}{why}", sanitize(&address.to_string()));
+                let line = format!("{}: {begun}{what}{why}", sanitize(&address.to_string()));
+                let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
             }
             JournalEvent::Finished { summary, exit_code } => {
                 let _ = writeln!(out, "  {at} ended with exit code {exit_code}: {} done", summary.done);

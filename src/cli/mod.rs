@@ -120,9 +120,11 @@ fn usage(error: &clap::Error) -> Exit {
         return Exit::Error;
     }
     // A reader that went away is no reason to complain.
-    let _ = error.print();
+    let unread = error
+        .print()
+        .is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if !unread => Exit::Done,
         _ => Exit::Error,
     }
 }

@@ -75,7 +75,7 @@ impl Operator for Person<'_> {
         } else {
             saved_place(self.context)
         };
-        let facts = facts(self.context, place);
+        let facts = facts(self.context, place, term::width());
         if let Some(objection) = prompt.objection {
             let text = render::text::sanitize(objection);
             term::err(&format!("\n{}\n", render::text::wrap(&text, facts.width, "  ", "  ")));
@@ -101,13 +101,14 @@ impl Operator for Person<'_> {
     }
 }
 
-/// Steps as prompts.
+/// Steps as prompts, for so many columns.
 pub(super) fn prompts(
     context: &Context,
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
+    width: usize,
 ) -> String {
-    let facts = facts(context, saved_place(context));
+    let facts = facts(context, saved_place(context), width);
     let prompts = render::prompts(steps);
     let of = prompts.len();
     (1..)
@@ -134,7 +135,7 @@ pub(super) fn checklist(
     render::checklist(
         steps,
         application,
-        &facts(context, saved_place(context)),
+        &facts(context, saved_place(context), term::width_of_data()),
         environment,
         file.as_deref(),
         max_chars,
@@ -142,7 +143,7 @@ pub(super) fn checklist(
 }
 
 /// What prompts are filled in with.
-fn facts(context: &Context, secret: SecretPlace) -> StepFacts {
+fn facts(context: &Context, secret: SecretPlace, width: usize) -> StepFacts {
     StepFacts {
         gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
         app_url: urls::bare(&context.endpoints.factory_app).to_owned(),
@@ -154,7 +155,7 @@ fn facts(context: &Context, secret: SecretPlace) -> StepFacts {
             except: patterns(&context.config.desired.repositories.except),
         },
         confirm: confirm_command(context, "--all"),
-        width: term::width(),
+        width,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::planner::Presumed;
 use crate::render;
 use crate::render::text::{count, sanitize, wrap};
 
-/// What the new record would hold, and what it cannot.
-pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver) -> String {
+/// What the new record would hold, and what it cannot, for so many columns.
+pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver, width: usize) -> String {
     let Rebuilt {
         lost,
         view: View {
@@ -24,9 +24,9 @@ pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver) -> String {
         record,
     } = rebuilt;
     let mut out = format!(
-        "{}\n\n{}\n\n",
-        environment.line(),
-        wrap(&sanitize(lost), 80, "", "").trim_end()
+        "{}\n{}\n\n",
+        environment.lines(width),
+        wrap(&sanitize(lost), width, "", "").trim_end()
     );
     let lines = render::recorded(record);
     if lines.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver) -> String {
         out.push_str("The new record would hold what is live as the configuration says:\n");
     }
     for line in lines {
-        let _ = writeln!(out, "  {line}");
+        let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
     }
     if !plan.changes.is_empty() {
         out.push_str("\nLeft out, because it differs from the configuration or nobody can see that it does not:\n");
@@ -55,7 +55,7 @@ pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver) -> String {
     }
     out.push('\n');
     for note in notes {
-        let _ = writeln!(out, "{}", wrap(&sanitize(&note), 80, "- ", "  ").trim_end());
+        let _ = writeln!(out, "{}", wrap(&sanitize(&note), width, "- ", "  ").trim_end());
     }
     out
 }

@@ -1,6 +1,7 @@
 //! The terminal: data on standard output, everything else on standard error, and questions to the person there. No secret
 //! of the run passes here but by [`reveal`].
 
+use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::secrets::{Secret, redact};
 
 /// Writes data to standard output. A reader that went away (`| head`) is no error: there is nobody left to tell.
 pub(crate) fn out(text: &str) -> Result<()> {
-    write(&redact(text))
+    write(&linked(&redact(text), io::stdout().is_terminal()))
 }
 
 /// Writes data as JSON to standard output.
@@ -36,6 +37,7 @@ fn write(text: &str) -> Result<()> {
 pub(crate) fn err(text: &str) {
     clear();
     let text = redact(text);
+    let text = linked(&text, is_seen());
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
@@ -55,17 +57,49 @@ pub(crate) async fn reveal<T>(secret: &Secret, cleared: impl Future<Output = T>)
     ended
 }
 
-/// How many columns prose may fill on standard error: the terminal's, but no more than are good to read.
+/// The text with its links where they can be followed: on a terminal that is known to have them, and not in the log of a
+/// job that was given one.
+fn linked(text: &str, is_terminal: bool) -> Cow<'_, str> {
+    if is_terminal && std::env::var_os("CI").is_none() && supports_hyperlinks::supports_hyperlinks() {
+        Cow::Borrowed(text)
+    } else {
+        render::without_links(text)
+    }
+}
+
+/// How many columns text may fill on standard error: the terminal's, but no more than are good to read.
 pub(crate) fn width() -> usize {
+    readable(columns())
+}
+
+/// As [`width`], on standard output.
+pub(crate) fn width_of_data() -> usize {
+    readable(terminal_size::terminal_size_of(io::stdout()).map(wide))
+}
+
+/// As [`width_of_data`], for lists of which programs read a line at a time: only a terminal breaks those.
+pub(crate) fn width_of_list() -> usize {
+    if io::stdout().is_terminal() {
+        width_of_data()
+    } else {
+        usize::MAX
+    }
+}
+
+fn readable(columns: Option<usize>) -> usize {
     const WITHOUT_A_TERMINAL: usize = 80;
     const LEAST: usize = 40;
     const MOST: usize = 120;
-    columns().map_or(WITHOUT_A_TERMINAL, |columns| columns.clamp(LEAST, MOST))
+    columns.map_or(WITHOUT_A_TERMINAL, |columns| columns.clamp(LEAST, MOST))
 }
 
 /// How many columns the terminal has that standard error goes to, if it does.
 fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stderr()).map(|(terminal_size::Width(width), _)| usize::from(width))
+    terminal_size::terminal_size_of(io::stderr()).map(wide)
+}
+
+fn wide((terminal_size::Width(width), _): (terminal_size::Width, terminal_size::Height)) -> usize {
+    usize::from(width)
 }
 
 /// Whether standard error goes to a person's terminal, and not to a log that others read.

@@ -12,6 +12,14 @@ use serde_json::{Value, json};
 
 use crate::glyphs;
 
+/// Breaks a text into lines that have so many columns before them.
+pub type Broken<'a> = &'a dyn Fn(&str, usize) -> String;
+
+/// Each text on a line, however long it is.
+pub fn unbroken(text: &str, _indent: usize) -> String {
+    text.to_owned()
+}
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -125,13 +133,15 @@ impl Fault {
         })
     }
 
-    fn render(&self, file: &str, renderer: &Renderer) -> String {
+    fn render(&self, file: &str, renderer: &Renderer, broken: Broken<'_>) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(self.message.as_str());
-        let hint = Level::HELP.with_name("hint").message(self.hint.as_str());
+        let title = level.primary_title(broken(&self.message, "warning: ".len()));
+        // Behind the number of the line and a sign.
+        let indent = self.line.to_string().len() + " = hint: ".len();
+        let hint = Level::HELP.with_name("hint").message(broken(&self.hint, indent));
         let group = match &self.excerpt {
             Some((line, caret)) => title.element(
                 Snippet::source(line.as_str())
@@ -207,10 +217,14 @@ impl Warnings {
     }
 
     /// All of them for a person, as [`ConfigError::render`] does it; empty where there is none.
-    pub fn render(&self, color: bool) -> String {
+    pub fn render(&self, color: bool, broken: Broken<'_>) -> String {
         let file = self.file.to_string_lossy();
         let renderer = renderer(color);
-        let shown: Vec<String> = self.faults.iter().map(|fault| fault.render(&file, &renderer)).collect();
+        let shown: Vec<String> = self
+            .faults
+            .iter()
+            .map(|fault| fault.render(&file, &renderer, broken))
+            .collect();
         shown.join("\n\n")
     }
 }
@@ -265,13 +279,14 @@ impl ConfigError {
     }
 
     /// All faults for a person, each with its place, its line and a hint. Begins with `error:`, ends without a line
-    /// end. With `color`, styled by ANSI escapes.
-    pub fn render(&self, color: bool) -> String {
+    /// end. With `color`, styled by ANSI escapes; prose is broken into lines as told.
+    pub fn render(&self, color: bool, broken: Broken<'_>) -> String {
         let renderer = renderer(color);
         match &self.kind {
             Kind::Unreadable { message, hint } => {
                 let line = |level: Level<'static>, text: &str| {
-                    renderer.render(&[Group::with_title(level.primary_title(text.to_owned()))])
+                    let text = broken(text, "error: ".len());
+                    renderer.render(&[Group::with_title(level.primary_title(text))])
                 };
                 format!(
                     "{}\n{}",
@@ -281,7 +296,10 @@ impl ConfigError {
             }
             Kind::Faults(faults) => {
                 let file = self.file.to_string_lossy();
-                let mut shown: Vec<String> = faults.iter().map(|fault| fault.render(&file, &renderer)).collect();
+                let mut shown: Vec<String> = faults
+                    .iter()
+                    .map(|fault| fault.render(&file, &renderer, broken))
+                    .collect();
                 let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
                 if errors > 1 {
                     let total = format!("{file} has {errors} faults");
@@ -295,13 +313,13 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        f.write_str(&self.render(false, &unbroken))
     }
 }
 
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        f.write_str(&self.render(false, &unbroken))
     }
 }
 

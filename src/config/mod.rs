@@ -25,7 +25,7 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::de::DeTable;
 
-pub use fault::{ConfigError, Fault, Severity, Warnings};
+pub use fault::{Broken, ConfigError, Fault, Severity, Warnings, unbroken};
 pub use redirect::Expected as ExpectedRedirects;
 pub use schema::schema;
 pub use starter::{Answers, starter, starter_for};

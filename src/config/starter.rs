@@ -99,7 +99,7 @@ mod tests {
             paths: vec!["core.team".to_owned(), "web".to_owned()],
         };
         let config = parse(&starter_for(&answers), Path::new("setpoint.toml")).unwrap();
-        assert_eq!(config.warnings.render(false), "");
+        assert_eq!(config.warnings.render(false, &crate::config::unbroken), "");
         assert_eq!(config.gitlab.url.as_str(), answers.url);
         assert_eq!(
             (config.factory.driver, config.factory.region),

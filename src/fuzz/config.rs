@@ -61,8 +61,12 @@ fn read(text: &str) -> String {
         );
         assert!(!fault.message.is_empty() && !fault.hint.is_empty(), "{fault:?}");
     }
-    let said = format!("{}\n{:?}", error.render(false), error.faults());
-    expect_harmless(&error.render(false));
-    expect_harmless(&error.render(true));
+    let said = format!(
+        "{}\n{:?}",
+        error.render(false, &crate::config::unbroken),
+        error.faults()
+    );
+    expect_harmless(&error.render(false, &crate::config::unbroken));
+    expect_harmless(&error.render(true, &crate::config::unbroken));
     said
 }

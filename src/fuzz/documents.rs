@@ -21,8 +21,8 @@ pub fn saved_plan(data: &[u8]) {
     };
     let plan = plan.plan;
     let environment = Environment::example();
-    expect_harmless(&render::plan(&plan, &environment));
-    expect_harmless(&render::drift(&plan, &environment));
+    expect_harmless(&render::plan(&plan, &environment, 80));
+    expect_harmless(&render::drift(&plan, &environment, 80));
     let short = render::markdown(&plan, &environment, Some(render::LEAST_CHARS));
     assert!(short.chars().count() <= render::LEAST_CHARS, "{short}");
     expect_harmless(&render::markdown(&plan, &environment, None));
@@ -69,7 +69,7 @@ pub fn state_record(data: &[u8]) {
     };
     let text = state::render(&record).unwrap_or_default();
     assert!(state::parse(&text, "state.json").is_ok_and(|again| again == record));
-    expect_harmless(&render::record("state.json", Some(&record), ""));
+    expect_harmless(&render::record("state.json", Some(&record), "", 80));
     plan_from(record);
 }
 
@@ -77,7 +77,7 @@ pub fn state_record(data: &[u8]) {
 fn plan_from(record: RecordedState) {
     let mut case = converged();
     case.recorded = record;
-    expect_harmless(&render::plan(&case.plan(), &Environment::example()));
+    expect_harmless(&render::plan(&case.plan(), &Environment::example(), 80));
     case.observed.gitlab.applications.clear();
     case.observed.gitlab.user = None;
     case.observed.factory.integration = None;

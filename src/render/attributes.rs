@@ -9,10 +9,9 @@ use super::text::{columns, quote, sanitize};
 use crate::model::{Actions, AttributeChange};
 
 const INDENT: &str = "      ";
-const WIDTH: usize = 80;
 
-/// The lines of a change's attributes.
-pub(super) fn lines(actions: Actions, attributes: &[AttributeChange]) -> Vec<String> {
+/// The lines of a change's attributes, for so many columns.
+pub(super) fn lines(actions: Actions, attributes: &[AttributeChange], width: usize) -> Vec<String> {
     let pad = attributes
         .iter()
         .map(|a| columns(&sanitize(&a.path)))
@@ -20,11 +19,11 @@ pub(super) fn lines(actions: Actions, attributes: &[AttributeChange]) -> Vec<Str
         .unwrap_or(0);
     attributes
         .iter()
-        .flat_map(|attribute| one(actions, attribute, pad))
+        .flat_map(|attribute| one(actions, attribute, pad, width))
         .collect()
 }
 
-fn one(actions: Actions, attribute: &AttributeChange, pad: usize) -> Vec<String> {
+fn one(actions: Actions, attribute: &AttributeChange, pad: usize, width: usize) -> Vec<String> {
     let name = format!("{:<pad$} =", sanitize(&attribute.path));
     let AttributeChange {
         path: _,
@@ -52,8 +51,8 @@ fn one(actions: Actions, attribute: &AttributeChange, pad: usize) -> Vec<String>
         }
         (Value::Null, after) => vec![head(&scalar(after))],
         (before, Value::Null) if mark == Mark::Minus => vec![head(&scalar(before))],
-        (before, Value::Null) => arrow(&head, &scalar(before), "(known after apply)"),
-        (before, after) => arrow(&head, &scalar(before), &scalar(after)),
+        (before, Value::Null) => arrow(&head, &scalar(before), "(known after apply)", width),
+        (before, after) => arrow(&head, &scalar(before), &scalar(after), width),
     }
 }
 
@@ -83,9 +82,9 @@ fn symbol(actions: Actions) -> Mark {
 }
 
 /// `"a" -> "b"` on one line, or on two where that is too long.
-fn arrow(head: &dyn Fn(&str) -> String, before: &str, after: &str) -> Vec<String> {
+fn arrow(head: &dyn Fn(&str) -> String, before: &str, after: &str, width: usize) -> Vec<String> {
     let line = head(&format!("{before} -> {after}"));
-    if columns(&line) <= WIDTH {
+    if columns(&line) <= width {
         return vec![line];
     }
     let deeper = " ".repeat(INDENT.len() + 4);
@@ -186,7 +185,7 @@ mod tests {
                 sensitive: *path == "secret",
             })
             .collect();
-        let text = lines(actions, &attributes).join("\n");
+        let text = lines(actions, &attributes, 80).join("\n");
         anstream::adapter::strip_str(&text).to_string()
     }
 

@@ -8,12 +8,11 @@ use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize_lines, wrap};
 use crate::doctor::{Check, Diagnosis, Status};
 
-const WIDTH: usize = 80;
 /// Where messages begin: after two spaces and the longest word of a status.
 const INDENT: &str = "           ";
 
-/// All checks and a line that sums up.
-pub fn doctor(diagnosis: &Diagnosis) -> String {
+/// All checks and a line that sums up, for so many columns.
+pub fn doctor(diagnosis: &Diagnosis, width: usize) -> String {
     let mut out = String::new();
     let mut heading = "";
     for check in &diagnosis.checks {
@@ -23,7 +22,7 @@ pub fn doctor(diagnosis: &Diagnosis) -> String {
             let _ = writeln!(out, "{gap}{}", paint(BOLD, next));
             heading = next;
         }
-        line(&mut out, check);
+        line(&mut out, check, width);
     }
     let _ = writeln!(out, "\n{}", summary(diagnosis));
     out
@@ -39,15 +38,15 @@ fn title(check: &Check) -> &'static str {
     }
 }
 
-fn line(out: &mut String, check: &Check) {
+fn line(out: &mut String, check: &Check, width: usize) {
     let (word, style) = word(check.status);
     // The styled word takes the place of as many spaces, which the wrapping has counted.
-    let text = wrap(&sanitize_lines(&check.message), WIDTH, INDENT, INDENT);
+    let text = wrap(&sanitize_lines(&check.message), width, INDENT, INDENT);
     let rest = text.get(2 + word.len()..).unwrap_or_default();
     let _ = writeln!(out, "  {}{rest}", paint(style, word));
     if let Some(fix) = &check.fix {
         let fix = format!("Fix: {fix}");
-        let _ = writeln!(out, "{}", wrap(&sanitize_lines(&fix), WIDTH, INDENT, INDENT));
+        let _ = writeln!(out, "{}", wrap(&sanitize_lines(&fix), width, INDENT, INDENT));
     }
 }
 

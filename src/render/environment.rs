@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::link::link;
 use super::text::{sanitize, wrap};
 use crate::config::{Driver, Region};
 
@@ -39,6 +40,10 @@ impl Environment {
     /// Both sides and the file, in a line such as
     /// `GitLab gitlab.example.com (18.5.1-ee), Factory us (assisted), setpoint.toml`.
     pub fn line(&self) -> String {
+        self.line_with(&self.host())
+    }
+
+    fn line_with(&self, host: &str) -> String {
         let version = self.gitlab_version.as_ref().map_or_else(String::new, |version| {
             let short: String = sanitize(version).chars().take(LONGEST_VERSION).collect();
             format!(" ({short})")
@@ -47,8 +52,8 @@ impl Environment {
         let sides = if self.sandbox {
             format!("Sandbox: GitLab{version}, Factory ({driver})")
         } else {
-            let (gitlab, factory) = (self.host(), sanitize(self.factory()));
-            format!("GitLab {gitlab}{version}, Factory {factory} ({driver})")
+            let factory = sanitize(self.factory());
+            format!("GitLab {host}{version}, Factory {factory} ({driver})")
         };
         match end_of(&sanitize(&self.config_file)) {
             file if file.is_empty() => sides,
@@ -56,9 +61,10 @@ impl Environment {
         }
     }
 
-    /// As [`Self::line`], broken into lines of at most so many columns, with a line feed at its end.
-    pub(super) fn lines(&self, width: usize) -> String {
-        wrap(&self.line(), width, "", "  ") + "\n"
+    /// As [`Self::line`], broken into lines of at most so many columns, with a line feed at its end; GitLab's host leads
+    /// there.
+    pub fn lines(&self, width: usize) -> String {
+        wrap(&self.line_with(&link(&self.gitlab_url, &self.host())), width, "", "  ") + "\n"
     }
 
     /// Whose integration it is, for questions and reports: GitLab's host, or `the sandbox`.

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::text::{count, sanitize};
-use crate::model::{Address, Attested, Change, Command, Ender, FactorySource, Fallback, Operation, Plan};
+use crate::model::{
+    Address, Attested, Change, Command, Diagnostic, Ender, FactorySource, Fallback, Operation, Plan, Warning,
+    WarningCode,
+};
 
 /// That there is nothing to change.
 pub(super) fn no_changes(plan: &Plan) -> String {
@@ -110,6 +113,25 @@ pub(super) fn ender(ender: Ender) -> &'static str {
         Ender::Setpoint => "in the same run",
         Ender::Operator => "by a person",
     }
+}
+
+/// Why an apply of this plan is refused as a whole. A saved plan has it among its warnings, without what to do.
+pub(super) fn refused(plan: &Plan) -> Vec<Diagnostic> {
+    if plan.command == Command::Drift {
+        return Vec::new();
+    }
+    if !plan.refusals.is_empty() {
+        return plan.refusals.clone();
+    }
+    let exceeded = plan.warnings.iter().filter(|warning| is_refusal(plan, warning));
+    exceeded
+        .map(|warning| Diagnostic::new(warning.message.clone()))
+        .collect()
+}
+
+/// Whether a warning is what [`refused`] says.
+pub(super) fn is_refusal(plan: &Plan, warning: &Warning) -> bool {
+    plan.command != Command::Drift && warning.code == WarningCode::GuardExceeded
 }
 
 /// Addresses in a sentence: many repositories by their number.

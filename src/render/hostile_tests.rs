@@ -258,8 +258,8 @@ fn expect_tame(shown: &str) {
     let plain = anstream::adapter::strip_str(shown).to_string();
     let acting: Vec<char> = plain.chars().filter(|c| *c != '\n' && glyphs::is_unsafe(*c)).collect();
     assert!(acting.is_empty(), "{acting:?} in\n{plain}");
-    // Our own sequences are colours and nothing else.
-    for sequence in shown.split('\u{1b}').skip(1) {
+    // Our own sequences are colours and links, and nothing else; an address that is not one is no link.
+    for sequence in super::without_links(shown).split('\u{1b}').skip(1) {
         let end = sequence
             .find(|c: char| c.is_ascii_alphabetic())
             .map(|at| &sequence[..=at]);
@@ -284,14 +284,14 @@ proptest! {
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
         let facts = facts(&text);
         for out in [
-            plan(&shown, &named(&text)),
-            drift(&shown, &named(&text)),
-            report(&shown, &named(&text), &report_of, super::Requests::default(), std::time::Duration::ZERO, false),
+            plan(&shown, &named(&text), 80),
+            drift(&shown, &named(&text), 80),
+            report(&shown, &named(&text), &report_of, super::Requests::default(), std::time::Duration::ZERO, false, 80),
             report_of.outcomes.iter().map(progress).fold(String::new(), |text, line| text + " " + &line),
             steps.iter().map(|step| prompt(&[*step], PLACE, None, &facts, None)).collect(),
             prompt(&steps[2..], PLACE, None, &facts, None),
             repository_list(&steps),
-            record(&format!(" {text}"), Some(&attested().recorded), &format!("Locked by {text}")),
+            record(&format!(" {text}"), Some(&attested().recorded), &format!("Locked by {text}"), 80),
         ] {
             prop_assert!(out.contains(MARK));
             expect_tame(&out);

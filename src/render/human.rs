@@ -7,19 +7,27 @@ use super::instructions::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
-use super::{Environment, attributes, bulk, headline};
+use super::{Environment, attributes, bulk, headline, link};
 use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan, Warning};
 
-const WIDTH: usize = 80;
+/// For whom changes are laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Layout<'a> {
+    /// How many columns there are.
+    pub(super) width: usize,
+    /// Whose pages addresses lead to.
+    pub(super) environment: &'a Environment,
+}
 
-/// A plan, as `plan`, `apply`, `rotate` and `destroy` show it.
-pub fn plan(plan: &Plan, environment: &Environment) -> String {
-    let mut out = environment.lines(WIDTH) + "\n";
+/// A plan, as `plan`, `apply`, `rotate` and `destroy` show it, for so many columns.
+pub fn plan(plan: &Plan, environment: &Environment, width: usize) -> String {
+    let layout = Layout { width, environment };
+    let mut out = environment.lines(width) + "\n";
     if plan.changes.is_empty() {
         let _ = writeln!(
             out,
             "{}",
-            paint(BOLD, &wrap(&headline::no_changes(plan), WIDTH, "", ""))
+            paint(BOLD, &wrap(&headline::no_changes(plan), width, "", ""))
         );
     } else {
         out.push_str("Setpoint plans these changes:\n");
@@ -29,38 +37,37 @@ pub fn plan(plan: &Plan, environment: &Environment) -> String {
         } else {
             Mode::Plan
         };
-        groups(&mut out, &plan.changes, mode);
+        groups(&mut out, &plan.changes, mode, layout);
     }
-    attested(&mut out, &plan.attested);
-    warnings(&mut out, plan);
-    if plan.command == Command::Plan {
-        refusals(&mut out, plan);
-    }
+    attested(&mut out, &plan.attested, width);
+    warnings(&mut out, plan, width);
+    refusals(&mut out, plan, width);
     if let Some(allowed) = allowances(plan) {
-        let _ = writeln!(out, "\n{}", wrap(&allowed, WIDTH, "", "    "));
+        let _ = writeln!(out, "\n{}", wrap(&allowed, width, "", "    "));
     }
     if let Some(left_out) = headline::left_out(plan) {
-        let _ = writeln!(out, "\n{}", wrap(&left_out, WIDTH, "", ""));
+        let _ = writeln!(out, "\n{}", wrap(&left_out, width, "", ""));
     }
     if !plan.changes.is_empty() {
         let _ = write!(out, "\n{}\n", totals(plan));
     }
     if let Some(interruption) = headline::interruption(plan) {
-        let _ = writeln!(out, "{}", paint(ATTENTION, &wrap(&interruption, WIDTH, "", "")));
+        let _ = writeln!(out, "{}", paint(ATTENTION, &wrap(&interruption, width, "", "")));
     }
     out
 }
 
 /// The findings of `drift`: what the live sides changed apart from what the configuration still waits to have applied.
-pub fn drift(plan: &Plan, environment: &Environment) -> String {
-    let mut out = environment.lines(WIDTH) + "\n";
+pub fn drift(plan: &Plan, environment: &Environment, width: usize) -> String {
+    let layout = Layout { width, environment };
+    let mut out = environment.lines(width) + "\n";
     let (pending, drifted): (Vec<Change>, Vec<Change>) = plan
         .changes
         .iter()
         .cloned()
         .partition(|change| change.origin == Origin::Pending);
     if drifted.is_empty() {
-        let _ = writeln!(out, "{}", paint(BOLD, &wrap(&headline::no_drift(plan), WIDTH, "", "")));
+        let _ = writeln!(out, "{}", paint(BOLD, &wrap(&headline::no_drift(plan), width, "", "")));
     } else {
         let _ = writeln!(
             out,
@@ -68,7 +75,7 @@ pub fn drift(plan: &Plan, environment: &Environment) -> String {
             paint(ATTENTION, "Drift.")
         );
         legend(&mut out, &drifted);
-        groups(&mut out, &drifted, Mode::Drift);
+        groups(&mut out, &drifted, Mode::Drift, layout);
     }
     if !pending.is_empty() {
         let _ = writeln!(
@@ -77,10 +84,10 @@ pub fn drift(plan: &Plan, environment: &Environment) -> String {
             paint(BOLD, "Pending.")
         );
         legend(&mut out, &pending);
-        groups(&mut out, &pending, Mode::Plan);
+        groups(&mut out, &pending, Mode::Plan, layout);
     }
-    attested(&mut out, &plan.attested);
-    warnings(&mut out, plan);
+    attested(&mut out, &plan.attested, width);
+    warnings(&mut out, plan, width);
     let _ = write!(
         out,
         "\n{} {} drifted, {} pending, {} unchanged.\n",
@@ -157,19 +164,19 @@ fn symbol(actions: Actions) -> String {
 }
 
 /// Every change, in the order of the plan.
-pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode) {
+pub(super) fn blocks(out: &mut String, changes: &[Change], mode: Mode, layout: Layout<'_>) {
     for run in changes.chunk_by(is_groupable) {
-        title(out, run, mode);
+        title(out, run, mode, layout.width);
         for change in run {
-            block(out, change);
+            block(out, change, layout);
         }
-        notes(out, &run[0]);
+        notes(out, &run[0], layout.width);
     }
 }
 
 /// As [`blocks`], for a screen: many repositories that are enabled are counted by their groups and come first, and what
 /// goes comes last, where the question is.
-fn groups(out: &mut String, changes: &[Change], mode: Mode) {
+fn groups(out: &mut String, changes: &[Change], mode: Mode, layout: Layout<'_>) {
     let counted = |run: &[Change]| run.len() > bulk::FEW && run[0].actions == Actions::Create;
     let mut runs: Vec<&[Change]> = changes.chunk_by(is_groupable).collect();
     runs.sort_by_key(|run| match run[0].actions {
@@ -179,10 +186,10 @@ fn groups(out: &mut String, changes: &[Change], mode: Mode) {
     });
     for run in runs {
         if !counted(run) {
-            blocks(out, run, mode);
+            blocks(out, run, mode, layout);
             continue;
         }
-        title(out, run, mode);
+        title(out, run, mode, layout.width);
         for group in run.chunk_by(|one, next| bulk::top_group(&one.address) == bulk::top_group(&next.address)) {
             let name = bulk::top_group(&group[0].address).unwrap_or_default();
             let _ = writeln!(
@@ -195,15 +202,15 @@ fn groups(out: &mut String, changes: &[Change], mode: Mode) {
             );
         }
         out.push_str("      each by its path: --format json or markdown\n");
-        notes(out, &run[0]);
+        notes(out, &run[0], layout.width);
     }
 }
 
 /// The line above changes that are alike.
-fn title(out: &mut String, run: &[Change], mode: Mode) {
+fn title(out: &mut String, run: &[Change], mode: Mode, width: usize) {
     let subject = subject(&run[0].address, run.len());
     let text = format!("{subject} {}", plural(words::summary_line(mode, &run[0]), run.len()));
-    let _ = writeln!(out, "\n{}", paint(BOLD, &wrap(&text, WIDTH, "  # ", "  #   ")));
+    let _ = writeln!(out, "\n{}", paint(BOLD, &wrap(&text, width, "  # ", "  #   ")));
 }
 
 /// Repositories that differ in nothing but their path are shown together.
@@ -245,16 +252,17 @@ fn plural(line: String, number: usize) -> String {
         .replace("about it", "about them")
 }
 
-fn block(out: &mut String, change: &Change) {
+fn block(out: &mut String, change: &Change, layout: Layout<'_>) {
+    let Layout { width, environment } = layout;
     let _ = writeln!(
         out,
         "{} {}{}",
         symbol(change.actions),
-        sanitize(&change.address.to_string()),
+        link::of_address(environment, &change.address, &sanitize(&change.address.to_string())),
         status_in_words(change.status),
     );
     if has_details(change) {
-        for line in attributes::lines(change.actions, &change.attributes) {
+        for line in attributes::lines(change.actions, &change.attributes, width) {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -267,19 +275,19 @@ fn block(out: &mut String, change: &Change) {
         let _ = writeln!(
             out,
             "{}",
-            paint(ATTENTION, &wrap(&text, WIDTH, "      interrupts: ", "            "))
+            paint(ATTENTION, &wrap(&text, width, "      interrupts: ", "            "))
         );
     }
 }
 
 /// The notes of changes that are alike, below the last of them.
-fn notes(out: &mut String, change: &Change) {
+fn notes(out: &mut String, change: &Change, width: usize) {
     if let Some(fallback) = &change.fallback {
         let text = headline::possible(fallback);
-        let _ = writeln!(out, "{}", wrap(&text, WIDTH, "      possible: ", "            "));
+        let _ = writeln!(out, "{}", wrap(&text, width, "      possible: ", "            "));
     }
     for note in &change.notes {
-        let _ = writeln!(out, "{}", wrap(&sanitize(note), WIDTH, "      note: ", "            "));
+        let _ = writeln!(out, "{}", wrap(&sanitize(note), width, "      note: ", "            "));
     }
 }
 
@@ -292,7 +300,7 @@ fn subject(first: &Address, many: usize) -> String {
     }
 }
 
-pub(super) fn attested(out: &mut String, attested: &[Attested]) {
+pub(super) fn attested(out: &mut String, attested: &[Attested], width: usize) {
     if attested.is_empty() {
         return;
     }
@@ -306,47 +314,51 @@ pub(super) fn attested(out: &mut String, attested: &[Attested]) {
         let _ = writeln!(out, "    {}: {}", subject(&first.address, run.len()), said(first));
         if let Some(evidence) = &first.evidence {
             let text = sanitize(&corroboration(evidence)).into_owned();
-            let _ = writeln!(out, "{}", wrap(&text, WIDTH, "      ", "      "));
+            let _ = writeln!(out, "{}", wrap(&text, width, "      ", "      "));
         }
     }
 }
 
-pub(super) fn warnings(out: &mut String, plan: &Plan) {
+pub(super) fn warnings(out: &mut String, plan: &Plan, width: usize) {
     const SAME: usize = 5;
-    let alike = |one: &Warning, next: &Warning| {
+    let alike = |one: &&Warning, next: &&Warning| {
         let of_repositories = [one, next].map(|warning| matches!(warning.address, Some(Address::Repository(_))));
         one.code == next.code && of_repositories == [true, true]
     };
-    for run in plan.warnings.chunk_by(alike) {
+    let told_apart = |warning: &&Warning| !headline::is_refusal(plan, warning);
+    let told: Vec<&Warning> = plan.warnings.iter().filter(told_apart).collect();
+    for run in told.chunk_by(alike) {
         let shown = if run.len() > SAME + 1 { SAME } else { run.len() };
-        each_warning(out, &run[..shown]);
+        each_warning(out, &run[..shown], width);
         let more = run.len() - shown;
         if more > 0 {
             let text = format!("{more} more repositories of which the same is to be said: --format json has each");
-            let wrapped = wrap(&text, WIDTH, "         ", "         ");
+            let wrapped = wrap(&text, width, "         ", "         ");
             let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
         }
     }
 }
 
-fn each_warning(out: &mut String, warnings: &[Warning]) {
+fn each_warning(out: &mut String, warnings: &[&Warning], width: usize) {
     for warning in warnings {
         let mut text = String::new();
         if let Some(address) = &warning.address {
             let _ = write!(text, "{}: ", sanitize(&address.to_string()));
         }
         text.push_str(&sanitize(&warning.message));
-        let wrapped = wrap(&text, WIDTH, "         ", "         ");
+        let wrapped = wrap(&text, width, "         ", "         ");
         let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
     }
 }
 
-fn refusals(out: &mut String, plan: &Plan) {
-    for refusal in &plan.refusals {
-        let text = wrap(&sanitize(&refusal.message), WIDTH, "         ", "         ");
+fn refusals(out: &mut String, plan: &Plan, width: usize) {
+    for refusal in headline::refused(plan) {
+        let text = wrap(&sanitize(&refusal.message), width, "         ", "         ");
         let _ = writeln!(out, "\n{} {}", paint(DELETE.bold(), "Refused:"), text.trim_start());
-        if let Some(hint) = &refusal.hint {
-            let _ = writeln!(out, "{}", wrap(&sanitize(hint), WIDTH, "         ", "         "));
+        // An apply ends with it.
+        let hint = refusal.hint.as_ref().filter(|_| plan.command == Command::Plan);
+        if let Some(hint) = hint {
+            let _ = writeln!(out, "{}", wrap(&sanitize(hint), width, "         ", "         "));
         }
     }
 }
@@ -373,7 +385,7 @@ mod tests {
             actions: Actions::Delete,
             ..gone
         };
-        let shown = anstream::adapter::strip_str(&plan(&long, &Environment::example())).to_string();
+        let shown = anstream::adapter::strip_str(&plan(&long, &Environment::example(), 80)).to_string();
         assert!(shown.lines().count() < 80, "{shown}");
         let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} is not in {shown}"));
         assert!(at("+ platform: 90") < at("gitlab.user") && at("gitlab.user") < at("  - gitlab.application"));

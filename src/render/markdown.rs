@@ -1,11 +1,11 @@
 //! A plan as Markdown, for a note on a merge request: the summary first and what is lost, then all that changes folded
-//! away by kind, and a graph where it says more than these. All text of others stands in code fences that it cannot end, where neither markup nor mentions
-//! nor quick actions work.
+//! away by kind, and a graph where it says more than these. All text of others stands in code fences that it cannot end,
+//! where neither markup nor mentions nor quick actions work.
 
 use std::fmt::Write as _;
 
 use super::checklist::code;
-use super::human;
+use super::human::{self, Layout};
 use super::losses::losses;
 use super::text::count;
 use super::words::Mode;
@@ -16,6 +16,9 @@ use crate::model::{Actions, Change, Command, Origin, Plan};
 const NOTE: usize = 400;
 /// The least that `--max-chars` can ask for: the summary and the words that say what was left out.
 pub const LEAST_CHARS: usize = 1500;
+
+/// How wide what stands in a fold is, in columns.
+const WIDTH: usize = 80;
 
 /// One fold.
 struct Section<'a> {
@@ -57,9 +60,9 @@ fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Ve
     out.push_str(&losses(plan, environment, share));
     let mut missing = 0;
     for section in sections(plan) {
-        let shown = fitting(&section, room(&out));
+        let shown = fitting(&section, environment, room(&out));
         if shown > 0 {
-            out.push_str(&fold(&section, shown));
+            out.push_str(&fold(&section, environment, shown));
         }
         missing += section.changes.len() - shown;
     }
@@ -70,11 +73,15 @@ fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Ve
         );
     }
     let mut remarks = String::new();
-    human::attested(&mut remarks, &plan.attested);
-    human::warnings(&mut remarks, plan);
+    human::attested(&mut remarks, &plan.attested, WIDTH);
+    human::warnings(&mut remarks, plan, WIDTH);
     let remarks = plain(&remarks);
     if !remarks.trim().is_empty() {
-        let number = plan.warnings.len() + plan.attested.len();
+        let warnings = plan
+            .warnings
+            .iter()
+            .filter(|warning| !headline::is_refusal(plan, warning));
+        let number = warnings.count() + plan.attested.len();
         let title = format!("Warnings and attestations: {number}");
         let folded = folded(&title, &remarks);
         if chars(&folded) <= room(&out) {
@@ -126,13 +133,13 @@ fn head(plan: &Plan, environment: &Environment) -> String {
     if let Some(allowed) = human::allowances(plan) {
         let _ = writeln!(out, "\n{allowed}");
     }
-    for refusal in &plan.refusals {
-        // Both are Setpoint's own words and numbers.
+    for refusal in headline::refused(plan) {
+        // That of a saved plan is what its file says.
         let hint = refusal
             .hint
             .as_ref()
             .map_or_else(String::new, |hint| format!("; {hint}"));
-        let _ = writeln!(out, "\n> **Refused:** {}{hint}", refusal.message);
+        let _ = writeln!(out, "\n> **Refused:** {}{hint}", code(&refusal.message));
     }
     out
 }
@@ -181,8 +188,8 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
 }
 
 /// How many changes of a section fit.
-fn fitting(section: &Section<'_>, room: usize) -> usize {
-    let fits = |number: usize| chars(&fold(section, number)) <= room;
+fn fitting(section: &Section<'_>, environment: &Environment, room: usize) -> usize {
+    let fits = |number: usize| chars(&fold(section, environment, number)) <= room;
     let all = section.changes.len();
     if room == usize::MAX || fits(all) {
         return all;
@@ -199,13 +206,17 @@ fn fitting(section: &Section<'_>, room: usize) -> usize {
     low
 }
 
-fn fold(section: &Section<'_>, shown: usize) -> String {
+fn fold(section: &Section<'_>, environment: &Environment, shown: usize) -> String {
+    let layout = Layout {
+        width: WIDTH,
+        environment,
+    };
     let changes: Vec<Change> = section.changes[..shown]
         .iter()
         .map(|change| (*change).clone())
         .collect();
     let mut text = String::new();
-    human::blocks(&mut text, &changes, section.mode);
+    human::blocks(&mut text, &changes, section.mode, layout);
     let all = section.changes.len();
     let title = if shown == all {
         format!("{}: {all}", section.title)

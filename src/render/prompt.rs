@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::instructions::{Line, Place, StepFacts, corroboration, instructions};
+use super::link::link;
 use super::style::{BOLD, paint};
 use super::text::{columns, sanitize, wrap};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, Seen};
@@ -35,9 +36,13 @@ pub fn prompt(
     for line in &instructions.lines {
         match line {
             Line::Prose(label, text) => prose(&mut out, label, text, facts.width),
-            Line::Value(label, value) | Line::Page(label, value) => {
+            Line::Value(label, value) => {
                 prose(&mut out, label, "", facts.width);
-                copy(&mut out, value, facts.width);
+                copy(&mut out, &sanitize(value), facts.width);
+            }
+            Line::Page(label, value) => {
+                prose(&mut out, label, "", facts.width);
+                copy(&mut out, &link(value, &sanitize(value)), facts.width);
             }
         }
     }
@@ -46,13 +51,13 @@ pub fn prompt(
         prose(&mut out, &group.headline(), "", facts.width);
         if listed_elsewhere.is_none() {
             for path in &group.paths {
-                copy(&mut out, path, facts.width);
+                copy(&mut out, &sanitize(path), facts.width);
             }
         }
     }
     if let Some(file) = listed_elsewhere {
         prose(&mut out, "all of them are listed in", "", facts.width);
-        copy(&mut out, file, facts.width);
+        copy(&mut out, &sanitize(file), facts.width);
     }
     out
 }
@@ -73,9 +78,8 @@ fn prose(out: &mut String, label: &str, text: &str, width: usize) {
 
 /// A value on a line of its own. One that does not fit behind the indent begins at the edge.
 fn copy(out: &mut String, value: &str, width: usize) {
-    let value = sanitize(value);
     let indent = " ".repeat(INDENT + 2);
-    let fits = indent.len() + columns(&value) <= width;
+    let fits = indent.len() + columns(value) <= width;
     let _ = writeln!(out, "{}{value}", if fits { indent.as_str() } else { "" });
 }
 

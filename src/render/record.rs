@@ -7,8 +7,8 @@ use super::text::{sanitize, wrap};
 use crate::kinds;
 use crate::model::{Address, RecordedState};
 
-/// The record at a place, and a line on who holds its lock.
-pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String {
+/// The record at a place, and a line on who holds its lock, for so many columns.
+pub fn record(place: &str, record: Option<&RecordedState>, lock: &str, width: usize) -> String {
     let mut out = String::new();
     match record {
         None => {
@@ -24,16 +24,16 @@ pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String
                 if record.sandbox { ", of the sandbox" } else { "" },
             );
             for line in lines(record) {
-                let _ = writeln!(out, "  {line}");
+                let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
             }
             for intent in &record.intents {
-                let _ = writeln!(
-                    out,
-                    "  {} {}: begun on {}, its end was not recorded",
+                let line = format!(
+                    "{} {}: begun on {}, its end was not recorded",
                     paint(ATTENTION, "unfinished"),
                     sanitize(&intent.address.to_string()),
                     intent.at
                 );
+                let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
             }
         }
     }
@@ -41,11 +41,12 @@ pub fn record(place: &str, record: Option<&RecordedState>, lock: &str) -> String
     out
 }
 
-/// What is about to be taken out of the record at a place, and what follows from it.
-pub fn forgotten(place: &str, remembered: &[(Address, String)]) -> String {
+/// What is about to be taken out of the record at a place, and what follows from it, for so many columns.
+pub fn forgotten(place: &str, remembered: &[(Address, String)], width: usize) -> String {
     let mut out = format!("{} would no longer remember:\n", sanitize(place));
     for (address, text) in remembered {
-        let _ = writeln!(out, "  {}: {}", sanitize(&address.to_string()), sanitize(text));
+        let line = format!("{}: {}", sanitize(&address.to_string()), sanitize(text));
+        let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
     }
     out.push_str("\nGitLab and Factory stay as they are. What follows from it:\n");
     let mut said = Vec::new();
@@ -53,7 +54,7 @@ pub fn forgotten(place: &str, remembered: &[(Address, String)]) -> String {
         for consequence in consequences(address) {
             if !said.contains(consequence) {
                 said.push(*consequence);
-                let _ = writeln!(out, "{}", wrap(consequence, 80, "- ", "  "));
+                let _ = writeln!(out, "{}", wrap(consequence, width, "- ", "  "));
             }
         }
     }

@@ -63,7 +63,8 @@ pub fn attested_progress(outcome: &ChangeOutcome) -> String {
     )
 }
 
-/// The report at the end of an apply. What is left to people is named, unless it stands on prompts already.
+/// The report at the end of an apply, for so many columns. What is left to people is named, unless it stands on prompts
+/// already.
 pub fn report(
     plan: &Plan,
     environment: &Environment,
@@ -71,6 +72,7 @@ pub fn report(
     requests: Requests,
     elapsed: Duration,
     on_prompts: bool,
+    width: usize,
 ) -> String {
     let mut out = String::new();
     let left: Vec<&ChangeOutcome> = report
@@ -100,7 +102,7 @@ pub fn report(
         for run in of_kind.chunk_by(alike) {
             let _ = writeln!(out, "  {}", bulk::subject(run.iter().map(|outcome| &outcome.address)));
             if let Some(error) = why(plan, run[0]) {
-                let _ = writeln!(out, "{}", wrap(&sanitize(&error), 80, "      ", "      "));
+                let _ = writeln!(out, "{}", wrap(&sanitize(&error), width, "      ", "      "));
             }
         }
     }
@@ -116,12 +118,12 @@ pub fn report(
     if !report.outcomes.is_empty() {
         let _ = write!(out, "\n{}", sum(plan.command, report));
     }
-    let line = wrap(&environment.line(), 80, "", "  ");
+    let line = environment.lines(width);
     let _ = write!(
         out,
         "\n{}\n{}\n",
-        paint(DIM, &line),
-        paint(DIM, &requests_line(requests, elapsed))
+        paint(DIM, line.trim_end()),
+        paint(DIM, &requests_line(requests, elapsed, width))
     );
     out
 }
@@ -183,7 +185,7 @@ fn sum(command: Command, report: &ApplyReport) -> String {
     )
 }
 
-fn requests_line(requests: Requests, elapsed: Duration) -> String {
+fn requests_line(requests: Requests, elapsed: Duration, width: usize) -> String {
     let Requests {
         gitlab,
         factory,
@@ -216,5 +218,5 @@ fn requests_line(requests: Requests, elapsed: Duration) -> String {
     };
     let seconds = elapsed.as_secs_f64();
     let total = count(total, "request", "requests");
-    wrap(&format!("{total} in {seconds:.1} s{sides}{sign_ins}."), 80, "", "  ")
+    wrap(&format!("{total} in {seconds:.1} s{sides}{sign_ins}."), width, "", "  ")
 }

@@ -1,6 +1,8 @@
 //! What the commands say about themselves, and the manners of the command line.
 
-use crate::common::{run, setpoint};
+#[cfg(target_os = "linux")]
+use crate::common::{Fixture, terminal::Terminal};
+use crate::common::{run, setpoint, tools};
 
 fn paths(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
     all.push(path.to_vec());
@@ -197,4 +199,220 @@ async fn what_terraform_calls_it_is_answered_with_ours() {
         all.push_str(&ran.stderr);
     }
     insta::assert_snapshot!(all);
+}
+
+/// The widest line, in columns.
+#[cfg(target_os = "linux")]
+fn longest(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn text_is_as_wide_as_the_terminal_and_no_wider_than_is_good_to_read() {
+    let fixture = Fixture::new().await;
+    // A long line in the middle of a plan, and the prose of doctor.
+    for arguments in [&["plan", "--target", "gitlab.user"][..], &["doctor"]] {
+        let piped = fixture.run(arguments).await.expect(0).stdout;
+        assert!(longest(&piped) <= 80, "{piped}");
+        for (columns, from, to) in [(200, 81, 120), (100, 81, 100), (80, 61, 80), (60, 41, 80)] {
+            let (code, shown) = Terminal::start(&fixture, arguments, columns).end().await;
+            assert_eq!(code, Some(0), "{shown}");
+            let widest = longest(&shown);
+            assert!((from..=to).contains(&widest), "{columns}: {widest}\n{shown}");
+        }
+    }
+    let unknown = Terminal::start(&fixture, &["plan", "--target", "gitlab"], 60);
+    let (code, shown) = unknown.end().await;
+    assert!(code == Some(1) && longest(&shown) <= 60, "{shown}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn links_are_there_where_the_terminal_has_them_and_nowhere_else() {
+    const LINK: &str = "\u{1b}]8;;";
+    let fixture = Fixture::new().await;
+    let command = |variables: &[(&str, &str)]| {
+        let mut command = fixture.command(&["plan"]);
+        command.env("NO_COLOR", "").envs(variables.iter().copied());
+        command
+    };
+    for (variables, linked) in [
+        (&[("TERM_PROGRAM", "vscode")][..], true),
+        (&[("VTE_VERSION", "7006")], true),
+        (&[("FORCE_HYPERLINK", "1")], true),
+        (&[], false),
+        (&[("TERM_PROGRAM", "vscode"), ("FORCE_HYPERLINK", "0")], false),
+        (&[("TERM_PROGRAM", "vscode"), ("CI", "true")], false),
+        (&[("TERM_PROGRAM", "vscode"), ("NO_COLOR", "1")], false),
+        (&[("TERM_PROGRAM", "vscode"), ("TERM", "dumb")], false),
+    ] {
+        let (code, shown) = Terminal::of(&command(variables), 80).end().await;
+        assert_eq!(code, Some(0), "{shown}");
+        assert_eq!(shown.contains(LINK), linked, "{variables:?}: {shown}");
+        let page = format!("{LINK}{}/web/storefront\u{1b}\\", fixture.sandbox.gitlab_url());
+        assert_eq!(shown.contains(&page), linked, "{variables:?}: {shown}");
+    }
+    let forced = [
+        ("TERM_PROGRAM", "vscode"),
+        ("FORCE_HYPERLINK", "1"),
+        ("FORCE_COLOR", "1"),
+    ];
+    let piped = run(command(&forced)).await.expect(0);
+    assert!(
+        piped.stdout.contains('\u{1b}') && !piped.stdout.contains(LINK),
+        "{}",
+        piped.stdout
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn addresses_are_completed_in_bash_zsh_and_fish() {
+    let folder = tempfile::tempdir().unwrap();
+    run(setpoint(folder.path(), &["init", "-q"])).await.expect(0);
+    let config = folder.path().join("setpoint.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let automatic = text
+        .replace("driver = \"assisted\"", "driver = \"api\"")
+        .replace("# token", "token");
+    std::fs::write(&config, automatic).unwrap();
+    run(setpoint(folder.path(), &["apply", "--sandbox", "--auto-approve", "-q"]))
+        .await
+        .expect(3);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_setpoint"));
+    let mut path = program.parent().unwrap().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    for (shell, flags, load) in [
+        (
+            "bash",
+            &["--norc", "--noprofile", "-i"][..],
+            "source <(setpoint completions bash)",
+        ),
+        (
+            "zsh",
+            &["-f", "-i"],
+            "mkdir f; setpoint completions zsh > f/_setpoint; fpath=($PWD/f $fpath); autoload -U compinit; compinit -u -D",
+        ),
+        ("fish", &["--no-config", "-i"], "setpoint completions fish | source"),
+    ] {
+        let Some(found) = tools::find(shell) else { continue };
+        let mut command = tokio::process::Command::new(found);
+        command
+            .args(flags)
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .env("HOME", folder.path());
+        let mut terminal = Terminal::of(&command, 200);
+        terminal.line(&format!("{load}; echo lo''aded"));
+        terminal.until("loaded\n").await;
+        // What a flag takes, from the configuration and in quotation marks that the shell needs.
+        for typed in [
+            "--target gitlab.mem\t",
+            "--target=gitlab.mem\t",
+            "--target 'gitlab.mem\t",
+        ] {
+            // Fish writes over the line that was typed, and over what it suggests.
+            terminal.line(&format!("setpoint plan --sandbox {typed}"));
+            terminal
+                .until("No changes to what was asked for: gitlab.membership[\"platform\"].")
+                .await;
+        }
+        // What a command takes, from the record.
+        terminal.line("setpoint state rm --sandbox gitlab.us\t");
+        terminal.until("would no longer remember").await;
+        terminal.until("gitlab.user:").await;
+        terminal.until("Answer: ").await;
+        terminal.line("no");
+        terminal.until("the record is as it was").await;
+    }
+}
+
+/// The build script, built and run as cargo does it for a release.
+#[cfg(unix)]
+#[test]
+fn a_release_says_its_commit_and_day_wherever_it_is_built() {
+    let Some(git) = tools::find("git") else { return };
+    let work = tempfile::tempdir().unwrap();
+    let script = work.path().join("build-script");
+    let built = std::process::Command::new("rustc")
+        .args(["--edition", "2024", "-o"])
+        .arg(&script)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs"))
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let root = work.path().join("clone");
+    std::fs::create_dir_all(root.join("packaging")).unwrap();
+    let of_this = |name: &str| std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    for name in [".gitattributes", "packaging/commit"] {
+        std::fs::write(root.join(name), of_this(name)).unwrap();
+    }
+    let ran = |program: &std::path::Path, folder: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]| {
+        let output = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", work.path())
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let committed = ("GIT_COMMITTER_DATE", "2026-11-30T12:00:00Z");
+    ran(&git, &root, &["init", "-q"], &[]);
+    ran(&git, &root, &["add", "."], &[]);
+    let who = [
+        "-c",
+        "user.name=N",
+        "-c",
+        "user.email=n@example.com",
+        "commit",
+        "-q",
+        "-m",
+        "x",
+    ];
+    ran(&git, &root, &who, &[committed]);
+    let commit = ran(&git, &root, &["rev-parse", "HEAD"], &[]);
+    let archive = work.path().join("archive");
+    std::fs::create_dir(&archive).unwrap();
+    ran(&git, &root, &["archive", "-o", "../archive.tar", "HEAD"], &[]);
+    ran("tar".as_ref(), &archive, &["-xf", "../archive.tar"], &[]);
+    let bare = work.path().join("bare");
+    std::fs::create_dir_all(bare.join("packaging")).unwrap();
+    std::fs::write(bare.join("packaging/commit"), of_this("packaging/commit")).unwrap();
+
+    let version = |root: &std::path::Path, variables: &[(&str, &str)]| {
+        let cargo = [
+            ("CARGO_MANIFEST_DIR", root.to_str().unwrap()),
+            ("CARGO_PKG_VERSION", "1.2.3"),
+            ("PROFILE", "release"),
+        ];
+        let said = ran(&script, root, &[], &[&cargo[..], variables].concat());
+        said.rsplit_once('=').unwrap().1.to_owned()
+    };
+    let hash = &commit[..10];
+    for root in [&root, &archive] {
+        assert_eq!(version(root, &[]), format!("1.2.3 ({hash} 2026-11-30)"));
+        assert_eq!(
+            version(root, &[("SOURCE_DATE_EPOCH", "951868800")]),
+            format!("1.2.3 ({hash} 2000-03-01)")
+        );
+        assert_eq!(version(root, &[("PROFILE", "debug")]), "1.2.3");
+    }
+    // What somebody copied out of its repository.
+    assert_eq!(version(&bare, &[]), "1.2.3");
+    assert_eq!(version(&bare, &[("SOURCE_DATE_EPOCH", "0")]), "1.2.3 (1970-01-01)");
+    assert_eq!(version(&bare, &[("SOURCE_DATE_EPOCH", "soon")]), "1.2.3");
+    assert_eq!(
+        version(&bare, &[("SETPOINT_BUILD_COMMIT", "abc 2026-01-01")]),
+        "1.2.3 (abc 2026-01-01)"
+    );
+    // An archive that was unpacked within somebody else's repository.
+    let within = root.join("vendor");
+    std::fs::create_dir(&within).unwrap();
+    assert_eq!(version(&within, &[]), "1.2.3");
 }

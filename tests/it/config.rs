@@ -13,7 +13,7 @@ const SYNTAX_ERRORS: &str = include_str!("config/syntax_errors.toml");
 
 fn shown(text: &str) -> String {
     let error = config::parse(text, Path::new("setpoint.toml")).unwrap_err();
-    error.render(false)
+    error.render(false, &config::unbroken)
 }
 
 fn root() -> PathBuf {
@@ -82,9 +82,12 @@ fn what_is_no_table_is_reported() {
 #[test]
 fn colour_adds_escapes_and_nothing_else() {
     let error = config::parse(MANY_FAULTS, Path::new("setpoint.toml")).unwrap_err();
-    let coloured = error.render(true);
+    let coloured = error.render(true, &config::unbroken);
     assert!(coloured.contains('\u{1b}'));
-    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), error.render(false));
+    assert_eq!(
+        anstream::adapter::strip_str(&coloured).to_string(),
+        error.render(false, &config::unbroken)
+    );
     assert_eq!(
         error.faults().first().map(|fault| (fault.line, fault.column)),
         Some((2, 1))
@@ -210,7 +213,7 @@ proptest! {
             text.truncate(cut.index(text.len() + 1));
         }
         if let Err(error) = config::parse(&text, Path::new("setpoint.toml")) {
-            for shown in [error.render(false), error.render(true), format!("{error:?} {:?}", error.faults())] {
+            for shown in [error.render(false, &config::unbroken), error.render(true, &config::unbroken), format!("{error:?} {:?}", error.faults())] {
                 prop_assert!(!shown.contains(SECRET), "{text}\n{shown}");
             }
         }
@@ -221,7 +224,7 @@ proptest! {
     fn any_text_is_read_or_refused(text in "[a-z\\[\\]\"'=#{}., \n\t\u{e4}\u{1f600}]{0,80}") {
         let error = config::parse(&text, Path::new("setpoint.toml")).unwrap_err();
         prop_assert!(!error.faults().is_empty());
-        prop_assert!(error.render(false).starts_with("error: "));
+        prop_assert!(error.render(false, &config::unbroken).starts_with("error: "));
     }
 }
 
@@ -275,9 +278,21 @@ fn one_slip_is_one_fault_with_a_hint_that_fits() {
         ("= \"factory-droid\"", "= nobody", "put the text into quotes"),
         ("= \"factory-droid\"", "=", "write it behind the `=`"),
         ("username =", "username:", "write `key = value`"),
-        ("trusted = true", "trusted = true name = 1", "write each key on a line of its own"),
-        ("\"GITLAB_TOKEN\" }", "\"GITLAB_TOKEN\"", "close the table before it with `}`"),
-        ("\"Factory Droid\"", "\"Factory\\Droid\"", "write a backslash as `\\\\`, or put the text into single quotes"),
+        (
+            "= \"factory-droid\"",
+            "= \"factory-droid\" name = 1",
+            "write each key on a line of its own",
+        ),
+        (
+            "\"GITLAB_TOKEN\" }",
+            "\"GITLAB_TOKEN\"",
+            "close the table before it with `}`",
+        ),
+        (
+            "\"factory-droid\"",
+            "\"factory\\droid\"",
+            "write a backslash as `\\\\`, or put the text into single quotes",
+        ),
     ] {
         let told = told(correct, slip);
         assert!(told.lines().count() == 1 && told.ends_with(fitting), "{slip}: {told}");

@@ -184,6 +184,20 @@ async fn guards_hold_for_a_saved_plan_too() {
         "{}",
         planned.stderr
     );
+    // Once, and as what it is: also to who is to approve it.
+    let shown = fixture.run(&["show", "plan.json"]).await.expect(0);
+    let note = fixture
+        .run(&["show", "plan.json", "--format", "markdown"])
+        .await
+        .expect(0);
+    for (said, refused) in [
+        (&planned, "\nRefused: this would remove"),
+        (&shown, "\nRefused: this would remove"),
+        (&note, "\n> **Refused:** `this would remove"),
+    ] {
+        assert!(said.stdout.contains(refused), "{}", said.stdout);
+        assert_eq!(said.stdout.matches("this would remove").count(), 1, "{}", said.stdout);
+    }
     let writes = fixture.api_writes();
     let ran = fixture.run(&["apply", "plan.json"]).await.expect(4);
     assert!(ran.stderr.contains("guards.max_removals"), "{}", ran.stderr);

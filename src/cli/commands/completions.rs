@@ -1,7 +1,6 @@
 //! `completions`: for shells. Where an address belongs, the scripts ask the program itself for those that there are.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::FromArgMatches as _;
@@ -24,25 +23,27 @@ use crate::render::text::sanitize;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Shell
-    #[arg(value_enum, required_unless_present = "addresses_for")]
-    shell: Option<Shell>,
+    #[arg(value_enum)]
+    shell: Shell,
 
     /// What the scripts ask: the addresses for a command line that is being typed
     #[arg(long, hide = true, num_args = 0.., allow_hyphen_values = true, value_name = "WORD")]
-    addresses_for: Vec<String>,
+    addresses_for: Option<Vec<String>>,
 }
 
 impl Args {
     pub(crate) async fn run(self) -> Result<Exit> {
-        let Some(shell) = self.shell else {
-            let mut lines = String::new();
-            for address in addresses(&self.addresses_for).await {
-                let _ = writeln!(lines, "{}", sanitize(&address.to_string()));
+        let text = match self.addresses_for {
+            None => script(self.shell),
+            Some(words) => {
+                let found = addresses(&words).await.into_iter();
+                let lines: Vec<String> = found
+                    .map(|address| sanitize(&address.to_string()).into_owned())
+                    .collect();
+                lines.join("\n") + "\n"
             }
-            term::out(&lines)?;
-            return Ok(Exit::Done);
         };
-        term::out(&script(shell))?;
+        term::out(&text)?;
         Ok(Exit::Done)
     }
 }
@@ -62,10 +63,7 @@ async fn addresses(words: &[String]) -> BTreeSet<Address> {
     let parsed = crate::cli::command()
         .ignore_errors(true)
         .try_get_matches_from(typed(words));
-    let Some(globals) = parsed
-        .ok()
-        .and_then(|matches| Globals::from_arg_matches(&matches).ok())
-    else {
+    let Some(globals) = parsed.ok().and_then(|matches| Globals::from_arg_matches(&matches).ok()) else {
         return all;
     };
     let settings = globals.settings();
@@ -111,7 +109,7 @@ _setpoint_addresses() {
             *) address=$(printf '%q' "${address}") ;;
         esac
         [[ ${address} == "$1"* ]] && COMPREPLY+=("${address}")
-    done < <("${COMP_WORDS[0]}" completions --addresses-for "${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null)
+    done < <("${COMP_WORDS[0]}" completions bash --addresses-for "${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null)
 }
 
 _setpoint_and_addresses() {
@@ -128,14 +126,14 @@ _setpoint_and_addresses() {
 const ZSH: &str = r#"
 _setpoint_addresses() {
     local -a addresses
-    addresses=("${(@f)$(setpoint completions --addresses-for "${(@Q)${(z)LBUFFER}}" 2>/dev/null)}")
+    addresses=("${(@f)$(setpoint completions zsh --addresses-for "${(@Q)${(z)LBUFFER}}" 2>/dev/null)}")
     compadd -a addresses
 }
 "#;
 
 const FISH: &str = r#"
 function __setpoint_addresses
-    setpoint completions --addresses-for (commandline -opc) 2>/dev/null
+    setpoint completions fish --addresses-for (commandline -opc) 2>/dev/null
 end
 
 complete -c setpoint -n "__fish_setpoint_using_subcommand confirm" -f -a "(__setpoint_addresses)"
@@ -150,12 +148,14 @@ fn script(shell: Shell) -> String {
     match shell {
         Shell::Bash => {
             let ours = made.replace("complete -F _setpoint ", "complete -F _setpoint_and_addresses ");
-            format!("{ours}{}", BASH.replace("VALUED", &valued().join("|")))
+            format!("{ours}{}", BASH.replace("VALUED", &valued()))
         }
         Shell::Zsh => {
             let (head, rest) = made.split_once('\n').unwrap_or((&made, ""));
             let rest = rest
                 .replace(":ADDR:_default", ":ADDR:_setpoint_addresses")
+                // Its value stands behind the `=` only: the next word is something else.
+                .replace("'--sandbox=[", "'--sandbox=-[")
                 .lines()
                 .map(|line| match line.strip_suffix(":_default' \\") {
                     Some(start) if start.starts_with("'*::addresses") => format!("{start}:_setpoint_addresses' \\\n"),
@@ -179,12 +179,13 @@ fn script(shell: Shell) -> String {
     }
 }
 
-/// The flags behind which a value follows as a word of its own.
-fn valued() -> BTreeSet<String> {
+/// The flags behind which a value follows as a word of its own, as alternatives.
+fn valued() -> String {
     fn collect(command: &clap::Command, all: &mut BTreeSet<String>) {
         let valued = command
             .get_arguments()
-            .filter(|argument| argument.get_action().takes_values() && !argument.is_require_equals_set());
+            .filter(|argument| argument.get_action().takes_values() && !argument.is_require_equals_set())
+            .filter(|argument| !argument.is_hide_set());
         for argument in valued {
             all.extend(argument.get_long().map(|long| format!("--{long}")));
             all.extend(argument.get_short().map(|short| format!("-{short}")));
@@ -195,7 +196,7 @@ fn valued() -> BTreeSet<String> {
     }
     let mut all = BTreeSet::new();
     collect(&crate::cli::command(), &mut all);
-    all
+    all.into_iter().collect::<Vec<_>>().join("|")
 }
 
 #[cfg(test)]
@@ -209,6 +210,7 @@ mod tests {
             (Shell::Bash, "valued='^(--allow-removals|"),
             (Shell::Zsh, ":ADDR:_setpoint_addresses"),
             (Shell::Zsh, "'*::addresses -- "),
+            (Shell::Zsh, "'--sandbox=-["),
             (Shell::Fish, "-l target "),
         ] {
             let script = script(shell);
@@ -220,7 +222,17 @@ mod tests {
 
     #[test]
     fn the_words_of_our_command_are_put_together_again() {
-        let words = ["cd", "x", "/usr/bin/setpoint", "--config", "=", "a.toml", "--target", "="].map(str::to_owned);
+        let words = [
+            "cd",
+            "x",
+            "/usr/bin/setpoint",
+            "--config",
+            "=",
+            "a.toml",
+            "--target",
+            "=",
+        ]
+        .map(str::to_owned);
         let ours = ["/usr/bin/setpoint", "--config=a.toml", "--target="];
         assert_eq!(typed(&words), ours);
     }

@@ -90,7 +90,7 @@ async fn show(context: &Context, format: Format) -> Result<Exit> {
     };
     let diagnosis = Diagnosis::new(render::FORMAT_VERSION, checks);
     match format {
-        Format::Human | Format::Markdown => term::out(&render::doctor(&diagnosis))?,
+        Format::Human | Format::Markdown => term::out(&render::doctor(&diagnosis, term::width_of_data()))?,
         Format::Json => term::out_json(&diagnosis)?,
     }
     Ok(match diagnosis.summary.failure {

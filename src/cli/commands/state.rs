@@ -193,7 +193,12 @@ async fn show(globals: &Globals, records: &Records) -> Result<Exit> {
                         .to_owned()
                 }
             };
-            term::out(&render::record(&store.place(), record.as_ref(), &lock))?;
+            term::out(&render::record(
+                &store.place(),
+                record.as_ref(),
+                &lock,
+                term::width_of_list(),
+            ))?;
         }
         Format::Json => {
             let (state, lock) = match holder {
@@ -217,7 +222,9 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
     let journal = journal_of(config, &globals.settings());
     let contents = journal.read()?;
     match globals.format {
-        Format::Human | Format::Markdown => term::out(&journal_text::journal(&contents.entries))?,
+        Format::Human | Format::Markdown => {
+            term::out(&journal_text::journal(&contents.entries, term::width_of_list()))?;
+        }
         Format::Json => term::out_json(&json!({
             "format_version": render::FORMAT_VERSION,
             "entries": contents.entries,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::cli::globals::{Format, Globals};
-use crate::cli::term;
+use crate::cli::{diagnostic, term};
 use crate::config::{self, Fault};
 use crate::render;
 
@@ -22,7 +22,7 @@ impl Args {
         match globals.format {
             Format::Human | Format::Markdown => {
                 let config = loaded?;
-                let warnings = config.warnings.render(true);
+                let warnings = config.warnings.render(true, &diagnostic::broken);
                 if !warnings.is_empty() {
                     term::err(&format!("{warnings}\n"));
                 }

@@ -1,7 +1,7 @@
 //! `init --interactive`: what a person answers is in the file, and what does not fit is asked again.
 
 use super::fixture;
-use super::terminal::Terminal;
+use crate::common::terminal::Terminal;
 
 #[tokio::test]
 async fn a_person_is_asked_for_what_only_they_know() {

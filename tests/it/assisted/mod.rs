@@ -9,7 +9,6 @@ mod evidence;
 pub(crate) mod hands;
 mod init;
 mod rebuilt;
-mod terminal;
 mod trusted;
 mod unattended;
 mod walk;

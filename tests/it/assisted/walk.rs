@@ -1,8 +1,8 @@
 //! On a terminal: prompt by prompt.
 
 use super::hands::Hands;
-use super::terminal::Terminal;
 use super::{changes, fixture, value, wanted};
+use crate::common::terminal::Terminal;
 
 const QUESTION: &str = "done, skip or quit?";
 

@@ -5,6 +5,8 @@
 
 pub(crate) mod plans;
 pub(crate) mod proxy;
+#[cfg(target_os = "linux")]
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod tools;
 

@@ -1,5 +1,7 @@
 //! The real binary on a pseudo-terminal of its own: what it shows can be waited for, and a person's keys be pressed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::common::Fixture;
+use super::Fixture;
 
 /// Nothing takes so long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -18,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const NO_CONTROLLING_TERMINAL: i32 = 0o400;
 
 /// A terminal with the binary on it.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: File,
     screen: Arc<Mutex<Vec<u8>>>,
@@ -27,7 +29,12 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// Starts a command line in the fixture's folder, on a terminal of so many columns.
-    pub(super) fn start(fixture: &Fixture, arguments: &[&str], columns: u16) -> Self {
+    pub(crate) fn start(fixture: &Fixture, arguments: &[&str], columns: u16) -> Self {
+        Self::of(&fixture.command(arguments), columns)
+    }
+
+    /// Starts a command in its folder and environment. Without colours, unless that says otherwise.
+    pub(crate) fn of(meant: &tokio::process::Command, columns: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -45,7 +52,6 @@ impl Terminal {
             .custom_flags(NO_CONTROLLING_TERMINAL)
             .open(name)
             .unwrap();
-        let meant = fixture.command(arguments);
         let meant = meant.as_std();
         // util-linux: makes its standard input the controlling terminal, so that Ctrl-C is a signal as in a shell.
         let child = Command::new("setsid")
@@ -53,10 +59,10 @@ impl Terminal {
             .arg(meant.get_program())
             .args(meant.get_args())
             .env_clear()
-            .envs(meant.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
-            .current_dir(fixture.folder())
+            .envs(meant.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(meant.get_current_dir().unwrap())
             .stdin(Stdio::from(end.try_clone().unwrap()))
             .stdout(Stdio::from(end.try_clone().unwrap()))
             .stderr(Stdio::from(end))
@@ -81,12 +87,12 @@ impl Terminal {
     }
 
     /// Everything so far.
-    pub(super) fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).replace("\r\n", "\n")
     }
 
     /// Waits until a text is shown that was not there at the last call, and gives what was shown up to its end.
-    pub(super) async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         let begun = Instant::now();
         loop {
             let all = self.all();
@@ -106,17 +112,17 @@ impl Terminal {
     }
 
     /// Types a line.
-    pub(super) fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.keys.write_all(format!("{text}\n").as_bytes()).unwrap();
     }
 
     /// Presses Ctrl-C.
-    pub(super) fn interrupt(&mut self) {
+    pub(crate) fn interrupt(&mut self) {
         self.keys.write_all(b"\x03").unwrap();
     }
 
     /// Waits for the end: the exit code, and everything that was shown.
-    pub(super) async fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
