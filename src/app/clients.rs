@@ -16,7 +16,9 @@ use crate::config::{AdminSignIn, Driver};
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
-use crate::gitlab::{AdminRead, AdminWrite, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _, OwnToken};
+use crate::gitlab::{
+    AdminRead, AdminWrite, Authenticator, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _, OwnToken,
+};
 use crate::http::{self, Client, ClientOptions, Credential, Way};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
 use crate::observe::{Doors, LoadedSecret, Sources};
@@ -44,6 +46,7 @@ pub(crate) struct Readers {
     droid: Option<Droid>,
     factory: Factory,
     loaded_secret: LoadedSecret,
+    kept: Kept,
     admin_door: Option<Door>,
     droid_door: Option<Door>,
 }
@@ -74,13 +77,14 @@ impl Readers {
         } else {
             None
         };
+        let kept = kept(context).await?;
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
             // Where Factory cannot be asked, the droid's own page in GitLab is the evidence.
             Driver::Assisted if !opens => (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), None),
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
-                let droid = droid(context, &way, &gitlab, admin.as_ref(), password.as_ref()).await?;
+                let droid = droid(context, &way, &gitlab, admin.as_ref(), password.as_ref(), &kept).await?;
                 (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), droid)
             }
         };
@@ -94,7 +98,8 @@ impl Readers {
             factory,
             loaded_secret: loaded_secret(context).await?,
             admin_door: admin_door(context),
-            droid_door: droid_door(context),
+            droid_door: droid_door(context, kept.totp.is_some()),
+            kept,
         })
     }
 
@@ -110,6 +115,7 @@ impl Readers {
             sign_out: (self.sessions == Sessions::End && has_sessions).then_some(self as &dyn EndSession),
             factory: self.factory_read(),
             loaded_secret: self.loaded_secret.clone(),
+            kept_key: self.kept.key.clone(),
             doors: Doors {
                 keeper: &self.keeper,
                 admin: self.admin_door.clone(),
@@ -157,6 +163,7 @@ impl EndSession for Readers {
 pub(crate) struct Writers {
     readers: Readers,
     secret_store: ConfiguredStore,
+    authenticator_store: ConfiguredStore,
     droid_password: Option<Secret>,
 }
 
@@ -169,6 +176,7 @@ impl Writers {
                 Ok(Self {
                     readers,
                     secret_store: context.endpoints.secret_store.clone(),
+                    authenticator_store: context.endpoints.authenticator_store.clone(),
                     // A directory's password is not given to GitLab to keep.
                     droid_password: password.filter(|_| context.endpoints.droid_provider.is_none()),
                 })
@@ -189,13 +197,20 @@ impl Writers {
             None
         } else {
             let (way, gitlab, admin) = (&readers.way, &readers.gitlab, readers.admin.as_ref());
-            droid(context, way, gitlab, admin, password.as_ref()).await?
+            droid(context, way, gitlab, admin, password.as_ref(), &readers.kept).await?
         };
         Ok((password, droid))
     }
 
-    /// Tries the secret's store where the plan makes a secret: a renewal cannot be undone.
+    /// Tries a secret's store where the plan makes such a secret: a renewal cannot be undone.
     pub(crate) async fn try_store(&self, plan: &Plan) -> Result<()> {
+        if plan.possible_writes().any(Operation::makes_key) {
+            self.authenticator_store.probe().await.map_err(|why| {
+                Failure::new(why)
+                    .context("the key of the droid's authenticator could not be kept, so nothing was changed")
+                    .hint("see to it that `user.totp.save` works, then run the same command again")
+            })?;
+        }
         if !plan.possible_writes().any(Operation::makes_secret) {
             return Ok(());
         }
@@ -217,6 +232,7 @@ impl Writers {
             droid,
             factory,
             loaded_secret: _,
+            kept: _,
             admin_door: _,
             droid_door: _,
         } = &self.readers;
@@ -231,6 +247,7 @@ impl Writers {
                 Factory::Assisted(_) => None,
             },
             secret_store: &self.secret_store,
+            authenticator_store: &self.authenticator_store,
             droid_password: self.droid_password.clone(),
             operator,
             clock: &Timestamp::now,
@@ -262,19 +279,21 @@ pub(crate) fn admin_door(context: &Context) -> Option<Door> {
             username: username.clone(),
             table: "gitlab.admin_session",
             has_totp: totp_secret.is_some(),
+            keeps_totp: false,
         }),
         // A person has signed in already.
         AdminSignIn::Cookie(_) => None,
     }
 }
 
-/// The droid's sign-in by password, where it is configured.
-pub(crate) fn droid_door(context: &Context) -> Option<Door> {
+/// The droid's sign-in by password, where it is configured; and whether the key of its authenticator is kept.
+pub(crate) fn droid_door(context: &Context, is_kept: bool) -> Option<Door> {
     let config = &context.config;
     (config.droid.sign_in == Some(SignIn::Password)).then(|| Door {
         username: config.desired.user.fields.username.to_string(),
         table: "user",
-        has_totp: config.droid.totp_secret.is_some(),
+        has_totp: config.droid.totp_secret.is_some() || is_kept,
+        keeps_totp: config.droid.totp.is_some(),
     })
 }
 
@@ -343,22 +362,62 @@ async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret
     }
 }
 
+/// The key of the droid's authenticator, where Setpoint keeps it.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) key: LoadedSecret,
+    pub(crate) totp: Option<Arc<Totp>>,
+}
+
+impl Kept {
+    /// What `user.totp.load` gave.
+    pub(crate) fn of(text: Option<&Secret>) -> Result<Self> {
+        let Some(text) = text else {
+            return Ok(Self {
+                key: LoadedSecret::Nothing,
+                totp: None,
+            });
+        };
+        let unusable = |error| {
+            Failure::of(&error)
+                .context("`user.totp.load` gives no key of an authenticator on its first line")
+                .hint("put the key there, or nothing where there is none yet")
+        };
+        let Authenticator { key, .. } = Authenticator::parse(text).map_err(unusable)?;
+        Ok(Self {
+            totp: Some(Arc::new(Totp::new(&key).map_err(unusable)?)),
+            key: LoadedSecret::Secret(key),
+        })
+    }
+}
+
+async fn kept(context: &Context) -> Result<Kept> {
+    if context.config.droid.totp.is_none() {
+        return Ok(Kept::default());
+    }
+    match context.endpoints.authenticator_store.load().await {
+        Ok(text) => Kept::of(text.as_ref()),
+        Err(why) => Err(Failure::new(why).context("`user.totp.load` failed")),
+    }
+}
+
 async fn droid(
     context: &Context,
     way: &Way,
     gitlab: &Arc<GitlabApi>,
     admin: Option<&Arc<AdminSession>>,
     password: Option<&Secret>,
+    kept: &Kept,
 ) -> Result<Option<Droid>> {
     let how = match (context.config.droid.sign_in, password, admin) {
         (Some(SignIn::Password), Some(password), _) => DroidSignIn::Password {
             password: password.clone(),
-            totp: totp(
-                context,
-                CredentialName::DroidTotp,
-                context.config.droid.totp_secret.as_ref(),
-            )
-            .await?,
+            totp: if kept.totp.is_some() {
+                kept.totp.clone()
+            } else {
+                let reference = context.config.droid.totp_secret.as_ref();
+                totp(context, CredentialName::DroidTotp, reference).await?
+            },
             provider: context.endpoints.droid_provider.clone(),
         },
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),

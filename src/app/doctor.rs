@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::clients;
+use super::clients::{self, Kept};
 use super::context::Context;
 use super::credentials::{CredentialName, Credentials, missing};
 use super::doorkeeper::RememberingDoorkeeper;
@@ -105,6 +105,7 @@ async fn reads(
             None => &assisted,
         },
         loaded_secret,
+        kept_key: secrets.kept.key.clone(),
         doors: gitlab.doors(context),
         sign_out: None,
     };
@@ -130,6 +131,8 @@ struct Secrets {
     admin_totp: Option<Arc<Totp>>,
     droid_password: Option<Secret>,
     droid_totp: Option<Arc<Totp>>,
+    /// The key of the droid's authenticator, where Setpoint keeps it.
+    kept: Kept,
     factory_token: Option<Secret>,
     loaded: Option<LoadedSecret>,
 }
@@ -169,12 +172,22 @@ impl Secrets {
                 }
                 Driver::Assisted => None,
             },
+            kept: Kept::default(),
             loaded: None,
         };
         let (stored, loaded) = stored(&context.endpoints.secret_store).await;
         secrets.loaded = loaded;
+        let kept = match &config.droid.totp {
+            Some(_) => kept(&context.endpoints.authenticator_store).await,
+            None => None,
+        };
+        let kept = kept.map(|(check, kept)| {
+            secrets.droid_totp.clone_from(&kept.totp);
+            secrets.kept = kept;
+            check
+        });
         match context.endpoints.credentials {
-            Credentials::Configured { .. } => checks.extend(stored),
+            Credentials::Configured { .. } => checks.extend(stored.into_iter().chain(kept)),
             #[cfg(feature = "sandbox")]
             Credentials::Sandbox => {
                 checks = vec![Check::skipped(
@@ -301,6 +314,26 @@ async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>
     }
 }
 
+/// The key of the droid's authenticator may be missing, too: then apply registers one.
+async fn kept(store: &ConfiguredStore) -> Option<(Check, Kept)> {
+    const ID: &str = "secrets.user.totp.load";
+    const FIX: &str = "see to it that it gives the key, or nothing where there is none yet";
+    let load = store.config.load.as_ref()?;
+    let failed = |why: String| (Check::failure(ID, why, FIX), Kept::default());
+    let text = match store.load().await {
+        Ok(text) => text,
+        Err(why) => return Some(failed(format!("`user.totp.load` failed: {why}"))),
+    };
+    let check = match text {
+        Some(_) => given(ID, "user.totp.load", load),
+        None => Check::ok(ID, "`user.totp.load` gives nothing: no authenticator is registered yet"),
+    };
+    Some(match Kept::of(text.as_ref()) {
+        Ok(kept) => (check, kept),
+        Err(failure) => failed(failure.to_string()),
+    })
+}
+
 /// GitLab as it is asked here.
 struct Gitlab {
     client: Client,
@@ -311,6 +344,8 @@ struct Gitlab {
     as_the_public: Option<GitlabApi>,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
+    /// Whether the key of the droid's authenticator is kept.
+    is_kept: bool,
 }
 
 impl Gitlab {
@@ -336,6 +371,7 @@ impl Gitlab {
             as_the_public: as_the_public(context, way),
             droid: droid(context, way, secrets, &api, admin.as_ref()),
             admin,
+            is_kept: secrets.kept.totp.is_some(),
             api,
         })
     }
@@ -369,7 +405,7 @@ impl Gitlab {
         Doors {
             keeper: &self.keeper,
             admin: clients::admin_door(context),
-            droid: clients::droid_door(context),
+            droid: clients::droid_door(context, self.is_kept),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `--sandbox`: the embedded GitLab and Factory, started in this process. What the configuration declares is what they
 //! are made for, so that it can be tried out as it stands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -43,8 +43,6 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
             .hint("remove that file to begin with a new world, or name another with --sandbox=FILE")
     })?;
     let gitlab = parse(&sandbox.gitlab_url())?;
-    // A real store must never get the sandbox's secret.
-    let secret = world_file.with_extension("secret");
     let endpoints = Endpoints {
         gitlab_in_browser: gitlab.clone(),
         gitlab,
@@ -59,14 +57,16 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
             None => None,
         },
         credentials: Credentials::Sandbox,
-        secret_store: ConfiguredStore {
-            config: SecretStoreConfig {
-                save: config.secret.save.as_ref().map(|_| SaveTo::File(secret.clone())),
-                load: config.secret.load.as_ref().map(|_| SecretRef::File(secret)),
-                probe: None,
-            },
-            to_a_person: false,
-        },
+        secret_store: kept_beside(
+            &config.secret,
+            "application.secret",
+            world_file.with_extension("secret"),
+        ),
+        authenticator_store: kept_beside(
+            config.droid.totp.as_ref().unwrap_or(&SecretStoreConfig::default()),
+            "user.totp",
+            world_file.with_extension("totp"),
+        ),
     };
     Ok((endpoints, sandbox))
 }
@@ -87,6 +87,19 @@ fn by_password(configured: &AdminSignIn) -> AdminSignIn {
         password,
         totp_secret,
         provider: None,
+    }
+}
+
+/// A file in place of the store that is configured: a real one must never get what is the sandbox's.
+fn kept_beside(config: &SecretStoreConfig, table: &'static str, file: PathBuf) -> ConfiguredStore {
+    ConfiguredStore {
+        table,
+        config: SecretStoreConfig {
+            save: config.save.as_ref().map(|_| SaveTo::File(file.clone())),
+            load: config.load.as_ref().map(|_| SecretRef::File(file)),
+            probe: None,
+        },
+        to_a_person: false,
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Endpoints {
     pub(crate) credentials: Credentials,
     /// Keeps the application's secret.
     pub(crate) secret_store: ConfiguredStore,
+    /// Keeps the key of the droid's authenticator.
+    pub(crate) authenticator_store: ConfiguredStore,
 }
 
 impl Endpoints {
@@ -44,7 +46,13 @@ impl Endpoints {
             factory_redirect: None,
             credentials: Credentials::Configured { to_a_person },
             secret_store: ConfiguredStore {
+                table: "application.secret",
                 config: config.secret.clone(),
+                to_a_person,
+            },
+            authenticator_store: ConfiguredStore {
+                table: "user.totp",
+                config: config.droid.totp.clone().unwrap_or_default(),
                 to_a_person,
             },
         }

@@ -1,5 +1,5 @@
-//! Where the application's secret is kept, as `application.secret` says: handed to a command on standard input or
-//! put into a private file before Factory gets it, and read back from there.
+//! Where a secret is kept that GitLab shows once, as `application.secret` and `user.totp` say: handed to a command on standard input or
+//! put into a private file before anybody else gets it, and read back from there.
 //!
 //! GitLab shows a secret once, and a renewal cannot be undone. So the store is tried before one is made, and what it
 //! gives back is held against what it was given.
@@ -24,6 +24,8 @@ const READ_BACK_AFTER: Duration = Duration::from_millis(500);
 /// The configured store.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfiguredStore {
+    /// The configuration's table that it is of.
+    pub(crate) table: &'static str,
     pub(crate) config: SecretStoreConfig,
     /// Whether what a command said is told.
     pub(crate) to_a_person: bool,
@@ -41,12 +43,12 @@ impl ConfiguredStore {
             (Some(SaveTo::Command(_)), Some(probe)) => probe
                 .succeeds()
                 .await
-                .map_err(|error| format!("`application.secret.probe` failed: {}", error.told(self.to_a_person))),
+                .map_err(|error| format!("`{}.probe` failed: {}", self.table, error.told(self.to_a_person))),
             (Some(SaveTo::Command(command)), None) => match self.load().await? {
                 Some(secret) => self.save(&secret).await,
                 None => command
                     .is_there()
-                    .map_err(|error| format!("`application.secret.save` cannot work: {error}")),
+                    .map_err(|error| format!("`{}.save` cannot work: {error}", self.table)),
             },
         }
     }
@@ -59,7 +61,7 @@ impl ConfiguredStore {
             Some(SaveTo::Command(command)) => command
                 .give(secret)
                 .await
-                .map_err(|error| format!("`application.secret.save` failed: {error}")),
+                .map_err(|error| format!("`{}.save` failed: {error}", self.table)),
         }
     }
 
@@ -73,14 +75,14 @@ impl ConfiguredStore {
             let loaded = self
                 .load()
                 .await
-                .map_err(|why| format!("`application.secret.load` failed after the secret was saved: {why}"))?;
+                .map_err(|why| format!("`{}.load` failed after the secret was saved: {why}", self.table))?;
             let gives = match loaded {
                 Some(loaded) if loaded.is(secret) => return Ok(()),
-                Some(_) => "something else than `application.secret.save` was given",
-                None => "nothing after `application.secret.save` was given a secret",
+                Some(_) => format!("something else than `{}.save` was given", self.table),
+                None => format!("nothing after `{}.save` was given a secret", self.table),
             };
             if attempt == READ_BACK {
-                return Err(format!("`application.secret.load` gives {gives}"));
+                return Err(format!("`{}.load` gives {gives}", self.table));
             }
             attempt += 1;
             tokio::time::sleep(READ_BACK_AFTER).await;
@@ -127,6 +129,7 @@ mod tests {
 
     fn store(save: SaveTo, load: Option<SecretRef>) -> ConfiguredStore {
         ConfiguredStore {
+            table: "application.secret",
             config: SecretStoreConfig {
                 save: Some(save),
                 load,

@@ -23,7 +23,7 @@ use crate::urls;
 
 use super::raw::{
     RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawProxy,
-    RawRepositories, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned, Text,
+    RawRepositories, RawSecretStore, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned, Text,
 };
 use super::types::{
     AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, ProxyConfig,
@@ -73,7 +73,11 @@ pub(super) fn config(raw: &RawConfig, file: &Path, digest: String) -> Option<Con
             repositories: repositories(raw.repositories.as_ref()?)?,
         },
         factory: factory(raw.factory.as_deref(), &beside)?,
-        secret: secret_store(application, &beside),
+        secret: application
+            .secret
+            .as_deref()
+            .map(|store| secret_store(store, &beside))
+            .unwrap_or_default(),
         droid: droid(
             user,
             gitlab
@@ -221,6 +225,7 @@ fn desired_user(raw: &RawUser) -> Option<DesiredUser> {
         },
         previously: raw.previously.as_ref().map(|names| texts(names)).unwrap_or_default(),
         accept_terms: copied(&raw.accept_terms).unwrap_or(false),
+        second_factor: raw.totp.is_some(),
     })
 }
 
@@ -243,10 +248,7 @@ fn repositories(raw: &RawRepositories) -> Option<DesiredRepositories> {
     })
 }
 
-fn secret_store(raw: &RawApplication, beside: &Beside<'_>) -> SecretStoreConfig {
-    let Some(store) = raw.secret.as_deref() else {
-        return SecretStoreConfig::default();
-    };
+fn secret_store(store: &RawSecretStore, beside: &Beside<'_>) -> SecretStoreConfig {
     SecretStoreConfig {
         save: store.save.as_deref().map(|save| match save {
             SecretDestination::Command(words) => SaveTo::Command(beside.command(words)),
@@ -270,6 +272,7 @@ fn droid(raw: &RawUser, can_impersonate: bool, beside: &Beside<'_>) -> DroidConf
     };
     DroidConfig {
         totp_secret: beside.optional_secret(&raw.totp_secret),
+        totp: raw.totp.as_deref().map(|store| secret_store(store, beside)),
         provider: text(&raw.provider),
         sign_in: copied(&raw.sign_in).or(default),
         password,

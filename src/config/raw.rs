@@ -255,6 +255,9 @@ pub(super) struct RawUser {
     pub(super) password: Option<Spanned<SecretReference>>,
     /// The base32 key of the account's authenticator (RFC 6238), where GitLab asks for codes.
     pub(super) totp_secret: Option<Spanned<SecretReference>>,
+    /// Where the key of an authenticator is kept that Setpoint registers for this user, with its recovery codes; in place
+    /// of `totp_secret`.
+    pub(super) totp: Option<Spanned<RawSecretStore>>,
     /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
     #[schemars(length(min = 1))]
     pub(super) provider: Option<Text>,

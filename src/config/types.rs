@@ -61,11 +61,13 @@ impl Config {
         for reference in self.references() {
             reference.withhold(names);
         }
-        if let Some(SaveTo::Command(command)) = &mut self.secret.save {
-            command.withhold(names);
-        }
-        if let Some(command) = &mut self.secret.probe {
-            command.withhold(names);
+        for store in std::iter::once(&mut self.secret).chain(&mut self.droid.totp) {
+            if let Some(SaveTo::Command(command)) = &mut store.save {
+                command.withhold(names);
+            }
+            if let Some(command) = &mut store.probe {
+                command.withhold(names);
+            }
         }
     }
 
@@ -141,6 +143,7 @@ impl Config {
                 DroidConfig {
                     password,
                     totp_secret,
+                    totp,
                     provider: _,
                     sign_in: _,
                 },
@@ -171,6 +174,7 @@ impl Config {
                 .into_iter()
                 .flat_map(WayConfig::references),
         );
+        references.extend(totp.as_mut().and_then(|store| store.load.as_mut()));
         if let StateConfig::Http(http) = state {
             references.extend(&mut http.password);
             references.extend(http.way.references());
@@ -439,6 +443,8 @@ pub struct DroidConfig {
     pub password: Option<SecretRef>,
     /// The base32 key of an RFC 6238 authenticator.
     pub totp_secret: Option<SecretRef>,
+    /// Where the key of an authenticator is kept that Setpoint registers.
+    pub totp: Option<SecretStoreConfig>,
     /// The LDAP server whose form takes the password; none: GitLab's own.
     pub provider: Option<String>,
     /// How to sign in as the droid, by default already: the password where there is one, else impersonation where

@@ -53,6 +53,12 @@ fn enforcing_groups(config: &Config, answers: &Answers, groups: &[GroupRules]) -
         let message = format!("These groups enforce two-factor authentication, and the droid has it: {groups}");
         return Some(Check::ok(ID, message));
     }
+    if config.desired.user.second_factor {
+        let message = format!(
+            "These groups enforce two-factor authentication, which apply gives the droid (user.totp): {groups}"
+        );
+        return Some(Check::ok(ID, message));
+    }
     let message = format!(
         "These groups enforce two-factor authentication, and the droid has none: {groups}. As a member there or above, it can \
          do nothing on GitLab's pages, where Factory's access is approved"
@@ -146,11 +152,17 @@ fn two_factor(config: &Config, answers: &Answers, settings: &InstanceSettings) -
             "Two-factor authentication is enforced, and the droid is prepared for it",
         );
     }
+    if config.desired.user.second_factor {
+        return Check::ok(
+            ID,
+            "Two-factor authentication is enforced, and apply registers an authenticator for the droid (user.totp)",
+        );
+    }
     Check::failure(
         ID,
         "Two-factor authentication is enforced, and the droid has none: GitLab lets it do nothing before that",
-        "sign in once as the droid, register an authenticator, and give its key as user.totp_secret; or end the \
-         enforcement (Admin area > Settings > General > Sign-in restrictions)",
+        "let apply register an authenticator for it (user.totp); or sign in once as the droid, register one, and give its key \
+         as user.totp_secret; or end the enforcement (Admin area > Settings > General > Sign-in restrictions)",
     )
 }
 

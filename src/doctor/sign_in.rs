@@ -11,7 +11,7 @@ use crate::secrets::RemoteText;
 
 /// Sessions and the droid's account.
 pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
-    let mut checks = droid(side.config, answers);
+    let mut checks = droid(side, answers);
     let account = answers.droid.as_ref().ok().and_then(Option::as_ref);
     match closed("gitlab.admin_session", &side.doors, side.doors.admin.as_ref()).await {
         Some(closed) => checks.push(closed),
@@ -26,12 +26,22 @@ pub(super) async fn check(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check
     } else if let (Some(session), Some(account)) = (side.droid, account)
         && account.can_be_visited()
     {
-        checks.push(match session.evidence(&account.fields.username).await {
-            Ok(_) => Check::ok(
-                "gitlab.droid_sign_in",
-                format!("{} can sign in", account.fields.username),
-            ),
-            Err(error) => Check::failed("gitlab.droid_sign_in", &error),
+        const ID: &str = "gitlab.droid_sign_in";
+        let name = &account.fields.username;
+        let desired = &side.config.desired.user;
+        checks.push(if desired.second_factor && !account.two_factor {
+            let message =
+                format!("The sign-in of {name} was not tried: apply registers an authenticator first (user.totp)");
+            Check::skipped(ID, message)
+        } else {
+            match session.evidence(name).await {
+                Ok(_) => Check::ok(ID, format!("{name} can sign in")),
+                Err(error) if desired.accept_terms && error.message.contains("terms of service") => Check::ok(
+                    ID,
+                    format!("{name} can sign in, and apply accepts the terms of service first"),
+                ),
+                Err(error) => Check::failed(ID, &error),
+            }
         });
     }
     checks
@@ -152,8 +162,9 @@ fn without_admin_session(config: &Config) -> Option<Check> {
 }
 
 /// The account as GitLab shows it to an administrator.
-fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
+fn droid(side: &GitlabSide<'_>, answers: &Answers) -> Vec<Check> {
     const ID: &str = "gitlab.droid";
+    let config = side.config;
     let account = match &answers.droid {
         Ok(Some(account)) => account,
         Ok(None) => {
@@ -200,11 +211,24 @@ fn droid(config: &Config, answers: &Answers) -> Vec<Check> {
     if account.external {
         checks.push(external(&format!("{name} is an external user")));
     }
-    if account.two_factor && config.droid.sign_in == Some(SignIn::Password) && config.droid.totp_secret.is_none() {
+    let lacks_key = side.doors.droid.as_ref().is_some_and(|door| !door.has_totp);
+    if account.two_factor && lacks_key {
+        let (what, fix) = if config.desired.user.second_factor {
+            (
+                "user.totp.load gives no key",
+                "put the key of its authenticator there; or let an administrator switch it off (Admin area > Users), and apply \
+                 registers another",
+            )
+        } else {
+            (
+                "user.totp_secret is missing",
+                "give the key of its authenticator as user.totp_secret",
+            )
+        };
         checks.push(Check::failure(
             "gitlab.droid_two_factor",
-            format!("{name} has two-factor authentication, and user.totp_secret is missing"),
-            "give the key of its authenticator as user.totp_secret",
+            format!("{name} has two-factor authentication, and {what}"),
+            fix,
         ));
     }
     checks

@@ -29,6 +29,8 @@ pub struct Effects<'a> {
     pub factory: Option<&'a dyn FactoryWrite>,
     /// Where the application's secret is kept.
     pub secret_store: &'a dyn SecretStore,
+    /// Where the key of the droid's authenticator is kept.
+    pub authenticator_store: &'a dyn SecretStore,
     /// The password that a new droid is given.
     pub droid_password: Option<Secret>,
     /// The person who is asked to do a step.
@@ -37,12 +39,12 @@ pub struct Effects<'a> {
     pub clock: &'a dyn Fn() -> Timestamp,
 }
 
-/// Where the application's secret is kept (`application.secret`).
+/// Where a secret is kept that GitLab shows once (`application.secret`, `user.totp`).
 #[async_trait]
 pub trait SecretStore: Send + Sync {
     /// Whether [`Self::save`] keeps it anywhere.
     fn saves(&self) -> bool;
-    /// Keeps a fresh secret. Called before Factory is given it. Nothing configured is no error.
+    /// Keeps a fresh secret. Called before anybody else is given it. Nothing configured is no error.
     async fn save(&self, secret: &Secret) -> Result<(), String>;
     /// Gives it back; none where nothing is stored yet or nothing is configured.
     async fn load(&self) -> Result<Option<Secret>, String>;

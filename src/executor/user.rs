@@ -3,12 +3,15 @@
 use std::cell::Cell;
 use std::future::Future;
 
-use super::run::{Failure, Run, Step, Write};
-use crate::gitlab::Granted;
+use async_trait::async_trait;
+
+use super::effects::SecretStore;
+use super::run::{Failure, Run, Step, Write, describe, unrecorded};
+use crate::gitlab::{Authenticator, Granted, Keeper, NotEnrolled};
 use crate::http;
 use crate::model::{
-    MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedState, RecordedTerms,
-    RecordedUser, UserOperation,
+    MemberRef, MembershipFields, MembershipOperation, ObservedUser, RecordedMembership, RecordedSecondFactor,
+    RecordedState, RecordedTerms, RecordedUser, UserOperation,
 };
 
 impl Run<'_> {
@@ -44,6 +47,24 @@ impl Run<'_> {
                 })
                 .await
             }
+            UserOperation::DisableSecondFactor { id } => {
+                let request = gitlab.disable_second_factor(*id);
+                self.announced(write, request, |record, ()| set_second_factor(record, None))
+                    .await
+            }
+            UserOperation::EnrolSecondFactor { username } => self.enrol(write, username).await,
+            UserOperation::VerifySecondFactor { username } => {
+                let kept = self.effects.authenticator_store.load().await?;
+                let kept = kept.and_then(|kept| Authenticator::parse(&kept).ok());
+                let Authenticator { key, .. } =
+                    kept.ok_or_else(|| Failure("user.totp.load gives no key any more".to_owned()))?;
+                let fingerprint = key.fingerprint(&self.state.record().lineage);
+                let request = self.droid_session()?.verify_second_factor(username, &key);
+                self.announced(write, request, |record, ()| {
+                    set_second_factor(record, Some(fingerprint));
+                })
+                .await
+            }
             UserOperation::Block { id } => self.announced(write, gitlab.block_user(*id), |_, ()| {}).await,
             UserOperation::Delete { id } => {
                 self.announced(write, gitlab.delete_user(*id), |record, ()| {
@@ -52,6 +73,39 @@ impl Run<'_> {
                 })
                 .await
             }
+        }
+    }
+
+    /// From the announcement on nobody knows which authenticator is in force, until the droid has signed in with it. What
+    /// was cut off in between the next run begins anew.
+    async fn enrol(&self, write: Write<'_>, username: &str) -> Step {
+        let droid = self.droid_session()?;
+        let intent = self.intent(write);
+        self.state
+            .begin(vec![intent], |record| set_second_factor(record, None))
+            .await?;
+        match droid.enrol(username, &Kept(self.effects.authenticator_store)).await {
+            Ok(authenticator) => {
+                let fingerprint = authenticator.key.fingerprint(&self.state.record().lineage);
+                self.state
+                    .commit(write, |record| set_second_factor(record, Some(fingerprint)))
+                    .await
+                    .map_err(|state| unrecorded(&state))
+            }
+            Err(NotEnrolled {
+                error,
+                is_certain: true,
+            }) => {
+                self.state.commit(write, |_| {}).await?;
+                Err(Failure::from(&error))
+            }
+            Err(NotEnrolled {
+                error,
+                is_certain: false,
+            }) => Err(Failure(format!(
+                "{}; the next run switches that authenticator off and registers another",
+                describe(&error)
+            ))),
         }
     }
 
@@ -104,6 +158,22 @@ impl Run<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// The store of the authenticator, as whoever registers it needs it.
+struct Kept<'a>(&'a dyn SecretStore);
+
+#[async_trait]
+impl Keeper for Kept<'_> {
+    async fn keep(&self, authenticator: &Authenticator) -> Result<(), String> {
+        self.0.save(&authenticator.text()).await
+    }
+}
+
+fn set_second_factor(record: &mut RecordedState, fingerprint: Option<String>) {
+    if let Some(user) = &mut record.user {
+        user.second_factor = fingerprint.map(|key_fingerprint| RecordedSecondFactor { key_fingerprint });
     }
 }
 

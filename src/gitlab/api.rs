@@ -42,6 +42,11 @@ impl GitlabApi {
         self.client.put(&v4(segments))
     }
 
+    /// `PATCH {root}/api/v4/…`
+    pub(super) fn patch(&self, segments: &[&str]) -> Request {
+        self.client.patch(&v4(segments))
+    }
+
     /// `DELETE {root}/api/v4/…`
     pub(super) fn delete(&self, segments: &[&str]) -> Request {
         self.client.delete(&v4(segments))

@@ -22,6 +22,8 @@ pub struct Door {
     pub table: &'static str,
     /// Whether the key of its authenticator is configured.
     pub has_totp: bool,
+    /// Whether Setpoint keeps that key itself (`user.totp`).
+    pub keeps_totp: bool,
 }
 
 /// Says whether nobody may sign in, and why somebody could not.
@@ -137,11 +139,17 @@ impl Harm {
             username,
             table,
             has_totp,
+            keeps_totp,
         } = door;
-        let lacks = if *has_totp {
-            "GitLab knows no authenticator of it"
+        let lacks = match (has_totp, keeps_totp) {
+            (true, _) => "GitLab knows no authenticator of it",
+            (false, true) => "user.totp.load gives no key of one",
+            (false, false) => "it has no totp_secret",
+        };
+        let give = if *keeps_totp {
+            "put its key where user.totp.load reads it".to_owned()
         } else {
-            "it has no totp_secret"
+            format!("give its key as {table}.totp_secret")
         };
         Self {
             message: format!(
@@ -149,8 +157,7 @@ impl Harm {
                  (require_email_verification_on_account_locked), unless it has an authenticator, and {lacks}"
             ),
             way_out: format!(
-                "register an authenticator for {username} (User settings > Account > Two-factor authentication), and give its \
-                 key as {table}.totp_secret"
+                "register an authenticator for {username} (User settings > Account > Two-factor authentication), and {give}"
             ),
         }
     }

@@ -34,6 +34,8 @@ pub use doors::{Door, Doorkeeper, Harm, Resident};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;
+pub use web::{Authenticator, Keeper, NotEnrolled};
+
 pub use inspect::{
     AdminInspect, GitlabInspect, GranularScope, GroupRules, Instance, InstanceSettings, OwnToken, Probe, speaks_https,
 };
@@ -153,6 +155,8 @@ pub trait GitlabWrite: Send + Sync {
     async fn approve_user(&self, id: UserId) -> Result<()>;
     /// `POST /users/:id/activate`
     async fn activate_user(&self, id: UserId) -> Result<()>;
+    /// `PATCH /users/:id/disable_two_factor`
+    async fn disable_second_factor(&self, id: UserId) -> Result<()>;
     /// `POST /users/:id/block`
     async fn block_user(&self, id: UserId) -> Result<()>;
     /// `DELETE /users/:id`
@@ -190,6 +194,11 @@ pub trait DroidSession: Send + Sync {
     async fn authorize(&self, authorize_url: &str, approval: &Approval<'_>, droid: &str) -> Result<url::Url>;
     /// The droid's own page of authorized applications.
     async fn evidence(&self, droid: &str) -> Result<Evidence>;
+    /// Registers an authenticator as the droid: reads its key, has it kept, confirms it, has the recovery codes kept with it,
+    /// and signs in with it.
+    async fn enrol(&self, droid: &str, keeper: &dyn Keeper) -> std::result::Result<Authenticator, NotEnrolled>;
+    /// Signs in as the droid with codes of this key.
+    async fn verify_second_factor(&self, droid: &str, key: &Secret) -> Result<()>;
     /// Accepts the terms of service as the droid, and gives GitLab's number for them; none where they were accepted
     /// already. Where others are in force than these, nothing is accepted.
     async fn accept_terms(&self, droid: &str, version: &TermsVersion) -> Result<Option<u64>>;

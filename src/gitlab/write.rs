@@ -106,6 +106,14 @@ impl GitlabWrite for GitlabApi {
         self.change_state(id, "activate").await
     }
 
+    async fn disable_second_factor(&self, id: UserId) -> Result<()> {
+        // The second time it is refused with 400: so it is not repeated.
+        let request = self
+            .patch(&["users", &id.to_string(), "disable_two_factor"])
+            .json(&json!({}))?;
+        self.client.send(request).await?.exactly(StatusCode::NO_CONTENT)
+    }
+
     async fn block_user(&self, id: UserId) -> Result<()> {
         self.change_state(id, "block").await
     }

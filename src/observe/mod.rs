@@ -20,9 +20,10 @@ use crate::gitlab::{
     AdminRead, Door, Doorkeeper, DroidSession, EndSession, GitlabRead, Harm, Membership, ResolvedPaths,
 };
 use crate::http::{ErrorKind, Result, Side};
+use crate::model::second_factor_is_begun;
 use crate::model::{
-    ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, Known, Observed, ObservedFactory,
-    ObservedGitlab, ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
+    ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, KeptKey, Known, Observed,
+    ObservedFactory, ObservedGitlab, ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
 };
 use crate::secrets::Secret;
 
@@ -40,6 +41,8 @@ pub struct Sources<'a> {
     pub factory: &'a dyn FactoryRead,
     /// What `application.secret.load` gave.
     pub loaded_secret: LoadedSecret,
+    /// The key that `user.totp.load` gave.
+    pub kept_key: LoadedSecret,
     /// The sign-ins that are configured.
     pub doors: Doors<'a>,
     /// What signs out as soon as no session is needed any more; none where they stay open for what follows.
@@ -129,6 +132,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
         droid: _,
         factory,
         loaded_secret: _,
+        kept_key,
         doors,
         sign_out,
     } = sources;
@@ -145,6 +149,10 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     let application = application::read(sources, desired, recorded, listed.clone(), page.clone());
     let terms = gitlab.terms();
     let enforcing_groups = async {
+        // Whoever gets an authenticator need not be warned.
+        if desired.user.second_factor {
+            return Ok(BTreeSet::new());
+        }
         let (account, namespaces) = tokio::try_join!(account.clone(), namespaces.clone())?;
         enforcing_groups(*gitlab, &account, &namespaces.resolved.paths).await
     };
@@ -170,7 +178,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
     };
     let evidence = async {
         let (integration, account, closed) = tokio::try_join!(integration.clone(), account.clone(), closed.clone())?;
-        Ok(evidence(sources, integration.as_ref(), &account, &closed).await)
+        Ok(evidence(sources, recorded, integration.as_ref(), &account, &closed).await)
     };
     let evidence = evidence.boxed().shared();
     let left = async {
@@ -218,6 +226,7 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             enforcing_groups,
             accounts_are_external: account.are_external,
             terms,
+            second_factor_key: kept(kept_key, recorded),
             roles: repositories.roles,
             paths: repositories.paths,
             projects,
@@ -231,6 +240,16 @@ async fn read(sources: &Sources<'_>, desired: &Desired, recorded: &RecordedState
             repositories: list,
         },
     })
+}
+
+fn kept(key: &LoadedSecret, recorded: &RecordedState) -> KeptKey {
+    match key {
+        LoadedSecret::NotConfigured => KeptKey::NotConfigured,
+        LoadedSecret::Nothing => KeptKey::Nothing,
+        LoadedSecret::Secret(key) => KeptKey::Kept {
+            fingerprint: key.fingerprint(&recorded.lineage),
+        },
+    }
 }
 
 /// What the paths of declared memberships lead to.
@@ -406,12 +425,15 @@ async fn as_it_is_now(
 /// evidence, neither for nor against.
 async fn evidence(
     sources: &Sources<'_>,
+    recorded: &RecordedState,
     integration: Option<&ObservedIntegration>,
     account: &Account,
     closed: &ClosedDoors,
 ) -> Known<Evidence> {
     let attested = sources.factory.source() == FactorySource::Attested
         && integration.is_some_and(|integration| integration.status == IntegrationStatus::Connected);
+    // Which key gets in is not known then, and wrong codes lock the account.
+    let attested = attested && !second_factor_is_begun(recorded);
     match (sources.droid, &account.user) {
         // Whichever way the droid is had, it goes through one of the doors.
         (Some(droid), Some(user)) if attested && user.can_be_visited() && *closed == ClosedDoors::default() => {

@@ -109,6 +109,7 @@ impl World {
             droid: assisted.then_some(self as &dyn DroidSession),
             factory: if assisted { &attested } else { self },
             loaded_secret,
+            kept_key: LoadedSecret::NotConfigured,
             doors: Doors {
                 keeper: self,
                 admin: None,
@@ -144,6 +145,7 @@ impl World {
             factory_read: self,
             factory: if assisted { None } else { Some(self) },
             secret_store: self,
+            authenticator_store: self,
             droid_password: Some(Secret::new("canary-password")),
             operator: self,
             clock: &clock,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::world::{ADMIN, Sides, World};
 use crate::gitlab::{
-    AdminRead, AdminWrite, Approval, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite, Granted, Harm,
-    Membership, OwnUser, Resident, ResolvedPaths,
+    AdminRead, AdminWrite, Approval, Authenticator, Below, Door, Doorkeeper, DroidSession, GitlabRead, GitlabWrite,
+    Granted, Harm, Keeper, Membership, NotEnrolled, OwnUser, Resident, ResolvedPaths,
 };
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
@@ -333,6 +333,10 @@ impl GitlabWrite for World {
             .map(drop)
     }
 
+    async fn disable_second_factor(&self, _: UserId) -> Result<()> {
+        panic!("nobody has a second factor here")
+    }
+
     async fn block_user(&self, id: UserId) -> Result<()> {
         self.on_user("block user", id, |user| user.state = UserState::Blocked)
             .await
@@ -426,6 +430,14 @@ impl DroidSession for World {
             }
         })
         .await
+    }
+
+    async fn enrol(&self, _: &str, _: &dyn Keeper) -> std::result::Result<Authenticator, NotEnrolled> {
+        panic!("nobody has a second factor here")
+    }
+
+    async fn verify_second_factor(&self, _: &str, _: &Secret) -> Result<()> {
+        panic!("nobody has a second factor here")
     }
 
     async fn accept_terms(&self, _: &str, _: &TermsVersion) -> Result<Option<u64>> {

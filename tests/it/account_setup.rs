@@ -1,5 +1,5 @@
-//! What GitLab asks of an account before it lets it act: accepting the terms of service. Over the pages of every
-//! generation, by password and by impersonation; and who does it where Setpoint may not.
+//! What GitLab asks of an account before it lets it act: accepting the terms of service, and a second factor. Over the
+//! pages of every generation, by password and by impersonation; and who does it where Setpoint may not.
 
 use serde_json::{Value, json};
 use setpoint::sandbox::{Generation, Options};
@@ -208,4 +208,162 @@ async fn doctor_and_validate_look_at_the_terms() {
         refused.contains("`user.accept_terms` takes a way to sign in"),
         "{refused}"
     );
+}
+
+const TOTP: &str = "totp = { save = { file = \"totp\" }, load = { file = \"totp\" } }\n\n[user.memberships]";
+
+fn keep_authenticator(fixture: &Fixture) {
+    fixture.edit_config("\n[user.memberships]", TOTP);
+}
+
+fn key(fixture: &Fixture) -> Option<String> {
+    fixture.world(|world| world.user_named(DROID).and_then(|droid| droid.totp_secret.clone()))
+}
+
+fn kept(fixture: &Fixture) -> Vec<String> {
+    let text = std::fs::read_to_string(fixture.path("totp")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn operations(fixture: &Fixture, since: usize) -> Vec<String> {
+    let mut log = fixture.requests_since(since);
+    log.retain(|request| request.contains("two_factor") || request.contains("sign_in"));
+    log
+}
+
+/// With everything that can come before it: terms, an instance that enforces a second factor, and a first apply.
+#[tokio::test]
+async fn an_authenticator_is_registered_where_a_second_factor_is_enforced() {
+    let switches = [TERMS, "require_two_factor=true"];
+    for generation in ["16.11", "19.5"] {
+        let fixture = at(generation, &switches).await;
+        // The administrator's own is not what this is about.
+        fixture.edit_config(
+            "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
+            "",
+        );
+        fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
+        accept_terms(&fixture);
+        keep_authenticator(&fixture);
+        let plan = fixture.plan().await;
+        let user = change(&plan, "gitlab.user");
+        assert!(differing(user).contains(&"second_factor"), "{user:#}");
+        assert!(notes(user).contains("user.totp.save"), "{user:#}");
+        fixture.apply().await.expect(0);
+        fixture.expect_connected(generation);
+        fixture.expect_signed_out(generation);
+        let kept = kept(&fixture);
+        assert_eq!((kept.len(), kept.first()), (11, key(&fixture).as_ref()), "{generation}");
+        let recorded = fixture.state()["user"]["second_factor"]["key_fingerprint"].clone();
+        assert!(
+            recorded.as_str().is_some_and(|text| text.starts_with("sha256:")),
+            "{recorded}"
+        );
+        fixture.expect_nothing_to_do(generation).await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_somebody_else_registered_is_left_alone_until_its_key_is_given() {
+    let fixture = at("19.3", &[]).await;
+    fixture.apply().await.expect(0);
+    keep_authenticator(&fixture);
+    let theirs = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    fixture.change_user(DROID, |droid| droid.totp_secret = Some(theirs.to_owned()));
+    let user = change(&fixture.plan().await, "gitlab.user").clone();
+    assert_eq!(
+        (&user["status"], &user["reason"]),
+        (&json!("blocked"), &json!("already_exists")),
+        "{user:#}"
+    );
+    assert!(notes(&user).contains("put the key there"), "{user:#}");
+    fixture.apply().await.expect(3);
+    let doctor = unwrapped(&fixture.run(&["doctor"]).await.stdout);
+    assert!(doctor.contains("user.totp.load gives no key"), "{doctor}");
+    assert_eq!(key(&fixture).as_deref(), Some(theirs));
+    // With its key, the droid signs in once to see that it is the right one.
+    std::fs::write(fixture.path("totp"), theirs).expect("the key");
+    let since = fixture.request_count();
+    assert_eq!(change(&fixture.plan().await, "gitlab.user")["status"], "ready");
+    fixture.apply().await.expect(0);
+    assert_eq!(
+        key(&fixture).as_deref(),
+        Some(theirs),
+        "{:?}",
+        operations(&fixture, since)
+    );
+    fixture.expect_nothing_to_do("the key of somebody else").await;
+    // A wrong one is found out there, and nothing is recorded.
+    std::fs::write(fixture.path("totp"), "MZXW6YTBOI5DKMRTGQ2TMNZYHEYDCMRT").expect("the key");
+    assert_eq!(
+        change(&fixture.plan().await, "gitlab.user")["attributes"][0]["before"],
+        "unverified"
+    );
+}
+
+#[tokio::test]
+async fn one_that_was_switched_off_is_drift_and_one_whose_key_is_lost_is_begun_anew() {
+    let fixture = at("19.3", &[]).await;
+    keep_authenticator(&fixture);
+    fixture.apply().await.expect(0);
+    let first = key(&fixture);
+    std::fs::remove_file(fixture.path("totp")).expect("the store");
+    let user = change(&fixture.plan().await, "gitlab.user").clone();
+    assert_eq!(user["origin"], "drift", "{user:#}");
+    assert!(notes(&user).contains("disable_two_factor"), "{user:#}");
+    let since = fixture.request_count();
+    fixture.apply().await.expect(0);
+    assert_eq!(kept(&fixture).first(), key(&fixture).as_ref());
+    assert_ne!(key(&fixture), first);
+    let id = fixture
+        .world(|world| world.user_named(DROID).map(|droid| droid.id))
+        .expect("the droid");
+    assert_eq!(
+        count(&fixture, since, &format!("PATCH /api/v4/users/{id}/disable_two_factor")),
+        1
+    );
+    fixture.change_user(DROID, |droid| droid.totp_secret = None);
+    let drift = fixture.run(&["drift", "--format", "json"]).await.expect(2).json();
+    assert_eq!(change(&drift, "gitlab.user")["origin"], "drift");
+    let doctor = unwrapped(&fixture.run(&["doctor"]).await.stdout);
+    assert!(doctor.contains("apply registers an authenticator first"), "{doctor}");
+}
+
+/// Nothing is begun where the key could not be kept.
+#[tokio::test]
+async fn a_store_that_takes_nothing_stops_before_the_first_write() {
+    let fixture = at("19.3", &[]).await;
+    keep_authenticator(&fixture);
+    std::fs::create_dir(fixture.path("totp")).expect("a folder in the way");
+    let ran = fixture.apply().await.expect(1);
+    assert!(unwrapped(&ran.stderr).contains("user.totp"), "{}", ran.stderr);
+    assert_eq!(fixture.api_writes(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_or_signed_in_with_is_a_fault() {
+    let fixture = at("19.3", &[]).await;
+    let file = "{ file = \"totp\" }";
+    for (totp, said) in [
+        (format!("totp = {{ save = {file} }}"), "`user.totp.load` is missing"),
+        (format!("totp = {{ load = {file} }}"), "`user.totp.save` is missing"),
+        (
+            format!("totp = {{ save = {file}, load = {{ env = \"X\" }} }}"),
+            "is an environment variable",
+        ),
+        (
+            format!("totp = {{ save = {file}, load = {file} }}\ntotp_secret = {{ env = \"X\" }}"),
+            "`user.totp_secret` is of no use beside `user.totp`",
+        ),
+        (
+            format!("totp = {{ save = {file}, load = {file} }}\nsign_in = \"impersonate\""),
+            "takes a droid that signs in by its password",
+        ),
+    ] {
+        let config = std::fs::read_to_string(fixture.path("setpoint.toml")).expect("the configuration");
+        fixture.edit_config("\n[user.memberships]", &format!("{totp}\n\n[user.memberships]"));
+        let refused = unwrapped(&fixture.run(&["validate"]).await.expect(1).stderr);
+        assert!(refused.contains(said), "{totp}: {refused}");
+        fixture.write_config(&config);
+    }
 }

@@ -38,6 +38,20 @@ fn terms_that_are_accepted() {
 }
 
 #[test]
+fn an_authenticator_that_is_registered() {
+    survives("second factor");
+}
+
+/// Every code waits for its step of 30 s.
+#[test]
+#[ignore = "takes minutes"]
+fn an_authenticator_that_is_registered_at_every_request() {
+    let tally = matrix(&Scenario::named("second factor"), Extent::All, "1", None, 8);
+    assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
+    assert!(tally.injected > 20, "only {} points", tally.injected);
+}
+
+#[test]
 fn a_change_in_place() {
     survives("change in place");
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use setpoint::gitlab::web::{Account, AdminSession, Clock, Droid, DroidSignIn, Totp, WebOptions};
+use setpoint::gitlab::web::{
+    Account, AdminSession, Authenticator, Clock, Droid, DroidSignIn, Keeper, NotEnrolled, Totp, WebOptions,
+};
 use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
 use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy};
 use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid, Known};
@@ -1169,4 +1171,194 @@ async fn the_page_of_authorized_applications_is_evidence() {
         admin.end().await.unwrap();
         assert!(bench.signed_in().is_empty());
     }
+}
+
+/// Keeps an authenticator in memory, and looks whether GitLab has registered it by then.
+struct Memory<'a> {
+    bench: &'a Bench,
+    kept: Mutex<Vec<(Authenticator, bool)>>,
+    /// The time at which it refuses.
+    refuses: usize,
+}
+
+impl<'a> Memory<'a> {
+    fn new(bench: &'a Bench) -> Self {
+        Self {
+            bench,
+            kept: Mutex::default(),
+            refuses: usize::MAX,
+        }
+    }
+}
+
+#[async_trait]
+impl Keeper for Memory<'_> {
+    async fn keep(&self, authenticator: &Authenticator) -> Result<(), String> {
+        let registered = self
+            .bench
+            .look(|world| world.user_named(DROID).unwrap().totp_secret.is_some());
+        let mut kept = self.kept.lock().unwrap();
+        if kept.len() == self.refuses {
+            return Err("the store is sealed".to_owned());
+        }
+        kept.push((authenticator.clone(), registered));
+        Ok(())
+    }
+}
+
+fn registered(bench: &Bench) -> Option<String> {
+    bench.look(|world| world.user_named(DROID).unwrap().totp_secret.clone())
+}
+
+/// Codes that were sent, in order.
+fn codes_into(codes: &Arc<Mutex<Vec<String>>>) -> impl Fn(&Seen, bool) -> Action + Send + Sync + 'static {
+    let codes = Arc::clone(codes);
+    move |request: &Seen, is_after: bool| {
+        for (name, value) in url::form_urlencoded::parse(&request.body) {
+            if !is_after && ["pin_code", "user[otp_attempt]"].contains(&name.as_ref()) {
+                codes.lock().unwrap().push(value.into_owned());
+            }
+        }
+        Action::Pass
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_is_kept_before_it_is_confirmed_and_then_signed_in_with() {
+    for generation in ["16.11.0", "17.11.0", "18.5.0", "19.3.0", "19.5.0"] {
+        for enforced in ["require_two_factor=true", "require_two_factor=false"] {
+            let what = format!("{generation} {enforced}");
+            let codes = Arc::default();
+            let bench =
+                Bench::with_injector(&[&format!("gitlab_version={generation}"), enforced], codes_into(&codes)).await;
+            let (droid, memory) = (bench.droid(), Memory::new(&bench));
+            let authenticator = droid.enrol(DROID, &memory).await.unwrap();
+            let kept = memory.kept.into_inner().unwrap();
+            let [(first, false), (last, true)] = &kept[..] else {
+                panic!("{what}: kept {} times", kept.len());
+            };
+            assert!(
+                first.recovery_codes.is_empty() && last.recovery_codes.len() == 10,
+                "{what}"
+            );
+            assert!(
+                first.key.is(&authenticator.key) && last.key.is(&authenticator.key),
+                "{what}"
+            );
+            assert_eq!(
+                registered(&bench).as_deref(),
+                Some(authenticator.key.expose()),
+                "{what}"
+            );
+            // The password at the first sign-in and the second, which takes a code of its own.
+            assert_eq!(bench.count("POST", "/users/sign_in"), 3, "{what}");
+            assert_callback(&bench.authorize(&droid).await.unwrap());
+            assert_eq!(bench.count("POST", "/users/sign_in"), 3, "{what}");
+            let codes = codes.lock().unwrap().clone();
+            assert_eq!(codes.len(), 2, "{what}");
+            assert_ne!(codes[0], codes[1], "{what}");
+            droid.end().await.unwrap();
+            assert!(bench.signed_in().is_empty(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_whose_key_cannot_be_kept_is_not_registered() {
+    let bench = Bench::new(&["require_two_factor=true"]).await;
+    let droid = bench.droid();
+    let memory = Memory {
+        refuses: 0,
+        ..Memory::new(&bench)
+    };
+    let NotEnrolled { error, is_certain } = droid.enrol(DROID, &memory).await.unwrap_err();
+    assert_says(&error, ErrorKind::Refused, "could not be kept: the store is sealed");
+    assert!(is_certain);
+    assert_eq!(registered(&bench), None);
+    // Nor is anything certain where only its recovery codes could not be.
+    let memory = Memory {
+        refuses: 1,
+        ..Memory::new(&bench)
+    };
+    let NotEnrolled { error, is_certain } = droid.enrol(DROID, &memory).await.unwrap_err();
+    assert_says(&error, ErrorKind::Refused, "recovery codes could not be kept");
+    assert!(!is_certain && registered(&bench).is_some());
+    droid.end().await.unwrap();
+    assert!(bench.signed_in().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_gitlab_shows_no_more_is_refused_and_a_lost_answer_is_not_certain() {
+    /// Somebody opens the page in between, more than two minutes later.
+    struct Visitor<'a>(&'a Bench);
+
+    #[async_trait]
+    impl Keeper for Visitor<'_> {
+        async fn keep(&self, _: &Authenticator) -> Result<(), String> {
+            self.0.change(DROID, |droid| {
+                droid.totp_offer.as_mut().unwrap().secret = TOTP_SECRET.to_owned();
+            });
+            Ok(())
+        }
+    }
+    let bench = Bench::new(&[]).await;
+    let NotEnrolled { error, is_certain } = bench.droid().enrol(DROID, &Visitor(&bench)).await.unwrap_err();
+    assert_says(&error, ErrorKind::Unauthorized, "invalid pin code");
+    assert!(is_certain && registered(&bench).is_none());
+
+    let bench = Bench::with_injector(&[], |request, is_after| {
+        if is_after && request.path.ends_with("/two_factor_auth") && request.method == "POST" {
+            Action::Drop
+        } else {
+            Action::Pass
+        }
+    })
+    .await;
+    let NotEnrolled { is_certain, .. } = bench.droid().enrol(DROID, &Memory::new(&bench)).await.unwrap_err();
+    assert!(!is_certain && registered(&bench).is_some());
+}
+
+/// GitLab asks a directory's account for no password there; and where it would, none is sent.
+#[tokio::test]
+async fn the_password_of_a_directory_is_not_sent_to_the_page_of_an_authenticator() {
+    let bench = Bench::new(&["ldap_servers=[\"ldapmain\"]"]).await;
+    bench.change(DROID, |droid| {
+        droid.identities.push(setpoint::sandbox::world::Identity {
+            provider: "ldapmain".to_owned(),
+            extern_uid: DROID.to_owned(),
+            password_digest: digest("of-the-directory"),
+        });
+    });
+    let how = DroidSignIn::Password {
+        password: Secret::new("of-the-directory"),
+        totp: None,
+        provider: Some("ldapmain".to_owned()),
+    };
+    let droid = Droid::new(bench.options.clone(), how);
+    droid.enrol(DROID, &Memory::new(&bench)).await.unwrap();
+    assert!(registered(&bench).is_some());
+    let admin = bench.admin();
+    let impersonated = bench.impersonated(&admin);
+    let NotEnrolled { error, .. } = impersonated.enrol(DROID, &Memory::new(&bench)).await.unwrap_err();
+    assert_says(&error, ErrorKind::Refused, "user.password");
+}
+
+#[tokio::test]
+async fn other_terms_than_those_of_the_plan_are_not_accepted() {
+    use setpoint::model::TermsVersion;
+    let bench = Bench::new(&["enforce_terms=true"]).await;
+    bench.change("root", |root| root.accepted_terms = Some(1));
+    let admin = bench.admin();
+    for droid in [bench.droid(), bench.impersonated(&admin)] {
+        let version = TermsVersion("sha256:0".to_owned());
+        let error = droid.accept_terms(DROID, &version).await.unwrap_err();
+        assert_says(&error, ErrorKind::Refused, "other terms of service");
+        assert_eq!(
+            bench.look(|world| world.user_named(DROID).unwrap().accepted_terms),
+            None
+        );
+        droid.end().await.unwrap();
+    }
+    admin.end().await.unwrap();
+    assert!(bench.signed_in().is_empty(), "{:?}", bench.signed_in());
 }

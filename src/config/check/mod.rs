@@ -30,7 +30,7 @@ pub(super) struct Facts<'a> {
 type Check = fn(&Facts<'_>, &mut Vec<Finding>);
 
 /// All of them, by the section that they begin with.
-const CHECKS: [Check; 32] = [
+const CHECKS: [Check; 33] = [
     sides::gitlab_addresses_are_servers,
     sides::hosts_are_of_one_script,
     sides::gitlab_texts_are_filled,
@@ -50,6 +50,7 @@ const CHECKS: [Check; 32] = [
     user::earlier_names_differ,
     user::signing_in_is_possible,
     user::terms_can_be_accepted,
+    user::its_authenticator_can_be_kept,
     user::its_provider_is_ldap,
     user::memberships_are_paths,
     repositories::patterns_parse,

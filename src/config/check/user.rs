@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::super::fault::Finding;
-use super::super::raw::{RawUser, Text};
+use super::super::raw::{RawUser, SecretReference, Text};
 use super::repositories::path_problem;
 use super::{Facts, filled};
 use crate::model::{FullPath, SignIn};
@@ -155,6 +155,55 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
             "sign in by \"password\", with `user.password`",
         )),
         SignIn::Password | SignIn::Impersonate => {}
+    }
+}
+
+/// Setpoint registers an authenticator by signing in with the password, and keeps its key where it finds it again.
+pub(super) fn its_authenticator_can_be_kept(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Some(user) = user(facts) else {
+        return;
+    };
+    let Some(totp) = &user.totp else {
+        return;
+    };
+    let is_broken = |key: &str| facts.broken.contains(key);
+    if let Some(secret) = &user.totp_secret {
+        findings.push(Finding::new(
+            secret.span(),
+            "`user.totp_secret` is of no use beside `user.totp`, which has the key",
+            "keep one of them: `totp` where Setpoint registers the authenticator, `totp_secret` where somebody else has",
+        ));
+    }
+    let stored = [
+        ("user.totp.save", totp.save.is_none()),
+        ("user.totp.load", totp.load.is_none()),
+    ];
+    for (key, _) in stored.iter().filter(|(key, is_missing)| *is_missing && !is_broken(key)) {
+        findings.push(Finding::new(
+            totp.span(),
+            format!("`{key}` is missing"),
+            "give both: `save` gets the key before GitLab is told of it, and `load` gives it back at each sign-in",
+        ));
+    }
+    if let Some(load) = &totp.load
+        && let SecretReference::Env(_) = load.get()
+    {
+        findings.push(Finding::new(
+            load.span(),
+            "`user.totp.load` is an environment variable, which stays as it is while Setpoint runs",
+            "load the key from where `user.totp.save` puts it: a file, or a command",
+        ));
+    }
+    let by_password = user
+        .sign_in
+        .as_deref()
+        .is_none_or(|sign_in| *sign_in == SignIn::Password);
+    if (user.password.is_none() && !is_broken("user.password")) || !by_password {
+        findings.push(Finding::new(
+            totp.span(),
+            "`user.totp` takes a droid that signs in by its password",
+            "add `user.password`, and leave `user.sign_in` out; or take `user.totp` out",
+        ));
     }
 }
 

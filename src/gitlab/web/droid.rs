@@ -13,6 +13,7 @@ use super::account::{AccountSession, Entry};
 use super::admin::{AdminSession, Until};
 use super::oauth::{AuthorizePage, AuthorizeRequest};
 use super::pages::authorized_applications;
+use super::second_factor::{self, Authenticator, Keeper, NotEnrolled, Offer};
 use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::Account;
 use super::terms::{self, Accepted};
@@ -85,6 +86,55 @@ impl Droid {
         }
     }
 
+    /// The account, where the droid signs in by itself.
+    fn account(&self, droid: &str) -> Result<Account> {
+        match &self.how {
+            DroidSignIn::Password {
+                password,
+                totp,
+                provider,
+            } => Ok(Account {
+                username: droid.to_owned(),
+                password: password.clone(),
+                totp: totp.clone(),
+                provider: provider.clone(),
+            }),
+            DroidSignIn::Impersonate(_) => {
+                let message = format!("this takes the password of {droid}: whoever impersonates it does not sign in");
+                Err(second_factor::error(ErrorKind::Refused, message).with_hint("Set user.password."))
+            }
+        }
+    }
+
+    /// Its session; another where the account was renamed since.
+    async fn own_session<'s>(
+        &self,
+        own: &'s mut Option<AccountSession>,
+        account: Account,
+    ) -> Result<&'s mut AccountSession> {
+        if let Some(other) = own
+            .as_mut()
+            .filter(|own| !own.name().eq_ignore_ascii_case(&account.username))
+        {
+            other.close().await?;
+            *own = None;
+        }
+        Ok(own.get_or_insert_with(|| AccountSession::new(self.options.clone(), "user", Entry::Account(account))))
+    }
+
+    /// Signs out, and in again with the codes of this authenticator.
+    async fn sign_in_with(&self, own: &mut Option<AccountSession>, droid: &str, totp: Arc<Totp>) -> Result<()> {
+        if let Some(old) = own {
+            old.close().await?;
+        }
+        let account = Account {
+            totp: Some(totp),
+            ..self.account(droid)?
+        };
+        let session = AccountSession::new(self.options.clone(), "user", Entry::Account(account));
+        own.insert(session).open().await.map(drop)
+    }
+
     async fn run(&self, droid: &str, task: &Task<'_>) -> Result<Done> {
         match &self.how {
             DroidSignIn::Impersonate(admin) => {
@@ -98,26 +148,9 @@ impl Droid {
                 let done = done?;
                 stopped.map(|()| done)
             }
-            DroidSignIn::Password {
-                password,
-                totp,
-                provider,
-            } => {
+            DroidSignIn::Password { .. } => {
                 let mut own = self.own.lock().await;
-                // The account may have been renamed since.
-                if let Some(other) = own.as_mut().filter(|own| !own.name().eq_ignore_ascii_case(droid)) {
-                    other.close().await?;
-                    *own = None;
-                }
-                let own = own.get_or_insert_with(|| {
-                    let account = Account {
-                        username: droid.to_owned(),
-                        password: password.clone(),
-                        totp: totp.clone(),
-                        provider: provider.clone(),
-                    };
-                    AccountSession::new(self.options.clone(), "user", Entry::Account(account))
-                });
+                let own = self.own_session(&mut own, self.account(droid)?).await?;
                 for _ in 0..2 {
                     let session = match task {
                         Task::AcceptTerms(_) => own.open_before_terms().await?,
@@ -211,6 +244,23 @@ async fn evidence(session: &WebSession, droid: &str) -> Result<Done> {
     ))
 }
 
+/// The key that GitLab offers the account, and the session in which it does.
+async fn offered(own: &mut AccountSession, droid: &str) -> Result<(Arc<WebSession>, Offer)> {
+    for _ in 0..2 {
+        let session = own.open().await?;
+        match second_factor::offer(&session, droid).await? {
+            Some(offer) => return Ok((session, offer)),
+            None => own.has_ended()?,
+        }
+    }
+    Err(signed_out(droid))
+}
+
+fn totp_of(key: &Secret) -> Result<Arc<Totp>> {
+    let totp = Totp::new(key).map_err(|error| second_factor::error(ErrorKind::Unexpected, error.to_string()))?;
+    Ok(Arc::new(totp))
+}
+
 fn signed_out(droid: &str) -> Error {
     let message = format!("GitLab ends the session of {droid} as soon as it is opened");
     Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_in", message)
@@ -232,6 +282,36 @@ impl DroidSession for Droid {
             Done::Evidence(evidence) => Ok(evidence),
             Done::Callback(_) | Done::Accepted(_) | Done::SignedOut => Err(signed_out(droid)),
         }
+    }
+
+    async fn enrol(&self, droid: &str, keeper: &dyn Keeper) -> std::result::Result<Authenticator, NotEnrolled> {
+        let mut own = self.own.lock().await;
+        let account = self.account(droid)?;
+        // A directory's password is no business of this page's.
+        let password = account.provider.is_none().then(|| account.password.clone());
+        let (session, offer) = offered(self.own_session(&mut own, account).await?, droid).await?;
+        let mut authenticator = Authenticator {
+            key: offer.key.clone(),
+            recovery_codes: Vec::new(),
+        };
+        let totp = totp_of(&authenticator.key)?;
+        keeper.keep(&authenticator).await.map_err(|why| {
+            let message = format!("no authenticator was registered, because its key could not be kept: {why}");
+            second_factor::error(ErrorKind::Refused, message)
+        })?;
+        let code = totp.code(self.options.clock.as_ref()).await;
+        authenticator.recovery_codes = second_factor::confirm(&session, &offer, &code, password.as_ref()).await?;
+        keeper.keep(&authenticator).await.map_err(|why| {
+            let message = format!("the authenticator is registered, but its recovery codes could not be kept: {why}");
+            NotEnrolled::perhaps(second_factor::error(ErrorKind::Refused, message))
+        })?;
+        let signed_in = self.sign_in_with(&mut own, droid, totp).await;
+        signed_in.map_err(NotEnrolled::perhaps).map(|()| authenticator)
+    }
+
+    async fn verify_second_factor(&self, droid: &str, key: &Secret) -> Result<()> {
+        let mut own = self.own.lock().await;
+        self.sign_in_with(&mut own, droid, totp_of(key)?).await
     }
 
     async fn accept_terms(&self, droid: &str, version: &TermsVersion) -> Result<Option<u64>> {

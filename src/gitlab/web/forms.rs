@@ -5,9 +5,10 @@
 //! Parsed pages are owned data: `scraper`'s documents cannot cross an `await`.
 
 use scraper::{ElementRef, Html, Selector};
+use secrecy::zeroize::Zeroizing;
 
 use crate::http::{Error, ErrorKind, HTML_LIMIT, Response, Result, Side, parse_html};
-use crate::secrets::{RemoteText, learn};
+use crate::secrets::{RemoteText, Secret, learn};
 
 /// The field that proves that a form comes from GitLab's own page.
 pub(super) const TOKEN: &str = "authenticity_token";
@@ -47,6 +48,10 @@ pub(crate) struct Page {
     pub(crate) email_verification: bool,
     /// The question for a second factor, where the page asks it.
     pub(crate) second_factor: Option<SecondFactor>,
+    /// The key of an authenticator that is offered, without its spaces.
+    pub(crate) offered_key: Option<Secret>,
+    /// Recovery codes, which are shown once.
+    pub(crate) recovery_codes: Option<Vec<Secret>>,
     /// Where a component sends that the terms of service are accepted, as written, where there are some to accept.
     pub(crate) accepts_terms_at: Option<String>,
 }
@@ -119,7 +124,10 @@ impl Page {
         let tokens = forms.iter().flat_map(|form| &form.fields);
         let tokens = tokens.filter(|field| field.name == TOKEN).map(|field| &field.value);
         tokens.chain(&csrf).for_each(|token| learn(token));
+        let (offered_key, recovery_codes) = (offered_key(&document), recovery_codes(&document));
         let mut page = Self {
+            offered_key,
+            recovery_codes,
             request: request.to_owned(),
             title: first_text(&document, "title"),
             csrf,
@@ -391,7 +399,7 @@ fn chosen(select: ElementRef<'_>) -> Option<String> {
 
 fn alerts(document: &Html) -> Vec<RemoteText> {
     const ALERTS: &str = ".flash-alert, .flash-warning, .flash-container .gl-alert-body, .flash, \
-        .gl-alert-danger .gl-alert-body, [data-testid='alert-danger'], .devise-errors li";
+        .gl-alert-danger .gl-alert-body, .gl-alert-danger .gl-alert-title, .gl-alert-danger.error, [data-testid='alert-danger'], .devise-errors li";
     let mut alerts: Vec<RemoteText> = Vec::new();
     // Some are mounted by a script, and have their text in an attribute only.
     let mounted = select(document, ".js-vue-alert[data-title]", |element| {
@@ -415,6 +423,26 @@ fn shows_captcha(document: &Html) -> bool {
     attribute(document, "#js-sign-in-form[data-app-data]", "data-app-data")
         .and_then(|data| serde_json::from_str::<AppData>(&data).ok())
         .is_some_and(|data| data.show_captcha)
+}
+
+/// The key stands on the page in groups of four (GitLab: `two_factor_auths/show.html.haml`). Neither form is to be quoted.
+fn offered_key(document: &Html) -> Option<Secret> {
+    select(document, "code.two-factor-secret", |element| {
+        let shown: String = element.text().flat_map(str::chars).take(LOOKED_AT).collect();
+        let shown = Zeroizing::new(shown);
+        learn(shown.trim());
+        let key: String = shown.split_whitespace().collect();
+        (!key.is_empty()).then(|| Secret::new(key))
+    })
+    .into_iter()
+    .next()
+}
+
+/// A script draws them (GitLab: `.js-2fa-recovery-codes`).
+fn recovery_codes(document: &Html) -> Option<Vec<Secret>> {
+    let codes = Zeroizing::new(attribute(document, ".js-2fa-recovery-codes[data-codes]", "data-codes")?);
+    let codes: Vec<String> = serde_json::from_str(&codes).ok()?;
+    Some(codes.into_iter().map(Secret::new).collect())
 }
 
 /// Since 19 the page of the terms has no form, but a component with the addresses.

@@ -10,6 +10,7 @@ mod forms;
 mod fuzz;
 mod oauth;
 mod pages;
+mod second_factor;
 mod session;
 mod sign_in;
 mod terms;
@@ -19,6 +20,7 @@ pub use admin::AdminSession;
 pub use droid::{Droid, DroidSignIn};
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_pages;
+pub use second_factor::{Authenticator, Keeper, NotEnrolled};
 pub use session::WebOptions;
 pub use sign_in::Account;
 pub use totp::{Clock, SystemClock, Totp, TotpError};

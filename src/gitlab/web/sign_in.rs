@@ -136,6 +136,7 @@ impl<'a> SignIn<'a> {
             username: self.account.username.clone(),
             table: self.table,
             has_totp: self.account.totp.is_some(),
+            keeps_totp: false,
         }
     }
 

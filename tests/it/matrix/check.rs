@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use setpoint::sandbox::World;
-use setpoint::sandbox::world::digest;
+use setpoint::sandbox::world::{User, digest};
 
 use super::scenario::Scenario;
 use super::stage::{Ended, Stage};
@@ -69,6 +69,9 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
         wrong.push(format!("there are {} users of the name", droids.len()));
         return;
     };
+    if scenario.setting.second_factor {
+        second_factor(stage, droid, wrong);
+    }
     if scenario.setting.terms && droid.accepted_terms != world.terms_in_force() {
         wrong.push(format!("the droid has accepted the terms {:?}", droid.accepted_terms));
     }
@@ -108,6 +111,22 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
         }
         Some(_) => {}
         None => wrong.push("Factory is not authorized".to_owned()),
+    }
+}
+
+/// What is kept is the key of the authenticator that GitLab has, with the codes that go with it.
+fn second_factor(stage: &Stage, droid: &User, wrong: &mut Vec<String>) {
+    let kept = std::fs::read_to_string(stage.folder().join("totp")).unwrap_or_default();
+    let mut lines = kept.lines();
+    if droid.totp_secret.as_deref() != lines.next() {
+        wrong.push("the key that is kept is not that of the droid's authenticator".to_owned());
+    }
+    let codes: BTreeSet<String> = lines.map(digest).collect();
+    if codes.len() != 10 || codes != droid.recovery_digests {
+        wrong.push(format!(
+            "{} recovery codes are kept, and not those of GitLab",
+            codes.len()
+        ));
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Setting {
     stores_secret: bool,
     /// Whether GitLab has terms of service, which are accepted.
     pub(super) terms: bool,
+    /// Whether an authenticator of the droid's is registered and kept.
+    pub(super) second_factor: bool,
     /// Whether GitLab keeps the record.
     pub(super) team: bool,
     trusted: bool,
@@ -45,6 +47,7 @@ impl Setting {
         impersonate: false,
         stores_secret: false,
         terms: false,
+        second_factor: false,
         team: false,
         trusted: false,
         scopes: SCOPES,
@@ -79,6 +82,11 @@ impl Setting {
             "password = { env = \"FACTORY_DROID_PASSWORD\" }"
         };
         let terms = if self.terms { "accept_terms = true" } else { "" };
+        let totp = if self.second_factor {
+            "totp = { save = { file = \"totp\" }, load = { file = \"totp\" } }"
+        } else {
+            ""
+        };
         let team = if self.team {
             format!(
                 "[state]\nurl = \"{gitlab}/api/v4/projects/1/terraform/state/setpoint\"\nusername = \"root\"\n\
@@ -121,6 +129,7 @@ username = "factory-droid"
 email = "factory-droid@example.com"
 {sign_in}
 {terms}
+{totp}
 
 [user.memberships]
 "platform" = "developer"
@@ -198,6 +207,10 @@ impl Scenario {
             terms: true,
             ..Setting::PASSWORD
         };
+        let second_factor = Setting {
+            second_factor: true,
+            ..Setting::PASSWORD
+        };
         let terms_impersonated = Setting {
             terms: true,
             ..impersonate.clone()
@@ -227,6 +240,7 @@ impl Scenario {
             Self::new("first apply, impersonated", None, impersonate, APPLY),
             Self::new("first apply, terms", None, terms, APPLY),
             Self::new("first apply, terms, impersonated", None, terms_impersonated, APPLY),
+            Self::new("second factor", Some(Setting::PASSWORD), second_factor, APPLY),
             Self::new("change in place", Some(Setting::ADMIN), edited, APPLY),
             Self::new("replacement", Some(stores_secret.clone()), replaced, REPLACE),
             Self::new("rotation", Some(stores_secret.clone()), stores_secret.clone(), ROTATE),

@@ -164,7 +164,7 @@ impl Canaries {
         }
         for part in [body.as_ref(), query] {
             for (name, value) in url::form_urlencoded::parse(part.as_bytes()) {
-                if name == "user[otp_attempt]" {
+                if ["user[otp_attempt]", "pin_code"].contains(&name.as_ref()) {
                     self.0.lock().expect("the canaries").codes.insert(value.to_string());
                 }
                 let is_secret = [
@@ -271,6 +271,8 @@ pub(super) struct SealedFixture {
 
 /// Where the application's secret may be.
 pub(super) const STORE: &str = "store/secret";
+/// Where the key of the droid's authenticator may be, with its recovery codes.
+pub(super) const AUTHENTICATOR: &str = "store/authenticator";
 
 impl SealedFixture {
     pub(super) async fn new() -> Self {
@@ -341,9 +343,26 @@ impl SealedFixture {
         if let Ok(stored) = std::fs::read_to_string(self.fixture.path(STORE)) {
             self.canaries.add(stored.trim_end(), "the application's secret");
         }
+        let kept = std::fs::read_to_string(self.fixture.path(AUTHENTICATOR)).unwrap_or_default();
+        for (at, line) in kept.lines().enumerate() {
+            let name = if at == 0 {
+                "the key of an authenticator"
+            } else {
+                "a recovery code"
+            };
+            self.canaries.add(line, name);
+            // As the page shows a key.
+            let groups: Vec<&str> = line
+                .as_bytes()
+                .chunks(4)
+                .map(|four| std::str::from_utf8(four).expect("ASCII"))
+                .collect();
+            self.canaries.add(&groups.join(" "), name);
+        }
         let what = arguments.join(" ");
         self.canaries.expect_unspoken(&ran, &what);
-        self.canaries.expect_in_no_file(self.fixture.folder(), &[STORE], &what);
+        let stores = &[STORE, AUTHENTICATOR];
+        self.canaries.expect_in_no_file(self.fixture.folder(), stores, &what);
         ran
     }
 }

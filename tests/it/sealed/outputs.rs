@@ -1,7 +1,7 @@
 //! Every command, in every form, at every loudness, with both logs: no secret in what it says and leaves behind. Every
 //! combination of these takes minutes; everyday there are a few of them, with each value of each at least once.
 
-use super::canary::{ADMIN_TOTP, CODE, DROID_TOTP, STORE, SealedFixture};
+use super::canary::{ADMIN_TOTP, AUTHENTICATOR, CODE, DROID_TOTP, STORE, SealedFixture};
 use crate::common::Fixture;
 use crate::common::plans::DROID;
 
@@ -282,4 +282,51 @@ async fn neither_the_keys_nor_the_codes_of_two_factor_authentication_are_said() 
     for path in ["POST /users/sign_in", "POST /admin/session"] {
         assert!(log.iter().any(|request| request == path), "{path}: {log:#?}");
     }
+}
+
+/// The key of an authenticator that Setpoint registers is shown by a page, sent nowhere, and kept in one private file.
+#[tokio::test]
+async fn the_key_of_an_authenticator_and_its_recovery_codes_are_in_its_store_alone() {
+    let sealed = SealedFixture::new().await;
+    let fixture = &sealed.fixture;
+    fixture.world(|world| world.switches.enforce_terms = true);
+    fixture.edit_config(
+        "totp_secret = { env = \"GITLAB_ADMIN_TOTP\" }",
+        "# the administrator has none",
+    );
+    fixture.edit_config(
+        "\n[user.memberships]",
+        &format!(
+            "accept_terms = true\ntotp = {{ save = {{ file = \"{AUTHENTICATOR}\" }}, load = {{ file = \"{AUTHENTICATOR}\" }} \
+             }}\n\n[user.memberships]"
+        ),
+    );
+    sealed.run(&["apply", "--auto-approve", "-vv"]).await.expect(0);
+    let kinds = sealed.canaries.kinds();
+    for kind in ["the key of an authenticator", "a recovery code", CODE] {
+        assert!(kinds.iter().any(|known| known == kind), "{kinds:?}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(fixture.path(AUTHENTICATOR))
+            .expect("the store")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // Also where it is read back: shown, planned, looked at.
+    for arguments in [
+        &["plan", "--format", "json", "-vv"][..],
+        &["state", "show"],
+        &["state", "journal"],
+        &["doctor", "-vv"],
+        &["drift", "-vv"],
+    ] {
+        sealed.run(arguments).await.expect(0);
+    }
+    // What is in the store and not as it should be is not repeated, either.
+    std::fs::write(fixture.path(AUTHENTICATOR), "no-key-0189-a-canary-of-its-own\n").expect("the store");
+    let ran = sealed.run(&["plan"]).await.expect(1);
+    assert!(ran.stderr.contains("user.totp.load"), "{}", ran.stderr);
 }

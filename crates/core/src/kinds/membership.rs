@@ -446,6 +446,9 @@ fn taken_over(source: SourceKind, before: Option<&FullPath>) -> String {
 /// to its set-up, also the one where Factory's access is approved.
 fn warn_of_second_factor(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     const SHOWN: usize = 3;
+    if inputs.desired.user.second_factor {
+        return;
+    }
     for path in inputs.desired.memberships.keys() {
         let address = Address::Membership(path.clone());
         let joins = builder

@@ -86,10 +86,19 @@ impl Operation {
         }
     }
 
+    /// Whether it registers an authenticator, whose key is then kept.
+    pub fn makes_key(&self) -> bool {
+        matches!(self, Self::User(UserOperation::EnrolSecondFactor { .. }))
+    }
+
     /// Whether it takes the droid's password.
     pub fn needs_droid_password(&self) -> bool {
         match self {
-            Self::User(UserOperation::Create { .. }) => true,
+            Self::User(
+                UserOperation::Create { .. }
+                | UserOperation::EnrolSecondFactor { .. }
+                | UserOperation::VerifySecondFactor { .. },
+            ) => true,
             Self::User(UserOperation::AcceptTerms { sign_in, .. }) => *sign_in == SignIn::Password,
             Self::Authorization(AuthorizationOperation::Authorize { sign_in, .. }) => match sign_in {
                 SignIn::Password => true,
@@ -472,6 +481,9 @@ mod tests {
             json!({"do": "unblock_user", "id": 7}),
             json!({"do": "approve_user", "id": 7}),
             json!({"do": "activate_user", "id": 7}),
+            json!({"do": "disable_second_factor", "id": 7}),
+            json!({"do": "enrol_second_factor", "username": "d"}),
+            json!({"do": "verify_second_factor", "username": "d"}),
             json!({"do": "accept_terms", "username": "d", "sign_in": "password", "version": "sha256:1"}),
             json!({"do": "block_user", "id": 7}),
             json!({"do": "delete_user", "id": 7}),

@@ -1,10 +1,13 @@
 //! `gitlab.user`: the droid. Its password is given at creation only, because GitLab expires a password that an
 //! administrator changes (GitLab: `lib/api/users.rb`); the account of our own token is never touched.
 
+mod second_factor;
 mod terms;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+pub use second_factor::{KeptKey, RecordedSecondFactor, is_begun as second_factor_is_begun};
 
 use crate::diff::{self, Edit, Fields};
 use crate::model::{
@@ -71,6 +74,8 @@ pub struct DesiredUser {
     pub previously: Vec<String>,
     /// Whether Setpoint accepts the terms of service that are in force, as the droid.
     pub accept_terms: bool,
+    /// Whether Setpoint keeps the key of an authenticator of the droid's, and registers one where there is none.
+    pub second_factor: bool,
 }
 
 /// Which terms of service: the digest of their text, `sha256:` and 64 hexadecimal digits.
@@ -128,6 +133,9 @@ pub struct RecordedUser {
     /// The terms of service that it has accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<RecordedTerms>,
+    /// The authenticator that it has signed in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<RecordedSecondFactor>,
 }
 
 impl RecordedUser {
@@ -137,6 +145,7 @@ impl RecordedUser {
             id,
             fields,
             terms: None,
+            second_factor: None,
         }
     }
 }
@@ -227,6 +236,24 @@ pub enum UserOperation {
         /// Which terms.
         version: TermsVersion,
     },
+    /// Switches its second factor off, whatever it is, as an administrator.
+    #[serde(rename = "disable_second_factor")]
+    DisableSecondFactor {
+        /// Whose.
+        id: UserId,
+    },
+    /// Registers an authenticator as the droid, whose key and recovery codes are kept, and signs in with it.
+    #[serde(rename = "enrol_second_factor")]
+    EnrolSecondFactor {
+        /// As whom.
+        username: Caseless,
+    },
+    /// Signs in as the droid with the key that is kept.
+    #[serde(rename = "verify_second_factor")]
+    VerifySecondFactor {
+        /// As whom.
+        username: Caseless,
+    },
     /// Blocks it (`destroy --block-user`).
     #[serde(rename = "block_user")]
     Block {
@@ -245,11 +272,15 @@ impl UserOperation {
     /// The account, where it is there already.
     pub fn user(&self) -> Option<UserId> {
         match self {
-            Self::Create { .. } | Self::AcceptTerms { .. } => None,
+            Self::Create { .. }
+            | Self::AcceptTerms { .. }
+            | Self::EnrolSecondFactor { .. }
+            | Self::VerifySecondFactor { .. } => None,
             Self::Edit { id, .. }
             | Self::Unblock { id }
             | Self::Approve { id }
             | Self::Activate { id }
+            | Self::DisableSecondFactor { id }
             | Self::Block { id }
             | Self::Delete { id } => Some(*id),
         }
@@ -262,7 +293,10 @@ impl UserOperation {
             | Self::Unblock { .. }
             | Self::Approve { .. }
             | Self::Activate { .. }
-            | Self::AcceptTerms { .. } => true,
+            | Self::AcceptTerms { .. }
+            | Self::DisableSecondFactor { .. }
+            | Self::EnrolSecondFactor { .. }
+            | Self::VerifySecondFactor { .. } => true,
             Self::Create { .. } | Self::Block { .. } | Self::Delete { .. } => false,
         }
     }
@@ -299,9 +333,8 @@ fn absent(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
     created
         .operations
         .push(UserOperation::Create { user: desired.clone() }.into());
-    if let Some(due) = terms::due(inputs) {
-        due.plan(inputs, &mut created);
-    }
+    let left = Setup::of(inputs).plan(inputs, &mut created);
+    created.notes.extend(left.map(|(_, why)| why));
     builder.push(taken(inputs, created, &desired.attributes().into_iter().collect()));
     UserPlan {
         reference: UserRef::Planned,
@@ -348,9 +381,9 @@ fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser)
         );
     }
     let remediation = Remediation::of(live);
-    let due = terms::due(inputs);
-    let may_do_nothing = due.is_some();
-    let (mut planned, edit) = compared(inputs, live, &remediation, due);
+    let setup = Setup::of(inputs);
+    let may_do_nothing = !setup.is_empty();
+    let (mut planned, edit) = compared(inputs, live, &remediation, setup);
     let mut plan = UserPlan {
         reference: UserRef::Existing(live.id),
         gates_memberships: false,
@@ -380,12 +413,7 @@ fn existing(inputs: &Inputs<'_>, builder: &mut PlanBuilder, live: &ObservedUser)
     plan
 }
 
-fn compared(
-    inputs: &Inputs<'_>,
-    live: &ObservedUser,
-    remediation: &Remediation,
-    due: Option<terms::Due>,
-) -> (Change, UserEdit) {
+fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation, setup: Setup) -> (Change, UserEdit) {
     let recorded = inputs.recorded.user.as_ref().map(|recorded| &recorded.fields);
     let mut found = diff::compare(&inputs.desired.user.fields, &live.fields, recorded);
     if !matches!(remediation, Remediation::Nothing) {
@@ -396,9 +424,7 @@ fn compared(
             .attributes
             .push(attribute("state", json!(live.state), json!(active)));
     }
-    if let Some(due) = &due {
-        due.count(&mut found.origins);
-    }
+    setup.count(&mut found.origins);
     let origin = found.origins.resolve(inputs.interrupted(&Address::User));
     let reason = match remediation {
         Remediation::Unblock | Remediation::Approve => Reason::UserBlocked,
@@ -419,13 +445,56 @@ fn compared(
             .operations
             .push(UserOperation::Edit { id, edit: edit.clone() }.into());
     }
-    if let Some(due) = due {
-        due.plan(inputs, &mut planned);
+    match setup.plan(inputs, &mut planned) {
+        Some((reason, why)) if planned.operations.is_empty() && planned.steps.is_empty() => {
+            planned = block(planned, reason, why);
+        }
+        left => planned.notes.extend(left.map(|(_, why)| why)),
     }
     if planned.operations.is_empty() && !planned.steps.is_empty() {
         planned.status = Status::Operator;
     }
     (planned, edit)
+}
+
+/// What GitLab asks of an account before it may act, and what is declared of that.
+struct Setup {
+    terms: Option<terms::Due>,
+    second_factor: Option<second_factor::Need>,
+}
+
+impl Setup {
+    fn of(inputs: &Inputs<'_>) -> Self {
+        Self {
+            terms: terms::due(inputs),
+            second_factor: second_factor::need(inputs),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.terms.is_none() && self.second_factor.is_none()
+    }
+
+    fn count(&self, origins: &mut diff::Origins) {
+        if let Some(due) = &self.terms {
+            due.count(origins);
+        }
+        if let Some(need) = self.second_factor {
+            need.count(origins);
+        }
+    }
+
+    /// Puts it into the change. What is in the way of a sign-in goes first, and the terms come before the second factor, as
+    /// GitLab has them on its pages. Gives why a part of it cannot be done.
+    fn plan(self, inputs: &Inputs<'_>, planned: &mut Change) -> Option<(Reason, String)> {
+        if let Some(need) = self.second_factor {
+            need.begin(inputs, planned);
+        }
+        if let Some(due) = self.terms {
+            due.plan(inputs, planned);
+        }
+        self.second_factor.and_then(|need| need.plan(inputs, planned))
+    }
 }
 
 /// What makes the account able to sign in again.
@@ -509,6 +578,7 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
     if recorded.id != *id {
         recorded.id = *id;
         recorded.terms = None;
+        recorded.second_factor = None;
     }
     if let Some(seen) = terms::seen(inputs) {
         recorded.terms = Some(seen);
@@ -527,6 +597,9 @@ pub(crate) fn preconditions(observed: &Observed) -> Map<String, Value> {
         seen.insert("terms".to_owned(), json!(terms));
     }
     if let Some(user) = &gitlab.user {
+        if gitlab.second_factor_key != KeptKey::NotConfigured {
+            seen.insert("second_factor".to_owned(), json!(user.two_factor));
+        }
         seen.insert("id".to_owned(), json!(user.id));
         seen.insert("state".to_owned(), json!(user.state));
         seen.extend(diff::recorded_values(&user.fields));

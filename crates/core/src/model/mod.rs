@@ -34,8 +34,8 @@ pub use crate::kinds::repository::{
     DesiredRepositories, FactoryRepository, RecordedRepository, RepositoryOperation, Unlisted,
 };
 pub use crate::kinds::user::{
-    DesiredUser, ObservedUser, RecordedTerms, RecordedUser, TermsVersion, UserAttribute, UserEdit, UserFields,
-    UserOperation, UserState,
+    DesiredUser, KeptKey, ObservedUser, RecordedSecondFactor, RecordedTerms, RecordedUser, TermsVersion, UserAttribute,
+    UserEdit, UserFields, UserOperation, UserState, second_factor_is_begun,
 };
 pub use address::{Address, Kind, ParseAddressError};
 pub use caseless::Caseless;

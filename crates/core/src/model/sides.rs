@@ -12,7 +12,7 @@ use crate::kinds::authorization::RecordedAuthorization;
 use crate::kinds::connection::{DesiredConnection, ObservedIntegration, RecordedConnection};
 use crate::kinds::membership::{MembershipFields, ObservedMembership, RecordedMembership};
 use crate::kinds::repository::{DesiredRepositories, FactoryRepository, RecordedRepository};
-use crate::kinds::user::{DesiredUser, ObservedUser, RecordedUser, TermsVersion};
+use crate::kinds::user::{DesiredUser, KeptKey, ObservedUser, RecordedUser, TermsVersion};
 
 use super::{Address, ApplicationId, ApplicationUid, FullPath, GroupId, Known, ProjectId, Role, UserId};
 
@@ -71,6 +71,8 @@ pub struct ObservedGitlab {
     /// Whether an account that is made now is an external one, which sees no internal project; asked where the droid has
     /// none yet.
     pub accounts_are_external: Known<bool>,
+    /// The key of the droid's authenticator, as far as it is kept.
+    pub second_factor_key: KeptKey,
     /// The terms of service that have to be accepted; none where there are none. Unknown where GitLab does not say.
     pub terms: Known<Option<TermsVersion>>,
     /// The droid's role in these projects through a membership of any kind, also of groups that were invited, as GitLab

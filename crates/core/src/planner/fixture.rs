@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{
     Address, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationUid, Attestation, AuthorizedUser,
     Change, ClosedDoors, Command, Desired, DesiredConnection, DesiredRepositories, DesiredUser, FactoryRepository,
-    FactorySource, FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, Known, Observed, ObservedApplication,
-    ObservedFactory, ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject, ObservedUser, Operation,
-    PathPattern, Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization, RecordedConnection,
-    RecordedMembership, RecordedRepository, RecordedState, RecordedUser, Resolution, Role, SecretCheck, SignIn,
-    SourceKind, Unlisted, UserFields, UserId, UserState, Visibility,
+    FactorySource, FullPath, GitlabVersion, GroupId, IntegrationStatus, Intent, KeptKey, Known, Observed,
+    ObservedApplication, ObservedFactory, ObservedGitlab, ObservedIntegration, ObservedMembership, ObservedProject,
+    ObservedUser, Operation, PathPattern, Plan, Policy, ProjectId, RecordedApplication, RecordedAuthorization,
+    RecordedConnection, RecordedMembership, RecordedRepository, RecordedState, RecordedUser, Resolution, Role,
+    SecretCheck, SignIn, SourceKind, Unlisted, UserFields, UserId, UserState, Visibility,
 };
 
 use super::{check_invariants, plan};
@@ -153,6 +153,7 @@ pub fn desired() -> Desired {
             },
             previously: Vec::new(),
             accept_terms: false,
+            second_factor: false,
         },
         memberships: [(FullPath::new("platform"), Role::Developer.into())].into(),
         connection: DesiredConnection {
@@ -235,6 +236,7 @@ pub fn converged() -> Case {
             }],
             enforcing_groups: BTreeSet::new(),
             accounts_are_external: Known::Unknown,
+            second_factor_key: KeptKey::NotConfigured,
             terms: Known::Unknown,
             roles: BTreeMap::new(),
             paths: BTreeMap::new(),

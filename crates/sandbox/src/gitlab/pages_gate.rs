@@ -19,19 +19,28 @@ impl Visit<'_> {
         if user.password_expires_at.is_some_and(|end| end <= self.now) {
             return Err(self.redirect("/-/user_settings/password/new", None));
         }
-        if self.world.owes_terms(&user) {
-            let back = if self.request.method == Method::GET {
-                self.full_path()
-            } else {
-                self.path("/")
-            };
-            let query: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
-            return Err(self.redirect(
-                &format!("/-/users/terms?redirect={query}"),
-                Some(("alert", "Please accept the Terms of Service before continuing.")),
-            ));
+        match self.before_terms(&user) {
+            Some(page) => Err(page),
+            None => Ok(user),
         }
-        Ok(user)
+    }
+
+    /// The answer to whoever has yet to accept the terms; the page on which a second factor is set up is no exception
+    /// (GitLab: `Profiles::TwoFactorAuthsController` skips only what checks the second factor).
+    pub(crate) fn before_terms(&mut self, user: &User) -> Option<Page> {
+        if !self.world.owes_terms(user) {
+            return None;
+        }
+        let back = if self.request.method == Method::GET {
+            self.full_path()
+        } else {
+            self.path("/")
+        };
+        let query: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        Some(self.redirect(
+            &format!("/-/users/terms?redirect={query}"),
+            Some(("alert", "Please accept the Terms of Service before continuing.")),
+        ))
     }
 
     /// The lesser checks of the OAuth pages: `BaseDoorkeeperController` asks for a session and for two-factor set-up only.

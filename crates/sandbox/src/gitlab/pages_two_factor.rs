@@ -26,6 +26,9 @@ pub(super) fn show(visit: &mut Visit<'_>) -> Page {
     let Some(user) = visit.current_user() else {
         return visit.redirect("/users/sign_in", None);
     };
+    if let Some(page) = visit.before_terms(&user) {
+        return page;
+    }
     let now = visit.now;
     if let Some(user) = visit.world.user_mut(user.id) {
         let fresh = user
@@ -54,6 +57,9 @@ pub(super) fn enrol(visit: &mut Visit<'_>) -> Page {
     let Some(user) = visit.current_user() else {
         return visit.redirect("/users/sign_in", None);
     };
+    if let Some(page) = visit.before_terms(&user) {
+        return page;
+    }
     if asks_password(visit, &user)
         && !pages_sign_in::password_is(visit.world, &user, visit.request.present("current_password"))
     {

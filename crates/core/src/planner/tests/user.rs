@@ -1,7 +1,8 @@
 use super::super::fixture::{Case, at, converged, untouched};
 use crate::model::{
-    Actions, Address, Edit, Evidence, IntegrationStatus, Known, NamespaceKind, Operation, OperatorStep, Origin, Reason,
-    RecordedTerms, Status, TermsVersion, UserAttribute, UserId, UserOperation, UserState, WarningCode,
+    Actions, Address, Edit, Evidence, IntegrationStatus, KeptKey, Known, NamespaceKind, Operation, OperatorStep,
+    Origin, Reason, RecordedSecondFactor, RecordedTerms, Status, TermsVersion, UserAttribute, UserId, UserOperation,
+    UserState, WarningCode,
 };
 use crate::planner::refresh;
 
@@ -192,4 +193,100 @@ fn a_droid_that_is_at_work_has_accepted_the_terms() {
     let mut case = with_terms(unseen(converged()), false);
     case.observed.gitlab.evidence = Known::Known(Evidence::default());
     assert!(case.plan().changes.iter().all(|change| change.address != Address::User));
+}
+
+/// The words of the writes that are planned for the droid.
+fn writes(change: &crate::model::Change) -> Vec<String> {
+    let word = |operation: &Operation| {
+        serde_json::to_value(operation).unwrap()["do"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    change.operations.iter().map(word).collect()
+}
+
+fn with_key(kept: KeptKey, two_factor: bool, recorded: Option<&str>) -> Case {
+    let mut case = converged();
+    case.desired.user.second_factor = true;
+    case.observed.gitlab.second_factor_key = kept;
+    case.user().two_factor = two_factor;
+    case.recorded.user.as_mut().unwrap().second_factor = recorded.map(|fingerprint| RecordedSecondFactor {
+        key_fingerprint: fingerprint.to_owned(),
+    });
+    case
+}
+
+#[test]
+fn a_second_factor_is_registered_verified_begun_anew_or_left_alone() {
+    let kept = |fingerprint: &str| KeptKey::Kept {
+        fingerprint: fingerprint.to_owned(),
+    };
+    let enrol = &["enrol_second_factor"][..];
+    let anew = &["disable_second_factor", "enrol_second_factor"][..];
+    let verify = &["verify_second_factor"][..];
+    for (key, live, recorded, expected) in [
+        (KeptKey::Nothing, false, None, Some((enrol, Origin::Pending))),
+        (kept("a"), false, None, Some((enrol, Origin::Pending))),
+        (kept("a"), false, Some("a"), Some((enrol, Origin::Drift))),
+        (kept("a"), true, Some("a"), None),
+        (kept("b"), true, Some("a"), Some((verify, Origin::Pending))),
+        (kept("a"), true, None, Some((verify, Origin::Pending))),
+        (KeptKey::Nothing, true, Some("a"), Some((anew, Origin::Drift))),
+        (KeptKey::Nothing, true, None, Some((&[][..], Origin::Unrecorded))),
+        (KeptKey::NotConfigured, true, Some("a"), None),
+    ] {
+        let what = format!("{key:?} {live} {recorded:?}");
+        let plan = with_key(key, live, recorded).plan();
+        let Some((writes_expected, origin)) = expected else {
+            assert_eq!(plan.changes, [], "{what}");
+            continue;
+        };
+        let change = at(&plan, "gitlab.user");
+        assert_eq!(writes(change), writes_expected, "{what}");
+        assert_eq!(change.origin, origin, "{what}");
+        assert_eq!(change.status == Status::Blocked, writes_expected.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_registration_that_was_cut_off_is_begun_anew_whatever_key_is_kept() {
+    let kept = KeptKey::Kept {
+        fingerprint: "a".to_owned(),
+    };
+    let begun = |live: bool| {
+        let mut case = with_key(kept.clone(), live, None);
+        case.recorded.intents.push(crate::model::Intent {
+            address: Address::User,
+            operation: UserOperation::EnrolSecondFactor {
+                username: "factory-droid".into(),
+            }
+            .into(),
+            at: "2026-02-03T04:05:06Z".parse().unwrap(),
+            applications_before: std::collections::BTreeSet::new(),
+        });
+        let plan = case.plan();
+        let next = refresh(&case.desired, &case.observed, &case.recorded, &plan);
+        assert_eq!(next.intents.len(), 1, "its end is not known");
+        writes(at(&plan, "gitlab.user"))
+    };
+    assert_eq!(begun(true), ["disable_second_factor", "enrol_second_factor"]);
+    assert_eq!(begun(false), ["enrol_second_factor"]);
+}
+
+/// Where the sign-in itself would do harm nothing is switched off for what cannot be done afterwards.
+#[test]
+fn nothing_of_a_second_factor_is_touched_where_nobody_may_sign_in() {
+    for (key, live, recorded) in [(KeptKey::Nothing, false, None), (KeptKey::Nothing, true, Some("a"))] {
+        let mut case = with_key(key, live, recorded);
+        case.observed.gitlab.closed.droid = Some("it locks".to_owned());
+        let plan = case.plan();
+        let change = at(&plan, "gitlab.user");
+        assert_eq!((change.status, change.reason), (Status::Blocked, Reason::NoSignIn));
+        assert!(change.operations.is_empty());
+        // Another edit goes on beside it.
+        case.user().fields.name = "Mallory".to_owned();
+        let plan = case.plan();
+        assert_eq!(writes(at(&plan, "gitlab.user")), ["edit_user"]);
+    }
 }
