@@ -218,6 +218,7 @@ fn logged(log: &AuditLog, record: &RecordedState, steps: &[(&Address, &OperatorS
             // The log says nothing of GitLab, and nothing of single repositories.
             OperatorStep::SetTrusted { .. }
             | OperatorStep::AcceptTerms { .. }
+            | OperatorStep::Approve { .. }
             | OperatorStep::EnableRepository { .. }
             | OperatorStep::DisableRepository { .. } => continue,
         };

@@ -15,9 +15,12 @@ use super::ways;
 use crate::config::{AdminSignIn, Driver};
 use crate::executor::{Effects, Operator, SecretStore as _};
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactoryWrite};
-use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions};
+use crate::gitlab::web::{
+    Account, AdminSession, Droid, DroidSignIn, SystemClock, Totp, WebOptions, authorize_url_for_a_person,
+};
 use crate::gitlab::{
-    AdminRead, AdminWrite, Authenticator, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _, OwnToken,
+    AdminRead, AdminWrite, Approval, Authenticator, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _,
+    OwnToken,
 };
 use crate::http::{self, Client, ClientOptions, Credential, Way};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
@@ -165,7 +168,11 @@ pub(crate) struct Writers {
     secret_store: ConfiguredStore,
     authenticator_store: ConfiguredStore,
     droid_password: Option<Secret>,
+    approve_at: ApproveUrl,
 }
+
+/// Checks an authorize URL, and gives it as a person's browser opens it.
+type ApproveUrl = Box<dyn Fn(&str, &Approval<'_>) -> http::Result<url::Url> + Send + Sync>;
 
 impl Writers {
     /// Adds what this plan needs to be carried out. A missing credential is found here, before the first write.
@@ -173,7 +180,13 @@ impl Writers {
         match Self::droid(&readers, context, plan).await {
             Ok((password, droid)) => {
                 readers.droid = readers.droid.or(droid);
+                let url = context.endpoints.gitlab.clone();
+                let external_url = context.config.gitlab.external_url.clone();
+                let in_browser = context.endpoints.gitlab_in_browser.clone();
                 Ok(Self {
+                    approve_at: Box::new(move |given, approval| {
+                        authorize_url_for_a_person(given, &url, &external_url, &in_browser, approval)
+                    }),
                     readers,
                     secret_store: context.endpoints.secret_store.clone(),
                     authenticator_store: context.endpoints.authenticator_store.clone(),
@@ -250,6 +263,7 @@ impl Writers {
             authenticator_store: &self.authenticator_store,
             droid_password: self.droid_password.clone(),
             operator,
+            approve_at: &self.approve_at,
             clock: &Timestamp::now,
         }
     }
@@ -274,12 +288,16 @@ pub(crate) fn gitlab_options(context: &Context, way: &Way) -> ClientOptions {
 pub(crate) fn admin_door(context: &Context) -> Option<Door> {
     match context.endpoints.admin_sign_in.as_ref()? {
         AdminSignIn::Account {
-            username, totp_secret, ..
+            username,
+            totp_secret,
+            provider,
+            ..
         } => Some(Door {
             username: username.clone(),
             table: "gitlab.admin_session",
             has_totp: totp_secret.is_some(),
             keeps_totp: false,
+            by_directory: provider.is_some(),
         }),
         // A person has signed in already.
         AdminSignIn::Cookie(_) => None,
@@ -294,6 +312,7 @@ pub(crate) fn droid_door(context: &Context, is_kept: bool) -> Option<Door> {
         table: "user",
         has_totp: config.droid.totp_secret.is_some() || is_kept,
         keeps_totp: config.droid.totp.is_some(),
+        by_directory: config.droid.provider.is_some(),
     })
 }
 

@@ -100,10 +100,6 @@ impl Doorkeeper for RememberingDoorkeeper {
         }))
     }
 
-    async fn takes_passwords(&self) -> Result<bool> {
-        self.gitlab.takes_passwords().await
-    }
-
     async fn terms_now(&self) -> Result<Option<TermsVersion>> {
         self.gitlab.terms_now().await
     }

@@ -16,7 +16,7 @@ use super::window::{self, Gate};
 use crate::config::{Driver, SessionUse};
 use crate::executor;
 use crate::model::{
-    Address, ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Ender, Observed, Operation, Outcome,
+    Address, ApplicationId, ApplicationUid, ApplyReport, Diagnostic, Ender, Observed, Operation, OperatorStep, Outcome,
     OutcomeSummary, Plan, Policy, Reason, RecordedState,
 };
 use crate::planfile::{Deviation, PlanInputs, SavedPlan, Stale};
@@ -452,7 +452,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
     let Ready {
         record,
         adopted,
-        plan,
+        mut plan,
         environment,
         digest,
         gate,
@@ -502,11 +502,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
             if let executor::Event::Finished(outcome) = event {
                 journal.outcome(&outcome);
                 ended.fetch_add(1, Ordering::Relaxed);
-                let by_person = plan
-                    .changes
-                    .iter()
-                    .any(|change| change.address == outcome.address && change.operations.is_empty())
-                    && !outcome.fallback;
+                let by_person = is_attested(&plan, &outcome.address) && !outcome.fallback;
                 context.console.tell(Event::Ended {
                     outcome: &outcome,
                     by_person,
@@ -529,6 +525,7 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         if let Some(unwritten) = &executed.unwritten {
             errored_state::keep(context, unwritten);
         }
+        take_in(&mut plan, executed.left_to_a_person);
         let outcomes = executed.outcomes;
         journal.end(OutcomeSummary::of(&outcomes));
         outcomes
@@ -545,6 +542,23 @@ async fn carry_out_plan(context: &Context, ready: Ready, readers: Readers, run: 
         plan,
         application,
     })
+}
+
+/// Whether a person's word is all there is of a change that is done.
+fn is_attested(plan: &Plan, address: &Address) -> bool {
+    plan.change(address)
+        .is_some_and(|change| change.operations.is_empty() && change.steps.iter().any(OperatorStep::is_attested))
+}
+
+/// Shows an approval that turned out to be a person's as one that was known to be.
+fn take_in(plan: &mut Plan, step: Option<OperatorStep>) {
+    let authorization = plan
+        .changes
+        .iter_mut()
+        .find(|change| change.address == Address::Authorization);
+    if let Some(authorization) = authorization {
+        authorization.steps.extend(step);
+    }
 }
 
 /// Writes down what is as declared already, so that a later change of it shows as drift. Where there is nothing to

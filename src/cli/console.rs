@@ -95,7 +95,7 @@ impl Console for Terminal {
                 evidence,
             } => {
                 let width = term::width();
-                let prompts = operator::prompts(context, steps, application.as_ref(), width);
+                let prompts = operator::prompts(context, steps, application.as_ref(), None, width);
                 let head = environment.lines(width);
                 term::err(&format!("{head}\nThis is attested as done:\n{prompts}\n{evidence}\n"));
             }
@@ -162,13 +162,14 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     } = applied;
     let application = application.as_ref();
     let steps = steps_left(applied);
+    let approve_at = report.outcomes.iter().find_map(|outcome| outcome.approve_at.as_ref());
     // Who was asked for each step has seen the prompts.
     let on_prompts = !steps.is_empty() && (matches!(format, Format::Markdown) || !term::can_ask());
     let text = |width| {
         let (requests, elapsed) = (context.requests(), context.began.elapsed());
         render::report(plan, environment, report, requests, elapsed, on_prompts, width)
     };
-    let next = next::after(applied, !steps.is_empty());
+    let next = next::after(applied, &steps);
     let command = next
         .as_ref()
         .map(|next| operator::command_line(context, &next.arguments));
@@ -179,7 +180,7 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
     match format {
         Format::Human if on_prompts => {
             let width = term::width_of_data();
-            let prompts = operator::prompts(context, &steps, application, width);
+            let prompts = operator::prompts(context, &steps, application, approve_at, width);
             let text = text(width);
             term::out(&format!("\nFor an operator, in this order:\n{prompts}{text}{ending}"))?;
         }
@@ -193,6 +194,7 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
                     context,
                     &steps,
                     application,
+                    approve_at,
                     environment,
                     max_chars,
                 ))?;

@@ -2,7 +2,7 @@
 
 use super::operator::quoted;
 use crate::app::operations::Applied;
-use crate::model::{Address, ChangeOutcome, Command, Operation, Outcome, Reason, UserOperation};
+use crate::model::{Address, ChangeOutcome, Command, Operation, OperatorStep, Outcome, Reason, UserOperation};
 
 /// The command, and when it is its turn.
 pub(super) struct Next {
@@ -14,7 +14,7 @@ pub(super) struct Next {
 
 /// Nothing where nothing is left. A run that was stopped goes on first; otherwise what a person has to do comes first, for
 /// attested, it is out of the way of the rest.
-pub(super) fn after(applied: &Applied, has_steps: bool) -> Option<Next> {
+pub(super) fn after(applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> Option<Next> {
     let Applied { plan, report, .. } = applied;
     let next = |when, arguments: &str| {
         Some(Next {
@@ -27,8 +27,14 @@ pub(super) fn after(applied: &Applied, has_steps: bool) -> Option<Next> {
         return None;
     }
     let stopped = any(Outcome::Skipped) && !any(Outcome::Failed) && !any(Outcome::Blocked);
-    if has_steps && !stopped {
-        return next("When all of it is done", "confirm --all");
+    if !steps.is_empty() && !stopped {
+        // What nobody attests the same command sees for itself.
+        let is_attested = steps.iter().any(|(_, step)| step.is_attested());
+        let again = again(applied);
+        return next(
+            "When all of it is done",
+            if is_attested { "confirm --all" } else { &again },
+        );
     }
     if any(Outcome::Failed) || stopped {
         return next("To go on", &again(applied));

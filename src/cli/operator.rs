@@ -1,6 +1,7 @@
 //! The person at the terminal, walked through the steps that no interface lets a program do.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -8,12 +9,15 @@ use super::term;
 use crate::app::context::Context;
 use crate::app::records::beside;
 use crate::config::SaveTo;
-use crate::executor::{Answer, Operator, Prompt, StopReason};
+use crate::executor::{Answer, Invitation, Operator, Prompt, StopReason, Waited};
 use crate::files::{self, Readers};
-use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, PathPattern, Seen};
+use crate::model::{Address, ApplicationId, ApplicationUid, ApproveAt, OperatorStep, PathPattern, Seen};
 use crate::render::{self, Environment, Patterns, Place, SecretPlace, StepFacts};
 use crate::secrets::{Secret, redact};
 use crate::urls;
+
+/// How long Factory is left alone between two looks at whether it has an answer.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Puts prompts before the person, one at a time.
 pub(super) struct Person<'a> {
@@ -52,6 +56,19 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// Shows where to approve, as whom, and what may be typed meanwhile.
+    fn show(&self, invitation: &Invitation<'_>) {
+        let facts = facts(
+            self.context,
+            SecretPlace::Unknown,
+            Some(invitation.at.clone()),
+            term::width(),
+        );
+        objection(invitation.objection, facts.width);
+        term::err(&render::approval(&facts, invitation.at, term::size()));
+        term::err("\n  Waiting for Factory's answer. Type `new` for another address, `skip` or `quit`.\n");
+    }
+
     /// Shows the secret until it is cleared. Whether the person is still there.
     async fn reveal(&self, secret: &Secret) -> bool {
         let cleared = async {
@@ -75,11 +92,8 @@ impl Operator for Person<'_> {
         } else {
             saved_place(self.context)
         };
-        let facts = facts(self.context, place, term::width());
-        if let Some(objection) = prompt.objection {
-            let text = render::text::sanitize(objection);
-            term::err(&format!("\n{}\n", render::text::wrap(&text, facts.width, "  ", "  ")));
-        }
+        let facts = facts(self.context, place, None, term::width());
+        objection(prompt.objection, facts.width);
         let file = listed_in(self.context, &prompt.steps);
         let file = file.as_ref().map(|file| file.display().to_string());
         let place = Place {
@@ -96,8 +110,42 @@ impl Operator for Person<'_> {
         self.answer(prompt.secret).await
     }
 
+    async fn invite(&self, invitation: &Invitation<'_>) -> Waited {
+        if self.context.interrupts.stop().requested() == Some(StopReason::Interrupted) {
+            return Waited::Quit;
+        }
+        if !invitation.is_repeated {
+            self.show(invitation);
+        }
+        let typed = tokio::select! {
+            typed = term::line_within(PAUSE) => typed,
+            () = self.context.interrupts.first() => return Waited::Quit,
+        };
+        let Some(line) = typed else {
+            return Waited::ForAWhile;
+        };
+        match line.ok().flatten().map(|line| line.to_ascii_lowercase()).as_deref() {
+            Some("n" | "new") => Waited::Another,
+            Some("s" | "skip") => Waited::Skipped,
+            Some("q" | "quit") | None => Waited::Quit,
+            Some("") => Waited::ForAWhile,
+            Some(_) => {
+                term::err("  Answer with one of the words, or wait.\n");
+                Waited::ForAWhile
+            }
+        }
+    }
+
     fn recorded(&self, step: &OperatorStep, seen: &Seen) {
         term::err(&render::after(step, seen, term::width()));
+    }
+}
+
+/// What was wrong with the answer before.
+fn objection(objection: Option<&str>, width: usize) {
+    if let Some(objection) = objection {
+        let text = render::text::sanitize(objection);
+        term::err(&format!("\n{}\n", render::text::wrap(&text, width, "  ", "  ")));
     }
 }
 
@@ -106,9 +154,10 @@ pub(super) fn prompts(
     context: &Context,
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
+    approve_at: Option<&ApproveAt>,
     width: usize,
 ) -> String {
-    let facts = facts(context, saved_place(context), width);
+    let facts = facts(context, saved_place(context), approve_at.cloned(), width);
     let prompts = render::prompts(steps);
     let of = prompts.len();
     (1..)
@@ -125,6 +174,7 @@ pub(super) fn checklist(
     context: &Context,
     steps: &[(&Address, &OperatorStep)],
     application: Option<&(ApplicationId, ApplicationUid)>,
+    approve_at: Option<&ApproveAt>,
     environment: &Environment,
     max_chars: Option<usize>,
 ) -> String {
@@ -135,7 +185,12 @@ pub(super) fn checklist(
     render::checklist(
         steps,
         application,
-        &facts(context, saved_place(context), term::width_of_data()),
+        &facts(
+            context,
+            saved_place(context),
+            approve_at.cloned(),
+            term::width_of_data(),
+        ),
         environment,
         file.as_deref(),
         max_chars,
@@ -143,13 +198,14 @@ pub(super) fn checklist(
 }
 
 /// What prompts are filled in with.
-fn facts(context: &Context, secret: SecretPlace, width: usize) -> StepFacts {
+fn facts(context: &Context, secret: SecretPlace, approve_at: Option<ApproveAt>, width: usize) -> StepFacts {
     StepFacts {
         gitlab_url: urls::bare(&context.endpoints.gitlab_in_browser).to_owned(),
         app_url: urls::bare(&context.endpoints.factory_app).to_owned(),
         sign_in: context.config.droid.sign_in,
         password: password_place(context),
         secret,
+        approve_at,
         patterns: Patterns {
             enable: patterns(&context.config.desired.repositories.enable),
             except: patterns(&context.config.desired.repositories.except),

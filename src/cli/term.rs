@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::app::error::{Failure, Result};
 use crate::render;
@@ -95,7 +97,13 @@ fn readable(columns: Option<usize>) -> usize {
 
 /// How many columns the terminal has that standard error goes to, if it does.
 fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stderr()).map(wide)
+    size().map(|(columns, _)| columns)
+}
+
+/// How many columns and lines that terminal has.
+pub(crate) fn size() -> Option<(usize, usize)> {
+    let size = terminal_size::terminal_size_of(io::stderr())?;
+    Some((wide(size), usize::from(size.1.0)))
 }
 
 fn wide((terminal_size::Width(width), _): (terminal_size::Width, terminal_size::Height)) -> usize {
@@ -130,14 +138,57 @@ pub(crate) async fn ask(question: String) -> Result<Option<String>> {
     let _wait = Wait::begin();
     err(&question);
     let mut asked = Asked { is_answered: false };
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(|read| (read, line))
-    })
-    .await
-    .map_err(|error| Failure::of(&error))?;
+    // What was typed before the question is no answer to it.
+    if let Some(reading) = take_reading().filter(|reading| !reading.is_finished()) {
+        keep_reading(reading);
+    }
+    let line = read_line().await;
     asked.is_answered = true;
-    match line {
+    line
+}
+
+/// The line that is typed within this time; a later call goes on where this one ended.
+pub(crate) async fn line_within(time: Duration) -> Option<Result<Option<String>>> {
+    let _wait = Wait::begin();
+    tokio::time::timeout(time, read_line()).await.ok()
+}
+
+type Reading = JoinHandle<io::Result<(usize, String)>>;
+
+/// A line that is being read and that nobody waits for any more. A thread that reads cannot be stopped: the next question
+/// gets its line.
+static READING: Mutex<Option<Reading>> = Mutex::new(None);
+
+fn take_reading() -> Option<Reading> {
+    READING.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn keep_reading(reading: Reading) {
+    *READING.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+}
+
+/// Keeps a reading that is given up.
+struct Awaited(Option<Reading>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if let Some(reading) = self.0.take() {
+            keep_reading(reading);
+        }
+    }
+}
+
+async fn read_line() -> Result<Option<String>> {
+    let reading = take_reading().unwrap_or_else(|| {
+        tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line).map(|read| (read, line))
+        })
+    });
+    let mut awaited = Awaited(None);
+    let line = awaited.0.insert(reading).await;
+    awaited.0 = None;
+    match line.map_err(|error| Failure::of(&error))? {
         Ok((0, _)) => Ok(None),
         Ok((_, line)) => Ok(Some(line.trim().to_owned())),
         Err(error) => Err(Failure::new(error.to_string()).context("standard input cannot be read")),

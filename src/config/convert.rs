@@ -23,7 +23,8 @@ use crate::urls;
 
 use super::raw::{
     RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawProxy,
-    RawRepositories, RawSecretStore, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned, Text,
+    RawRepositories, RawSecretStore, RawSignIn, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned,
+    Text,
 };
 use super::types::{
     AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, ProxyConfig,
@@ -274,7 +275,12 @@ fn droid(raw: &RawUser, can_impersonate: bool, beside: &Beside<'_>) -> DroidConf
         totp_secret: beside.optional_secret(&raw.totp_secret),
         totp: raw.totp.as_deref().map(|store| secret_store(store, beside)),
         provider: text(&raw.provider),
-        sign_in: copied(&raw.sign_in).or(default),
+        sign_in: match copied(&raw.sign_in) {
+            Some(RawSignIn::Password) => Some(SignIn::Password),
+            Some(RawSignIn::Impersonate) => Some(SignIn::Impersonate),
+            Some(RawSignIn::Person) => None,
+            None => default,
+        },
         password,
     }
 }

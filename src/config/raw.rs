@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{Day, Role, SignIn, Unlisted};
+use crate::model::{Day, Role, Unlisted};
 
 use super::types::{Driver, Region, SessionUse};
 
@@ -261,15 +261,28 @@ pub(super) struct RawUser {
     /// The LDAP server whose sign-in form takes the password, such as `ldapmain`. Left out: GitLab's own form.
     #[schemars(length(min = 1))]
     pub(super) provider: Option<Text>,
-    /// How to sign in as this user. Left out: by password if there is one, else by impersonation if there is an
-    /// administrator's session.
-    pub(super) sign_in: Option<Spanned<SignIn>>,
+    /// Who signs in as this user to approve Factory's access. Left out: Setpoint by password if there is one, else by
+    /// impersonation if there is an administrator's session, else a person.
+    pub(super) sign_in: Option<Spanned<RawSignIn>>,
     /// Whether Setpoint accepts GitLab's terms of service as this user, also later ones. Left out, that is a step for a
     /// person.
     #[schemars(extend("default" = false))]
     pub(super) accept_terms: Option<Spanned<bool>>,
     /// The user's direct role by the full path of a group or project.
     pub(super) memberships: Option<IndexMap<Text, Spanned<RoleOrMembership>>>,
+}
+
+/// Who signs in as the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "SignIn")]
+pub(super) enum RawSignIn {
+    /// Through the sign-in form, with its password and, where asked, a TOTP code.
+    Password,
+    /// From the administrator's web session.
+    Impersonate,
+    /// A person in a browser, at an address that Setpoint shows.
+    Person,
 }
 
 /// What the user may do in a group or project.

@@ -30,6 +30,11 @@ impl<'a> Walk<'a> {
             }
             return true;
         }
+        let Progress { change, unplanned, .. } = &self.progress[first.0];
+        if let Some(approve @ OperatorStep::Approve { .. }) = change.steps.get(first.1).or(*unplanned) {
+            self.have_approved(first, approve).await;
+            return true;
+        }
         let (answer, seen) = if self.quit {
             (Answer::Quit, Seen::Nothing)
         } else {
@@ -181,6 +186,7 @@ impl<'a> Walk<'a> {
             OperatorStep::Authorize { .. } => self.run.application(&ApplicationRef::Planned).ok(),
             OperatorStep::AcceptTerms { .. }
             | OperatorStep::DeleteConnection
+            | OperatorStep::Approve { .. }
             | OperatorStep::EnableRepository { .. }
             | OperatorStep::DisableRepository { .. } => None,
         }

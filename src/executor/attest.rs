@@ -93,6 +93,9 @@ pub fn attest(
                 attested,
             });
         }
+        OperatorStep::Approve { .. } => {
+            return Err("Factory itself says whether it was approved; `setpoint apply` asks it".to_owned());
+        }
         OperatorStep::EnableRepository { id, path } => {
             let path = path.clone();
             record.repositories.insert(*id, RecordedRepository { path, attested });

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::factory::{FactoryRead, FactoryWrite};
-use crate::gitlab::{AdminWrite, DroidSession, GitlabRead, GitlabWrite};
-use crate::model::{Address, ApplicationId, ApplicationUid, ChangeOutcome, OperatorStep, Seen};
+use crate::gitlab::{AdminWrite, Approval, DroidSession, GitlabRead, GitlabWrite};
+use crate::http;
+use crate::model::{Address, ApplicationId, ApplicationUid, ApproveAt, ChangeOutcome, OperatorStep, Seen};
 use crate::secrets::Secret;
 
 /// Everything that a plan is carried out with.
@@ -35,6 +36,8 @@ pub struct Effects<'a> {
     pub droid_password: Option<Secret>,
     /// The person who is asked to do a step.
     pub operator: &'a dyn Operator,
+    /// Checks an authorize URL as [`DroidSession::authorize`] does, and gives it as a person's browser opens it.
+    pub approve_at: &'a (dyn Fn(&str, &Approval<'_>) -> http::Result<url::Url> + Sync),
     /// Now.
     pub clock: &'a dyn Fn() -> Timestamp,
 }
@@ -85,11 +88,40 @@ pub struct Prompt<'a> {
     pub of: usize,
 }
 
+/// What a person is shown who approves Factory's access in a browser.
+#[derive(Debug)]
+pub struct Invitation<'a> {
+    /// Where, as whom, and until when.
+    pub at: &'a ApproveAt,
+    /// Why a person is asked, or what was wrong with the approval before.
+    pub objection: Option<&'a str>,
+    /// Whether it was shown, and is only waited for again.
+    pub is_repeated: bool,
+}
+
+/// How waiting for an approval ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// It is time to see whether Factory has an answer.
+    ForAWhile,
+    /// The person wants another address.
+    Another,
+    /// Not now; go on with the next.
+    Skipped,
+    /// Not now, and ask for nothing more.
+    Quit,
+    /// Nobody is there.
+    Later,
+}
+
 /// A person, or the absence of one.
 #[async_trait]
 pub trait Operator: Send + Sync {
     /// Asks for what is on one prompt. Prompts come one at a time, in the plan's order, while nothing else is running.
     async fn ask(&self, prompt: Prompt<'_>) -> Answer;
+
+    /// Shows where to approve Factory's access, and waits a while for it, or until the person wants something else.
+    async fn invite(&self, invitation: &Invitation<'_>) -> Waited;
 
     /// A prompt's answer was recorded: what could be checked of it.
     fn recorded(&self, step: &OperatorStep, seen: &Seen);
@@ -103,6 +135,10 @@ pub struct NobodyThere;
 impl Operator for NobodyThere {
     async fn ask(&self, _: Prompt<'_>) -> Answer {
         Answer::Later
+    }
+
+    async fn invite(&self, _: &Invitation<'_>) -> Waited {
+        Waited::Later
     }
 
     fn recorded(&self, _: &OperatorStep, _: &Seen) {}

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::run::{Failure, Run, Step, Write, describe, unrecorded};
+use super::run::{Failure, LeftToAPerson, Run, Step, Write, describe, unrecorded};
 use super::state_writer::clear;
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;
 use crate::model::{
     Address, ApplicationRef, ApplicationUid, AuthorizationOperation, ConnectionOperation, Domain, IntegrationStatus,
-    ObservedIntegration, ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState,
-    RepositoryOperation, SecretSource,
+    ObservedIntegration, OperatorStep, ProjectId, RecordedAuthorization, RecordedConnection, RecordedRepository,
+    RecordedState, RepositoryOperation, SecretSource,
 };
 use crate::secrets::Secret;
 
@@ -46,10 +46,16 @@ impl Run<'_> {
             scopes,
             redirect_uris,
         };
-        self.authorize(write, username, &approval).await
+        let by_hand = || OperatorStep::Approve {
+            username: username.clone(),
+            application: application.clone(),
+            scopes: scopes.clone(),
+            redirect_uris: redirect_uris.clone(),
+        };
+        self.authorize(write, username, &approval, by_hand).await
     }
 
-    fn factory(&self) -> Step<&dyn FactoryWrite> {
+    pub(super) fn factory(&self) -> Step<&dyn FactoryWrite> {
         self.effects.factory.ok_or_else(|| {
             Failure("Factory is not written to under the `assisted` driver; make the plan again".to_owned())
         })
@@ -105,18 +111,31 @@ impl Run<'_> {
     }
 
     /// Through OAuth as the droid, and then the proof: Factory itself has to say that it is connected, and as whom.
-    async fn authorize(&self, write: Write<'_>, username: &str, approval: &Approval<'_>) -> Step {
+    /// Where no program can sign in as the droid, the approval is left to a person, in the same run.
+    async fn authorize(
+        &self,
+        write: Write<'_>,
+        username: &str,
+        approval: &Approval<'_>,
+        by_hand: impl FnOnce() -> OperatorStep,
+    ) -> Step {
         let factory = self.factory()?;
         let droid = self.droid_session()?;
         self.begin(write).await?;
         let attempt = async {
-            let url = factory.start_authorization().await?;
-            let redirect = droid.authorize(&url, approval, username).await?;
+            let attempt = factory.start_authorization().await?;
+            let redirect = droid.authorize(&attempt.url, approval, username).await?;
             factory.finish_authorization(&redirect).await
         };
         if let Err(error) = attempt.await {
             if error.kind == http::ErrorKind::InvalidClient {
                 return Err(self.secret_refused(write, &error).await);
+            }
+            if error.kind == http::ErrorKind::PersonNeeded {
+                let why = describe(&error);
+                self.state.commit(write, |_| {}).await?;
+                let _ = self.left_to_a_person.set(LeftToAPerson { step: by_hand(), why });
+                return Ok(());
             }
             return Err(self.refused(write, &error).await);
         }
@@ -165,7 +184,7 @@ impl Run<'_> {
         }
     }
 
-    fn check_connected(
+    pub(super) fn check_connected(
         &self,
         integration: Option<ObservedIntegration>,
         username: &str,

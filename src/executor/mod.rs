@@ -6,6 +6,7 @@
 //! to Factory.
 
 mod application;
+mod approve;
 mod ask;
 mod attest;
 mod effects;
@@ -20,9 +21,11 @@ mod writes;
 mod tests;
 
 pub use attest::{attest, denial};
-pub use effects::{Answer, Effects, Event, NobodyThere, Operator, Options, Prompt, SecretStore, Stop, StopReason};
+pub use effects::{
+    Answer, Effects, Event, Invitation, NobodyThere, Operator, Options, Prompt, SecretStore, Stop, StopReason, Waited,
+};
 
-use crate::model::{ChangeOutcome, Plan, RecordedState};
+use crate::model::{ChangeOutcome, OperatorStep, Plan, RecordedState};
 use crate::state::StateStore;
 
 /// How a plan was carried out.
@@ -30,6 +33,8 @@ use crate::state::StateStore;
 pub struct Executed {
     /// One outcome for each change, in the plan's order.
     pub outcomes: Vec<ChangeOutcome>,
+    /// The step of the authorization that the plan does not have, because no program could sign in as the droid.
+    pub left_to_a_person: Option<OperatorStep>,
     /// What could not be written to the store; none where that is up to date.
     pub unwritten: Option<Unwritten>,
 }

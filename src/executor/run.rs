@@ -1,7 +1,7 @@
 //! What the writes of one run share: the record, what earlier writes of the run brought into being, and the way in
 //! which every write is announced, sent and recorded.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 
@@ -10,7 +10,8 @@ use super::state_writer::StateWriter;
 use crate::gitlab::DroidSession;
 use crate::http;
 use crate::model::{
-    ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, Plan, RecordedState, UserId, UserRef,
+    ApplicationId, ApplicationRef, ApplicationUid, Change, Intent, Operation, OperatorStep, Plan, RecordedState,
+    UserId, UserRef,
 };
 use crate::secrets::Secret;
 use crate::state::StateStore;
@@ -62,6 +63,12 @@ pub(super) struct Fresh {
     pub(super) unsaved: Option<String>,
 }
 
+/// A step that the plan does not have, because nobody could know that a person is needed.
+pub(super) struct LeftToAPerson {
+    pub(super) step: OperatorStep,
+    pub(super) why: String,
+}
+
 pub(super) struct Run<'a> {
     pub(super) effects: &'a Effects<'a>,
     pub(super) state: StateWriter<'a>,
@@ -70,6 +77,8 @@ pub(super) struct Run<'a> {
     pub(super) secret_was_refused: Cell<bool>,
     /// How many writes were carried out, by the change that they belong to: two may have one address.
     carried_out: RefCell<HashMap<*const Change, u64>>,
+    /// The approval, where it turned out that no program can sign in as the droid.
+    pub(super) left_to_a_person: OnceCell<LeftToAPerson>,
     created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
     created_user: RefCell<Option<UserId>>,
     /// The droid that the plan speaks of where it is there already.
@@ -89,6 +98,7 @@ impl<'a> Run<'a> {
             fresh: RefCell::new(None),
             secret_was_refused: Cell::new(false),
             carried_out: RefCell::default(),
+            left_to_a_person: OnceCell::new(),
             created_application: RefCell::new(None),
             created_user: RefCell::new(None),
             planned_user,

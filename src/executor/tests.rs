@@ -650,6 +650,102 @@ fn an_approval_that_gitlab_denies_is_asked_for_again() {
     assert!(world.get().record.authorization.is_none());
 }
 
+/// A world whose approval is a person's, who answers so.
+fn by_a_person(answers: &[Answer]) -> (World, Desired) {
+    let (world, declared) = estate(0, 2);
+    {
+        let mut sides = world.get();
+        sides.person_signs_in = true;
+        sides.answers = answers.iter().cloned().collect();
+        sides.otherwise = Answer::Later;
+    }
+    (world, declared)
+}
+
+#[test]
+fn what_a_person_approves_is_seen_and_the_rest_goes_on_in_the_same_run() {
+    let (world, declared) = by_a_person(&[attested()]);
+    let executed = apply(&world, &declared, How::default());
+    assert!(is_complete(&executed), "{executed:#?}");
+    let sides = world.get();
+    assert_eq!(sides.invitations, [None]);
+    assert_eq!(count(&sides.log, "consent"), 0, "Setpoint signs nobody in");
+    let authorization = sides.record.authorization.as_ref().unwrap();
+    assert_eq!(Some(authorization.user.id), sides.connected());
+    assert!(authorization.attested.is_none(), "it was seen");
+    assert_eq!(sides.record.repositories.len(), 2);
+}
+
+#[test]
+fn an_approval_by_anybody_else_is_refused_and_asked_for_again() {
+    let (world, declared) = by_a_person(&[attested(), Answer::Quit]);
+    world.get().consents_as = Some(ADMIN);
+    let executed = apply(&world, &declared, How::default());
+    let sides = world.get();
+    assert_eq!(sides.invitations.len(), 2);
+    let objection = sides.invitations[1].as_deref().unwrap();
+    assert!(objection.starts_with("Factory is connected as `"), "{objection}");
+    let outcome = outcome_of(&executed, &Address::Authorization);
+    assert_eq!(outcome.outcome, Outcome::Operator);
+    assert!(outcome.error.as_deref().unwrap().contains(objection), "{outcome:#?}");
+    assert_eq!(outcome_of(&executed, &repository(0)).outcome, Outcome::Operator);
+    assert!(sides.record.authorization.is_none() && sides.record.repositories.is_empty());
+}
+
+#[test]
+fn without_a_person_the_address_is_left_and_what_follows_waits() {
+    let (world, declared) = by_a_person(&[]);
+    let executed = apply(&world, &declared, How::default());
+    let outcome = outcome_of(&executed, &Address::Authorization);
+    assert_eq!(outcome.outcome, Outcome::Operator);
+    let at = outcome.approve_at.as_ref().unwrap();
+    assert!(at.url.contains("/oauth/authorize"), "{at:?}");
+    let waiting = outcome_of(&executed, &repository(1));
+    assert_eq!(
+        waiting.error.as_deref(),
+        Some("waits for a person to do factory.authorization")
+    );
+    // The next run goes on from what was approved there meanwhile, and asks nobody.
+    {
+        let mut sides = world.get();
+        let droid = sides.user_named("factory-droid").unwrap().id;
+        sides.consent(droid);
+    }
+    let executed = apply(&world, &declared, How::default());
+    assert!(is_complete(&executed), "{executed:#?}");
+    assert_eq!(world.get().invitations.len(), 1);
+}
+
+/// What no program can get through is a person's, although the plan did not know.
+#[test]
+fn a_sign_in_that_needs_a_person_is_left_to_one_in_the_same_run() {
+    for (answer, done) in [(attested(), true), (Answer::Later, false)] {
+        let (world, declared) = by_a_person(&[answer]);
+        world.get().person_signs_in = false;
+        world.get().cut = Some(at(
+            "consent",
+            Fault::Fail {
+                kind: ErrorKind::PersonNeeded,
+                processed: false,
+            },
+        ));
+        let executed = apply(&world, &declared, How::default());
+        assert_eq!(is_complete(&executed), done, "{executed:#?}");
+        let sides = world.get();
+        let [Some(why)] = sides.invitations.as_slice() else {
+            panic!("{:?}", sides.invitations)
+        };
+        assert_eq!(sides.record.intents, []);
+        if !done {
+            let outcome = outcome_of(&executed, &Address::Authorization);
+            assert_eq!(outcome.outcome, Outcome::Operator);
+            assert!(outcome.error.as_deref().unwrap().contains(why.as_str()), "{outcome:#?}");
+            assert!(outcome.approve_at.is_some() && executed.left_to_a_person.is_some());
+            assert_eq!(outcome_of(&executed, &repository(0)).outcome, Outcome::Operator);
+        }
+    }
+}
+
 #[test]
 fn with_nobody_there_every_step_is_left_for_later() {
     let (world, declared) = assisted(2, &[]);

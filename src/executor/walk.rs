@@ -14,7 +14,7 @@ use super::run::{Failure, Run};
 use super::writes::{Finished, WritesEnd, carry_out, selection, stop_words, waiting_deletions};
 use super::{Executed, Unwritten};
 use crate::factory::BATCH;
-use crate::model::{Address, Change, ChangeOutcome, Operation, OperatorStep, Outcome, Plan, Status};
+use crate::model::{Address, ApproveAt, Change, ChangeOutcome, Operation, OperatorStep, Outcome, Plan, Status};
 
 /// Where a change stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,10 @@ pub(super) struct Progress<'a> {
     pub(super) deferred: bool,
     /// Why a person's step is still left of it while it awaits cleanup.
     pub(super) pending_reason: Option<String>,
+    /// A step that the plan does not have, because nobody could know that a person is needed.
+    pub(super) unplanned: Option<&'a OperatorStep>,
+    /// Where a person approves what is left.
+    pub(super) approve_at: Option<ApproveAt>,
 }
 
 impl<'a> Progress<'a> {
@@ -69,6 +73,8 @@ impl<'a> Progress<'a> {
             error: None,
             deferred: false,
             pending_reason: None,
+            unplanned: None,
+            approve_at: None,
         };
         ((fallback_of, &change.address), progress)
     }
@@ -99,6 +105,7 @@ impl<'a> Progress<'a> {
             error,
             writes: run.writes_of(self.change),
             fallback: self.fallback_of.is_some(),
+            approve_at: self.approve_at.clone(),
         }
     }
 }
@@ -109,7 +116,7 @@ type Key<'a> = (Option<&'a Address>, &'a Address);
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run<'a>,
-    options: &'a Options<'a>,
+    pub(super) options: &'a Options<'a>,
     observer: &'a dyn Fn(Event),
     /// In the order of the plan, and then the fallbacks.
     pub(super) progress: IndexMap<Key<'a>, Progress<'a>>,
@@ -170,6 +177,7 @@ impl<'a> Walk<'a> {
         let flushed = self.run.state.flush().await;
         Executed {
             outcomes: self.outcomes(),
+            left_to_a_person: self.run.left_to_a_person.get().map(|left| left.step.clone()),
             unwritten: flushed.err().map(|why| Unwritten {
                 record: self.run.state.successor(),
                 why,
@@ -252,7 +260,8 @@ impl<'a> Walk<'a> {
                 Stage::Ended(Outcome::Skipped) => return Verdict::Skip(format!("{parent} was skipped")),
                 Stage::Ended(Outcome::Blocked) => return Verdict::Skip(format!("{parent} is blocked")),
                 Stage::Ended(Outcome::Operator) => {
-                    let needs_it = above.change.steps.iter().any(|step| holds_up(step, &change.address));
+                    let holds_up = |step: &OperatorStep| holds_up(step, &change.address);
+                    let needs_it = above.change.steps.iter().chain(above.unplanned).any(holds_up);
                     if needs_it && (above.deferred || !change.operations.is_empty()) {
                         operator = Some(format!("waits for a person to do {parent}"));
                     }
@@ -288,7 +297,12 @@ impl<'a> Walk<'a> {
 
     fn end_writes(&mut self, at: usize, end: WritesEnd) {
         match end {
-            WritesEnd::Done => self.begin_asking(at),
+            WritesEnd::Done => {
+                let is_approval = self.progress[at].change.address == Address::Authorization;
+                let left = self.run.left_to_a_person.get().filter(|_| is_approval);
+                self.progress[at].unplanned = left.map(|left| &left.step);
+                self.begin_asking(at);
+            }
             WritesEnd::Refused(why) if self.stop().is_some() || !self.fall_back(at) => {
                 self.end_with_secret(at, Outcome::Failed, Some(why));
             }
@@ -320,7 +334,8 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn advance(&mut self, at: usize, step: usize) {
-        if step < self.progress[at].change.steps.len() {
+        let Progress { change, unplanned, .. } = &self.progress[at];
+        if step < change.steps.len() + usize::from(unplanned.is_some()) {
             self.progress[at].stage = Stage::Asking(step);
         } else if self.awaits_cleanup(at) {
             self.progress[at].stage = Stage::AwaitingCleanup;

@@ -10,7 +10,7 @@ use url::Url;
 use super::errors::explained;
 use super::page::reason;
 use super::wire;
-use super::{BATCH, FactoryRead, FactoryWrite};
+use super::{Attempt, BATCH, FactoryRead, FactoryWrite};
 use crate::http::{Client, Error, ErrorKind, HTML_LIMIT, Method, Request, Response, Result, StatusCode};
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
 use crate::secrets::Secret;
@@ -229,12 +229,15 @@ impl FactoryWrite for FactoryApi {
         answer.exactly(StatusCode::NO_CONTENT).map_err(explained)
     }
 
-    async fn start_authorization(&self) -> Result<String> {
+    async fn start_authorization(&self) -> Result<Attempt> {
         // An attempt that nobody finishes expires, so starting one more does no harm.
         let request = self.request(Method::POST, &["authorizations"]).repeatable();
         let answer = self.call(request).await?;
         let attempt: wire::Attempt = answer.json().map_err(explained)?;
-        Ok(attempt.authorization_url)
+        Ok(Attempt {
+            url: attempt.authorization_url,
+            expires_at: attempt.expires_at,
+        })
     }
 
     async fn finish_authorization(&self, redirect: &Url) -> Result<()> {

@@ -49,6 +49,7 @@ impl FactoryRead for AssistedFactory {
                 },
                 detail: None,
                 user: authorization.map(|authorization| authorization.user.clone()),
+                authorized_at: None,
                 secret_fingerprint: saved.secret_fingerprint.clone().into(),
             }
         }))

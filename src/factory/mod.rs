@@ -15,6 +15,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::http::Result;
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
@@ -30,6 +31,15 @@ pub use site::{FactoryInspect, FactorySite};
 
 /// Repositories in one page, and ids in one change: the most that the contract allows.
 pub const BATCH: usize = 100;
+
+/// An authorization attempt that waits for an approval in GitLab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Where it is approved; as Factory gives it, unchecked.
+    pub url: String,
+    /// Until when, where Factory says.
+    pub expires_at: Option<Timestamp>,
+}
 
 /// What Factory shows, or what was attested about it.
 #[async_trait]
@@ -54,8 +64,8 @@ pub trait FactoryWrite: Send + Sync {
     ) -> Result<ObservedIntegration>;
     /// Disconnects and forgets; absent already counts as done.
     async fn delete_connection(&self) -> Result<()>;
-    /// Starts an authorization attempt and gives the URL to open as the droid.
-    async fn start_authorization(&self) -> Result<String>;
+    /// Starts an authorization attempt, whose URL is opened as the droid.
+    async fn start_authorization(&self) -> Result<Attempt>;
     /// Requests the redirect URI with its code, at the host of the configuration that it belongs to, without a credential.
     /// Fails with the reason that Factory's page gives.
     async fn finish_authorization(&self, redirect: &url::Url) -> Result<()>;

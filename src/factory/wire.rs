@@ -1,5 +1,6 @@
 //! The JSON of the contract, as far as it is read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use crate::model::{
@@ -27,6 +28,8 @@ pub(super) struct Integration {
     status_detail: Option<RemoteText>,
     #[serde(default)]
     authorized_user: Option<User>,
+    #[serde(default)]
+    authorized_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +55,7 @@ impl Integration {
             status: self.status,
             detail: self.status_detail.map(String::from),
             user,
+            authorized_at: self.authorized_at,
             secret_fingerprint: Known::Unknown,
         }
     }
@@ -62,6 +66,8 @@ impl Integration {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attempt {
     pub(super) authorization_url: String,
+    #[serde(default)]
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// A page of repositories.

@@ -34,6 +34,7 @@ pub fn saved_plan(data: &[u8]) {
         sign_in: None,
         password: None,
         secret: SecretPlace::OnRequest,
+        approve_at: None,
         patterns: render::Patterns::default(),
         confirm: "setpoint confirm --all".to_owned(),
         width: 60,

@@ -24,15 +24,15 @@ pub struct Door {
     pub has_totp: bool,
     /// Whether Setpoint keeps that key itself (`user.totp`).
     pub keeps_totp: bool,
+    /// Whether the password goes to the form of an LDAP server.
+    pub by_directory: bool,
 }
 
 /// Says whether nobody may sign in, and why somebody could not.
 #[async_trait]
 pub trait Doorkeeper: Send + Sync {
-    /// What harm a sign-in would do, and the way out; none where it does none.
+    /// What harm a sign-in would do, or that GitLab would not take the password, and the way out; none where neither is so.
     async fn harm(&self, door: &Door) -> Result<Option<Harm>>;
-    /// Whether the sign-in page takes passwords at all.
-    async fn takes_passwords(&self) -> Result<bool>;
     /// The terms of service that have to be accepted at this moment; none where there are none.
     async fn terms_now(&self) -> Result<Option<TermsVersion>>;
     /// The account of this username or e-mail address; none where there is none.
@@ -74,6 +74,9 @@ pub struct Harm {
 impl Doorkeeper for GitlabApi {
     async fn harm(&self, door: &Door) -> Result<Option<Harm>> {
         let settings = self.settings().await?;
+        if !door.by_directory && !settings.password_authentication_enabled_for_web {
+            return Ok(Some(Harm::passwords_off(door)));
+        }
         if settings.require_email_verification_on_account_locked != Some(true) {
             return Ok(None);
         }
@@ -84,11 +87,6 @@ impl Doorkeeper for GitlabApi {
                 .await?
                 .is_some_and(|resident| resident.user.two_factor);
         Ok((!is_spared).then(|| Harm::verification(door)))
-    }
-
-    async fn takes_passwords(&self) -> Result<bool> {
-        let settings = self.settings().await?;
-        Ok(settings.password_authentication_enabled_for_web)
     }
 
     async fn terms_now(&self) -> Result<Option<TermsVersion>> {
@@ -134,12 +132,32 @@ impl Doorkeeper for GitlabApi {
 }
 
 impl Harm {
+    fn passwords_off(door: &Door) -> Self {
+        let other_way = match door.table {
+            "user" => "let an administrator whose sign-in works do it (user.sign_in = \"impersonate\")",
+            _ => {
+                "give the form of an LDAP server as gitlab.admin_session.provider, or the cookie of a session that a person opened"
+            }
+        };
+        Self {
+            message: format!(
+                "nobody signs in as {}: GitLab does not take passwords on its sign-in page",
+                door.username
+            ),
+            way_out: format!(
+                "{other_way}, or allow password authentication for the web interface (Admin area > Settings > General > \
+                 Sign-in restrictions)"
+            ),
+        }
+    }
+
     fn verification(door: &Door) -> Self {
         let Door {
             username,
             table,
             has_totp,
             keeps_totp,
+            by_directory: _,
         } = door;
         let lacks = match (has_totp, keeps_totp) {
             (true, _) => "GitLab knows no authenticator of it",

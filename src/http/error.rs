@@ -67,6 +67,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Refused before anything was sent: an address that a credential does not belong to, a sign-in that cannot work.
     Refused,
+    /// Only a person with a browser can go on: a captcha, a security key, terms of service, single sign-on.
+    PersonNeeded,
 }
 
 /// A failed request: one message a person can act on. Never holds a secret.

@@ -143,6 +143,7 @@ mod tests {
                 error: None,
                 writes: 0,
                 fallback: false,
+                approve_at: None,
             };
             told.push_str(&tally.ended(&outcome).unwrap_or_default());
         }
@@ -168,6 +169,7 @@ mod tests {
             error: None,
             writes: 0,
             fallback: false,
+            approve_at: None,
         };
         assert!(tally.ended(&outcome).unwrap().contains(&last.address.to_string()));
     }

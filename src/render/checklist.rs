@@ -105,12 +105,20 @@ fn assemble(
             }
         }
     }
-    let _ = writeln!(
-        out,
-        "\nWhen all of it is done: {}. It says what bears it out, and records it. A part of it: `setpoint confirm \
-         ADDRESS…`.",
-        code(&facts.confirm)
-    );
+    if steps.iter().any(|(_, step)| step.is_attested()) {
+        let _ = writeln!(
+            out,
+            "\nWhen all of it is done: {}. It says what bears it out, and records it. A part of it: `setpoint confirm \
+             ADDRESS…`.",
+            code(&facts.confirm)
+        );
+    }
+    if steps.iter().any(|(_, step)| !step.is_attested()) {
+        let _ = writeln!(
+            out,
+            "\nWhether Factory's access was approved, and as whom, the next `setpoint apply` sees for itself, and goes on."
+        );
+    }
     out
 }
 
@@ -216,6 +224,7 @@ mod tests {
             sign_in: None,
             password: None,
             secret: SecretPlace::Unknown,
+            approve_at: None,
             patterns: Patterns {
                 enable: vec!["platform/**".to_owned()],
                 except: vec!["platform/archive/**".to_owned()],

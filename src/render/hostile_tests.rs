@@ -128,6 +128,7 @@ fn outcomes(plan: &Plan, text: &str) -> ApplyReport {
             error: Some(text.to_owned()),
             writes: 0,
             fallback: false,
+            approve_at: None,
         })
         .collect();
     ApplyReport {
@@ -186,6 +187,7 @@ fn facts(text: &str) -> StepFacts {
         sign_in: None,
         password: Some(text.to_owned()),
         secret: SecretPlace::Saved(text.to_owned()),
+        approve_at: None,
         patterns: Patterns {
             enable: vec![text.to_owned()],
             except: vec![text.to_owned()],

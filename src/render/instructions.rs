@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::text::count;
-use crate::model::{Address, ApplicationId, ApplicationRef, ApplicationUid, Corroboration, OperatorStep, SignIn};
+use crate::model::{
+    Address, ApplicationId, ApplicationRef, ApplicationUid, ApproveAt, Corroboration, OperatorStep, SignIn,
+};
 
 /// What instructions are filled in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct StepFacts {
     pub password: Option<String>,
     /// Where the secret is.
     pub secret: SecretPlace,
+    /// Where Factory's access is approved, once there is such an address.
+    pub approve_at: Option<ApproveAt>,
     /// Which repositories are declared: patterns of those to enable, and of those to leave out.
     pub patterns: Patterns,
     /// The command that attests all steps.
@@ -140,6 +144,7 @@ pub(super) fn instructions(
             Line::Prose("do", format!("{THE_WAY}; press \"Disconnect\"")),
         ],
         OperatorStep::Authorize { username } => authorize_lines(username, settings, facts),
+        OperatorStep::Approve { username, .. } => approve_lines(username, facts),
         OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. } => {
             groups = grouped(steps);
             repository_lines(settings, &facts.patterns)
@@ -235,7 +240,37 @@ fn terms_lines(username: &str, facts: &StepFacts) -> Vec<Line> {
     lines
 }
 
-/// In the way that is configured, or both ways where none is.
+/// At the address of an attempt: Factory's page is not needed.
+pub(super) fn approve_lines(username: &str, facts: &StepFacts) -> Vec<Line> {
+    let mut lines = be_the_droid(username, facts);
+    match &facts.approve_at {
+        Some(at) => {
+            lines.push(Line::Page("then open, in the same window", at.url.clone()));
+            if let Some(end) = at.expires_at {
+                lines.push(Line::Prose("until", end.strftime("%Y-%m-%d %H:%M UTC").to_string()));
+            }
+            lines.push(Line::Prose("do", "where GitLab asks, press \"Authorize\"".to_owned()));
+        }
+        None => lines.push(Line::Prose(
+            "then",
+            "open the address that `setpoint apply` shows".to_owned(),
+        )),
+    }
+    lines.push(mind(username));
+    lines
+}
+
+fn mind(username: &str) -> Line {
+    Line::Prose(
+        "mind",
+        format!(
+            "whoever is signed in to GitLab in that window is whom Factory acts as: it must be {username}; a trusted \
+             application is let in without a question"
+        ),
+    )
+}
+
+/// With the way to be the droid that is configured, or both ways where none is.
 fn be_the_droid(username: &str, facts: &StepFacts) -> Vec<Line> {
     let StepFacts {
         gitlab_url,
@@ -284,13 +319,7 @@ fn authorize_lines(username: &str, settings: String, facts: &StepFacts) -> Vec<L
             "at the top right press \"Manage GitLab Self-Hosted Permissions\" and, where the popup asks, \"Authorize\""
                 .to_owned(),
         ),
-        Line::Prose(
-            "mind",
-            format!(
-                "whoever is signed in to GitLab in that window is whom Factory acts as: it must be {username}; a trusted \
-                 application is let in without a question"
-            ),
-        ),
+        mind(username),
     ]);
     lines
 }

@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 
-use super::instructions::{Line, Place, StepFacts, corroboration, instructions};
+use super::instructions::{Line, Place, StepFacts, approve_lines, corroboration, instructions};
 use super::link::link;
+use super::qr::qr;
 use super::style::{BOLD, paint};
 use super::text::{columns, sanitize, wrap};
-use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep, Seen};
+use crate::model::{Address, ApplicationId, ApplicationUid, ApproveAt, OperatorStep, Seen};
 
 /// As many repositories are listed on a prompt; more go where the caller says.
 const LISTED: usize = 40;
@@ -28,24 +29,12 @@ pub fn prompt(
     let Some(instructions) = instructions(steps, application, facts) else {
         return out;
     };
-    let _ = writeln!(
-        out,
-        "\n  {}",
-        paint(BOLD, &format!("{place}: {}", sanitize(&instructions.title)))
+    head(
+        &mut out,
+        &format!("{place}: {}", instructions.title),
+        &instructions.lines,
+        facts.width,
     );
-    for line in &instructions.lines {
-        match line {
-            Line::Prose(label, text) => prose(&mut out, label, text, facts.width),
-            Line::Value(label, value) => {
-                prose(&mut out, label, "", facts.width);
-                copy(&mut out, &sanitize(value), facts.width);
-            }
-            Line::Page(label, value) => {
-                prose(&mut out, label, "", facts.width);
-                copy(&mut out, &link(value, &sanitize(value)), facts.width);
-            }
-        }
-    }
     let listed_elsewhere = repositories_file.filter(|_| needs_file(steps));
     for group in &instructions.groups {
         prose(&mut out, &group.headline(), "", facts.width);
@@ -60,6 +49,40 @@ pub fn prompt(
         copy(&mut out, &sanitize(file), facts.width);
     }
     out
+}
+
+/// Where a person approves Factory's access, also as a picture for a telephone where the terminal (columns, lines) has room
+/// for it.
+pub fn approval(facts: &StepFacts, at: &ApproveAt, terminal: Option<(usize, usize)>) -> String {
+    let mut out = String::new();
+    let facts = StepFacts {
+        approve_at: Some(at.clone()),
+        ..facts.clone()
+    };
+    let lines = approve_lines(&at.username, &facts);
+    head(&mut out, &Address::Authorization.to_string(), &lines, facts.width);
+    if let Some(picture) = terminal.and_then(|room| qr(&at.url, room)) {
+        out.push('\n');
+        out.push_str(&picture);
+    }
+    out
+}
+
+fn head(out: &mut String, title: &str, lines: &[Line], width: usize) {
+    let _ = writeln!(out, "\n  {}", paint(BOLD, &sanitize(title)));
+    for line in lines {
+        match line {
+            Line::Prose(label, text) => prose(out, label, text, width),
+            Line::Value(label, value) => {
+                prose(out, label, "", width);
+                copy(out, &sanitize(value), width);
+            }
+            Line::Page(label, value) => {
+                prose(out, label, "", width);
+                copy(out, &link(value, &sanitize(value)), width);
+            }
+        }
+    }
 }
 
 fn prose(out: &mut String, label: &str, text: &str, width: usize) {
@@ -134,6 +157,8 @@ pub fn after(step: &OperatorStep, seen: &Seen, width: usize) -> String {
             "what was typed: Factory shows it to nobody outside. A wrong Application ID or secret shows at the \
              authorization",
         ),
+        // Factory's answer was seen.
+        (OperatorStep::Approve { .. }, _) => return String::new(),
         (OperatorStep::DeleteConnection, _) => (None, "whether Factory has forgotten it"),
         (OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. }, _) => {
             (None, "the selection: nothing outside of Factory shows it")
@@ -180,6 +205,7 @@ mod tests {
             sign_in: Some(SignIn::Impersonate),
             password: None,
             secret: SecretPlace::OnRequest,
+            approve_at: None,
             patterns: Patterns::default(),
             confirm: "setpoint confirm --all".to_owned(),
             width,

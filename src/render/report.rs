@@ -132,10 +132,11 @@ fn is_repository(outcome: &ChangeOutcome) -> bool {
     matches!(outcome.address, Address::Repository(_))
 }
 
-/// Whether a prompt can say what is left.
+/// Whether a prompt says all of what is left. That of an approval does not say what Setpoint itself could not do.
 fn has_prompt(plan: &Plan, outcome: &ChangeOutcome) -> bool {
     outcome.outcome == Outcome::Operator
         && !outcome.fallback
+        && outcome.approve_at.is_none()
         && (plan.change(&outcome.address)).is_some_and(|change| !change.steps.is_empty())
 }
 

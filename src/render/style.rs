@@ -1,6 +1,6 @@
 //! The few colours: green for what appears, yellow for what changes, red for what goes.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Color, Style};
 
 use crate::model::Actions;
 
@@ -10,6 +10,10 @@ pub(super) const CREATE: Style = AnsiColor::Green.on_default();
 pub(super) const UPDATE: Style = AnsiColor::Yellow.on_default();
 pub(super) const DELETE: Style = AnsiColor::Red.on_default();
 pub(super) const ATTENTION: Style = AnsiColor::Yellow.on_default().bold();
+
+pub(super) const PICTURE: Style = AnsiColor::BrightWhite
+    .on_default()
+    .bg_color(Some(Color::Ansi(AnsiColor::Black)));
 
 /// The text in the style.
 pub(super) fn paint(style: Style, text: &str) -> String {

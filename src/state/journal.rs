@@ -87,6 +87,8 @@ impl From<&ChangeOutcome> for JournalEvent {
             error,
             writes,
             fallback: _,
+            // It has expired before anybody reads it here.
+            approve_at: _,
         } = outcome;
         Self::Outcome {
             address: address.clone(),

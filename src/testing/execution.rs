@@ -148,6 +148,7 @@ impl World {
             authenticator_store: self,
             droid_password: Some(Secret::new("canary-password")),
             operator: self,
+            approve_at: &|url, _| Ok(url.parse().expect("an authorize URL")),
             clock: &clock,
         };
         let options = Options {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use super::world::{Sides, World};
-use crate::executor::{Answer, Operator, Prompt};
-use crate::factory::{FactoryRead, FactoryWrite};
+use crate::executor::{Answer, Invitation, Operator, Prompt, Waited};
+use crate::factory::{Attempt, FactoryRead, FactoryWrite};
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::model::{
     ApplicationUid, AuthorizedUser, FactoryRepository, FactorySource, IntegrationStatus, Kind, Known,
@@ -65,6 +65,7 @@ fn shown(sides: &Sides) -> Option<ObservedIntegration> {
                 .get(&id)
                 .map_or_else(String::new, |user| user.fields.username.to_string()),
         }),
+        authorized_at: None,
         secret_fingerprint: Known::Unknown,
     })
 }
@@ -99,15 +100,17 @@ impl FactoryWrite for World {
         .await
     }
 
-    async fn start_authorization(&self) -> Result<String> {
-        self.write_to("start authorization", Kind::Authorization, |sides| {
-            match &sides.integration {
-                Some(integration) => Ok(format!(
+    async fn start_authorization(&self) -> Result<Attempt> {
+        // What nobody finishes expires: it is no write that has to be announced.
+        self.call("start authorization", |sides| match &sides.integration {
+            Some(integration) => Ok(Attempt {
+                url: format!(
                     "https://gitlab.example.com/oauth/authorize?client_id={}",
                     integration.uid
-                )),
-                None => refuse(ErrorKind::Conflict, "nothing is configured"),
-            }
+                ),
+                expires_at: None,
+            }),
+            None => refuse(ErrorKind::Conflict, "nothing is configured"),
         })
         .await
     }
@@ -179,6 +182,27 @@ impl Operator for World {
         done.await.map_or(Answer::Skipped, |()| answer)
     }
 
+    async fn invite(&self, invitation: &Invitation<'_>) -> Waited {
+        let answer = {
+            let mut sides = self.get();
+            sides.invitations.push(invitation.objection.map(str::to_owned));
+            assert!(sides.invitations.len() < 1000, "a person is invited again and again");
+            sides.answers.pop_front().unwrap_or(sides.otherwise.clone())
+        };
+        match answer {
+            Answer::Attested { .. } => {}
+            Answer::Skipped => return Waited::Skipped,
+            Answer::Quit => return Waited::Quit,
+            Answer::Later => return Waited::Later,
+        }
+        let approved = self.call("a person", |sides| {
+            let droid = sides.user_named(&invitation.at.username).map(|user| user.id);
+            sides.consent(droid.expect("the droid has an account"));
+            Ok(())
+        });
+        approved.await.map_or(Waited::Skipped, |()| Waited::ForAWhile)
+    }
+
     fn recorded(&self, _: &OperatorStep, _: &Seen) {}
 }
 
@@ -218,6 +242,7 @@ impl Sides {
                 }
                 self.consent(user);
             }
+            OperatorStep::Approve { .. } => panic!("it is approved by invitation"),
             OperatorStep::EnableRepository { id, .. } => {
                 self.enabled.insert(*id);
             }

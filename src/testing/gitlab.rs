@@ -209,10 +209,6 @@ impl Doorkeeper for World {
         self.read_from("harm", |_| Ok(None)).await
     }
 
-    async fn takes_passwords(&self) -> Result<bool> {
-        self.read_from("settings", |_| Ok(true)).await
-    }
-
     async fn terms_now(&self) -> Result<Option<TermsVersion>> {
         self.read_from("settings", |_| Ok(None)).await
     }

@@ -66,6 +66,8 @@ pub(crate) struct Sides {
     /// Who consents in GitLab, where that is not the one who was meant to.
     pub(crate) consents_as: Option<UserId>,
 
+    /// Whether a person is to sign in as the droid.
+    pub(crate) person_signs_in: bool,
     /// Whether there is an administrator's web session.
     pub(crate) admin_session: bool,
     /// Whether Factory's half is done by a person, who attests it.
@@ -90,6 +92,8 @@ pub(crate) struct Sides {
     pub(crate) otherwise: Answer,
     /// How many approvals the person claims without having given them.
     pub(crate) false_claims: usize,
+    /// What was wrong before each time that the person was invited to approve.
+    pub(crate) invitations: Vec<Option<String>>,
     /// The addresses on each prompt, and whether it could show the secret.
     pub(crate) prompts: Vec<(Vec<String>, bool)>,
 
@@ -170,6 +174,7 @@ impl World {
             enabled: BTreeSet::new(),
             refused: None,
             consents_as: None,
+            person_signs_in: false,
             admin_session: false,
             assisted: false,
             saves: true,
@@ -185,6 +190,7 @@ impl World {
                 by: "ada@desk".to_owned(),
             },
             false_claims: 0,
+            invitations: Vec::new(),
             prompts: Vec::new(),
             log: Vec::new(),
             events: Vec::new(),
@@ -222,7 +228,7 @@ impl World {
     pub(crate) fn policy(&self, command: Command) -> Policy {
         let sides = self.get();
         let mut policy = Policy::new(command);
-        policy.sign_in = Some(SignIn::Password);
+        policy.sign_in = (!sides.person_signs_in).then_some(SignIn::Password);
         policy.replace_application = true;
         policy.allowances.removals = Some(100);
         policy.admin_session = sides.admin_session;
@@ -328,7 +334,7 @@ impl Sides {
     }
 
     /// Somebody consents to Factory's application in GitLab, who may be another than who was meant to.
-    pub(super) fn consent(&mut self, user: UserId) {
+    pub(crate) fn consent(&mut self, user: UserId) {
         let user = self.consents_as.unwrap_or(user);
         let integration = self.integration.as_mut().expect("authorized without a connection");
         integration.authorized = Some(user);

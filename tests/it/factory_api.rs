@@ -136,7 +136,7 @@ impl Bench {
 
     /// What GitLab's authorize page would end with: the redirect URI with a code of this user.
     async fn redirect(&self, user: UserId, code: &str) -> Url {
-        let authorize: Url = self.factory.start_authorization().await.unwrap().parse().unwrap();
+        let authorize: Url = self.factory.start_authorization().await.unwrap().url.parse().unwrap();
         let query = |name: &str| {
             let found = authorize.query_pairs().find(|(key, _)| key == name);
             found.map(|(_, value)| value.into_owned()).unwrap()

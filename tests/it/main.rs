@@ -19,6 +19,13 @@ mod adopt;
 mod any_instance;
 #[cfg(feature = "sandbox")]
 mod application_in_place;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod approval;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod architecture;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]

@@ -208,9 +208,12 @@ async fn nobody_is_impersonated_in_a_persons_session() {
     let authorization = change(&plan, "factory.authorization");
     assert_eq!(
         (&authorization["status"], &authorization["reason"]),
-        (&json!("blocked"), &json!("no_sign_in"))
+        (&json!("operator"), &json!("not_connected"))
     );
-    assert!(notes(authorization).contains("user.password"), "{authorization:#}");
+    assert!(
+        notes(authorization).contains("a person approves it"),
+        "{authorization:#}"
+    );
     fixture.edit_config("[user]\n", "[user]\nsign_in = \"impersonate\"\n");
     let refused = ran(&fixture, &["validate"], "GITLAB_SESSION", COOKIE).await.expect(1);
     let said = unwrapped(&refused.stderr);

@@ -513,8 +513,8 @@ async fn a_second_factor_that_is_no_code_is_told_by_what_it_is() {
         bench.change(DROID, |droid| droid.security_key = true);
         let droid = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
         let error = bench.authorize(&droid).await.unwrap_err();
-        assert_says(&error, ErrorKind::Forbidden, "a security key");
-        assert_says(&error, ErrorKind::Forbidden, "register an authenticator");
+        assert_says(&error, ErrorKind::PersonNeeded, "a security key");
+        assert_says(&error, ErrorKind::PersonNeeded, "register an authenticator");
         assert_eq!(bench.count("POST", "/users/sign_in"), 1, "{shape}");
     }
 }
@@ -552,13 +552,13 @@ async fn nobody_signs_in_where_the_right_password_locks_the_account() {
     let admin = bench.admin();
     for _ in 0..2 {
         let error = admin.application(bench.application()).await.unwrap_err();
-        assert_says(&error, ErrorKind::Refused, "gitlab.admin_session.totp_secret");
+        assert_says(&error, ErrorKind::PersonNeeded, "gitlab.admin_session.totp_secret");
         let error = bench.authorize(&bench.droid()).await.unwrap_err();
-        assert_says(&error, ErrorKind::Refused, "user.totp_secret");
+        assert_says(&error, ErrorKind::PersonNeeded, "user.totp_secret");
         // A key of an authenticator that GitLab does not know spares nobody.
         let keyed = bench.by_password(sandbox::DROID_PASSWORD, Some(TOTP_SECRET));
         let error = bench.authorize(&keyed).await.unwrap_err();
-        assert_says(&error, ErrorKind::Refused, "knows no authenticator");
+        assert_says(&error, ErrorKind::PersonNeeded, "knows no authenticator");
     }
     assert_eq!(
         bench.count("POST", "/users/sign_in") + bench.count("GET", "/users/sign_in"),
@@ -578,8 +578,8 @@ async fn a_code_by_mail_is_told_with_the_way_out() {
         droid.known_addresses.insert("192.0.2.7".to_owned());
     });
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
-    assert_says(&error, ErrorKind::Forbidden, "sent by e-mail");
-    assert_says(&error, ErrorKind::Forbidden, "register an authenticator");
+    assert_says(&error, ErrorKind::PersonNeeded, "sent by e-mail");
+    assert_says(&error, ErrorKind::PersonNeeded, "register an authenticator");
     assert!(!error.hint.unwrap().to_lowercase().contains("browser"));
 }
 
@@ -733,7 +733,7 @@ fn assert_says(error: &Error, kind: ErrorKind, words: &str) {
 
 #[tokio::test]
 async fn each_refusal_of_a_sign_in_is_told_apart() {
-    use ErrorKind::{Forbidden, Unauthorized};
+    use ErrorKind::{Forbidden, PersonNeeded, Unauthorized};
     let error = refusal(&[], |droid, _| droid.password_digest = digest("another")).await;
     assert_says(&error, Unauthorized, "user.password");
     let error = refusal(&[], |droid, _| droid.locked = true).await;
@@ -747,15 +747,15 @@ async fn each_refusal_of_a_sign_in_is_told_apart() {
     let error = refusal(&[], |droid, _| droid.confirmed_at = None).await;
     assert_says(&error, Forbidden, "confirm");
     let error = refusal(&[], |droid, now| droid.password_expires_at = Some(now)).await;
-    assert_says(&error, Forbidden, "password has expired");
+    assert_says(&error, PersonNeeded, "password has expired");
     let error = refusal(&["enforce_terms=true"], |_, _| ()).await;
-    assert_says(&error, Forbidden, "terms");
+    assert_says(&error, PersonNeeded, "terms");
     let error = refusal(&["require_two_factor=true"], |_, _| ()).await;
-    assert_says(&error, Forbidden, "two-factor");
+    assert_says(&error, PersonNeeded, "two-factor");
     let error = refusal(&["password_login_off=true"], |_, _| ()).await;
-    assert_says(&error, Forbidden, "password authentication");
+    assert_says(&error, PersonNeeded, "password authentication");
     let error = refusal(&[], |droid, _| droid.totp_secret = Some(TOTP_SECRET.to_owned())).await;
-    assert_says(&error, Forbidden, "user.totp_secret");
+    assert_says(&error, PersonNeeded, "user.totp_secret");
 }
 
 #[tokio::test]
@@ -782,7 +782,7 @@ async fn a_captcha_is_seen_before_the_password_is_sent() {
         }
     });
     let error = bench.authorize(&bench.droid()).await.unwrap_err();
-    assert_says(&error, ErrorKind::Forbidden, "recaptcha");
+    assert_says(&error, ErrorKind::PersonNeeded, "recaptcha");
     assert_eq!(bench.count("POST", "/users/sign_in"), 0);
 }
 
@@ -1029,7 +1029,7 @@ async fn an_impersonation_that_gitlab_leads_away_is_signed_out_and_says_why() {
         }
         let admin = bench.admin();
         let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-        assert_says(&error, ErrorKind::Forbidden, said);
+        assert_says(&error, ErrorKind::PersonNeeded, said);
         assert!(error.message.contains(DROID), "{error}");
         assert!(bench.signed_in().is_empty(), "{to}");
         // The administrator can go on.
@@ -1055,7 +1055,7 @@ async fn who_has_to_do_something_first_is_impersonated_in_vain_and_not_for_long(
             });
             let admin = bench.admin_as("root", sandbox::ROOT_PASSWORD, Some(TOTP_SECRET));
             let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
-            assert_says(&error, ErrorKind::Forbidden, said);
+            assert_says(&error, ErrorKind::PersonNeeded, said);
             assert!(
                 bench.signed_in().is_empty(),
                 "{generation} {switch}: {:?}",
@@ -1134,7 +1134,7 @@ async fn each_refusal_of_an_impersonation_is_told_apart() {
     }
     let bench = Bench::new(&["impersonation_enabled=false"]).await;
     let error = bench.authorize(&bench.impersonated(&bench.admin())).await.unwrap_err();
-    assert_says(&error, ErrorKind::Forbidden, "impersonation_enabled");
+    assert_says(&error, ErrorKind::PersonNeeded, "impersonation_enabled");
     let bench = Bench::new(&[]).await;
     let droid = bench.impersonated(&bench.admin());
     let error = approve_as(&droid, &bench.authorize_url(), "nobody").await.unwrap_err();

@@ -65,11 +65,19 @@ impl Args {
     }
 
     fn choose(&self, plan: &Plan) -> Result<std::collections::BTreeSet<Address>> {
-        let due: Vec<_> = plan.changes.iter().filter(|change| !change.steps.is_empty()).collect();
+        let is_attested = |change: &&Change| change.steps.iter().any(OperatorStep::is_attested);
+        let due: Vec<_> = plan.changes.iter().filter(is_attested).collect();
         if self.all {
             return Ok(due.into_iter().map(|change| change.address.clone()).collect());
         }
         for address in &self.addresses {
+            let planned = plan.changes.iter().find(|change| change.address == *address);
+            if planned.is_some_and(|change| change.steps.iter().any(|step| !step.is_attested())) {
+                return Err(Failure::new(format!(
+                    "{address} is not attested: Factory itself says whether it was approved, and as whom"
+                ))
+                .hint("run `setpoint apply`, which shows where to approve, and asks Factory"));
+            }
             if !due.iter().any(|change| &change.address == address) {
                 let known = due.iter().map(|change| change.address.to_string()).collect::<Vec<_>>();
                 let hint = match known.as_slice() {
@@ -130,6 +138,9 @@ fn due(context: &Context, plan: &Plan) -> String {
             Some(before) => {
                 let _ = writeln!(out, "    once {before} is done, which is Setpoint's: `setpoint apply`");
             }
+            None if !prompt[0].1.is_attested() => {
+                out.push_str("    `setpoint apply` shows where to approve, and sees it\n");
+            }
             None if prompt.len() <= IN_ONE_COMMAND => {
                 let addresses: Vec<String> = prompt
                     .iter()
@@ -140,11 +151,10 @@ fn due(context: &Context, plan: &Plan) -> String {
             None => {}
         }
     }
-    let _ = writeln!(
-        out,
-        "\nWhen all of it is done:\n\n    {}",
-        operator::confirm_command(context, "--all")
-    );
+    let is_attested = steps.iter().any(|(_, step)| step.is_attested());
+    let arguments = if is_attested { "confirm --all" } else { "apply" };
+    let command = operator::command_line(context, arguments);
+    let _ = write!(out, "\nWhen all of it is done:\n\n    {command}\n");
     out
 }
 

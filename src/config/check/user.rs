@@ -10,7 +10,8 @@ use super::super::fault::Finding;
 use super::super::raw::{RawUser, SecretReference, Text};
 use super::repositories::path_problem;
 use super::{Facts, filled};
-use crate::model::{FullPath, SignIn};
+use crate::config::raw::RawSignIn;
+use crate::model::FullPath;
 
 fn user<'a>(facts: &Facts<'a>) -> Option<&'a RawUser> {
     facts.raw.user.as_deref()
@@ -139,22 +140,22 @@ pub(super) fn signing_in_is_possible(facts: &Facts<'_>, findings: &mut Vec<Findi
     let has_session = session.is_none_or(|session| session.is_some()) || facts.broken.contains("gitlab.admin_session");
     let is_handed_over = session.flatten().is_some_and(|session| session.cookie.is_some());
     match **sign_in {
-        SignIn::Password if !has_password => findings.push(Finding::new(
+        RawSignIn::Password if !has_password => findings.push(Finding::new(
             sign_in.span(),
             "`user.sign_in` is \"password\", but there is no `user.password`",
             "add `password = { env = \"FACTORY_DROID_PASSWORD\" }` to `[user]`, or sign in by \"impersonate\"",
         )),
-        SignIn::Impersonate if !has_session => findings.push(Finding::new(
+        RawSignIn::Impersonate if !has_session => findings.push(Finding::new(
             sign_in.span(),
             "`user.sign_in` is \"impersonate\", but there is no `[gitlab.admin_session]`",
-            "add `[gitlab.admin_session]` with `username` and `password`, or sign in by \"password\"",
+            "add `[gitlab.admin_session]` with `username` and `password`, or sign in by \"password\" or \"person\"",
         )),
-        SignIn::Impersonate if is_handed_over => findings.push(Finding::new(
+        RawSignIn::Impersonate if is_handed_over => findings.push(Finding::new(
             sign_in.span(),
             "`user.sign_in` is \"impersonate\", which would end the session that `gitlab.admin_session.cookie` is of",
-            "sign in by \"password\", with `user.password`",
+            "sign in by \"password\", with `user.password`, or let a \"person\" do it",
         )),
-        SignIn::Password | SignIn::Impersonate => {}
+        RawSignIn::Password | RawSignIn::Impersonate | RawSignIn::Person => {}
     }
 }
 
@@ -197,7 +198,7 @@ pub(super) fn its_authenticator_can_be_kept(facts: &Facts<'_>, findings: &mut Ve
     let by_password = user
         .sign_in
         .as_deref()
-        .is_none_or(|sign_in| *sign_in == SignIn::Password);
+        .is_none_or(|sign_in| *sign_in == RawSignIn::Password);
     if (user.password.is_none() && !is_broken("user.password")) || !by_password {
         findings.push(Finding::new(
             totp.span(),

@@ -20,6 +20,7 @@ pub use admin::AdminSession;
 pub use droid::{Droid, DroidSignIn};
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_pages;
+pub use oauth::authorize_url_for_a_person;
 pub use second_factor::{Authenticator, Keeper, NotEnrolled};
 pub use session::WebOptions;
 pub use sign_in::Account;

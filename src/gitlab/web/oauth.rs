@@ -62,13 +62,35 @@ fn refused(message: impl Into<String>) -> Error {
     Error::new(Side::Gitlab, ErrorKind::Refused, REQUEST, message)
 }
 
+/// Checks an authorize URL in the same way for a person, who is to see all of it, and gives it as a browser opens it that
+/// reaches GitLab at `in_browser`.
+pub fn authorize_url_for_a_person(
+    text: &str,
+    url: &Url,
+    external_url: &Url,
+    in_browser: &Url,
+    approval: &Approval<'_>,
+) -> Result<Url> {
+    let request = AuthorizeRequest::checked(text, url, external_url, approval)?;
+    let mut shown = in_browser.clone();
+    shown.set_path(&format!("{}{AUTHORIZE}", urls::root(in_browser)));
+    shown.set_query(request.open_at.query());
+    Ok(shown)
+}
+
 impl AuthorizeRequest {
     /// Checks an authorize URL, which came from elsewhere, against what is configured and what is to be approved.
     pub(crate) fn check(text: &str, url: &Url, external_url: &Url, approval: &Approval<'_>) -> Result<Self> {
+        if let Ok(given) = Url::parse(text) {
+            // Who has it can end the attempt in the droid's place.
+            let states = given.query_pairs().filter(|(key, _)| key == "state");
+            states.for_each(|(_, state)| learn(&state));
+        }
+        Self::checked(text, url, external_url, approval)
+    }
+
+    fn checked(text: &str, url: &Url, external_url: &Url, approval: &Approval<'_>) -> Result<Self> {
         let given = Url::parse(text).map_err(|error| refused(format!("the authorize URL is no URL: {error}")))?;
-        // Who has it can end the attempt in the droid's place.
-        let states = given.query_pairs().filter(|(key, _)| key == "state");
-        states.for_each(|(_, state)| learn(&state));
         let shown = shown(&given);
         let ours = [url, external_url]
             .into_iter()

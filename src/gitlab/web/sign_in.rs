@@ -93,10 +93,7 @@ impl<'a> SignIn<'a> {
     pub(crate) async fn run(&self, session: &WebSession) -> Result<SignedIn> {
         let door = self.door();
         if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
-            return Err(self.error(ErrorKind::Refused, message).with_hint(way_out));
-        }
-        if self.account.provider.is_none() && !self.doorkeeper.takes_passwords().await? {
-            return Err(self.password_off());
+            return Err(self.person_needed(message).with_hint(way_out));
         }
         let mut url = session.url("users/sign_in");
         url.set_query(Some("auto_sign_in=false"));
@@ -137,6 +134,7 @@ impl<'a> SignIn<'a> {
             table: self.table,
             has_totp: self.account.totp.is_some(),
             keeps_totp: false,
+            by_directory: self.account.provider.is_some(),
         }
     }
 
@@ -165,7 +163,7 @@ impl<'a> SignIn<'a> {
                  person opened."
             ),
         };
-        Some(self.forbidden(message).with_hint(hint))
+        Some(self.person_needed(message).with_hint(hint))
     }
 
     /// Tells the doorkeeper how it came out, where GitLab has judged the password or the code.
@@ -259,7 +257,7 @@ impl<'a> SignIn<'a> {
                     "GitLab asks {} for a code of two-factor authentication",
                     self.account.username
                 );
-                return Err(self.forbidden(message).with_hint(format!(
+                return Err(self.person_needed(message).with_hint(format!(
                     "Give the key of its authenticator as {}.totp_secret.",
                     self.table
                 )));
@@ -296,7 +294,7 @@ impl<'a> SignIn<'a> {
             others => format!("{}, and takes no code of an authenticator", others.join(" or ")),
         };
         let message = format!("GitLab asks {} for {instead}", self.account.username);
-        self.forbidden(message).with_hint(self.authenticator())
+        self.person_needed(message).with_hint(self.authenticator())
     }
 
     /// Makes sure of who is signed in. Where GitLab led on, nothing that it leads to is loaded, unless the account turns
@@ -458,7 +456,7 @@ impl<'a> SignIn<'a> {
             "GitLab asks {who} for a code that it sent by e-mail, and has locked the account if the address of this machine was \
              new to it"
         );
-        self.forbidden(message).with_hint(format!(
+        self.person_needed(message).with_hint(format!(
             "{} An administrator can end the lock (Admin area > Users); it would come back with the next new address.",
             self.authenticator()
         ))
@@ -484,25 +482,23 @@ impl<'a> SignIn<'a> {
     }
 
     fn password_off(&self) -> Error {
-        let else_do = match self.table {
-            "user" => "let an administrator whose sign-in works do it: user.sign_in = \"impersonate\"",
-            _ => "sign in by an LDAP server (provider), or give the cookie of a session that a person opened",
-        };
-        let message = format!(
-            "GitLab does not take passwords on its sign-in page, so {} cannot sign in by one",
-            self.account.username
-        );
-        self.forbidden(message).with_hint(format!(
-            "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in restrictions), or \
-             {else_do}."
-        ))
+        self.person_needed("GitLab does not take passwords on its sign-in page".to_owned())
+            .with_hint(
+                "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in \
+             restrictions), or let an administrator whose sign-in works do it: user.sign_in = \"impersonate\".",
+            )
     }
 
     fn captcha(&self) -> Error {
-        self.forbidden("GitLab's sign-in page asks for a reCAPTCHA, which no program can answer".to_owned()).with_hint(
+        self.person_needed("GitLab's sign-in page asks for a reCAPTCHA, which no program can answer".to_owned()).with_hint(
             "It comes after failed or many anonymous visits from this address: wait an hour, or switch off \"reCAPTCHA \
              for login\" in the admin area.",
         )
+    }
+
+    /// Whoever has a browser can go on.
+    fn person_needed(&self, message: String) -> Error {
+        self.error(ErrorKind::PersonNeeded, message)
     }
 
     fn forbidden(&self, message: String) -> Error {

@@ -65,16 +65,30 @@ impl Hands<'_> {
     async fn approve_in(&self, window: &Browser) {
         let browser = self.factory();
         let popup = browser.post(&browser.get(PAGE).await.form("/authorizations")).await;
-        let asked = window.get(&popup.location).await;
+        let link = Self::consent(window, &popup.location).await;
+        assert_eq!(window.get(&link).await.status, 200);
+    }
+
+    /// Opens the address of an attempt in a window where somebody is signed in, and approves.
+    pub(crate) async fn approve_at(&self, url: &str, username: &str, password: &str) {
+        let window = Browser::new(self.0.sandbox.gitlab_url());
+        window.sign_in(username, password).await;
+        let link = Self::consent(&window, url).await;
+        assert_eq!(window.get(&link).await.status, 200);
+        window.leave().await;
+    }
+
+    /// Where GitLab sends a browser whose user approves.
+    async fn consent(window: &Browser, url: &str) -> String {
+        let asked = window.get(url).await;
         // An application that is not trusted is approved by the form that is not the one to cancel by.
         let is_consent = |form: &FormSeen| {
             form.action.ends_with("/oauth/authorize") && form.names.iter().all(|name| name != "_method")
         };
-        let link = match asked.forms().into_iter().find(is_consent) {
+        match asked.forms().into_iter().find(is_consent) {
             Some(consent) => window.post(&consent).await.location,
             None => asked.attr("a", "href").unwrap(),
-        };
-        assert_eq!(window.get(&link).await.status, 200);
+        }
     }
 
     /// Ticks these repositories, and saves the selection.

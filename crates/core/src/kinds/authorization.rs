@@ -119,28 +119,33 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
         ));
         return;
     }
-    if inputs.attested() || inputs.closed_droid().is_some() {
+    let scopes = inputs.desired.application.scopes.clone().known().unwrap_or_default();
+    let redirect_uris = application.redirect_uris.clone();
+    let application_ref = application.target.clone();
+    if inputs.attested() {
         planned.status = Status::Operator;
         planned.steps.push(OperatorStep::Authorize { username });
-    } else if let Some(sign_in) = inputs.policy.sign_in {
+    } else if let Some(sign_in) = inputs.policy.sign_in.filter(|_| inputs.closed_droid().is_none()) {
         let authorize = AuthorizationOperation::Authorize {
             username,
             sign_in,
-            application: application.target.clone(),
-            scopes: inputs.desired.application.scopes.clone().known().unwrap_or_default(),
-            redirect_uris: application.redirect_uris.clone(),
+            application: application_ref,
+            scopes,
+            redirect_uris,
         };
         planned.operations.push(authorize.into());
     } else {
-        builder.push(block(
-            planned,
-            Reason::NoSignIn,
-            format!(
-                "Factory has to be approved while signed in as `{username}`; configure user.password, or \
-                 gitlab.admin_session for impersonation"
-            ),
+        planned.status = Status::Operator;
+        planned.notes.push(format!(
+            "a person approves it while signed in to GitLab as `{username}`: apply shows the address, and sees what Factory \
+             answers"
         ));
-        return;
+        planned.steps.push(OperatorStep::Approve {
+            username,
+            application: application_ref,
+            scopes,
+            redirect_uris,
+        });
     }
     add_notes(inputs, &mut planned);
     if application.grant_edited || (application.is_blocked() && application.live.is_none()) {

@@ -1,6 +1,7 @@
 //! `factory.connection`: domain, application id and secret as saved in Factory. Factory takes the three together or
 //! not at all, so every change of it needs the secret.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,8 @@ pub struct ObservedIntegration {
     pub detail: Option<String>,
     /// Whom it acts as.
     pub user: Option<AuthorizedUser>,
+    /// Since when, where Factory says.
+    pub authorized_at: Option<Timestamp>,
     /// Fingerprint of the secret it holds: known only where it was attested; Factory never answers secrets.
     pub secret_fingerprint: Known<String>,
 }

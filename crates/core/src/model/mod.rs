@@ -44,7 +44,7 @@ pub use domain::Domain;
 pub use ids::{ApplicationId, ApplicationUid, GroupId, ProjectId, UserId};
 pub use known::Known;
 pub use operation::{ApplicationRef, MemberRef, OperatorStep, SecretSource, SignIn, UserRef};
-pub use outcome::{ApplyReport, ChangeOutcome, Outcome, OutcomeSummary};
+pub use outcome::{ApplyReport, ApproveAt, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
 pub use plan::{

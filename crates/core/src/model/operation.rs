@@ -2,6 +2,8 @@
 //! secrets and what an earlier write of the same plan brings into being; so a plan can be saved, shown and carried out
 //! elsewhere.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ApplicationId, ApplicationUid, Domain, FullPath, ProjectId, SourceKind, TermsVersion, UserId};
@@ -54,7 +56,7 @@ pub enum SecretSource {
 }
 
 /// How the droid's GitLab session is had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignIn {
     /// Through the sign-in form, with its password and, where asked, a TOTP code.
@@ -99,6 +101,18 @@ pub enum OperatorStep {
         /// The droid.
         username: String,
     },
+    /// Approve at an address that Factory gives for it, while signed in to GitLab as the droid. Nobody attests it: Setpoint
+    /// sees Factory's answer.
+    Approve {
+        /// The droid.
+        username: String,
+        /// The application that is approved, and no other.
+        application: ApplicationRef,
+        /// What it may be allowed: the declared scopes.
+        scopes: BTreeSet<String>,
+        /// Where GitLab may send the browser back to.
+        redirect_uris: BTreeSet<String>,
+    },
     /// Enable a repository in Factory's selection.
     EnableRepository {
         /// Its project.
@@ -124,7 +138,13 @@ impl OperatorStep {
             | Self::AcceptTerms { .. }
             | Self::SaveConnection { .. }
             | Self::DeleteConnection
-            | Self::Authorize { .. } => None,
+            | Self::Authorize { .. }
+            | Self::Approve { .. } => None,
         }
+    }
+
+    /// Whether a person's word is all there is of it. Of the others Setpoint sees for itself that they were done.
+    pub fn is_attested(&self) -> bool {
+        !matches!(self, Self::Approve { .. })
     }
 }

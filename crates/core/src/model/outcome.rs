@@ -1,5 +1,6 @@
 //! What became of each change of a plan.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct ChangeOutcome {
     /// Whether the plan had it as a possibility only: the `fallback` of a change that needed it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fallback: bool,
+    /// Where a person approves what it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve_at: Option<ApproveAt>,
 }
 
 impl ChangeOutcome {
@@ -45,6 +49,18 @@ impl ChangeOutcome {
     pub fn is_begun(&self) -> bool {
         self.writes > 0 && self.outcome != Outcome::Done
     }
+}
+
+/// An authorization that Factory waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApproveAt {
+    /// The address to open.
+    pub url: String,
+    /// Whom to be signed in to GitLab as.
+    pub username: String,
+    /// Until when; none where Factory does not say.
+    #[schemars(with = "Option<String>")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The report of an apply: the body of its `--format json`.

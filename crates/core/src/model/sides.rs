@@ -86,7 +86,7 @@ pub struct ObservedGitlab {
     pub secret: SecretCheck,
     /// What the droid's own page of authorized applications says.
     pub evidence: Known<Evidence>,
-    /// Sign-ins that are configured and not made, because they would do harm.
+    /// Sign-ins that are configured and not made, because they would do harm or are none that GitLab takes.
     pub closed: ClosedDoors,
 }
 

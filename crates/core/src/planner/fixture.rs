@@ -248,6 +248,7 @@ pub fn converged() -> Case {
         factory: ObservedFactory {
             source: FactorySource::Live,
             integration: Some(ObservedIntegration {
+                authorized_at: None,
                 domain: desired.connection.domain.clone(),
                 application: uid.clone(),
                 redirect_uri: None,

@@ -226,9 +226,11 @@ fn impersonation_error(message: String) -> Error {
 }
 
 fn switched_off(username: &str) -> Error {
-    impersonation_error(format!(
-        "GitLab offers no impersonation of {username}: it is switched off on this instance"
-    ))
+    let message = format!("GitLab offers no impersonation of {username}: it is switched off on this instance");
+    Error {
+        kind: ErrorKind::PersonNeeded,
+        ..impersonation_error(message)
+    }
     .with_hint("Set gitlab_rails['impersonation_enabled'] = true in gitlab.rb, or use user.sign_in = \"password\".")
 }
 

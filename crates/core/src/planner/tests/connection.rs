@@ -60,7 +60,8 @@ fn the_authorization_alone() {
         assert_eq!((change.reason, change.origin), (reason, Origin::Drift));
         case.policy.sign_in = None;
         let change = case.only_change();
-        assert_eq!((change.status, change.reason), (Status::Blocked, Reason::NoSignIn));
+        assert_eq!((change.status, change.reason), (Status::Operator, reason));
+        assert!(matches!(change.steps.as_slice(), [OperatorStep::Approve { .. }]));
     }
 }
 
@@ -89,7 +90,7 @@ fn an_approval_by_a_sign_in_that_does_harm_is_left_to_a_person() {
         let change = at(&plan, "factory.authorization");
         assert_eq!(change.status, Status::Operator);
         assert!(change.operations.is_empty());
-        assert!(matches!(change.steps.as_slice(), [OperatorStep::Authorize { .. }]));
+        assert!(matches!(change.steps.as_slice(), [OperatorStep::Approve { .. }]));
         let warned = plan.warnings.iter().filter(|one| one.code == WarningCode::SignInUnsafe);
         assert_eq!(warned.count(), 1, "{:?}", plan.warnings);
     }
