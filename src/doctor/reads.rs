@@ -4,8 +4,7 @@
 use super::Check;
 use crate::http::Side;
 use crate::model::{
-    Command, Desired, FactorySource, Known, Observed, Policy, RecordedState, Resolution, SourceKind, Testimony,
-    Visibility, Warning, WarningCode,
+    Command, Desired, FactorySource, Known, Observed, Policy, RecordedState, Testimony, Warning, WarningCode,
 };
 use crate::observe::{Sources, observe};
 use crate::planner;
@@ -16,14 +15,14 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
     const ID: &str = "plan.reads";
     let observed = match observe(sources, desired, recorded).await {
         Ok(observed) => observed,
-        Err(error) if error.hint.is_some() => return vec![Check::failed(ID, &error)],
+        Err(error) if error.hint.is_some() => return vec![Check::failed(ID, &error), unread()],
         Err(error) => {
             let side = match error.side {
                 Side::Gitlab => "GitLab",
                 Side::Factory | Side::Other => "Factory",
             };
             let fix = format!("run it again with -vv to see each request; plan stops until {side} answers this one");
-            return vec![Check::failure(ID, &error.message, fix)];
+            return vec![Check::failure(ID, &error.message, fix), unread()];
         }
     };
     let repositories = match (&observed.factory.repositories, observed.factory.source) {
@@ -50,8 +49,11 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
         .collect()
 }
 
-/// How many projects are named.
-const NAMED: usize = 5;
+const ROLES: &str = "plan.roles";
+
+fn unread() -> Check {
+    Check::skipped(ROLES, "Whether the droid's roles suffice is known once all can be read")
+}
 
 /// A droid sees what is internal or public without a role, and can push to none of it.
 fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
@@ -65,57 +67,13 @@ fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
         None => gitlab.accounts_are_external == Known::Known(true),
     };
     let open = if is_external { "public" } else { "internal and public" };
-    if desired.memberships.is_empty() && gitlab.memberships.is_empty() {
-        let message =
-            format!("{name} is a member of no group and no project: it sees {open} projects, and can push to none");
-        return Some(Check::warning(ID, message, fix));
-    }
-    let declared: Vec<SourceKind> = gitlab
-        .namespaces
-        .values()
-        .filter_map(|found| match found {
-            Resolution::Found(source) | Resolution::Moved { source, .. } => Some(*source),
-            Resolution::NotFound => None,
-        })
-        .collect();
-    // Where other memberships lead is not known here.
-    if gitlab.memberships.iter().any(|one| !declared.contains(&one.source)) {
-        return None;
-    }
-    let explicit = desired.repositories.explicit();
-    let without: Vec<&str> = gitlab
-        .projects
-        .values()
-        .filter(|project| !project.archived && !project.pending_deletion && project.visibility != Visibility::Private)
-        .filter(|project| explicit.contains(&project.path) || desired.repositories.selects(&project.path))
-        .filter(|project| {
-            project.invited_groups != Known::Known(true) && gitlab.roles.get(&project.id).copied().flatten().is_none()
-        })
-        .filter(|project| {
-            !desired
-                .memberships
-                .keys()
-                .any(|path| *path == project.path || path.contains(&project.path))
-        })
-        .map(|project| project.path.as_str())
-        .collect();
-    if without.is_empty() {
-        return None;
-    }
-    let more = match without.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = without.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "{name} has no declared role in these selected projects, which are {open}, and cannot push to them: {named}{more}"
-    );
-    Some(Check::warning(ID, message, fix))
+    let message =
+        format!("{name} is a member of no group and no project: it sees {open} projects, and can push to none");
+    (desired.memberships.is_empty() && gitlab.memberships.is_empty()).then(|| Check::warning(ID, message, fix))
 }
 
 /// The repositories in which the droid's role is too low, as a plan warns of them.
 fn roles(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Vec<Check> {
-    const ID: &str = "plan.roles";
     const SHOWN: usize = 10;
     let plan = planner::plan(desired, observed, recorded, &Policy::new(Command::Plan));
     let low: Vec<&Warning> = plan
@@ -126,16 +84,16 @@ fn roles(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Ve
     let shown = low.iter().take(SHOWN).map(|warning| {
         let address = warning.address.as_ref().map_or_else(String::new, ToString::to_string);
         let (found, fix) = warning.message.split_once(": ").unwrap_or((&warning.message, ""));
-        Check::warning(ID, format!("{address}: {found}"), fix)
+        Check::warning(ROLES, format!("{address}: {found}"), fix)
     });
     let more = low.len().saturating_sub(SHOWN);
     let rest = (more > 0).then(|| {
         let message = format!("The droid's role is too low in {more} more repositories");
-        Check::warning(ID, message, "`setpoint plan --format json` lists them all")
+        Check::warning(ROLES, message, "`setpoint plan --format json` lists them all")
     });
     if low.is_empty() {
         return vec![Check::ok(
-            ID,
+            ROLES,
             "The droid's role suffices in every repository that is enabled or will be",
         )];
     }

@@ -269,6 +269,7 @@ async fn links_are_there_where_the_terminal_has_them_and_nowhere_else() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn addresses_are_completed_in_bash_zsh_and_fish() {
+    const PROMPT: &str = "listening> ";
     let folder = tempfile::tempdir().unwrap();
     run(setpoint(folder.path(), &["init", "-q"])).await.expect(0);
     let config = folder.path().join("setpoint.toml");
@@ -284,18 +285,25 @@ async fn addresses_are_completed_in_bash_zsh_and_fish() {
     let mut path = program.parent().unwrap().as_os_str().to_owned();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    for (shell, flags, load) in [
+    for (shell, flags, prompt, load) in [
         (
             "bash",
             &["--norc", "--noprofile", "-i"][..],
+            "PS1='listen''ing> '",
             "source <(setpoint completions bash)",
         ),
         (
             "zsh",
             &["-f", "-i"],
+            "PS1='listen''ing> '",
             "mkdir f; setpoint completions zsh > f/_setpoint; fpath=($PWD/f $fpath); autoload -U compinit; compinit -u -D",
         ),
-        ("fish", &["--no-config", "-i"], "setpoint completions fish | source"),
+        (
+            "fish",
+            &["--no-config", "-i"],
+            "function fish_prompt; echo -n 'listen''ing> '; end",
+            "setpoint completions fish | source",
+        ),
     ] {
         let Some(found) = tools::find(shell) else { continue };
         let mut command = tokio::process::Command::new(found);
@@ -305,7 +313,7 @@ async fn addresses_are_completed_in_bash_zsh_and_fish() {
             .env("PATH", &path)
             .env("HOME", folder.path());
         let mut terminal = Terminal::of(&command, 200);
-        terminal.line(&format!("{load}; echo lo''aded"));
+        terminal.line(&format!("{load}; {prompt}; echo lo''aded"));
         terminal.until("loaded\n").await;
         // What a flag takes, from the configuration and in quotation marks that the shell needs.
         for typed in [
@@ -313,6 +321,8 @@ async fn addresses_are_completed_in_bash_zsh_and_fish() {
             "--target=gitlab.mem\t",
             "--target 'gitlab.mem\t",
         ] {
+            // A key that is pressed before the shell listens goes to the terminal.
+            terminal.until(PROMPT).await;
             // Fish writes over the line that was typed, and over what it suggests.
             terminal.line(&format!("setpoint plan --sandbox {typed}"));
             terminal
@@ -320,6 +330,7 @@ async fn addresses_are_completed_in_bash_zsh_and_fish() {
                 .await;
         }
         // What a command takes, from the record.
+        terminal.until(PROMPT).await;
         terminal.line("setpoint state rm --sandbox gitlab.us\t");
         terminal.until("would no longer remember").await;
         terminal.until("gitlab.user:").await;

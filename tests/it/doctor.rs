@@ -652,9 +652,9 @@ async fn a_droid_whose_projects_are_only_open_ones_is_found() {
         storefront.visibility = setpoint::sandbox::world::Visibility::Internal;
     });
     fixture.edit_config("\"web/storefront\" = \"maintainer\"\n", "");
-    let found = check(&json(&fixture).await, "gitlab.droid_access");
+    let found = check(&json(&fixture).await, "plan.roles");
     assert!(
-        found.starts_with("warning") && found.contains("cannot push to them: web/storefront"),
+        found.starts_with("warning") && found.contains("web/storefront"),
         "{found}"
     );
 }
