@@ -16,7 +16,6 @@ use crate::model::{
 };
 use crate::{executor, planner, render};
 
-/// What was recorded.
 pub(crate) struct Attested {
     pub(crate) steps: usize,
     pub(crate) attestation: Attestation,

@@ -268,7 +268,6 @@ impl Writers {
         }
     }
 
-    /// Signs out.
     pub(crate) async fn sign_out(&self) {
         self.readers.sign_out().await;
     }

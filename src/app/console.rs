@@ -72,7 +72,6 @@ pub(crate) type Activity = Box<dyn Send>;
 /// Whoever started the use case.
 #[async_trait]
 pub(crate) trait Console: Send + Sync {
-    /// Tells an event.
     fn tell(&self, event: Event<'_>);
 
     /// Shows what is about to be written. An error where that cannot be shown: nothing is written unseen.

@@ -36,7 +36,6 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
 /// What is given from outside beside the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// The configuration file.
     pub(crate) config: PathBuf,
     /// The file of the sandbox's world, where that takes the place of both sides.
     pub(crate) sandbox: Option<PathBuf>,
@@ -57,7 +56,6 @@ pub(crate) struct Context {
     pub(crate) interrupts: Interrupts,
     /// Who is told and asked.
     pub(crate) console: Box<dyn Console>,
-    /// Who runs this.
     pub(crate) actor: Actor,
     /// Counts the requests of all clients.
     pub(crate) counter: Arc<Counter>,

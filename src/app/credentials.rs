@@ -13,7 +13,6 @@ pub(crate) enum Credentials {
     Sandbox,
 }
 
-/// Which credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CredentialName {
     GitlabToken,

@@ -25,7 +25,6 @@ use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
 use crate::urls;
 
-/// Looks at everything.
 pub(crate) async fn examine(context: &Context) -> Vec<Check> {
     let (secrets, mut checks) = Secrets::find(context).await;
     let (gitlab, factory) = (Gitlab::connect(context, &secrets), Factory::connect(context, &secrets));
@@ -409,7 +408,6 @@ impl Gitlab {
         }
     }
 
-    /// Signs out.
     async fn end(&self) {
         let droid = self.droid.as_ref().map(|droid| droid as &dyn EndSession);
         let admin = self.admin.as_deref().map(|admin| admin as &dyn EndSession);

@@ -31,7 +31,6 @@ pub(crate) struct RememberingDoorkeeper {
     memory: PathBuf,
 }
 
-/// The memory's file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     /// Refusals in a row by account.

@@ -32,7 +32,6 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    /// The real sides.
     pub(crate) fn configured(config: &Config, to_a_person: bool) -> Self {
         Self {
             gitlab: config.gitlab.url.clone(),

@@ -28,7 +28,6 @@ pub(crate) enum Body {
 }
 
 impl Failure {
-    /// An error.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Diagnostic::new(message).into()
     }

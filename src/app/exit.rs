@@ -31,7 +31,6 @@ impl Exit {
         if summary.is_complete() { Self::Done } else { Self::Left }
     }
 
-    /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,

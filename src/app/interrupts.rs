@@ -32,7 +32,6 @@ enum Stage {
     Ended,
 }
 
-/// Both ends.
 pub(crate) fn channel() -> (Interrupter, Interrupts) {
     let (sender, receiver) = watch::channel(false);
     let interrupts = Interrupts {

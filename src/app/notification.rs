@@ -24,13 +24,11 @@ const MEMORY_LIMIT: u64 = 64 * 1024 * 1024;
 /// Form of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A JSON document.
     Json,
     /// A message as the incoming webhooks of Slack and Mattermost take it.
     Chat,
 }
 
-/// What tells.
 pub(crate) struct Notifier {
     hook: Hook,
     form: Form,

@@ -86,7 +86,6 @@ impl Records {
         .into())
     }
 
-    /// A new record.
     pub(crate) fn begin(&self) -> Result<RecordedState> {
         Ok(state::new_record(self.of_sandbox)?)
     }

@@ -54,12 +54,10 @@ impl RunJournal {
         Ok(journal.append(&entry)?)
     }
 
-    /// A change ended.
     pub(crate) fn outcome(&self, outcome: &ChangeOutcome) {
         self.append(JournalEvent::from(outcome));
     }
 
-    /// The run ended.
     pub(crate) fn end(&self, summary: OutcomeSummary) {
         self.append(JournalEvent::Finished {
             summary,

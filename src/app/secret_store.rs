@@ -21,7 +21,6 @@ const ROOM: usize = 4096;
 const READ_BACK: u32 = 3;
 const READ_BACK_AFTER: Duration = Duration::from_millis(500);
 
-/// The configured store.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfiguredStore {
     /// The configuration's table that it is of.

@@ -34,11 +34,9 @@ pub enum Severity {
 pub(super) struct Finding {
     /// The bytes of the file that are wrong.
     pub(super) span: Range<usize>,
-    /// What is wrong.
     pub(super) message: String,
     /// What stands at the caret, where that says more.
     pub(super) label: Option<String>,
-    /// What to do.
     pub(super) hint: String,
     pub(super) severity: Severity,
 }
@@ -74,9 +72,7 @@ pub struct Fault {
     pub line: usize,
     /// Counted from 1, in characters.
     pub column: usize,
-    /// What is wrong.
     pub message: String,
-    /// What to do.
     pub hint: String,
     /// Whether the configuration can be used all the same.
     pub severity: Severity,

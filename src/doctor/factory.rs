@@ -12,15 +12,11 @@ use crate::urls::origin;
 
 /// What is known of Factory's side before the first request.
 pub struct FactorySide<'a> {
-    /// The configuration.
     pub config: &'a Config,
-    /// Its API.
     pub api_url: &'a Url,
-    /// Its web application.
     pub app_url: &'a Url,
     /// What it is asked with.
     pub client: &'a Client,
-    /// The time.
     pub now: Timestamp,
     /// Factory's web application, where a person does the steps of the assisted driver.
     pub site: &'a dyn FactoryInspect,

@@ -25,7 +25,6 @@ const EXPIRY_WARNING_DAYS: i32 = 14;
 
 /// What is known of GitLab's side before the first request.
 pub struct GitlabSide<'a> {
-    /// The configuration.
     pub config: &'a Config,
     /// Where it is asked.
     pub url: &'a Url,
@@ -33,7 +32,6 @@ pub struct GitlabSide<'a> {
     pub client: &'a Client,
     /// Certificates for it, added to the system's.
     pub ca_file: Option<&'a Path>,
-    /// GitLab's API.
     pub read: &'a dyn GitlabRead,
     /// The same, asked about itself.
     pub inspect: &'a dyn GitlabInspect,
@@ -50,7 +48,6 @@ pub struct GitlabSide<'a> {
     pub admin: Option<&'a dyn AdminInspect>,
     /// The droid's web session, where it signs in by password and that was found.
     pub droid: Option<&'a dyn DroidSession>,
-    /// The time.
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
 }
 

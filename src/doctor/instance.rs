@@ -11,7 +11,6 @@ use crate::gitlab::{GroupRules, InstanceSettings, speaks_https};
 use crate::model::{Domain, Known, SignIn};
 use crate::urls::{self, origin};
 
-/// Settings and scopes.
 pub(super) fn check(config: &Config, answers: &Answers, today: Date) -> Vec<Check> {
     let mut checks = match &answers.settings {
         Ok(settings) => settings_checks(config, answers, settings, today),

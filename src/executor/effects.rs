@@ -38,7 +38,6 @@ pub struct Effects<'a> {
     pub operator: &'a dyn Operator,
     /// Checks an authorize URL as [`DroidSession::authorize`] does, and gives it as a person's browser opens it.
     pub approve_at: &'a (dyn Fn(&str, &Approval<'_>) -> http::Result<url::Url> + Sync),
-    /// Now.
     pub clock: &'a dyn Fn() -> Timestamp,
 }
 
@@ -57,10 +56,7 @@ pub trait SecretStore: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It is done, says this person (`user@host`).
-    Attested {
-        /// Who says so.
-        by: String,
-    },
+    Attested { by: String },
     /// Not now; go on with the next.
     Skipped,
     /// Not now, and ask for nothing more.
@@ -110,7 +106,6 @@ pub enum Waited {
     Skipped,
     /// Not now, and ask for nothing more.
     Quit,
-    /// Nobody is there.
     Later,
 }
 
@@ -182,7 +177,6 @@ impl Stop {
     }
 }
 
-/// How to walk.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// How many changes are in flight at once, at least one.

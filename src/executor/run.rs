@@ -151,7 +151,6 @@ impl<'a> Run<'a> {
         self.carried_out.borrow().get(&of).copied().unwrap_or_default()
     }
 
-    /// Announces a write.
     pub(super) async fn begin(&self, write: Write<'_>) -> Step {
         let intent = self.intent(write);
         Ok(self.state.begin(vec![intent], |_| {}).await?)

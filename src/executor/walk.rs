@@ -21,7 +21,6 @@ use crate::model::{Address, ApproveAt, Change, ChangeOutcome, Operation, Operato
 pub(super) enum Stage {
     /// Part of a fallback that nothing has called for.
     Dormant,
-    /// Not begun.
     Waiting,
     /// Its writes are under way.
     Running,
@@ -30,7 +29,6 @@ pub(super) enum Stage {
     /// All done but what waits for the rest of the plan: the deletion of the old application, and what there is to say
     /// of a secret that could not be saved. Steps that nothing depends on may be left, too.
     AwaitingCleanup,
-    /// Over.
     Ended(Outcome),
 }
 

@@ -23,7 +23,6 @@ const GRACE: SignedDuration = SignedDuration::from_mins(1);
 pub enum Intent {
     /// Its settings were saved.
     Configured,
-    /// It was authorized.
     Connected,
     /// It was taken down.
     Disconnected,
@@ -53,9 +52,7 @@ impl Intent {
 /// A change of the self-hosted GitLab integration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub intent: Intent,
     /// Who, as Factory names them.
     pub by: Option<RemoteText>,
@@ -89,7 +86,6 @@ pub enum Entry<'a> {
     BorneOut(&'a AuditEvent),
     /// This event came later, and undid it.
     Contradicted(&'a AuditEvent),
-    /// None of both.
     Silent,
 }
 

@@ -52,7 +52,6 @@ pub trait FactoryRead: Send + Sync {
     async fn repositories(&self) -> Result<Known<BTreeMap<ProjectId, FactoryRepository>>>;
 }
 
-/// The writes.
 #[async_trait]
 pub trait FactoryWrite: Send + Sync {
     /// Saves domain, application id and secret. Idempotent, so it is repeated after a lost answer.

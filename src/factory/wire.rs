@@ -15,7 +15,6 @@ pub(super) struct Wrapped {
     pub(super) integration: Integration,
 }
 
-/// The integration.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Integration {
@@ -85,7 +84,6 @@ pub(super) struct Pagination {
     pub(super) next_cursor: Option<String>,
 }
 
-/// A repository.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Repository {

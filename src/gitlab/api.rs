@@ -90,7 +90,6 @@ pub(super) fn all_members(source: SourceKind, user: UserId) -> Vec<String> {
     segments
 }
 
-/// Borrows the segments.
 pub(super) fn borrowed(segments: &[String]) -> Vec<&str> {
     segments.iter().map(String::as_str).collect()
 }

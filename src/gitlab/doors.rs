@@ -44,7 +44,6 @@ pub trait Doorkeeper: Send + Sync {
 /// An account that is to sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resident {
-    /// The account.
     pub user: ObservedUser,
     /// The providers that it can sign in by, such as `ldapmain` or `saml`.
     pub providers: Vec<RemoteText>,
@@ -66,7 +65,6 @@ impl Resident {
 pub struct Harm {
     /// What, as a sentence.
     pub message: String,
-    /// The way out.
     pub way_out: String,
 }
 

@@ -60,7 +60,6 @@ struct ProjectNode {
     /// Itself, or through a group above it.
     #[serde(default)]
     marked_for_deletion: Option<bool>,
-    /// Itself.
     #[serde(default)]
     marked_for_deletion_on: Option<String>,
 }

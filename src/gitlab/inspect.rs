@@ -40,7 +40,6 @@ pub trait AdminInspect: Send + Sync {
     async fn offers_impersonation(&self, username: &str) -> Result<()>;
 }
 
-/// The first answer.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// The server's time, from its `Date` header.
@@ -52,7 +51,6 @@ pub struct Probe {
 /// What a group asks of whoever comes to it, or to what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRules {
-    /// The group.
     pub path: FullPath,
     /// Whether members need two-factor authentication.
     pub two_factor: bool,
@@ -77,7 +75,6 @@ pub struct Instance {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OwnToken {
     id: u64,
-    /// Scopes.
     pub scopes: BTreeSet<String>,
     /// The day at whose start, in UTC, it expires (GitLab: `app/models/concerns/expirable.rb`).
     #[serde(default)]
@@ -118,11 +115,9 @@ pub struct InstanceSettings {
     pub max_login_attempts: Option<u64>,
     /// Whether terms of service have to be accepted.
     pub enforce_terms: bool,
-    /// Their text.
     pub terms: Option<String>,
     /// Whether the sign-in page may ask for a reCAPTCHA.
     pub login_recaptcha_protection_enabled: bool,
-    /// Admin Mode.
     pub admin_mode: bool,
     /// Whether administrators may not authorize applications with broad scopes.
     pub disable_admin_oauth_scopes: bool,

@@ -91,7 +91,6 @@ pub trait GitlabRead: Send + Sync {
 /// A group whose projects are read.
 #[derive(Debug, Clone)]
 pub struct Below<'a> {
-    /// Its path.
     pub path: &'a FullPath,
     /// Its id, where that is known.
     pub id: Option<GroupId>,
@@ -100,9 +99,7 @@ pub struct Below<'a> {
 /// The account of Setpoint's own token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnUser {
-    /// Id.
     pub id: UserId,
-    /// Username.
     pub username: String,
     /// GitLab shows this to administrators only.
     pub is_admin: bool,
@@ -207,7 +204,6 @@ pub trait DroidSession: Send + Sync {
 /// What the droid approves, whatever an authorize URL asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Approval<'a> {
-    /// The one application.
     pub application: &'a ApplicationUid,
     /// The most that it may be allowed.
     pub scopes: &'a BTreeSet<String>,

@@ -187,7 +187,6 @@ enum SourceType {
 }
 
 impl Row for Membership {
-    /// Numbers.
     fn text(&self) -> usize {
         0
     }

@@ -31,7 +31,6 @@ pub const HTML_LIMIT: usize = 2 * 1024 * 1024;
 /// What a client proves itself with. Sent to the client's own origin and nowhere else.
 #[derive(Debug, Clone, Default)]
 pub enum Credential {
-    /// Nothing.
     #[default]
     None,
     /// GitLab's `PRIVATE-TOKEN` header.
@@ -39,18 +38,12 @@ pub enum Credential {
     /// `Authorization: Bearer`.
     Bearer(Secret),
     /// `Authorization: Basic`.
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
+    Basic { username: String, password: Secret },
 }
 
 /// How long a client waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// For a connection.
     pub connect: Duration,
     /// For the next piece of an answer. Factory's first answer after idle may take over 30 s.
     pub read: Duration,
@@ -71,7 +64,6 @@ impl Default for Timeouts {
 /// Whom a client talks to, as messages call it, and what its refusals mean where that is known.
 #[derive(Debug)]
 pub struct Peer {
-    /// For the counter.
     pub side: Side,
     /// At the beginning of a sentence.
     pub name: &'static str,

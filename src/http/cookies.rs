@@ -22,7 +22,6 @@ const SECRET: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooMany;
 
-/// A session's cookies.
 #[derive(Debug, Default)]
 pub(super) struct Cookies(Mutex<Vec<Cookie>>);
 

@@ -8,9 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Which of the two sides was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// GitLab.
     Gitlab,
-    /// Factory.
     Factory,
     /// The state backend or a webhook.
     Other,
@@ -59,7 +57,6 @@ pub enum ErrorKind {
     ReadOnly,
     /// A redirect where none is followed.
     Redirect,
-    /// Any other status.
     Status(u16),
     /// The answer is not what was asked for: HTML instead of JSON, JSON of another shape, a page without the form.
     Unexpected,
@@ -75,7 +72,6 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// Who was asked.
     pub side: Side,
     /// What kind of failure.
     pub kind: ErrorKind,

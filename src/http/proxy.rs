@@ -34,7 +34,6 @@ pub enum ProxyChoice {
 pub(super) enum Passage {
     /// Straight, for this reason.
     Direct(String),
-    /// Through a proxy.
     Through(Proxy),
 }
 

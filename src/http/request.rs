@@ -88,7 +88,6 @@ impl Request {
         )
     }
 
-    /// Sets a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

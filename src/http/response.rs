@@ -60,7 +60,6 @@ impl Response {
         self.context.peer.side
     }
 
-    /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -75,7 +74,6 @@ impl Response {
         &self.url
     }
 
-    /// All headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
@@ -85,7 +83,6 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body.
     pub fn body(&self) -> &[u8] {
         &self.body
     }

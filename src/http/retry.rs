@@ -23,7 +23,6 @@ pub struct RetryPolicy {
     /// The most time that one request spends on waiting, and on attempts that no answer came to, before it is sent once
     /// more. A server that asks for more gets an error instead, which says how long it wants.
     pub max_wait: Duration,
-    /// How to wait.
     pub sleep: Sleep,
     /// A number in `0.0..1.0`, for the jitter.
     pub random: fn() -> f64,

@@ -48,7 +48,6 @@ pub struct Journey {
     pub passage: String,
     /// The host that connections are made to, the proxy's where there is one, and its port.
     pub next: (String, u16),
-    /// The server's origin.
     pub origin: String,
     /// The address that connections were made to; none where none came about.
     pub address: Option<IpAddr>,

@@ -24,7 +24,6 @@ pub static PEER: Peer = Peer {
     meaning: |_, _| None,
 };
 
-/// Where notifications go.
 #[derive(Debug, Clone)]
 pub struct Hook {
     address: Secret,

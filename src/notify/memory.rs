@@ -14,7 +14,6 @@ const VERSION: &str = "1.0";
 /// Of what the memory is: findings about another GitLab say nothing about this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// GitLab's external URL.
     pub gitlab_url: String,
     /// Whether the sandbox stands in.
     pub sandbox: bool,
@@ -48,7 +47,6 @@ pub enum Doubt {
 }
 
 impl Memory {
-    /// Of nothing.
     pub fn new(subject: Subject) -> Self {
         Self {
             format_version: VERSION.to_owned(),
@@ -75,7 +73,6 @@ impl Memory {
         }
     }
 
-    /// The file's content.
     pub fn to_text(&self) -> String {
         // Texts, numbers and times: none of it can fail to be JSON, and an empty file would only mean that all is told.
         let mut text = to_json(self, true).unwrap_or_default();

@@ -16,14 +16,12 @@ pub use memory::{Doubt, Memory, Subject};
 /// Something that differs, as it is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding<'a> {
-    /// What differs.
     pub change: &'a Change,
     /// Its identity: `sha256:` and 64 hexadecimal digits over the address, the side that moved, and what differs.
     pub id: String,
 }
 
 impl<'a> Finding<'a> {
-    /// Of a change.
     pub fn of(change: &'a Change) -> Self {
         Self { change, id: id(change) }
     }

@@ -4,7 +4,6 @@ use crate::gitlab::GitlabRead;
 use crate::http::Result;
 use crate::model::{Desired, DesiredUser, Known, NamespaceKind, ObservedMembership, ObservedUser, UserFields};
 
-/// The droid's account.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Account {
     pub(super) user: Option<ObservedUser>,

@@ -21,7 +21,6 @@ pub(super) struct Applications {
 /// The list, and which of it is ours.
 pub(super) type Listed = (Vec<ObservedApplication>, Option<ObservedApplication>);
 
-/// Reads the list.
 pub(super) async fn list(
     sources: &Sources<'_>,
     desired: &Desired,

@@ -29,9 +29,7 @@ use crate::secrets::Secret;
 
 use account::Account;
 
-/// Who is asked.
 pub struct Sources<'a> {
-    /// GitLab's API.
     pub gitlab: &'a dyn GitlabRead,
     /// The administrator's web session, where there is one.
     pub admin: Option<&'a dyn AdminRead>,
@@ -51,9 +49,7 @@ pub struct Sources<'a> {
 
 /// The sign-ins that are configured, and who says whether they may be made.
 pub struct Doors<'a> {
-    /// Who says so.
     pub keeper: &'a dyn Doorkeeper,
-    /// As the administrator.
     pub admin: Option<Door>,
     /// As the droid, by its password.
     pub droid: Option<Door>,
@@ -93,7 +89,6 @@ pub enum LoadedSecret {
     NotConfigured,
     /// It gave nothing: there is no secret yet.
     Nothing,
-    /// It gave this.
     Secret(Secret),
 }
 

@@ -131,7 +131,6 @@ pub(super) async fn by_id(
     gitlab.projects_by_id(&ids).await
 }
 
-/// Reads it.
 pub(super) async fn read(gitlab: &dyn GitlabRead, desired: &Desired, known: &Known<'_>) -> Result<Repositories> {
     let explicit = unanswered(desired, known);
     let groups = groups_above(desired, known, &explicit);

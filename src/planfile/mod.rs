@@ -133,7 +133,6 @@ pub enum SavedPlanError {
 }
 
 impl SavedPlanError {
-    /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Truncated => "copy the file again, or make a new one with `setpoint plan --out FILE`",
@@ -150,11 +149,8 @@ impl SavedPlanError {
 /// What a plan was made from, beside the environment that its document names.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInputs<'a> {
-    /// What is declared.
     pub desired: &'a Desired,
-    /// What was seen.
     pub observed: &'a Observed,
-    /// What was recorded.
     pub recorded: &'a RecordedState,
     /// Whether the embedded sandbox stands in for both sides.
     pub sandbox: bool,

@@ -14,7 +14,6 @@ use crate::planner;
 /// Something in the file that a plan made now does not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deviation {
-    /// The resource.
     pub address: Address,
     /// What it is, in words.
     pub what: String,

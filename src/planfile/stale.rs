@@ -16,7 +16,6 @@ pub struct Stale {
     pub attribute: String,
     /// When the plan was made.
     pub before: Value,
-    /// Now.
     pub now: Value,
 }
 

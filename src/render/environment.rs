@@ -14,7 +14,6 @@ const LONGEST_VERSION: usize = 40;
 /// What a plan was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// When.
     pub created_at: Timestamp,
     /// `sha256:` and the digest of the configuration file.
     pub config_digest: String,

@@ -81,7 +81,6 @@ pub(super) struct Instructions {
 /// A line of a instructions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Words.
     Prose(&'static str, String),
     /// Something to copy: it stands alone on its line.
     Value(&'static str, String),
@@ -94,7 +93,6 @@ pub(super) enum Line {
 pub(super) struct Group {
     /// `enable` or `disable`.
     pub(super) verb: &'static str,
-    /// The top-level group.
     pub(super) name: String,
     /// Full paths, sorted.
     pub(super) paths: Vec<String>,

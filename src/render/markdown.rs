@@ -20,7 +20,6 @@ pub const LEAST_CHARS: usize = 1500;
 /// How wide what stands in a fold is, in columns.
 const WIDTH: usize = 80;
 
-/// One fold.
 struct Section<'a> {
     title: &'static str,
     changes: Vec<&'a Change>,

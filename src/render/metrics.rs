@@ -16,7 +16,6 @@ use crate::model::{Kind, Origin, Plan};
 pub enum Expiry {
     /// From then on it is not accepted.
     At(Timestamp),
-    /// Never.
     Never,
     /// It could not be read, or was not asked.
     Unknown,
@@ -25,7 +24,6 @@ pub enum Expiry {
 /// A run of `drift`.
 #[derive(Debug, Clone, Copy)]
 pub struct DriftRun<'a> {
-    /// When it ended.
     pub at: Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,

@@ -12,7 +12,6 @@ use crate::model::{Address, ApplicationId, ApplicationUid, ApproveAt, OperatorSt
 
 /// As many repositories are listed on a prompt; more go where the caller says.
 const LISTED: usize = 40;
-/// Where prose begins.
 const INDENT: usize = 4;
 /// The columns of the labels `where`, `as`, `do`, …
 const LABEL: usize = 7;

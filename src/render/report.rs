@@ -13,9 +13,7 @@ use crate::model::{Address, ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 /// How many requests a run took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// To GitLab.
     pub gitlab: SideRequests,
-    /// To Factory.
     pub factory: SideRequests,
     /// To anything else, such as a state backend.
     pub other: SideRequests,
@@ -28,7 +26,6 @@ pub struct Requests {
 pub struct SideRequests {
     /// Those that change nothing.
     pub reads: u64,
-    /// All others.
     pub writes: u64,
 }
 

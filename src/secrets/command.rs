@@ -71,7 +71,6 @@ impl SecretCommand {
         self.withheld.extend(names.iter().cloned());
     }
 
-    /// The program's name.
     pub fn program(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }

@@ -16,7 +16,6 @@ use crate::files;
 /// Where a secret is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretRef {
-    /// An environment variable.
     Env(String),
     /// A file whose whole content, one line end at its end aside, is the secret.
     File(PathBuf),

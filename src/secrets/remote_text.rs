@@ -55,7 +55,6 @@ impl RemoteText {
         Self::new(&parts.join(separator))
     }
 
-    /// The line.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -14,7 +14,6 @@ pub struct Actor {
     /// The account: of the operating system, or in CI the GitLab user who started the job. Where a variable of the
     /// environment says it, which anybody can set, the variable is named behind it in parentheses.
     pub user: String,
-    /// The host's name.
     pub host: String,
     /// The CI job's page, in CI.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,21 +15,16 @@ pub enum StateError {
     /// Another run holds the lock.
     #[error("{}", locked(place, holder.as_deref()))]
     Locked {
-        /// The record.
         place: String,
         /// Who holds it, where that is known.
         holder: Option<Box<LockInfo>>,
     },
     /// There is no lock to release.
     #[error("{place} is not locked")]
-    NotLocked {
-        /// The record.
-        place: String,
-    },
+    NotLocked { place: String },
     /// The lock has another id than the one that was to be released.
     #[error("the lock on {place} has the id {}, not {asked}", held.id)]
     OtherLock {
-        /// The record.
         place: String,
         /// The id that was given.
         asked: String,
@@ -41,16 +36,10 @@ pub enum StateError {
         "{}; it is a running process on this machine, so its lock is not released by force",
         locked(place, Some(holder))
     )]
-    HeldByProcess {
-        /// The record.
-        place: String,
-        /// Who holds it.
-        holder: Box<LockInfo>,
-    },
+    HeldByProcess { place: String, holder: Box<LockInfo> },
     /// The lock was taken away during the run.
     #[error("the lock on {place} was lost during the run: {why}")]
     LockLost {
-        /// The record.
         place: String,
         /// What the backend said.
         why: String,
@@ -60,24 +49,13 @@ pub enum StateError {
         "{place} has the format version {version}; this Setpoint knows versions up to {}",
         crate::model::STATE_VERSION
     )]
-    Newer {
-        /// The record.
-        place: String,
-        /// Its version.
-        version: u32,
-    },
+    Newer { place: String, version: u32 },
     /// The record cannot be understood.
     #[error("{place} is damaged: {why}")]
-    Damaged {
-        /// The record.
-        place: String,
-        /// What was found.
-        why: RemoteText,
-    },
+    Damaged { place: String, why: RemoteText },
     /// The record is of the sandbox and real sides were meant, or the reverse.
     #[error("{place} describes {} and not {}", world(*record_is_sandbox), world(!*record_is_sandbox))]
     OtherWorld {
-        /// The record.
         place: String,
         /// What the record is of.
         record_is_sandbox: bool,
@@ -85,27 +63,17 @@ pub enum StateError {
     /// Another history is stored there.
     #[error("{place} holds another record (lineage {stored}) than the one to be written (lineage {ours})")]
     OtherLineage {
-        /// The record.
         place: String,
-        /// The stored lineage.
         stored: String,
         /// The lineage to be written.
         ours: String,
     },
     /// It was written as often as it can be.
     #[error("{place} was written as often as it can be: its serial is the highest")]
-    Exhausted {
-        /// The record.
-        place: String,
-    },
+    Exhausted { place: String },
     /// An answer that may be of something in between, so that nobody knows whether a record is stored.
     #[error("whether a record is stored at {place} is not known: {answer}")]
-    Unanswered {
-        /// The record.
-        place: String,
-        /// What was answered.
-        answer: String,
-    },
+    Unanswered { place: String, answer: String },
     /// There is no record, although Setpoint was here before.
     #[error("there is no record at {place}, although {evidence}")]
     Missing {
@@ -117,39 +85,26 @@ pub enum StateError {
     /// Somebody else wrote meanwhile.
     #[error("{place} was written by another run meanwhile: its serial is {stored}, expected {ours}")]
     Conflict {
-        /// The record.
         place: String,
-        /// The stored serial.
         stored: u64,
         /// The serial that the record to be written was made from.
         ours: u64,
     },
     /// The final name is a symbolic link, which could lead a privileged run to write elsewhere.
     #[error("{} is a symbolic link, which is not followed", path.display())]
-    Symlink {
-        /// The link.
-        path: PathBuf,
-    },
+    Symlink { path: PathBuf },
     /// The file has a second name, at which a write would arrive as well.
     #[error("{} has another name as well (a hard link), to which nothing is written", path.display())]
-    HardLink {
-        /// The file.
-        path: PathBuf,
-    },
+    HardLink { path: PathBuf },
     /// It is neither a file nor absent.
     #[error("{} is no regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
     /// The operating system refused.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         what: &'static str,
-        /// The path.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// The HTTP backend failed.
@@ -157,11 +112,7 @@ pub enum StateError {
     Backend(crate::http::Error),
     /// The configured method is no HTTP method.
     #[error("`{name}` is no HTTP method")]
-    Method {
-        /// As configured.
-        name: String,
-    },
-    /// No random numbers.
+    Method { name: String },
     #[error("the operating system gives no random numbers: {0}")]
     Random(String),
     /// The record cannot be written as JSON.

@@ -16,22 +16,18 @@ use crate::secrets::to_json;
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// When.
     pub at: Timestamp,
     /// The run; the same as in its JSON report.
     pub run_id: String,
-    /// What.
     #[serde(flatten)]
     pub event: JournalEvent,
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum JournalEvent {
     /// A run began to write.
     Started {
-        /// By whom.
         who: Actor,
         /// `apply`, `rotate`, `destroy`, `confirm`.
         command: String,
@@ -49,14 +45,11 @@ pub enum JournalEvent {
     },
     /// The record is about to be replaced as a whole; neither side is written to.
     RecordReplaced {
-        /// By whom.
         who: Actor,
         /// `state rebuild` or `state push`.
         command: String,
     },
-    /// A change ended.
     Outcome {
-        /// The resource.
         address: Address,
         /// What was to happen.
         actions: Actions,
@@ -71,7 +64,6 @@ pub enum JournalEvent {
     },
     /// A run ended by itself. One that was killed has no such line.
     Finished {
-        /// Counts.
         summary: OutcomeSummary,
         /// Exit code of the command.
         exit_code: u8,
@@ -154,7 +146,6 @@ impl Journal {
         Self::new(record.with_file_name("journal.jsonl"))
     }
 
-    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -51,7 +51,6 @@ impl LocalStore {
         }
     }
 
-    /// The record's path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -54,9 +54,7 @@ impl LockInfo {
 /// Who holds a lock, as far as that can be told without taking it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody.
     Nobody,
-    /// This one.
     Held(LockInfo),
     /// The store has no answer: Terraform's protocol has no question for it.
     Unknown,

@@ -382,7 +382,6 @@ impl Sides {
         }
     }
 
-    /// A new process.
     fn begin(&mut self) {
         self.log.clear();
         self.events.clear();

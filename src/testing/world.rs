@@ -25,7 +25,6 @@ pub(crate) struct App {
     pub(crate) secret: String,
 }
 
-/// Factory's integration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Integration {
     pub(crate) domain: Domain,

@@ -68,7 +68,6 @@ impl<A: Serialize> FromIterator<A> for Edit<A> {
 }
 
 impl<A> Edit<A> {
-    /// The attributes.
     pub fn iter(&self) -> impl Iterator<Item = &A> {
         self.0.values()
     }
@@ -87,14 +86,12 @@ impl<A> Edit<A> {
         self.0.iter().all(|(name, wanted)| present.get(name) == Some(wanted))
     }
 
-    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl<A: Clone> Edit<A> {
-    /// Makes the changes.
     pub fn apply<F: Fields<Attribute = A>>(&self, fields: &mut F) {
         for attribute in self.iter() {
             fields.set(attribute.clone());
@@ -133,7 +130,6 @@ pub struct Difference<A> {
     pub edit: Edit<A>,
     /// The same for the reader.
     pub attributes: Vec<AttributeChange>,
-    /// Which side moved.
     pub origins: Origins,
     /// What cannot be compared, because it is neither shown nor recorded.
     pub unobservable: Vec<String>,

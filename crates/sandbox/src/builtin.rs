@@ -9,9 +9,7 @@ use super::world::{
     random_hex,
 };
 
-/// The administrator's username.
 pub const ROOT_USERNAME: &str = "root";
-/// The administrator's password.
 pub const ROOT_PASSWORD: &str = "sandbox-root-password";
 /// The administrator's personal access token, with the scopes `api`, `admin_mode`, `sudo`.
 pub const ROOT_TOKEN: &str = "glpat-sandbox-root-token";

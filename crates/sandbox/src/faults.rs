@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// GitLab.
     Gitlab,
     /// Factory, API and app host.
     Factory,
@@ -22,9 +21,7 @@ pub enum Side {
 pub struct Seen {
     /// Number of the request since the start, from 1, over both sides.
     pub number: u64,
-    /// Side.
     pub side: Side,
-    /// Method.
     pub method: String,
     /// Path, still percent-encoded, without the query.
     pub path: String,
@@ -32,7 +29,6 @@ pub struct Seen {
     pub query: Option<String>,
     /// The request's headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The request's body.
     pub body: Vec<u8>,
     /// Whether it may change something, see [`is_write`].
     pub write: bool,
@@ -52,17 +48,13 @@ impl Seen {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing.
     #[default]
     Pass,
     /// This answer is given; asked before processing, the request is not processed.
     Respond {
-        /// Status code.
         status: u16,
-        /// Headers.
         #[serde(default)]
         headers: Vec<(String, String)>,
-        /// Body.
         #[serde(default)]
         body: String,
     },
@@ -83,7 +75,6 @@ pub enum Action {
     Away(u64),
     /// The answer's body comes in so many pieces, with so many milliseconds before each.
     Drip {
-        /// Pieces.
         pieces: usize,
         /// Milliseconds before each piece.
         every_ms: u64,
@@ -130,7 +121,6 @@ pub struct Fault {
     pub times: u32,
     /// Injector after the request was processed, not before.
     pub after: bool,
-    /// What happens.
     pub action: Action,
     /// Matching requests that were met so far.
     pub met: u32,

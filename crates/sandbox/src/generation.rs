@@ -73,7 +73,6 @@ impl Generation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PageKind {
-    /// The sign-in page.
     SignIn,
     /// The page that asks for the second factor, at sign-in and for Admin Mode.
     SecondFactor,
@@ -92,7 +91,6 @@ pub enum PageKind {
 }
 
 impl PageKind {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::SignIn,
         Self::SecondFactor,

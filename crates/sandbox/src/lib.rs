@@ -79,9 +79,7 @@ impl Default for Options {
 pub struct Credentials {
     /// The administrator's personal access token.
     pub gitlab_token: &'static str,
-    /// The administrator's username.
     pub root_username: &'static str,
-    /// The administrator's password.
     pub root_password: &'static str,
     /// A password to create the droid with; the sandbox takes any other as well.
     pub droid_password: &'static str,
@@ -94,9 +92,7 @@ pub struct Credentials {
 pub struct RequestLog {
     /// Number since the start, from 1, over both sides.
     pub number: u64,
-    /// Side.
     pub side: Side,
-    /// Method.
     pub method: String,
     /// Path, still percent-encoded, without the query.
     pub path: String,

@@ -17,7 +17,6 @@ use super::{Options, RequestLog};
 /// The shared state, as handlers take it: `State(app): State<App>`.
 pub(crate) type App = Arc<AppState>;
 
-/// See the module.
 pub(crate) struct AppState {
     world: Mutex<World>,
     dirty: AtomicBool,

@@ -139,7 +139,6 @@ pub enum FactoryRedirect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum EncodedSlash {
-    /// Passes it on.
     #[default]
     Pass,
     /// Answers 404 itself, as Apache does by default.

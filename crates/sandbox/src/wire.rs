@@ -27,7 +27,6 @@ const BACKLOG: u32 = 1024;
 #[derive(Clone)]
 pub(crate) struct Wire {
     budget: Arc<AtomicUsize>,
-    /// The client's address.
     pub(crate) peer: SocketAddr,
 }
 

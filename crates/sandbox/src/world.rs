@@ -52,7 +52,6 @@ pub struct World {
     pub terraform_states: Vec<TerraformState>,
     /// The versions of the terms of service; the last one is in force where the switch `enforce_terms` is on.
     pub terms: Vec<String>,
-    /// The Factory organization.
     pub factory: FactoryOrganization,
     /// The last id given out, by kind of object: ids are never used twice.
     pub last_ids: BTreeMap<String, u64>,
@@ -62,7 +61,6 @@ pub struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
-    /// May do everything.
     #[default]
     Active,
     /// Blocked by an administrator.
@@ -71,7 +69,6 @@ pub enum UserState {
     BlockedPendingApproval,
     /// Deactivated; a sign-in activates it again.
     Deactivated,
-    /// Banned.
     Banned,
     /// Blocked by LDAP; cannot be unblocked by the API.
     LdapBlocked,
@@ -91,18 +88,14 @@ impl UserState {
     }
 }
 
-/// A GitLab account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent marks of an account")]
 pub struct User {
-    /// Numeric id.
     pub id: u64,
     /// Username, unique whatever its case, also among group paths.
     pub username: String,
-    /// Display name.
     pub name: String,
-    /// Primary address.
     pub email: String,
     /// An address that waits for its confirmation.
     pub unconfirmed_email: Option<String>,
@@ -122,7 +115,6 @@ pub struct User {
     pub known_addresses: BTreeSet<String>,
     /// The code that was mailed to unlock the account.
     pub verification_code: Option<String>,
-    /// Administrator.
     pub admin: bool,
     /// Digest of the password, see [`digest`].
     pub password_digest: String,
@@ -156,11 +148,9 @@ pub struct User {
     pub invalid: bool,
     /// Note of the administrators.
     pub note: Option<String>,
-    /// Created at.
     pub created_at: Timestamp,
     /// Last day of activity, `YYYY-MM-DD`.
     pub last_activity_on: Option<String>,
-    /// Last sign-in.
     pub current_sign_in_at: Option<Timestamp>,
     /// The sign-in before that.
     pub last_sign_in_at: Option<Timestamp>,
@@ -204,29 +194,22 @@ pub struct TotpOffer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct PersonalToken {
-    /// Numeric id.
     pub id: u64,
-    /// Whose.
     pub user_id: u64,
-    /// Name.
     pub name: String,
     /// Digest of the token, see [`digest`].
     pub token_digest: String,
-    /// Scopes.
     pub scopes: Vec<String>,
     /// The permissions of a fine-grained token, such as `read_user`; a legacy token has none.
     pub granular: Option<BTreeSet<String>>,
-    /// Revoked.
     pub revoked: bool,
     /// Made by an administrator for somebody else.
     pub impersonation: bool,
     /// The day at whose start (UTC) it stops working, `YYYY-MM-DD`.
     pub expires_at: Option<String>,
-    /// Created at.
     pub created_at: Timestamp,
 }
 
-/// A browser session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct WebSession {
@@ -256,7 +239,6 @@ pub struct WebSession {
     pub flash: Vec<(String, String)>,
     /// Wrong passwords given in this session (reCAPTCHA appears after five).
     pub failed_logins: u32,
-    /// Created at.
     pub created_at: Timestamp,
 }
 
@@ -264,12 +246,10 @@ pub struct WebSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
-    /// Members only.
     #[default]
     Private,
     /// Everybody who is signed in and not external.
     Internal,
-    /// Everybody.
     Public,
 }
 
@@ -292,11 +272,9 @@ pub struct Group {
     pub id: u64,
     /// Full path, `platform/services`.
     pub full_path: String,
-    /// Name.
     pub name: String,
     /// The group that it is in.
     pub parent_id: Option<u64>,
-    /// Who sees it.
     pub visibility: Visibility,
     /// The day on which it is due to be deleted, `YYYY-MM-DD`.
     pub marked_for_deletion_on: Option<String>,
@@ -319,29 +297,22 @@ impl Group {
     }
 }
 
-/// A project (repository).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct Project {
-    /// Numeric id.
     pub id: u64,
     /// Full path, `platform/services/checkout`.
     pub full_path: String,
-    /// Name.
     pub name: String,
     /// The group that it is in; `None` in a user's own namespace.
     pub group_id: Option<u64>,
     /// The owner of the personal namespace, where there is no group.
     pub owner_id: Option<u64>,
-    /// Who sees it.
     pub visibility: Visibility,
-    /// Archived.
     pub archived: bool,
     /// The day on which it is due to be deleted, `YYYY-MM-DD`.
     pub marked_for_deletion_on: Option<String>,
-    /// Created at.
     pub created_at: Timestamp,
-    /// Last activity.
     pub last_activity_at: Timestamp,
 }
 
@@ -367,14 +338,10 @@ pub enum Source {
     Project(u64),
 }
 
-/// A direct membership.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
-    /// Of what.
     pub source: Source,
-    /// Who.
     pub user_id: u64,
-    /// Role.
     pub access_level: AccessLevel,
     /// The role of the instance's own making, see [`MemberRole::id`].
     #[serde(default)]
@@ -388,10 +355,8 @@ pub struct Member {
     /// It waits for an administrator's approval and gives nothing until then.
     #[serde(default)]
     pub awaiting: bool,
-    /// Created at.
     #[serde(default)]
     pub created_at: Timestamp,
-    /// By whom.
     #[serde(default)]
     pub created_by: Option<u64>,
 }
@@ -421,9 +386,7 @@ impl Member {
 /// A group that was invited: its members have their role there, too, up to that of the invitation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// Into what.
     pub source: Source,
-    /// The invited group.
     pub group_id: u64,
     /// The highest role that its members get.
     pub access_level: AccessLevel,
@@ -436,9 +399,7 @@ pub struct Share {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct MemberRole {
-    /// Numeric id.
     pub id: u64,
-    /// Name.
     pub name: String,
     /// The role that it adds to.
     pub base_access_level: AccessLevel,
@@ -461,13 +422,11 @@ pub struct Application {
     pub id: u64,
     /// The client id that OAuth uses (`application_id` in the API).
     pub uid: String,
-    /// Name; not unique.
     pub name: String,
     /// Redirect URIs, one a line, as they were given.
     pub redirect_uri: String,
     /// Scopes, in the order given.
     pub scopes: Vec<String>,
-    /// Confidential client.
     pub confidential: bool,
     /// Trusted: no consent page.
     pub trusted: bool,
@@ -477,11 +436,9 @@ pub struct Application {
     pub secret_digest: String,
     /// The secret itself, only on instances that do not hash secrets (switch `hash_secrets`).
     pub secret_plain: Option<String>,
-    /// Created at.
     pub created_at: Timestamp,
 }
 
-/// An authorization code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct OauthGrant {
@@ -489,15 +446,11 @@ pub struct OauthGrant {
     pub code_digest: String,
     /// [`Application::id`].
     pub application_id: u64,
-    /// Who approved.
     pub user_id: u64,
     /// Redirect URI of the request; the exchange must repeat it.
     pub redirect_uri: String,
-    /// Scopes asked for.
     pub scopes: Vec<String>,
-    /// PKCE challenge.
     pub code_challenge: Option<String>,
-    /// PKCE method.
     pub code_challenge_method: Option<String>,
     /// Created at; a code lives ten minutes.
     pub created_at: Timestamp,
@@ -517,15 +470,11 @@ pub struct OauthToken {
     pub refresh_digest: Option<String>,
     /// [`Application::id`].
     pub application_id: u64,
-    /// Whose.
     pub user_id: u64,
-    /// Scopes.
     pub scopes: Vec<String>,
     /// Seconds that it lives.
     pub expires_in: i64,
-    /// Created at.
     pub created_at: Timestamp,
-    /// Revoked at.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -540,9 +489,7 @@ impl OauthToken {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct TerraformState {
-    /// Of which project.
     pub project_id: u64,
-    /// Name.
     pub name: String,
     /// The text of the version with the highest serial; `None`: locked before anything was stored.
     pub content: Option<String>,
@@ -570,9 +517,7 @@ pub struct TerraformLock {
 pub enum FactoryRole {
     /// May not touch integrations.
     User,
-    /// May.
     Manager,
-    /// May.
     #[default]
     Owner,
 }
@@ -593,7 +538,6 @@ pub struct FactoryKey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct FactoryOrganization {
-    /// Name.
     pub name: String,
     /// Plan; integrations with a self-hosted GitLab need `enterprise`.
     pub plan: String,
@@ -617,9 +561,7 @@ pub struct FactoryOrganization {
 pub struct FactoryIntegration {
     /// External URL of GitLab.
     pub domain: String,
-    /// The application's uid.
     pub application_id: String,
-    /// The application's secret.
     pub secret: String,
     /// When it was saved.
     pub configured_at: Timestamp,
@@ -635,9 +577,7 @@ pub struct FactoryAuthorization {
     pub user_id: u64,
     /// Username at the time.
     pub username: String,
-    /// Access token.
     pub access_token: String,
-    /// Refresh token.
     pub refresh_token: Option<String>,
     /// When the access token ends.
     pub expires_at: Timestamp,
@@ -647,17 +587,14 @@ pub struct FactoryAuthorization {
     pub broken: Option<String>,
 }
 
-/// A started authorization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct FactoryAttempt {
-    /// Id.
     pub id: String,
     /// The `state` parameter of the authorize URL.
     pub state: String,
     /// The redirect URI that the authorize URL carries.
     pub redirect_uri: String,
-    /// Expires at.
     pub expires_at: Timestamp,
     /// Finished, well or badly.
     pub finished: bool,
@@ -667,7 +604,6 @@ pub struct FactoryAttempt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct FactoryAudit {
-    /// When.
     pub at: Timestamp,
     /// `configured`, `connected`, `disconnected`, `availability_changed`.
     pub intent: String,

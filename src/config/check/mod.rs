@@ -66,7 +66,6 @@ const CHECKS: [Check; 33] = [
     ways::proxies_are_addresses,
 ];
 
-/// Runs all checks.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for check in CHECKS {

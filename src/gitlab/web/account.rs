@@ -23,7 +23,6 @@ const MAX_SIGN_INS: u32 = 3;
 /// How a session is had.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
-    /// By signing in.
     Account(Account),
     /// By the cookie of one that a person opened.
     Cookie(Secret),

@@ -12,7 +12,6 @@ use crate::model::{ApplicationAttribute, ApplicationEdit, ApplicationFields, Kno
 /// The form with its prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct ApplicationForm {
-    /// The form.
     pub(crate) form: Form,
     prefix: String,
     request: String,
@@ -46,7 +45,6 @@ impl ApplicationForm {
         Ok(this)
     }
 
-    /// What it shows.
     pub(crate) fn read(&self) -> ApplicationFields {
         let value = |field: &str| self.form.value(&self.field(field)).unwrap_or_default();
         let scopes_field = self.scopes_field();

@@ -29,7 +29,6 @@ use crate::secrets::Secret;
 pub enum DroidSignIn {
     /// By its password, through the sign-in form.
     Password {
-        /// The password.
         password: Secret,
         /// Its authenticator, if it has one.
         totp: Option<Arc<Totp>>,

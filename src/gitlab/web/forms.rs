@@ -68,7 +68,6 @@ pub(crate) struct SecondFactor {
 /// The field of a code of an authenticator.
 pub(crate) const OTP: &str = "user[otp_attempt]";
 
-/// A form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Where it goes, as written; empty: to the page itself.
@@ -82,7 +81,6 @@ pub(crate) struct Form {
 /// A named field of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// Name.
     pub(crate) name: String,
     /// Value that would be sent.
     pub(crate) value: String,

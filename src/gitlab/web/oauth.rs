@@ -37,7 +37,6 @@ pub(crate) struct AuthorizeRequest {
     /// Where to open it: below `gitlab.url`. Its query is made anew of what was checked, so that GitLab cannot read
     /// another value out of it than was read here.
     pub(crate) open_at: Url,
-    /// The application.
     client_id: String,
     /// What it is allowed.
     scopes: BTreeSet<String>,
@@ -54,7 +53,6 @@ pub(crate) enum AuthorizePage {
     Redirect(String),
     /// Consent is asked: the form that gives it.
     Consent(Form),
-    /// The sign-in page.
     SignIn,
 }
 

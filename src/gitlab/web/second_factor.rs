@@ -51,7 +51,6 @@ impl Authenticator {
     }
 }
 
-/// Keeps an authenticator.
 #[async_trait]
 pub trait Keeper: Send + Sync {
     /// Keeps it in place of what was kept before, or says why it could not be.
@@ -61,7 +60,6 @@ pub trait Keeper: Send + Sync {
 /// Why no authenticator is in use.
 #[derive(Debug, Clone)]
 pub struct NotEnrolled {
-    /// What went wrong.
     pub error: Error,
     /// Whether GitLab has certainly registered none.
     pub is_certain: bool,
@@ -91,7 +89,6 @@ impl NotEnrolled {
 pub(super) struct Offer {
     visited: Visited,
     form: Form,
-    /// The key.
     pub(super) key: Secret,
 }
 
@@ -212,7 +209,7 @@ mod tests {
                 .is_empty()
         );
         assert!(Authenticator::parse(&Secret::new("")).is_err());
-        assert!(Authenticator::parse(&Secret::new("no key\n0a1b")).is_err());
+        assert!(Authenticator::parse(&Secret::new("it's no key\n0a1b")).is_err());
     }
 
     #[test]

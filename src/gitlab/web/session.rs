@@ -49,7 +49,6 @@ pub(crate) struct WebSession {
 pub(crate) struct Visited {
     /// Its answer; the URL in it is where the page is.
     pub(crate) response: Response,
-    /// The page.
     pub(crate) page: Page,
     /// Whether a redirect led to it.
     pub(crate) redirected: bool,
@@ -68,7 +67,6 @@ pub(crate) enum Arrival {
 pub(crate) enum Effect {
     /// The session only: counted as no write.
     Session,
-    /// Something that lasts.
     Write,
 }
 

@@ -39,7 +39,6 @@ const INSIDE: StopAt<'static> = &|url: &Url| !url.path().trim_end_matches('/').e
 pub struct Account {
     /// Username, or e-mail address.
     pub username: String,
-    /// Password.
     pub password: Secret,
     /// Its authenticator. One value for all sessions of the account, because a code works once.
     pub totp: Option<Arc<Totp>>,
@@ -59,7 +58,6 @@ pub(crate) enum SignedIn {
 
 /// An account with what messages about it need.
 pub(crate) struct SignIn<'a> {
-    /// Who.
     pub(crate) account: &'a Account,
     /// The configuration's table with its password and `totp_secret`: `gitlab.admin_session` or `user`.
     pub(crate) table: &'static str,

@@ -18,7 +18,6 @@ const STEP: u64 = 30;
 pub trait Clock: Send + Sync {
     /// Seconds since 1970.
     fn now(&self) -> u64;
-    /// Waits.
     async fn sleep(&self, duration: Duration);
 }
 

@@ -21,7 +21,6 @@ pub(super) fn layers(text: &str) -> Vec<Stream> {
     layers
 }
 
-/// As in URLs.
 fn percent(stream: &Stream) -> Option<Stream> {
     undone(stream, b"%", |bytes| Some((vec![hexadecimal(bytes.get(1..3)?)?], 3)))
 }

@@ -24,7 +24,6 @@ use super::user::UserPlan;
 pub enum IntegrationStatus {
     /// Saved, not authorized.
     Configured,
-    /// Authorized and working.
     Connected,
     /// The stored authorization no longer works.
     Error,

@@ -36,7 +36,6 @@ pub struct ObservedIntegration {
     pub application: ApplicationUid,
     /// Where GitLab must send the browser back to, where Factory says.
     pub redirect_uri: Option<String>,
-    /// Whether it works.
     pub status: IntegrationStatus,
     /// What Factory adds to the status.
     pub detail: Option<String>,
@@ -76,12 +75,10 @@ pub enum ConnectionOperation {
     Save {
         /// Where Factory finds GitLab.
         domain: Domain,
-        /// The application.
         application: ApplicationRef,
         /// Where the secret comes from.
         secret: SecretSource,
     },
-    /// Disconnects.
     #[serde(rename = "delete_connection")]
     Delete,
 }

@@ -110,7 +110,6 @@ pub enum MembershipOperation {
     Add {
         /// Where, and whom.
         member: MemberRef,
-        /// As what.
         #[serde(flatten)]
         fields: MembershipFields,
     },
@@ -119,7 +118,6 @@ pub enum MembershipOperation {
     Edit {
         /// Where, and whose.
         member: MemberRef,
-        /// To what.
         #[serde(flatten)]
         fields: MembershipFields,
     },
@@ -216,7 +214,6 @@ impl Coverage {
     }
 }
 
-/// Plans the memberships.
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPlan) -> Coverage {
     let live = live_memberships(inputs);
     let mut coverage = Coverage::default();

@@ -21,9 +21,7 @@ use crate::planner::refresh::Settled;
 /// What is declared, live and recorded of the account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserFields {
-    /// The identity.
     pub username: Caseless,
-    /// Display name.
     pub name: String,
     /// Primary e-mail address, set without a confirmation that would stay pending.
     pub email: Caseless,
@@ -87,7 +85,6 @@ pub struct TermsVersion(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedTerms {
-    /// Their text.
     pub version: TermsVersion,
     /// GitLab's number for them, where Setpoint accepted them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +94,6 @@ pub struct RecordedTerms {
     pub attested: Option<Attestation>,
 }
 
-/// The droid's account.
 #[expect(clippy::struct_excessive_bools, reason = "GitLab shows these as independent flags")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedUser {
@@ -154,7 +150,6 @@ impl RecordedUser {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
-    /// Can sign in.
     Active,
     /// Blocked by an administrator; `unblock` heals it.
     Blocked,
@@ -202,70 +197,37 @@ pub enum UserOperation {
     },
     /// Edits it. Never its password: an administrator's change would expire it.
     #[serde(rename = "edit_user")]
-    Edit {
-        /// Whom.
-        id: UserId,
-        /// What changes.
-        edit: UserEdit,
-    },
-    /// Lifts a block.
+    Edit { id: UserId, edit: UserEdit },
     #[serde(rename = "unblock_user")]
-    Unblock {
-        /// Whom.
-        id: UserId,
-    },
+    Unblock { id: UserId },
     /// Approves an account that waits for an administrator's approval.
     #[serde(rename = "approve_user")]
-    Approve {
-        /// Whom.
-        id: UserId,
-    },
-    /// Ends a deactivation.
+    Approve { id: UserId },
     #[serde(rename = "activate_user")]
-    Activate {
-        /// Whom.
-        id: UserId,
-    },
+    Activate { id: UserId },
     /// Accepts, as the droid, the terms of service that are in force. Others than these are not accepted.
     #[serde(rename = "accept_terms")]
     AcceptTerms {
-        /// As whom.
         username: Caseless,
         /// How the droid's GitLab session is had.
         sign_in: SignIn,
-        /// Which terms.
         version: TermsVersion,
     },
     /// Switches its second factor off, whatever it is, as an administrator.
     #[serde(rename = "disable_second_factor")]
-    DisableSecondFactor {
-        /// Whose.
-        id: UserId,
-    },
+    DisableSecondFactor { id: UserId },
     /// Registers an authenticator as the droid, whose key and recovery codes are kept, and signs in with it.
     #[serde(rename = "enrol_second_factor")]
-    EnrolSecondFactor {
-        /// As whom.
-        username: Caseless,
-    },
+    EnrolSecondFactor { username: Caseless },
     /// Signs in as the droid with the key that is kept.
     #[serde(rename = "verify_second_factor")]
-    VerifySecondFactor {
-        /// As whom.
-        username: Caseless,
-    },
+    VerifySecondFactor { username: Caseless },
     /// Blocks it (`destroy --block-user`).
     #[serde(rename = "block_user")]
-    Block {
-        /// Whom.
-        id: UserId,
-    },
+    Block { id: UserId },
     /// Deletes it; its contributions go to GitLab's ghost user (`destroy --delete-user`).
     #[serde(rename = "delete_user")]
-    Delete {
-        /// Whom.
-        id: UserId,
-    },
+    Delete { id: UserId },
 }
 
 impl UserOperation {
@@ -315,7 +277,6 @@ pub(crate) struct UserPlan {
     pub(crate) unrecoverable: bool,
 }
 
-/// Plans the droid.
 pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
     match inputs.droid() {
         None => absent(inputs, builder),

@@ -14,7 +14,6 @@ pub enum Known<T> {
     /// Not shown to this reader.
     #[default]
     Unknown,
-    /// Seen.
     Known(T),
 }
 

@@ -12,11 +12,8 @@ use super::{ApplicationId, ApplicationUid, Domain, FullPath, ProjectId, SourceKi
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplicationRef {
-    /// It is there.
     Existing {
-        /// Row id.
         id: ApplicationId,
-        /// Public id.
         uid: ApplicationUid,
     },
     /// This plan creates it.
@@ -28,7 +25,6 @@ pub enum ApplicationRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserRef {
-    /// It is there.
     Existing(UserId),
     /// This plan creates it.
     Planned,
@@ -37,11 +33,9 @@ pub enum UserRef {
 /// Where a membership is, and whose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRef {
-    /// Group or project.
     pub source: SourceKind,
     /// Its path, for people.
     pub path: FullPath,
-    /// The droid.
     pub user: UserRef,
 }
 
@@ -71,25 +65,16 @@ pub enum SignIn {
 pub enum OperatorStep {
     /// Tick or untick "Trusted" in GitLab's admin area.
     SetTrusted {
-        /// The application.
         application: ApplicationRef,
         /// Its name, to find it by.
         name: String,
-        /// Ticked or not.
         trusted: bool,
     },
     /// Accept GitLab's terms of service as the droid.
-    AcceptTerms {
-        /// The droid.
-        username: String,
-        /// Which terms.
-        version: TermsVersion,
-    },
+    AcceptTerms { username: String, version: TermsVersion },
     /// Save the three values on Factory's settings page.
     SaveConnection {
-        /// The external URL.
         domain: Domain,
-        /// The application.
         application: ApplicationRef,
         /// Where the secret comes from.
         secret: SecretSource,
@@ -97,14 +82,10 @@ pub enum OperatorStep {
     /// Disconnect on Factory's settings page.
     DeleteConnection,
     /// Approve the popup while signed in to GitLab as the droid.
-    Authorize {
-        /// The droid.
-        username: String,
-    },
+    Authorize { username: String },
     /// Approve at an address that Factory gives for it, while signed in to GitLab as the droid. Nobody attests it: Setpoint
     /// sees Factory's answer.
     Approve {
-        /// The droid.
         username: String,
         /// The application that is approved, and no other.
         application: ApplicationRef,
@@ -114,19 +95,9 @@ pub enum OperatorStep {
         redirect_uris: BTreeSet<String>,
     },
     /// Enable a repository in Factory's selection.
-    EnableRepository {
-        /// Its project.
-        id: ProjectId,
-        /// Its path.
-        path: FullPath,
-    },
+    EnableRepository { id: ProjectId, path: FullPath },
     /// Disable a repository in Factory's selection.
-    DisableRepository {
-        /// Its project.
-        id: ProjectId,
-        /// Its path.
-        path: FullPath,
-    },
+    DisableRepository { id: ProjectId, path: FullPath },
 }
 
 impl OperatorStep {

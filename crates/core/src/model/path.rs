@@ -14,13 +14,11 @@ pub struct FullPath(String);
 /// Why a text is no path that GitLab can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathFault {
-    /// There is nothing.
     #[error("it is empty")]
     Empty,
     /// Two slashes follow each other.
     #[error("one of its parts is empty")]
     EmptyPart,
-    /// It leads elsewhere.
     #[error("one of its parts is `.` or `..`")]
     Dots,
     /// GitLab: `lib/gitlab/path_regex.rb`.
@@ -89,7 +87,6 @@ impl FullPath {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
     }
 
-    /// The first segment.
     pub fn top_level(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)
     }

@@ -20,7 +20,6 @@ enum PatternKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is no glob: {why}")]
 pub struct PatternError {
-    /// The text.
     pub pattern: String,
     /// What is wrong with it.
     pub why: String,

@@ -28,7 +28,6 @@ pub struct Word {
 pub enum Unadoptable {
     /// No application has the declared name, and Factory names none.
     NoApplication,
-    /// Several have it.
     Ambiguous(Vec<(ApplicationId, ApplicationUid)>),
     /// The record has it already.
     Recorded,

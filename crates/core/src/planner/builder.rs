@@ -65,7 +65,6 @@ impl PlanBuilder {
         self.changes.get(address)
     }
 
-    /// The plan.
     pub(crate) fn finish(self, command: Command) -> Plan {
         let mut plan = Plan {
             command,

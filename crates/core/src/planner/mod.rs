@@ -8,7 +8,6 @@ pub(crate) mod builder;
 #[cfg(any(test, fuzzing, feature = "fixture"))]
 #[doc(hidden)]
 #[allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     clippy::return_self_not_must_use,

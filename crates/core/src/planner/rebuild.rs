@@ -59,7 +59,6 @@ pub fn inhabited(desired: &Desired, observed: &Observed, recorded: &RecordedStat
 /// What is taken for granted of a Factory that cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presumed {
-    /// Nothing.
     Nothing,
     /// That the connection was saved with the application that GitLab has, and with the secret that is in force. To
     /// doubt it would mean to renew a secret that works.

@@ -50,7 +50,6 @@ impl Tokens {
     }
 }
 
-/// The authorizing user.
 #[derive(Deserialize)]
 pub(super) struct GitlabUser {
     id: u64,

@@ -18,7 +18,6 @@ use super::integration::{self, Refusal, Repository, audit};
 use crate::gitlab::pages_html::{Layout, escape};
 use crate::state::App;
 
-/// The page's address.
 const PAGE: &str = "/settings/integrations";
 /// What the audit log says of changes that come by this page.
 const SOURCE: &str = "web_settings_integrations";

@@ -16,7 +16,6 @@ pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Body>) -> 
     response
 }
 
-/// A JSON answer.
 pub(crate) fn json_answer(status: u16, body: &Value) -> Response {
     answer(status, "application/json", body.to_string())
 }
@@ -58,7 +57,6 @@ pub(crate) fn no_content() -> Response {
     response
 }
 
-/// An HTML page.
 pub(crate) fn page(status: u16, html: impl Into<Body>) -> Response {
     answer(status, "text/html; charset=utf-8", html)
 }

@@ -33,7 +33,6 @@ pub(crate) enum Via {
 pub(crate) struct Caller {
     /// As whom the request is done (after sudo).
     pub(crate) user_id: u64,
-    /// By what.
     pub(crate) via: Via,
     /// Scopes of the token; a browser session has none and may do all.
     pub(crate) scopes: Option<Vec<String>>,

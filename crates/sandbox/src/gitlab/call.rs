@@ -15,9 +15,7 @@ use crate::world::World;
 /// What an endpoint returns; an `Err` is an answer as well.
 pub(crate) type Answer = Result<Response, Response>;
 
-/// A call.
 pub(crate) struct Call {
-    /// The shared state.
     pub(crate) app: App,
     /// Method, address, headers.
     pub(crate) parts: Parts,

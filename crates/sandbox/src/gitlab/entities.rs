@@ -181,7 +181,6 @@ fn namespace(world: &World, project: &Project, base: &str) -> Value {
     })
 }
 
-/// A group.
 pub(crate) fn group(world: &World, group: &Group, base: &str) -> Value {
     json!({
         "id": group.id,

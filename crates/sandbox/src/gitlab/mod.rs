@@ -50,7 +50,6 @@ use axum::response::Response;
 
 use super::state::App;
 
-/// All of GitLab.
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(rest_instance::router())

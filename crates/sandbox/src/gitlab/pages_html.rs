@@ -206,7 +206,6 @@ pub(crate) struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// The whole document.
     pub(crate) fn page(&self, content: &str) -> String {
         let flash = self
             .flash

@@ -24,7 +24,6 @@ pub(crate) struct PageRequest {
     pub(crate) query: Vec<(String, String)>,
     /// Form fields in order; fields of a JSON object likewise.
     pub(crate) form: Vec<(String, String)>,
-    /// Headers.
     pub(crate) headers: HeaderMap,
     /// The client's address, as far as it is known.
     pub(crate) address: String,
@@ -125,26 +124,21 @@ fn fields(headers: &HeaderMap, body: &[u8]) -> Vec<(String, String)> {
 /// An answer under construction.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Status.
     pub(crate) status: StatusCode,
     /// Headers besides the cookie.
     pub(crate) headers: Box<HeaderMap>,
-    /// Body.
     pub(crate) body: String,
 }
 
 impl Page {
-    /// An HTML page.
     pub(crate) fn html(status: StatusCode, body: String) -> Self {
         Self::of(status, "text/html; charset=utf-8", body)
     }
 
-    /// A JSON answer.
     pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Self {
         Self::of(status, "application/json; charset=utf-8", value.to_string())
     }
 
-    /// Any text.
     pub(crate) fn of(status: StatusCode, kind: &'static str, body: String) -> Self {
         let mut headers = Box::new(HeaderMap::new());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -15,9 +15,7 @@ use crate::world::{User, World, digest};
 /// Where a code is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
-    /// At sign-in.
     SignIn,
-    /// Before Admin Mode.
     AdminMode,
 }
 

@@ -85,7 +85,6 @@ fn too_many(visit: &mut Visit<'_>, user_id: u64) -> bool {
     user.sign_in_attempts.len() > ATTEMPTS
 }
 
-/// Six digits.
 fn fresh_code() -> String {
     let mut number = 0_u32;
     for byte in crate::world::random_bytes(4) {

@@ -22,9 +22,7 @@ const ANONYMOUS_SESSIONS_KEPT: usize = 100;
 pub(crate) struct Visit<'w> {
     /// The world, locked for the length of the request.
     pub(crate) world: &'w mut World,
-    /// The request.
     pub(crate) request: PageRequest,
-    /// The world's time.
     pub(crate) now: Timestamp,
     session: String,
     csrf: String,

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::answers;
 use super::call::Call;
 
-/// The largest page.
 const MOST: usize = 100;
 /// Above so many rows GitLab does not count them.
 const COUNTED: usize = 10_000;

@@ -22,7 +22,6 @@ pub(crate) enum Enforced {
 /// A second factor that an account must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Requirement {
-    /// By what.
     pub(crate) by: Enforced,
     grace_hours: u32,
 }

@@ -11,7 +11,6 @@ pub(crate) struct Api {
     pub(crate) client: Client,
 }
 
-/// What was answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -87,7 +86,6 @@ impl Api {
         }
     }
 
-    /// As the administrator.
     pub(crate) async fn root(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.send(method, path, Some(setpoint_sandbox::ROOT_TOKEN), body).await
     }

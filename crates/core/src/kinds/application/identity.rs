@@ -5,12 +5,9 @@ use crate::model::{ApplicationUid, RecordedState};
 
 use super::{ApplicationFields, ObservedApplication};
 
-/// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplicationMatch<'a> {
-    /// There is none.
     None,
-    /// This one.
     Found(&'a ObservedApplication),
     /// Several have the name, and nothing tells them apart.
     Ambiguous(Vec<&'a ObservedApplication>),

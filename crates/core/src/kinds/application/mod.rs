@@ -162,24 +162,16 @@ pub enum ApplicationOperation {
     /// Creates it over the API, which answers the secret, once. Trusted is not part of it: GitLab's API drops it
     /// without a word.
     #[serde(rename = "create_application")]
-    Create {
-        /// What to create.
-        application: ApplicationFields,
-    },
+    Create { application: ApplicationFields },
     /// Edits it in place through the admin form.
     #[serde(rename = "edit_application")]
     Edit {
-        /// Which.
         application: ApplicationRef,
-        /// What changes.
         edit: ApplicationEdit,
     },
     /// Renews its secret over the API, which answers it, once.
     #[serde(rename = "renew_secret")]
-    RenewSecret {
-        /// Whose.
-        application: ApplicationRef,
-    },
+    RenewSecret { application: ApplicationRef },
     /// Deletes it, with all its grants and tokens. In a replacement it is the last write of the plan.
     #[serde(rename = "delete_application")]
     Delete {

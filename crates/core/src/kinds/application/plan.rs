@@ -326,7 +326,6 @@ enum Way {
     Tick,
     /// By a new application.
     Replace,
-    /// Not at all.
     Blocked(Reason, String),
 }
 

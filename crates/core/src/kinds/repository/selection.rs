@@ -26,7 +26,6 @@ pub(super) struct Candidate<'a> {
     listed: bool,
 }
 
-/// A selected repository.
 #[derive(Debug, Clone)]
 pub(super) struct Selected {
     pub(super) path: FullPath,
@@ -80,7 +79,6 @@ pub(super) fn list_is_the_droids(inputs: &Inputs<'_>) -> bool {
     }
 }
 
-/// Selects.
 pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverage: &Coverage) -> Selection<'a> {
     let mut selection = Selection {
         candidates: candidates(inputs),

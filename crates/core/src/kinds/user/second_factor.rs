@@ -21,10 +21,7 @@ pub enum KeptKey {
     /// Nothing: there is none yet.
     Nothing,
     /// The key of an authenticator.
-    Kept {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    Kept { fingerprint: String },
 }
 
 /// The authenticator that the droid has signed in with.
@@ -105,7 +102,6 @@ pub fn is_begun(recorded: &RecordedState) -> bool {
 }
 
 impl Need {
-    /// Which side moved.
     pub(super) fn count(self, origins: &mut Origins) {
         origins.add(match self {
             Self::Enrol(Before::Off) | Self::StartOver(Before::KeyLost) => Origin::Drift,

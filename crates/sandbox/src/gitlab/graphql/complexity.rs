@@ -9,7 +9,6 @@ use apollo_compiler::collections::IndexMap;
 use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
 use apollo_compiler::response::{JsonMap, JsonValue};
 
-/// The largest page.
 pub(super) const PAGE: usize = 100;
 
 /// The most complex query: for nobody, for somebody, for an administrator (`app/graphql/gitlab_schema.rb`).
