@@ -1,10 +1,14 @@
 //! How little a web session costs: nobody signs in who need not, no page is loaded that answers nothing, and a watch by
 //! the hour can do without the administrator altogether (`gitlab.admin_session.use`).
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
+use setpoint::sandbox::{Action, Options, totp};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, differing, unwrapped};
+use super::common::proxy::{Phase, Proxy};
 
 async fn applied() -> Fixture {
     let fixture = Fixture::complete().await;
@@ -115,4 +119,58 @@ async fn nothing_to_do_never_signs_the_droid_in() {
     fixture.apply().await.expect(0);
     let after = fixture.world(|world| world.user_named(DROID).expect("the droid").current_sign_in_at);
     assert_eq!(before, after);
+}
+
+/// A code works once, and one in each step of half a minute: the second comes from the step after the first's, so that
+/// there is one wait and no more.
+#[tokio::test]
+#[ignore = "waits up to half a minute for another code; `.ci/run` runs it"]
+async fn a_plan_with_nothing_to_do_takes_two_codes_and_one_wait_in_admin_mode() {
+    const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
+    fixture.give_admin_session();
+    fixture.apply().await.expect(0);
+    fixture.edit_config(
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\ntotp_secret = { file = \"totp\" }\n",
+    );
+    std::fs::write(fixture.path("totp"), KEY).expect("the key is written");
+    fixture.change_user("root", |root| root.totp_secret = Some(KEY.to_owned()));
+    fixture.world(|world| world.switches.admin_mode = true);
+
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let codes = Arc::clone(&sent);
+    proxy.intercept(move |request, phase| {
+        let mut fields = url::form_urlencoded::parse(&request.body);
+        let code = fields.find(|(name, _)| name == "user[otp_attempt]");
+        if let Some((_, code)) = code.filter(|_| phase == Phase::Before) {
+            let place = format!("{} {}", request.method, request.path);
+            codes
+                .lock()
+                .expect("nobody else panicked")
+                .push((place, code.into_owned()));
+        }
+        Action::Pass
+    });
+    let begun = fixture.world(|world| world.now()).as_second() / 30;
+    fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+    let ended = fixture.world(|world| world.now()).as_second() / 30;
+    proxy.pass_all();
+
+    let sent = sent.lock().expect("nobody else panicked").clone();
+    let step_of = |code: &str| {
+        let is_of = |step: &i64| {
+            let at = jiff::Timestamp::from_second(step * 30).expect("a time of today");
+            totp(KEY, at).as_deref() == Some(code)
+        };
+        (begun..=ended).find(is_of)
+    };
+    let steps: Vec<_> = sent.iter().map(|(_, code)| step_of(code)).collect();
+    let [Some(first), Some(second)] = steps[..] else {
+        panic!("two codes of steps in which the run was: {sent:?}, {steps:?}");
+    };
+    assert_eq!(second - first, 1, "{sent:?}");
+    let places: Vec<_> = sent.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(places, ["POST /users/sign_in", "POST /admin/session"]);
+    fixture.expect_signed_out("after plan");
 }
