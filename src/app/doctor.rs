@@ -69,10 +69,8 @@ async fn reads(
 ) -> Vec<Check> {
     const ID: &str = "plan.reads";
     let skipped = |why: &str| {
-        vec![Check::skipped(
-            ID,
-            format!("What plan reads was not read: {why}, as told above"),
-        )]
+        let why = format!("What plan reads was not read: {why}, as told above");
+        vec![Check::skipped(ID, why), doctor::roles_are_unknown()]
     };
     let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(context)) else {
         return skipped("a secret is missing");

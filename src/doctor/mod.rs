@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use factory::FactorySide;
 pub use gitlab::GitlabSide;
-pub use reads::reads;
+pub use reads::{reads, roles_are_unknown};
 pub use shapes::Shapes;
 pub use state::{folder, state};
 

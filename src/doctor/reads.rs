@@ -15,14 +15,14 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
     const ID: &str = "plan.reads";
     let observed = match observe(sources, desired, recorded).await {
         Ok(observed) => observed,
-        Err(error) if error.hint.is_some() => return vec![Check::failed(ID, &error), unread()],
+        Err(error) if error.hint.is_some() => return vec![Check::failed(ID, &error), roles_are_unknown()],
         Err(error) => {
             let side = match error.side {
                 Side::Gitlab => "GitLab",
                 Side::Factory | Side::Other => "Factory",
             };
             let fix = format!("run it again with -vv to see each request; plan stops until {side} answers this one");
-            return vec![Check::failure(ID, &error.message, fix), unread()];
+            return vec![Check::failure(ID, &error.message, fix), roles_are_unknown()];
         }
     };
     let repositories = match (&observed.factory.repositories, observed.factory.source) {
@@ -51,7 +51,8 @@ pub async fn reads(sources: &Sources<'_>, desired: &Desired, recorded: &Recorded
 
 const ROLES: &str = "plan.roles";
 
-fn unread() -> Check {
+/// What is to be said of the droid's roles where not all was read.
+pub fn roles_are_unknown() -> Check {
     Check::skipped(ROLES, "Whether the droid's roles suffice is known once all can be read")
 }
 

@@ -166,12 +166,12 @@ fn script(shell: Shell) -> String {
         }
         Shell::Fish => {
             let target = |line: &str| line.contains(" -l target ");
-            let lines = made.lines().map(|line| {
-                if target(line) {
-                    format!("{line} -f -a \"(__setpoint_addresses)\"\n")
-                } else {
-                    format!("{line}\n")
-                }
+            // Its value stands behind the `=` only: the next word is something else.
+            let made = made.replace(" sandbox= ", " 'sandbox=?' ");
+            let lines = made.lines().map(|line| match line.strip_suffix(" -r -F") {
+                Some(start) if line.contains(" -l sandbox ") => format!("{start}\n"),
+                _ if target(line) => format!("{line} -f -a \"(__setpoint_addresses)\"\n"),
+                _ => format!("{line}\n"),
             });
             format!("{}{FISH}", lines.collect::<String>())
         }
