@@ -165,6 +165,13 @@ mod sight;
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod sign_in_harm;
 #[cfg(feature = "sandbox")]
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod sign_in_matrix;
+#[cfg(feature = "sandbox")]
 #[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 mod sign_in_ways;
 #[cfg(all(unix, feature = "sandbox"))]
