@@ -108,9 +108,7 @@ impl GitlabWrite for GitlabApi {
 
     async fn disable_second_factor(&self, id: UserId) -> Result<()> {
         // The second time it is refused with 400: so it is not repeated.
-        let request = self
-            .patch(&["users", &id.to_string(), "disable_two_factor"])
-            .json(&json!({}))?;
+        let request = self.patch(&["users", &id.to_string(), "disable_two_factor"]);
         self.client.send(request).await?.exactly(StatusCode::NO_CONTENT)
     }
 
