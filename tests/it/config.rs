@@ -305,6 +305,9 @@ fn paths_that_gitlab_cannot_have_are_faults() {
     for path in [
         "platform/web.git",
         "git@gitlab.example.com:platform/web",
+        "git@gitlab.example.com/platform/web",
+        "platform.git/**",
+        "platform/-",
         "https://gitlab.example.com/platform/web",
         "platform/web/-/tree/main",
         "platform/../secret",
@@ -313,11 +316,12 @@ fn paths_that_gitlab_cannot_have_are_faults() {
         "platform/\\u0007web",
         "platform//web",
     ] {
-        for place in ["\"web\"]", "\"platform\" ="] {
-            let told = told(
-                place,
-                &place.replace("web", path).replace("platform\"", &format!("{path}\"")),
-            );
+        for (place, with_it) in [
+            ("\"web\"]", format!("\"{path}\"]")),
+            ("[guards]", format!("except = [\"{path}\"]\n[guards]")),
+            ("\"platform\" =", format!("\"{path}\" =")),
+        ] {
+            let told = told(place, &with_it);
             assert_eq!(told.lines().count(), 1, "{path}: {told}");
         }
     }

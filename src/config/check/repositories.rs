@@ -79,14 +79,14 @@ pub(super) fn path_problem(path: &str) -> Option<(&'static str, &'static str)> {
             "is an address",
             "write what follows the host, such as \"platform/checkout\"",
         ))
-    } else if trimmed.contains('@') && trimmed.contains(':') {
+    } else if trimmed.contains('@') {
         Some((
             "is an address of Git",
-            "write what follows the colon, without `.git`, such as \"platform/checkout\"",
+            "write what follows the host, without `.git`, such as \"platform/checkout\"",
         ))
     } else if trimmed.contains('\\') {
         Some(("has a backslash", "write `/` between two names"))
-    } else if trimmed.contains("/-/") || trimmed.ends_with("/-") {
+    } else if trimmed.split('/').any(|segment| segment == "-") {
         Some((
             "is the address of a page",
             "write what stands before `/-/`, which is the full path of the project",
@@ -96,9 +96,10 @@ pub(super) fn path_problem(path: &str) -> Option<(&'static str, &'static str)> {
             "has a segment of dots",
             "write the full path, from the top-level group on",
         ))
-    } else if [".git", ".atom"]
-        .iter()
-        .any(|end| trimmed.to_ascii_lowercase().ends_with(end))
+    } else if trimmed
+        .to_ascii_lowercase()
+        .split('/')
+        .any(|segment| [".git", ".atom"].iter().any(|end| segment.ends_with(end)))
     {
         Some((
             "ends as no path of GitLab does",
