@@ -12,13 +12,47 @@ use super::error::{Failure, Result};
 use super::operations::{View, application_ids, locked, refresh_and_plan_connected};
 use crate::factory::{AuditEntry, AuditIntent, AuditLog};
 use crate::model::{
-    Address, Attestation, Change, Corroboration, ObservedUser, OperatorStep, Plan, Policy, RecordedState,
+    Address, Attestation, Change, Corroboration, ObservedUser, OperatorStep, Plan, Policy, RecordedState, Status,
 };
 use crate::{executor, planner, render};
 
 pub(crate) struct Attested {
     pub(crate) steps: usize,
     pub(crate) attestation: Attestation,
+    pub(crate) left: Left,
+}
+
+/// What the plan still has, apart from what was recorded.
+#[derive(Clone, Copy)]
+pub(crate) enum Left {
+    Nothing,
+    /// Something that Setpoint does, or sees for itself.
+    Setpoints,
+    /// Steps of a person alone.
+    Steps,
+    /// What is blocked alone.
+    Blocked,
+}
+
+impl Left {
+    fn after(plan: &Plan, chosen: &BTreeSet<Address>) -> Self {
+        let rest = || plan.changes.iter().filter(|change| !chosen.contains(&change.address));
+        let attested = |change: &Change| change.steps.iter().any(OperatorStep::is_attested);
+        let has_own = |change: &Change| match change.status {
+            Status::Ready => true,
+            Status::Operator => !change.operations.is_empty() || !attested(change),
+            Status::Blocked => false,
+        };
+        if rest().any(has_own) {
+            Self::Setpoints
+        } else if rest().any(attested) {
+            Self::Steps
+        } else if rest().next().is_some() {
+            Self::Blocked
+        } else {
+            Self::Nothing
+        }
+    }
 }
 
 /// Records that a person did the steps of some changes. `choose` picks the addresses from the plan; none where it
@@ -112,6 +146,7 @@ async fn record(context: &Context, view: &View, readers: &Readers, to_record: &T
     Ok(Attested {
         steps: steps.len(),
         attestation,
+        left: Left::after(plan, chosen),
     })
 }
 

@@ -190,12 +190,17 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
             let ending = if steps.is_empty() { &*ending } else { "" };
             term::err(&(text(term::width()) + ending));
             if !steps.is_empty() {
+                let onward = render::Onward {
+                    command: command.as_deref().unwrap_or_default(),
+                    stopped: next.as_ref().is_some_and(|next| next.stopped),
+                };
                 term::out(&operator::checklist(
                     context,
                     &steps,
                     application,
                     approve_at,
                     environment,
+                    onward,
                     max_chars,
                 ))?;
             }

@@ -10,23 +10,26 @@ pub(super) struct Next {
     pub(super) when: &'static str,
     /// The command with its arguments, without the name of the program.
     pub(super) arguments: String,
+    /// Whether it goes on with a run that was stopped, before a person's steps are done.
+    pub(super) stopped: bool,
 }
 
 /// Nothing where nothing is left. A run that was stopped goes on first; otherwise what a person has to do comes first, for
 /// attested, it is out of the way of the rest.
 pub(super) fn after(applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> Option<Next> {
     let Applied { plan, report, .. } = applied;
-    let next = |when, arguments: &str| {
-        Some(Next {
-            when,
-            arguments: arguments.to_owned(),
-        })
-    };
     let any = |outcome: Outcome| report.outcomes.iter().any(|one| one.outcome == outcome);
     if report.summary.is_complete() {
         return None;
     }
     let stopped = any(Outcome::Skipped) && !any(Outcome::Failed) && !any(Outcome::Blocked);
+    let next = |when, arguments: &str| {
+        Some(Next {
+            when,
+            arguments: arguments.to_owned(),
+            stopped,
+        })
+    };
     if !steps.is_empty() && !stopped {
         // What nobody attests the same command sees for itself.
         let is_attested = steps.iter().any(|(_, step)| step.is_attested());

@@ -12,7 +12,7 @@ use crate::config::SaveTo;
 use crate::executor::{Answer, Invitation, Operator, Prompt, StopReason, Waited};
 use crate::files::{self, Readers};
 use crate::model::{Address, ApplicationId, ApplicationUid, ApproveAt, OperatorStep, PathPattern, Seen};
-use crate::render::{self, Environment, Patterns, Place, SecretPlace, StepFacts};
+use crate::render::{self, Environment, Onward, Patterns, Place, SecretPlace, StepFacts};
 use crate::secrets::{Secret, redact};
 use crate::urls;
 
@@ -176,6 +176,7 @@ pub(super) fn checklist(
     application: Option<&(ApplicationId, ApplicationUid)>,
     approve_at: Option<&ApproveAt>,
     environment: &Environment,
+    onward: Onward<'_>,
     max_chars: Option<usize>,
 ) -> String {
     let file = render::prompts(steps)
@@ -193,6 +194,7 @@ pub(super) fn checklist(
         ),
         environment,
         file.as_deref(),
+        onward,
         max_chars,
     )
 }
@@ -210,7 +212,6 @@ fn facts(context: &Context, secret: SecretPlace, approve_at: Option<ApproveAt>, 
             enable: patterns(&context.config.desired.repositories.enable),
             except: patterns(&context.config.desired.repositories.except),
         },
-        confirm: confirm_command(context, "--all"),
         width,
     }
 }

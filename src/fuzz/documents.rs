@@ -36,7 +36,6 @@ pub fn saved_plan(data: &[u8]) {
         secret: SecretPlace::OnRequest,
         approve_at: None,
         patterns: render::Patterns::default(),
-        confirm: "setpoint confirm --all".to_owned(),
         width: 60,
     };
     let steps: Vec<_> = plan
@@ -55,6 +54,10 @@ pub fn saved_plan(data: &[u8]) {
         &facts,
         &environment,
         None,
+        render::Onward {
+            command: "setpoint confirm --all",
+            stopped: false,
+        },
         Some(render::LEAST_CHARS),
     ));
 }

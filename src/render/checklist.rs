@@ -15,7 +15,16 @@ const OPEN: usize = 10;
 /// Room for the words that say what was left out.
 const NOTE: usize = 300;
 
-/// The steps as a task list, in their order, with the command that attests them. Where it would be longer than
+/// The one command that goes on from where a run ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Onward<'a> {
+    /// The whole command line.
+    pub command: &'a str,
+    /// Whether the run was stopped, so that it goes on before the steps are done.
+    pub stopped: bool,
+}
+
+/// The steps as a task list, in their order, with the one command that goes on from there. Where it would be longer than
 /// `max_chars` characters, lists of repositories are cut, which the configuration's patterns describe all the same;
 /// `repositories_file` has them all, where there is one.
 pub fn checklist(
@@ -24,9 +33,10 @@ pub fn checklist(
     facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
+    onward: Onward<'_>,
     max_chars: Option<usize>,
 ) -> String {
-    let assembled = |most: usize| assemble(steps, application, facts, environment, repositories_file, most);
+    let assembled = |most: usize| assemble(steps, application, facts, environment, repositories_file, onward, most);
     let whole = assembled(usize::MAX);
     let Some(max) = max_chars.filter(|max| chars(&whole) > *max) else {
         return whole;
@@ -52,6 +62,7 @@ fn assemble(
     facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
+    onward: Onward<'_>,
     most: usize,
 ) -> String {
     let mut out = format!(
@@ -105,18 +116,24 @@ fn assemble(
             }
         }
     }
-    if steps.iter().any(|(_, step)| step.is_attested()) {
-        let _ = writeln!(
+    let next = code(onward.command);
+    let _ = if onward.stopped {
+        writeln!(
             out,
-            "\nWhen all of it is done: {}. It says what bears it out, and records it. A part of it: `setpoint confirm \
-             ADDRESS…`.",
-            code(&facts.confirm)
-        );
-    }
+            "\nThe run was stopped before its end. To go on: {next}. It lists again what of this is left then."
+        )
+    } else if steps.iter().any(|(_, step)| step.is_attested()) {
+        writeln!(
+            out,
+            "\nWhen all of it is done: {next}. It says what bears it out, and records it. A part of it: the same with \
+             addresses in place of `--all`."
+        )
+    } else {
+        writeln!(out, "\nWhen all of it is done: {next}.")
+    };
     if steps.iter().any(|(_, step)| !step.is_attested()) {
-        let _ = writeln!(
-            out,
-            "\nWhether Factory's access was approved, and as whom, the next `setpoint apply` sees for itself, and goes on."
+        out.push_str(
+            "\nWhether Factory's access was approved, and as whom, the next apply sees for itself, and goes on.\n",
         );
     }
     out
@@ -183,9 +200,14 @@ fn html(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, chars, checklist, code, link, prose};
+    use super::{Environment, Onward, chars, checklist, code, link, prose};
     use crate::model::{Address, FullPath, OperatorStep, ProjectId};
     use crate::render::{Patterns, SecretPlace, StepFacts};
+
+    const CONFIRM: Onward<'_> = Onward {
+        command: "setpoint confirm --all",
+        stopped: false,
+    };
 
     #[test]
     fn nothing_ends_its_code_span_or_becomes_markup() {
@@ -229,17 +251,18 @@ mod tests {
                 enable: vec!["platform/**".to_owned()],
                 except: vec!["platform/archive/**".to_owned()],
             },
-            confirm: "setpoint confirm --all".to_owned(),
             width: 80,
         };
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
-        let text = checklist(&steps, None, &facts, &Environment::example(), None, None);
+        let text = checklist(&steps, None, &facts, &Environment::example(), None, CONFIRM, None);
         assert!(
             text.contains("<details><summary>enable 20 repositories in <code>platform</code></summary>"),
             "{text}"
         );
         assert_eq!(text.matches("- [ ] `platform/p").count(), 20, "{text}");
-        assert!(!checklist(&steps[..3], None, &facts, &Environment::example(), None, None).contains("<details>"));
+        assert!(
+            !checklist(&steps[..3], None, &facts, &Environment::example(), None, CONFIRM, None).contains("<details>")
+        );
         assert!(
             text.contains("enabled is what fits `platform/**`, all except `platform/archive/**`"),
             "{text}"
@@ -251,6 +274,7 @@ mod tests {
             &facts,
             &Environment::example(),
             Some(".setpoint/repositories.txt"),
+            CONFIRM,
             Some(1200),
         );
         assert!(chars(&short) <= 1200, "{short}");

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    Environment, Patterns, Place, SecretPlace, StepFacts, checklist, drift, markdown, plan, progress, prompt, record,
-    report, repository_list,
+    Environment, Onward, Patterns, Place, SecretPlace, StepFacts, checklist, drift, markdown, plan, progress, prompt,
+    record, report, repository_list,
 };
 use crate::glyphs;
 use crate::model::{
@@ -192,7 +192,6 @@ fn facts(text: &str) -> StepFacts {
             enable: vec![text.to_owned()],
             except: vec![text.to_owned()],
         },
-        confirm: text.to_owned(),
         // A value that is too long for the line begins at its edge, so that it can be copied.
         width: 2000,
     }
@@ -317,7 +316,7 @@ proptest! {
             }
         }
         for part in [&steps[..], &steps[..3], &steps[2..]] {
-            let list = checklist(part, None, &facts(&text), &named(&text), Some(&text), Some(super::LEAST_CHARS));
+            let list = checklist(part, None, &facts(&text), &named(&text), Some(&text), Onward { command: &text, stopped: false }, Some(super::LEAST_CHARS));
             expect_tame(&list);
             // Names stand in prose too, where each sign of Markdown is escaped.
             let open = outside_of_code(&list);

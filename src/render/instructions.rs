@@ -25,8 +25,6 @@ pub struct StepFacts {
     pub approve_at: Option<ApproveAt>,
     /// Which repositories are declared: patterns of those to enable, and of those to leave out.
     pub patterns: Patterns,
-    /// The command that attests all steps.
-    pub confirm: String,
     /// How many columns prose may fill.
     pub width: usize,
 }

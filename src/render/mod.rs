@@ -29,7 +29,7 @@ pub mod text;
 mod words;
 
 pub use bulk::Tally;
-pub use checklist::checklist;
+pub use checklist::{Onward, checklist};
 pub use doctor::doctor;
 pub use environment::Environment;
 pub use human::{drift, plan};

@@ -206,7 +206,6 @@ mod tests {
             secret: SecretPlace::OnRequest,
             approve_at: None,
             patterns: Patterns::default(),
-            confirm: "setpoint confirm --all".to_owned(),
             width,
         }
     }

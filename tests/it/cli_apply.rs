@@ -576,6 +576,46 @@ async fn an_interrupt_finishes_what_is_under_way_and_the_next_run_the_rest() {
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
 }
 
+/// A person's step is left, and the run itself goes on before it: no form names another command than JSON does.
+#[cfg(unix)]
+#[tokio::test]
+async fn stopped_with_a_step_left_every_form_names_the_same_command() {
+    for format in ["json", "markdown", "human"] {
+        let mut switches = setpoint::sandbox::Switches::default();
+        switches.set("latency_ms=150").unwrap();
+        let fixture = Fixture::with(setpoint::sandbox::Options {
+            switches,
+            ..Default::default()
+        })
+        .await;
+        let mut command = fixture.command(&["apply", "--auto-approve", "--format", format]);
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let child = command.spawn().unwrap();
+        let made = || {
+            fixture
+                .sandbox
+                .with_world(|world| world.applications.iter().any(|one| one.name == "Factory Integration"))
+        };
+        while !made() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        send("-INT", &child).await;
+        let ran = ended(child).await.expect(3);
+        match format {
+            "json" => assert_eq!(ran.json()["next_command"], "setpoint apply", "{}", ran.stdout),
+            "markdown" => assert!(ran.stdout.contains("To go on: `setpoint apply`."), "{}", ran.all()),
+            _ => assert!(
+                ran.stdout.ends_with("To go on:\n\n    setpoint apply\n"),
+                "{}",
+                ran.all()
+            ),
+        }
+        assert!(!ran.all().contains("setpoint confirm"), "{}", ran.all());
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_sandbox_serves_until_it_is_interrupted() {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::app::attest::{self, Attested};
+use crate::app::attest::{self, Attested, Left};
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
@@ -59,7 +59,9 @@ impl Args {
         } else {
             let choose = |plan: &Plan| self.choose(plan);
             let attested = attest::attest(&context, policy, self.auto_approve, audit_log.as_ref(), choose);
-            Box::pin(attested).await.and_then(|attested| show(attested.as_ref()))
+            Box::pin(attested)
+                .await
+                .and_then(|attested| show(&context, attested.as_ref()))
         };
         context.close(ended).await
     }
@@ -172,15 +174,29 @@ fn waits_for<'a>(plan: &'a Plan, change: &'a Change) -> Option<&'a Address> {
     found.map(|change| &change.address)
 }
 
-fn show(attested: Option<&Attested>) -> Result<Exit> {
-    term::out(&match attested {
-        None => "Nothing is due.\n".to_owned(),
-        Some(Attested { steps, attestation }) => format!(
-            "{} attested on {} by {}.\n",
-            count(*steps as u64, "step", "steps"),
-            attestation.at.strftime("%Y-%m-%d"),
-            sanitize(&attestation.by)
-        ),
-    })?;
+/// What was recorded, and the one command that goes on from there.
+fn show(context: &Context, attested: Option<&Attested>) -> Result<Exit> {
+    let Some(Attested {
+        steps,
+        attestation,
+        left,
+    }) = attested
+    else {
+        term::out("Nothing is due.\n")?;
+        return Ok(Exit::Done);
+    };
+    let (when, arguments) = match left {
+        Left::Nothing => ("To see that nothing is left", "plan"),
+        Left::Setpoints => ("To go on", "apply"),
+        Left::Steps => ("When the rest is done", "confirm --all"),
+        Left::Blocked => ("To see what is left", "plan"),
+    };
+    term::out(&format!(
+        "{} attested on {} by {}.\n\n{when}:\n\n    {}\n",
+        count(*steps as u64, "step", "steps"),
+        attestation.at.strftime("%Y-%m-%d"),
+        sanitize(&attestation.by),
+        operator::command_line(context, arguments)
+    ))?;
     Ok(Exit::Done)
 }

@@ -74,7 +74,10 @@ async fn the_checklist_is_printed_and_confirmed_later_by_evidence() {
         confirmed.stderr
     );
     assert!(
-        confirmed.stdout.contains("2 steps attested on "),
+        confirmed.stdout.contains("2 steps attested on ")
+            && confirmed
+                .stdout
+                .ends_with("When the rest is done:\n\n    setpoint confirm --all\n"),
         "{}",
         confirmed.stdout
     );
