@@ -171,8 +171,7 @@ impl StateError {
                  nothing was ever stored there, `setpoint state rebuild --replace` begins the record"
                 .to_owned(),
             Self::Missing { .. } => "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` \
-                 makes a new record from what is live, and `setpoint adopt` records what was made by hand; neither writes to \
-                 GitLab or Factory"
+                 makes a new record from what is live, and writes to neither side"
                 .to_owned(),
             Self::Conflict { .. } => "run the command again".to_owned(),
             Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file".to_owned(),
