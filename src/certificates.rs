@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 use secrecy::zeroize::Zeroizing;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::name::DirectoryString;
 
 use crate::files;
 use crate::model::Diagnostic;
@@ -158,108 +159,26 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Reads them (RFC 5280, 4.1); none where it has another form.
+    /// Reads them; none where it is no certificate.
     pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
-        let mut certificate = Elements(Elements(certificate).expect(SEQUENCE)?);
-        let mut fields = Elements(certificate.expect(SEQUENCE)?);
-        // The version may be left out, and stands before the serial number.
-        let (tag, _) = fields.next()?;
-        if tag == VERSION {
-            fields.next()?;
-        }
-        fields.expect(SEQUENCE)?;
-        let issuer = name(fields.expect(SEQUENCE)?);
-        let mut validity = Elements(fields.expect(SEQUENCE)?);
-        validity.next()?;
-        let (tag, ends) = validity.next()?;
+        // Not all rules of RFC 5280: the private authorities of companies break some, and a server is judged elsewhere.
+        let certificate = CertificateInner::<Raw>::from_der(certificate).ok()?;
+        let certificate = certificate.tbs_certificate();
+        let issuer = certificate.issuer();
+        let parts = [issuer.common_name(), issuer.organization()];
+        let parts = parts.iter().filter_map(|part| part.as_ref().ok()?.as_ref());
+        let words: Vec<_> = parts.map(DirectoryString::value).collect();
+        let issuer = if words.is_empty() {
+            "somebody without a name".to_owned()
+        } else {
+            words.join(", ")
+        };
+        let ends = certificate.validity().not_after.to_unix_duration();
         Some(Self {
             issuer: RemoteText::within(&issuer, 120),
-            ends: moment(tag, ends)?,
+            ends: Timestamp::UNIX_EPOCH.checked_add(ends).ok()?,
         })
     }
-}
-
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-
-/// The elements of a DER encoding (ITU-T X.690), one after the other.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> Elements<'a> {
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next()
-            .filter(|(found, _)| *found == tag)
-            .map(|(_, content)| content)
-    }
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = (u8, &'a [u8]);
-
-    /// Tag and content of the next one; none at the end, and where it is not whole.
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = if first < 0x80 {
-            (usize::from(first), rest)
-        } else {
-            let (bytes, rest) = rest
-                .split_at_checked(usize::from(first & 0x7f))
-                .filter(|(bytes, _)| bytes.len() <= 4)?;
-            (bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-}
-
-/// Common name and organization of a distinguished name.
-fn name(parts: &[u8]) -> String {
-    const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-    const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
-    let part = |wanted: &[u8]| {
-        Elements(parts)
-            .flat_map(|(_, set)| Elements(set))
-            .find_map(|(_, pair)| {
-                let mut pair = Elements(pair);
-                let (_, kind) = pair.next()?;
-                let (tag, text) = pair.next()?;
-                (kind == wanted).then(|| text_of(tag, text))
-            })
-    };
-    let words: Vec<String> = [part(COMMON_NAME), part(ORGANIZATION)].into_iter().flatten().collect();
-    if words.is_empty() {
-        return "somebody without a name".to_owned();
-    }
-    words.join(", ")
-}
-
-fn text_of(tag: u8, text: &[u8]) -> String {
-    const BMP_STRING: u8 = 0x1e;
-    if tag == BMP_STRING {
-        let units: Vec<u16> = text
-            .chunks_exact(2)
-            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-            .collect();
-        return String::from_utf16_lossy(&units);
-    }
-    String::from_utf8_lossy(text).into_owned()
-}
-
-/// A time of a certificate (RFC 5280, 4.1.2.5).
-fn moment(tag: u8, text: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let whole = match tag {
-        UTC_TIME if text < "50" => format!("20{text}"),
-        UTC_TIME => format!("19{text}"),
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    let moment = DateTime::strptime("%Y%m%d%H%M%S", whole).ok()?;
-    moment.to_zoned(TimeZone::UTC).ok().map(|moment| moment.timestamp())
 }
 
 #[cfg(test)]
@@ -291,7 +210,7 @@ mod tests {
             of(2031, 7, "Issuing CA 2"),
             "Issuing CA 2, Example Bank until 2031-03-07T00:00:00Z"
         );
-        // Two digits of the year do not suffice from 2050 on, and more than 127 bytes have a length of several.
+        // From 2050 on the year has four digits.
         let long = "Ä".repeat(100);
         assert!(of(2055, 1, &long).ends_with(" until 2055-03-01T00:00:00Z"));
         assert_eq!(terms(|_| {}).unwrap().issuer.as_str(), "somebody without a name");
@@ -310,11 +229,6 @@ mod tests {
         for end in 0..whole.der().len() {
             assert_eq!(Terms::of(&whole.der()[..end]), None, "{end}");
         }
-        assert_eq!(Terms::of(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0]), None);
-        assert_eq!(
-            Terms::of(&[0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]),
-            None
-        );
     }
 
     #[test]
