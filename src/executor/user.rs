@@ -86,6 +86,7 @@ impl Run<'_> {
             .await?;
         match droid.enrol(username, &Kept(self.effects.authenticator_store)).await {
             Ok(authenticator) => {
+                self.count(write);
                 let fingerprint = authenticator.key.fingerprint(&self.state.record().lineage);
                 self.state
                     .commit(write, |record| set_second_factor(record, Some(fingerprint)))
