@@ -467,7 +467,7 @@ pub enum WarningCode {
     UserIsAdmin,
     /// A guard would refuse the apply.
     GuardExceeded,
-    /// Only some addresses were asked for.
+    /// Only some addresses were asked for, and something else differs as well.
     Targeted,
     /// A write of an earlier run ended without its answer.
     Interrupted,

@@ -2,9 +2,7 @@
 //! and announcements whose end is known now are taken back. Writes nothing to either side.
 
 use crate::kinds;
-use crate::model::{
-    Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status, WarningCode,
-};
+use crate::model::{Address, Change, Command, Desired, Observed, Operation, Plan, Policy, RecordedState, Status};
 
 use super::inputs::Inputs;
 
@@ -39,13 +37,9 @@ pub(crate) struct Settled<'a> {
 
 impl<'a> Settled<'a> {
     fn of(plan: &'a Plan) -> Self {
-        let targeted = plan
-            .warnings
-            .iter()
-            .any(|warning| warning.code == WarningCode::Targeted);
         Self {
             plan,
-            complete: !targeted && plan.command != Command::Rotate,
+            complete: plan.targets.is_empty() && plan.command != Command::Rotate,
         }
     }
 

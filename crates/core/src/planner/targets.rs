@@ -29,15 +29,17 @@ pub(super) fn apply(plan: &mut Plan, inputs: &Inputs<'_>, targets: &BTreeSet<Add
     plan.warnings
         .retain(|warning| warning.address.as_ref().is_none_or(|address| kept.contains(address)));
     if tell {
-        plan.warnings.push(Warning {
-            code: WarningCode::Targeted,
-            message: format!(
-                "only what was asked for and what it depends on; changes left out: {}",
-                left_out.len()
-            ),
-            address: None,
-        });
-        plan.warnings.sort();
+        if !left_out.is_empty() {
+            plan.warnings.push(Warning {
+                code: WarningCode::Targeted,
+                message: format!(
+                    "only what was asked for and what it depends on; changes left out: {}",
+                    left_out.len()
+                ),
+                address: None,
+            });
+            plan.warnings.sort();
+        }
         plan.targets = targets.iter().cloned().collect();
         plan.left_out = left_out;
         plan.unknown_targets = unknown;

@@ -49,6 +49,17 @@ fn targets_keep_what_they_depend_on() {
     + gitlab.membership["platform"] Ready absent Pending <- gitlab.user
     "#);
     assert_eq!(plan.warnings[0].code, WarningCode::Targeted);
+    // Where nothing else differs, nothing was left out.
+    let mut case = converged();
+    case.user().fields.name = "Mallory".to_owned();
+    case.policy.targets = [Address::User].into();
+    let plan = case.plan();
+    assert_eq!((plan.changes.len(), plan.targets.len()), (1, 1));
+    assert!(
+        plan.warnings
+            .iter()
+            .all(|warning| warning.code != WarningCode::Targeted)
+    );
 }
 
 #[test]
