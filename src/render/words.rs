@@ -21,7 +21,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
         Reason::ReplaceRefused => "a replacement drops every token and is not allowed",
         Reason::UnsupportedScope => "this GitLab does not know one of the scopes",
         Reason::NoAdminSession => "it needs an administrator's web session",
-        Reason::NoSignIn => "no way to sign in as the droid is configured",
+        Reason::NoSignIn => "nobody can sign in as the droid",
         Reason::UserBlocked => "the account is blocked",
         Reason::AttestationDue => "what was attested no longer holds",
         Reason::PathTaken => "a group or another account has the name",

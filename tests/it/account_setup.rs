@@ -249,7 +249,11 @@ async fn an_authenticator_is_registered_where_a_second_factor_is_enforced() {
         let user = change(&plan, "gitlab.user");
         assert!(differing(user).contains(&"second_factor"), "{user:#}");
         assert!(notes(user).contains("user.totp.save"), "{user:#}");
-        fixture.apply().await.expect(0);
+        let applied = fixture.run(&["apply", "--auto-approve", "--format", "json"]).await;
+        let outcomes = applied.expect(0).json()["outcomes"].clone();
+        let outcomes = outcomes.as_array().expect("outcomes");
+        let of_user = outcomes.iter().find(|one| one["address"] == "gitlab.user");
+        assert_eq!(of_user.expect("the droid")["writes"], 3, "{outcomes:#?}");
         fixture.expect_connected(generation);
         fixture.expect_signed_out(generation);
         let kept = kept(&fixture);
@@ -273,7 +277,7 @@ async fn one_that_somebody_else_registered_is_left_alone_until_its_key_is_given(
     let user = change(&fixture.plan().await, "gitlab.user").clone();
     assert_eq!(
         (&user["status"], &user["reason"]),
-        (&json!("blocked"), &json!("already_exists")),
+        (&json!("blocked"), &json!("no_sign_in")),
         "{user:#}"
     );
     assert!(notes(&user).contains("put the key there"), "{user:#}");

@@ -369,7 +369,7 @@ pub enum Reason {
     UnsupportedScope,
     /// It needs an administrator's web session.
     NoAdminSession,
-    /// No way to sign in as the droid is configured.
+    /// Nobody can sign in as the droid: that would do harm, or takes a key that nobody gave.
     NoSignIn,
     /// The droid is blocked: Setpoint lifts that where the change is ready, and cannot where it is blocked.
     UserBlocked,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::UserOperation;
 use crate::diff::Origins;
-use crate::model::{Address, Change, Operation, Origin, Reason, RecordedState};
+use crate::model::{Address, Change, Origin, Reason, RecordedState};
 use crate::planner::builder::attribute;
 use crate::planner::inputs::Inputs;
 
@@ -96,9 +96,8 @@ pub(super) fn need(inputs: &Inputs<'_>) -> Option<Need> {
 
 /// Whether a run was cut off while it registered one: nobody knows then which key is in force, nor the recovery codes.
 pub fn is_begun(recorded: &RecordedState) -> bool {
-    let enrols = |operation: &Operation| matches!(operation, Operation::User(UserOperation::EnrolSecondFactor { .. }));
     let mut intents = recorded.intents_of(&Address::User);
-    intents.any(|intent| enrols(&intent.operation))
+    intents.any(|intent| intent.operation.makes_key())
 }
 
 impl Need {
@@ -135,7 +134,7 @@ impl Need {
                  administrator switch it off (Admin area > Users > {username} > Disable two-factor authentication), and apply \
                  registers another"
             );
-            return Some((Reason::AlreadyExists, why));
+            return Some((Reason::NoSignIn, why));
         }
         if let Some(why) = inputs.closed_droid() {
             return Some((Reason::NoSignIn, why.to_owned()));

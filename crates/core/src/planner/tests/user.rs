@@ -164,8 +164,7 @@ fn terms_are_accepted_where_that_is_declared_and_somebody_can_sign_in() {
         assert_eq!(user.status, Status::Operator);
         assert!(matches!(user.steps.as_slice(), [OperatorStep::AcceptTerms { .. }]));
         let authorization = at(&plan, "factory.authorization");
-        let waits = authorization.depends_on.contains(&Address::User);
-        assert!(waits || authorization.reason == Reason::NoSignIn, "{authorization:?}");
+        assert!(authorization.depends_on.contains(&Address::User), "{authorization:?}");
     }
 }
 
