@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Command, Desired, Domain,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Desired, Domain,
     FactorySource, Fallback, IntegrationStatus, Known, Observed, ObservedApplication, OperatorStep, Origin, Reason,
     RecordedState, SecretSource, Status,
 };
@@ -134,10 +134,7 @@ fn handover(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
 /// Adds to an authorization what is done if GitLab turns out to refuse the secret that Factory has, which nothing else
 /// shows. It is not renewed unasked where somebody else made the application.
 pub(crate) fn fall_back(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: &ApplicationPlan<'_>) {
-    let is_planned = match inputs.policy.command {
-        Command::Plan | Command::Apply => true,
-        Command::Drift | Command::Rotate | Command::Destroy => false,
-    };
+    let is_planned = inputs.policy.command.converges();
     let Some(live) = application.live.filter(|_| is_planned && !application.is_blocked()) else {
         return;
     };

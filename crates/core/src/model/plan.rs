@@ -178,6 +178,14 @@ impl Command {
             Self::Destroy => "destroy",
         }
     }
+
+    /// Whether it brings everything to what is declared, or shows how.
+    pub(crate) fn converges(self) -> bool {
+        match self {
+            Self::Plan | Self::Apply => true,
+            Self::Drift | Self::Rotate | Self::Destroy => false,
+        }
+    }
 }
 
 /// One resource's difference.

@@ -26,16 +26,9 @@ pub(crate) fn is_recorded(recorded: &RecordedState, live: &ObservedApplication) 
 /// Whether Factory works with an application, and neither that nor its connection was ever recorded, so that nobody can say
 /// whose it is.
 pub(crate) fn is_found_in_use(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> bool {
-    let looks_ahead = match inputs.policy.command {
-        Command::Plan | Command::Apply => true,
-        Command::Drift | Command::Rotate | Command::Destroy => false,
-    };
-    let (recorded, in_use) = (
-        inputs.recorded,
-        application.live.is_some_and(|live| is_in_use(inputs, live)),
-    );
-    let is_new = recorded.application.is_none() && recorded.connection.is_none();
-    looks_ahead && is_new && in_use && !inputs.attested()
+    let in_use = application.live.is_some_and(|live| is_in_use(inputs, live));
+    let is_new = inputs.recorded.application.is_none() && inputs.recorded.connection.is_none();
+    inputs.policy.command.converges() && is_new && in_use && !inputs.attested()
 }
 
 /// Holds everything that would touch an application which is somebody else's as far as anybody knows. With `whatever`
