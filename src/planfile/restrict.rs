@@ -65,8 +65,8 @@ impl SavedPlan {
             if let Some(blocked) = still_blocked.iter().find(|blocked| blocked.address == change.address) {
                 change.clone_from(blocked);
             }
-            let saved = self.plan.changes.iter().find(|saved| saved.address == change.address);
-            if saved.is_some_and(|saved| saved.fallback.is_none()) {
+            let foreseen = |saved: &Change| saved.address == change.address && saved.fallback.is_some();
+            if change.fallback.is_some() && !self.plan.changes.iter().any(foreseen) {
                 change.fallback = None;
             }
         }
