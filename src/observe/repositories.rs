@@ -209,8 +209,8 @@ fn doubtful(
 struct Asked<'a> {
     id: ProjectId,
     path: &'a FullPath,
-    /// Whether groups may have been invited into the project itself.
-    invited: bool,
+    /// Whether groups were invited into the project itself.
+    invited: Seen<bool>,
 }
 
 /// What may be selected or is enabled, and of which no membership that is there or declared says that the droid can work
@@ -233,7 +233,7 @@ fn to_ask<'a>(
         .map(|one| Asked {
             id: one.id,
             path: &one.path,
-            invited: one.invited_groups != Seen::Known(false),
+            invited: one.invited_groups,
         });
     let of_factory = list
         .into_iter()
@@ -242,7 +242,7 @@ fn to_ask<'a>(
         .map(|(id, one)| Asked {
             id: *id,
             path: &one.path,
-            invited: true,
+            invited: Seen::Unknown,
         });
     of_gitlab
         .chain(of_factory)
@@ -286,12 +286,22 @@ async fn roles(
             .into_iter()
             .filter(|(path, _)| !is_enough(above(&in_groups, path)))
             .collect();
-        let answers = try_join_all(open.iter().map(|(_, source)| gitlab.role(user.id, *source))).await?;
-        let told = open.into_iter().zip(answers);
-        in_groups.extend(told.filter_map(|((path, _), role)| Some((path, role?))));
+        let answers = open
+            .iter()
+            .map(async |(_, source)| match known.role_as_member(*source) {
+                role if is_enough(role) => Ok(role),
+                _ => gitlab.role(user.id, *source).await,
+            });
+        let told = open.iter().zip(try_join_all(answers).await?);
+        in_groups.extend(told.filter_map(|((path, _), role)| Some((path.clone(), role?))));
     }
     let mut roles: BTreeMap<_, _> = asked.iter().map(|one| (one.id, above(&in_groups, one.path))).collect();
-    let alone = asked.iter().filter(|one| one.invited && !is_enough(roles[&one.id]));
+    let alone: Vec<_> = asked
+        .iter()
+        .filter(|one| one.invited != Seen::Known(false) && !is_enough(roles[&one.id]))
+        .collect();
+    let uninvited = uninvited(gitlab, known, &alone).await?;
+    let alone = alone.into_iter().filter(|one| !uninvited.contains(&one.id));
     let answers = alone.map(async |one| {
         let role = gitlab.role(user.id, SourceKind::Project(one.id)).await?;
         Ok::<_, crate::http::Error>((one.id, role))
@@ -299,6 +309,22 @@ async fn roles(
     let told = try_join_all(answers).await?;
     roles.extend(told);
     Ok(roles)
+}
+
+/// Of many projects, the lists of the groups that hold them tell into which no group was invited, a hundred at a time.
+async fn uninvited(gitlab: &dyn GitlabRead, known: &Known<'_>, alone: &[&Asked<'_>]) -> Result<BTreeSet<ProjectId>> {
+    const FEW: usize = 100;
+    let unsaid = alone.iter().filter(|one| one.invited.is_unknown());
+    if unsaid.clone().count() <= FEW {
+        return Ok(BTreeSet::new());
+    }
+    let groups = outermost(unsaid.filter_map(|one| one.path.parent()).collect());
+    let lists = try_join_all(groups.iter().map(|group| projects(gitlab, Some(group), known))).await?;
+    let listed = lists.into_iter().flatten();
+    Ok(listed
+        .filter(|one| one.invited_groups == Seen::Known(false))
+        .map(|one| one.id)
+        .collect())
 }
 
 async fn resolve(gitlab: &dyn GitlabRead, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
@@ -402,14 +428,20 @@ fn regions(desired: &Desired, known: &Known<'_>) -> Vec<Option<FullPath>> {
     if regions.contains(&None) {
         return vec![None];
     }
+    let regions = outermost(regions.into_iter().flatten().collect());
+    regions.into_iter().map(Some).collect()
+}
+
+/// Those that are within no other.
+fn outermost(groups: BTreeSet<FullPath>) -> Vec<FullPath> {
     let mut outermost: Vec<FullPath> = Vec::new();
-    for region in regions.into_iter().flatten() {
-        if !outermost.iter().any(|outer| outer.contains(&region)) {
-            outermost.retain(|inner| !region.contains(inner));
-            outermost.push(region);
+    for group in groups {
+        if !outermost.iter().any(|outer| outer.contains(&group)) {
+            outermost.retain(|inner| !group.contains(inner));
+            outermost.push(group);
         }
     }
-    outermost.into_iter().map(Some).collect()
+    outermost
 }
 
 /// What a glob's prefix and a group have in common: the inner one of the two, if one is within the other.

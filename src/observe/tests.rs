@@ -208,3 +208,46 @@ fn a_membership_that_is_not_declared_counts_for_what_the_droid_sees() {
     apply(&world, &desired);
     assert_eq!(world.get().enabled, [ProjectId(102)].into());
 }
+
+/// Only GitLab knows what groups that were invited give. Few projects are asked about one by one; of many, the list of
+/// their group tells into which a group was invited.
+#[test]
+fn a_role_that_is_too_low_in_many_repositories_takes_few_requests() {
+    let mut desired = desired();
+    desired
+        .memberships
+        .insert(FullPath::new("platform"), Role::Reporter.into());
+    let many = |sides: &mut Sides| {
+        for id in 1000..1500 {
+            let path = format!("platform/services/p{id}");
+            let mut project = project(ProjectId(id), &path, Visibility::Private);
+            project.invited_groups = Known::Known(id == 1000);
+            sides.projects.insert(project.id, project);
+        }
+    };
+    let few = converged(&desired, |_| {});
+    let asked_of = |asked: &[String], what: &str| {
+        let line = asked.iter().find(|line| line.starts_with(what));
+        line.map(|line| line[what.len()..].trim().parse::<usize>().unwrap())
+    };
+    let of_few = asked(&few, &desired);
+    assert_eq!(asked_of(&of_few, "projects "), None);
+    let each = asked_of(&of_few, "role ").unwrap();
+    let world = converged(&desired, many);
+    let of_many = asked(&world, &desired);
+    assert_eq!(asked_of(&of_many, "projects "), Some(1), "{of_many:?}");
+    assert_eq!(asked_of(&of_many, "role "), Some(each + 1), "{of_many:?}");
+    let roles = world.observe(&desired).gitlab.roles;
+    assert!(roles.len() > 500 && roles.values().all(|role| *role == Some(Role::Reporter)));
+    // Where the droid itself is a member, there is nothing to ask.
+    {
+        let mut sides = world.get();
+        let droid = sides.record.user.as_ref().unwrap().id;
+        let services = sides.groups[&FullPath::new("platform/services")];
+        let source = SourceKind::Group(services);
+        sides.members.insert((droid, source), Role::Developer.into());
+    }
+    let of_many = asked(&world, &desired);
+    assert_eq!(asked_of(&of_many, "role "), Some(each - 2), "{of_many:?}");
+    assert_eq!(asked_of(&of_many, "projects "), None);
+}
