@@ -15,13 +15,16 @@ use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Orig
 pub(super) struct Layout<'a> {
     /// How many columns there are.
     pub(super) width: usize,
-    /// Whose pages addresses lead to.
-    pub(super) environment: &'a Environment,
+    /// Whose pages addresses lead to, where they are links.
+    pub(super) pages: Option<&'a Environment>,
 }
 
 /// A plan, as `plan`, `apply`, `rotate` and `destroy` show it, for so many columns.
 pub fn plan(plan: &Plan, environment: &Environment, width: usize) -> String {
-    let layout = Layout { width, environment };
+    let layout = Layout {
+        width,
+        pages: Some(environment),
+    };
     let mut out = environment.lines(width) + "\n";
     if plan.changes.is_empty() {
         let _ = writeln!(
@@ -59,7 +62,10 @@ pub fn plan(plan: &Plan, environment: &Environment, width: usize) -> String {
 
 /// The findings of `drift`: what the live sides changed apart from what the configuration still waits to have applied.
 pub fn drift(plan: &Plan, environment: &Environment, width: usize) -> String {
-    let layout = Layout { width, environment };
+    let layout = Layout {
+        width,
+        pages: Some(environment),
+    };
     let mut out = environment.lines(width) + "\n";
     let (pending, drifted): (Vec<Change>, Vec<Change>) = plan
         .changes
@@ -253,12 +259,12 @@ fn plural(line: String, number: usize) -> String {
 }
 
 fn block(out: &mut String, change: &Change, layout: Layout<'_>) {
-    let Layout { width, environment } = layout;
+    let Layout { width, pages } = layout;
     let _ = writeln!(
         out,
         "{} {}{}",
         symbol(change.actions),
-        link::of_address(environment, &change.address, &sanitize(&change.address.to_string())),
+        link::of_address(pages, &change.address, &sanitize(&change.address.to_string())),
         status_in_words(change.status),
     );
     if has_details(change) {

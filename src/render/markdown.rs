@@ -59,9 +59,9 @@ fn assemble(plan: &Plan, environment: &Environment, limit: usize) -> (String, Ve
     out.push_str(&losses(plan, environment, share));
     let mut missing = 0;
     for section in sections(plan) {
-        let shown = fitting(&section, environment, room(&out));
+        let shown = fitting(&section, room(&out));
         if shown > 0 {
-            out.push_str(&fold(&section, environment, shown));
+            out.push_str(&fold(&section, shown));
         }
         missing += section.changes.len() - shown;
     }
@@ -187,8 +187,8 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
 }
 
 /// How many changes of a section fit.
-fn fitting(section: &Section<'_>, environment: &Environment, room: usize) -> usize {
-    let fits = |number: usize| chars(&fold(section, environment, number)) <= room;
+fn fitting(section: &Section<'_>, room: usize) -> usize {
+    let fits = |number: usize| chars(&fold(section, number)) <= room;
     let all = section.changes.len();
     if room == usize::MAX || fits(all) {
         return all;
@@ -205,10 +205,10 @@ fn fitting(section: &Section<'_>, environment: &Environment, room: usize) -> usi
     low
 }
 
-fn fold(section: &Section<'_>, environment: &Environment, shown: usize) -> String {
+fn fold(section: &Section<'_>, shown: usize) -> String {
     let layout = Layout {
         width: WIDTH,
-        environment,
+        pages: None,
     };
     let changes: Vec<Change> = section.changes[..shown]
         .iter()
