@@ -76,7 +76,7 @@ pub(super) struct Instructions {
     pub(super) groups: Vec<Group>,
 }
 
-/// A line of a instructions.
+/// A line of instructions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     Prose(&'static str, String),
@@ -140,7 +140,7 @@ pub(super) fn instructions(
             Line::Prose("do", format!("{THE_WAY}; press \"Disconnect\"")),
         ],
         OperatorStep::Authorize { username } => authorize_lines(username, settings, facts),
-        OperatorStep::Approve { username, .. } => approve_lines(username, facts),
+        OperatorStep::Approve { username, .. } => approve_lines(username, facts.approve_at.as_ref(), facts),
         OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. } => {
             groups = grouped(steps);
             repository_lines(settings, &facts.patterns)
@@ -237,9 +237,9 @@ fn terms_lines(username: &str, facts: &StepFacts) -> Vec<Line> {
 }
 
 /// At the address of an attempt: Factory's page is not needed.
-pub(super) fn approve_lines(username: &str, facts: &StepFacts) -> Vec<Line> {
+pub(super) fn approve_lines(username: &str, at: Option<&ApproveAt>, facts: &StepFacts) -> Vec<Line> {
     let mut lines = be_the_droid(username, facts);
-    match &facts.approve_at {
+    match at {
         Some(at) => {
             lines.push(Line::Page("then open, in the same window", at.url.clone()));
             if let Some(end) = at.expires_at {

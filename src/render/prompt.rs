@@ -54,11 +54,7 @@ pub fn prompt(
 /// for it.
 pub fn approval(facts: &StepFacts, at: &ApproveAt, terminal: Option<(usize, usize)>) -> String {
     let mut out = String::new();
-    let facts = StepFacts {
-        approve_at: Some(at.clone()),
-        ..facts.clone()
-    };
-    let lines = approve_lines(&at.username, &facts);
+    let lines = approve_lines(&at.username, Some(at), facts);
     head(&mut out, &Address::Authorization.to_string(), &lines, facts.width);
     if let Some(picture) = terminal.and_then(|room| qr(&at.url, room)) {
         out.push('\n');

@@ -125,7 +125,7 @@ fn for_programs(sandbox: &Sandbox) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    /// A card of `apply --sandbox` sends whoever wants to be the droid here.
+    /// A prompt of `apply --sandbox` sends whoever wants to be the droid here.
     #[tokio::test]
     async fn people_are_told_whom_they_can_be() {
         let sandbox = crate::sandbox::start(Options::default()).await.unwrap();
