@@ -19,7 +19,7 @@ use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
-use crate::model::{Address, ApplyReport, Command, OperatorStep, Outcome, Plan};
+use crate::model::{Address, ApplyReport, ChangeOutcome, Command, OperatorStep, Outcome, Plan};
 use crate::render::{self, Environment, Tally};
 
 /// The terminal, or what stands in its place.
@@ -169,14 +169,8 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
         let (requests, elapsed) = (context.requests(), context.began.elapsed());
         render::report(plan, environment, report, requests, elapsed, on_prompts, width)
     };
-    let next = next::after(applied, &steps);
-    let command = next
-        .as_ref()
-        .map(|next| operator::command_line(context, &next.arguments));
-    let ending = match (&next, &command) {
-        (Some(next), Some(command)) => format!("\n{}:\n\n    {command}\n", next.when),
-        (None, _) | (_, None) => String::new(),
-    };
+    let onward = next::after(context, applied, &steps);
+    let ending = onward.as_ref().map(render::Onward::ending).unwrap_or_default();
     match format {
         Format::Human if on_prompts => {
             let width = term::width_of_data();
@@ -187,13 +181,10 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
         Format::Human => term::out(&(text(term::width_of_data()) + &ending))?,
         Format::Markdown => {
             // What is to be done is the data; how the run went is for whoever looks on. The checklist ends with the command.
-            let ending = if steps.is_empty() { &*ending } else { "" };
+            let onward = onward.as_ref().filter(|_| !steps.is_empty());
+            let ending = if onward.is_none() { &*ending } else { "" };
             term::err(&(text(term::width()) + ending));
-            if !steps.is_empty() {
-                let onward = render::Onward {
-                    command: command.as_deref().unwrap_or_default(),
-                    stopped: next.as_ref().is_some_and(|next| next.stopped),
-                };
+            if let Some(onward) = onward {
                 term::out(&operator::checklist(
                     context,
                     &steps,
@@ -206,7 +197,7 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
             }
         }
         Format::Json => term::out_json(&ApplyReport {
-            next_command: command,
+            next_command: onward.map(|onward| onward.command),
             ..report.clone()
         })?,
     }
@@ -215,14 +206,10 @@ pub(super) fn report(context: &Context, applied: &Applied, format: Format, max_c
 
 /// What is left to people.
 fn steps_left(applied: &Applied) -> Vec<(&Address, &OperatorStep)> {
-    let outcomes = &applied.report.outcomes;
-    let left = |address: &Address| {
-        outcomes
-            .iter()
-            .any(|outcome| !outcome.fallback && &outcome.address == address && outcome.outcome == Outcome::Operator)
-    };
-    let changes = applied.plan.changes.iter().filter(|change| left(&change.address));
-    changes
+    let is_left = |outcome: &&ChangeOutcome| !outcome.fallback && outcome.outcome == Outcome::Operator;
+    let outcomes = applied.report.outcomes.iter().filter(is_left);
+    outcomes
+        .filter_map(|outcome| applied.plan.change(&outcome.address))
         .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
         .collect()
 }

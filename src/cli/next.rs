@@ -1,22 +1,15 @@
-//! What goes on from where a run ended: exactly one command, however it was stopped.
+//! What goes on from where a run or an attestation ended: exactly one command, however it was stopped.
 
-use super::operator::quoted;
+use super::operator::{command_line, quoted};
+use crate::app::attest::Left;
+use crate::app::context::Context;
 use crate::app::operations::Applied;
 use crate::model::{Address, ChangeOutcome, Command, Operation, OperatorStep, Outcome, Reason, UserOperation};
-
-/// The command, and when it is its turn.
-pub(super) struct Next {
-    /// As the beginning of a sentence.
-    pub(super) when: &'static str,
-    /// The command with its arguments, without the name of the program.
-    pub(super) arguments: String,
-    /// Whether it goes on with a run that was stopped, before a person's steps are done.
-    pub(super) stopped: bool,
-}
+use crate::render::Onward;
 
 /// Nothing where nothing is left. A run that was stopped goes on first; otherwise what a person has to do comes first, for
 /// attested, it is out of the way of the rest.
-pub(super) fn after(applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> Option<Next> {
+pub(super) fn after(context: &Context, applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> Option<Onward> {
     let Applied { plan, report, .. } = applied;
     let any = |outcome: Outcome| report.outcomes.iter().any(|one| one.outcome == outcome);
     if report.summary.is_complete() {
@@ -24,20 +17,13 @@ pub(super) fn after(applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> O
     }
     let stopped = any(Outcome::Skipped) && !any(Outcome::Failed) && !any(Outcome::Blocked);
     let next = |when, arguments: &str| {
-        Some(Next {
-            when,
-            arguments: arguments.to_owned(),
+        Some(Onward {
             stopped,
+            ..onward(context, when, arguments)
         })
     };
     if !steps.is_empty() && !stopped {
-        // What nobody attests the same command sees for itself.
-        let is_attested = steps.iter().any(|(_, step)| step.is_attested());
-        let again = again(applied);
-        return next(
-            "When all of it is done",
-            if is_attested { "confirm --all" } else { &again },
-        );
+        return Some(once_done(context, steps, &again(applied)));
     }
     if any(Outcome::Failed) || stopped {
         return next("To go on", &again(applied));
@@ -51,6 +37,32 @@ pub(super) fn after(applied: &Applied, steps: &[(&Address, &OperatorStep)]) -> O
     }
     // Factory works, and nobody else has the secret.
     next("When the secret can be saved", "rotate")
+}
+
+/// After a person's steps. What nobody attests the other command sees for itself.
+pub(super) fn once_done(context: &Context, steps: &[(&Address, &OperatorStep)], other: &str) -> Onward {
+    let is_attested = steps.iter().any(|(_, step)| step.is_attested());
+    let arguments = if is_attested { "confirm --all" } else { other };
+    onward(context, "When all of it is done", arguments)
+}
+
+/// After an attestation.
+pub(super) fn attested(context: &Context, left: Left) -> Onward {
+    let (when, arguments) = match left {
+        Left::Nothing => ("To see that nothing is left", "plan"),
+        Left::Setpoints => ("To go on", "apply"),
+        Left::Steps => ("When the rest is done", "confirm --all"),
+        Left::Blocked => ("To see what is left", "plan"),
+    };
+    onward(context, when, arguments)
+}
+
+fn onward(context: &Context, when: &'static str, arguments: &str) -> Onward {
+    Onward {
+        when,
+        command: command_line(context, arguments),
+        stopped: false,
+    }
 }
 
 /// The same command, unless that would renew a secret which is renewed already.

@@ -58,12 +58,7 @@ impl<'a> Person<'a> {
 
     /// Shows where to approve, as whom, and what may be typed meanwhile.
     fn show(&self, invitation: &Invitation<'_>) {
-        let facts = facts(
-            self.context,
-            SecretPlace::Unknown,
-            Some(invitation.at.clone()),
-            term::width(),
-        );
+        let facts = facts(self.context, SecretPlace::Unknown, None, term::width());
         objection(invitation.objection, facts.width);
         term::err(&render::approval(&facts, invitation.at, term::size()));
         term::err("\n  Waiting for Factory's answer. Type `new` for another address, `skip` or `quit`.\n");
@@ -176,7 +171,7 @@ pub(super) fn checklist(
     application: Option<&(ApplicationId, ApplicationUid)>,
     approve_at: Option<&ApproveAt>,
     environment: &Environment,
-    onward: Onward<'_>,
+    onward: &Onward,
     max_chars: Option<usize>,
 ) -> String {
     let file = render::prompts(steps)
@@ -228,11 +223,6 @@ fn password_place(context: &Context) -> Option<String> {
     } else {
         configured.to_string()
     })
-}
-
-/// The command that attests, for the same configuration and the same sides.
-pub(super) fn confirm_command(context: &Context, what: &str) -> String {
-    command_line(context, &format!("confirm {what}"))
 }
 
 /// A command of Setpoint for the same configuration and the same sides.

@@ -54,8 +54,9 @@ pub fn saved_plan(data: &[u8]) {
         &facts,
         &environment,
         None,
-        render::Onward {
-            command: "setpoint confirm --all",
+        &render::Onward {
+            when: "When all of it is done",
+            command: "setpoint confirm --all".to_owned(),
             stopped: false,
         },
         Some(render::LEAST_CHARS),

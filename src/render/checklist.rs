@@ -16,12 +16,22 @@ const OPEN: usize = 10;
 const NOTE: usize = 300;
 
 /// The one command that goes on from where a run ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Onward<'a> {
+#[derive(Debug, Clone)]
+pub struct Onward {
+    /// When it is its turn, as the beginning of a sentence.
+    pub when: &'static str,
     /// The whole command line.
-    pub command: &'a str,
-    /// Whether the run was stopped, so that it goes on before the steps are done.
+    pub command: String,
+    /// Whether the run was stopped, so that it goes on before a person's steps are done.
     pub stopped: bool,
+}
+
+impl Onward {
+    /// The last lines of what is for people.
+    pub fn ending(&self) -> String {
+        let Self { when, command, .. } = self;
+        format!("\n{when}:\n\n    {command}\n")
+    }
 }
 
 /// The steps as a task list, in their order, with the one command that goes on from there. Where it would be longer than
@@ -33,7 +43,7 @@ pub fn checklist(
     facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
-    onward: Onward<'_>,
+    onward: &Onward,
     max_chars: Option<usize>,
 ) -> String {
     let assembled = |most: usize| assemble(steps, application, facts, environment, repositories_file, onward, most);
@@ -62,7 +72,7 @@ fn assemble(
     facts: &StepFacts,
     environment: &Environment,
     repositories_file: Option<&str>,
-    onward: Onward<'_>,
+    onward: &Onward,
     most: usize,
 ) -> String {
     let mut out = format!(
@@ -116,21 +126,20 @@ fn assemble(
             }
         }
     }
-    let next = code(onward.command);
-    let _ = if onward.stopped {
-        writeln!(
-            out,
-            "\nThe run was stopped before its end. To go on: {next}. It lists again what of this is left then."
+    let (before, then) = if onward.stopped {
+        (
+            "The run was stopped before its end. ",
+            " It lists again what of this is left then.",
         )
     } else if steps.iter().any(|(_, step)| step.is_attested()) {
-        writeln!(
-            out,
-            "\nWhen all of it is done: {next}. It says what bears it out, and records it. A part of it: the same with \
-             addresses in place of `--all`."
+        (
+            "",
+            " It says what bears it out, and records it. A part of it: the same with addresses in place of `--all`.",
         )
     } else {
-        writeln!(out, "\nWhen all of it is done: {next}.")
+        ("", "")
     };
+    let _ = writeln!(out, "\n{before}{}: {}.{then}", onward.when, code(&onward.command));
     if steps.iter().any(|(_, step)| !step.is_attested()) {
         out.push_str(
             "\nWhether Factory's access was approved, and as whom, the next apply sees for itself, and goes on.\n",
@@ -204,10 +213,13 @@ mod tests {
     use crate::model::{Address, FullPath, OperatorStep, ProjectId};
     use crate::render::{Patterns, SecretPlace, StepFacts};
 
-    const CONFIRM: Onward<'_> = Onward {
-        command: "setpoint confirm --all",
-        stopped: false,
-    };
+    fn confirm() -> Onward {
+        Onward {
+            when: "When all of it is done",
+            command: "setpoint confirm --all".to_owned(),
+            stopped: false,
+        }
+    }
 
     #[test]
     fn nothing_ends_its_code_span_or_becomes_markup() {
@@ -254,14 +266,23 @@ mod tests {
             width: 80,
         };
         let steps: Vec<_> = owned.iter().map(|(address, step)| (address, step)).collect();
-        let text = checklist(&steps, None, &facts, &Environment::example(), None, CONFIRM, None);
+        let text = checklist(&steps, None, &facts, &Environment::example(), None, &confirm(), None);
         assert!(
             text.contains("<details><summary>enable 20 repositories in <code>platform</code></summary>"),
             "{text}"
         );
         assert_eq!(text.matches("- [ ] `platform/p").count(), 20, "{text}");
         assert!(
-            !checklist(&steps[..3], None, &facts, &Environment::example(), None, CONFIRM, None).contains("<details>")
+            !checklist(
+                &steps[..3],
+                None,
+                &facts,
+                &Environment::example(),
+                None,
+                &confirm(),
+                None
+            )
+            .contains("<details>")
         );
         assert!(
             text.contains("enabled is what fits `platform/**`, all except `platform/archive/**`"),
@@ -274,7 +295,7 @@ mod tests {
             &facts,
             &Environment::example(),
             Some(".setpoint/repositories.txt"),
-            CONFIRM,
+            &confirm(),
             Some(1200),
         );
         assert!(chars(&short) <= 1200, "{short}");

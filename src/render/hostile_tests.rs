@@ -316,7 +316,7 @@ proptest! {
             }
         }
         for part in [&steps[..], &steps[..3], &steps[2..]] {
-            let list = checklist(part, None, &facts(&text), &named(&text), Some(&text), Onward { command: &text, stopped: false }, Some(super::LEAST_CHARS));
+            let list = checklist(part, None, &facts(&text), &named(&text), Some(&text), &Onward { when: "To go on", command: text.clone(), stopped: false }, Some(super::LEAST_CHARS));
             expect_tame(&list);
             // Names stand in prose too, where each sign of Markdown is escaped.
             let open = outside_of_code(&list);

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::app::attest::{self, Attested, Left};
+use crate::app::attest::{self, Attested};
 use crate::app::context::Context;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
 use crate::app::operations;
 use crate::cli::globals::Globals;
-use crate::cli::{operator, term};
+use crate::cli::{next, operator, term};
 use crate::factory::{AUDIT_LOG_BYTES, AuditLog};
 use crate::files;
 use crate::model::{Address, Change, Command, OperatorStep, Plan};
@@ -73,7 +73,7 @@ impl Args {
             return Ok(due.into_iter().map(|change| change.address.clone()).collect());
         }
         for address in &self.addresses {
-            let planned = plan.changes.iter().find(|change| change.address == *address);
+            let planned = plan.change(address);
             if planned.is_some_and(|change| change.steps.iter().any(|step| !step.is_attested())) {
                 return Err(Failure::new(format!(
                     "{address} is not attested: Factory itself says whether it was approved, and as whom"
@@ -148,15 +148,16 @@ fn due(context: &Context, plan: &Plan) -> String {
                     .iter()
                     .map(|(address, _)| operator::quoted(&sanitize(&address.to_string())))
                     .collect();
-                let _ = writeln!(out, "    {}", operator::confirm_command(context, &addresses.join(" ")));
+                let _ = writeln!(
+                    out,
+                    "    {}",
+                    operator::command_line(context, &format!("confirm {}", addresses.join(" ")))
+                );
             }
             None => {}
         }
     }
-    let is_attested = steps.iter().any(|(_, step)| step.is_attested());
-    let arguments = if is_attested { "confirm --all" } else { "apply" };
-    let command = operator::command_line(context, arguments);
-    let _ = write!(out, "\nWhen all of it is done:\n\n    {command}\n");
+    out.push_str(&next::once_done(context, &steps, "apply").ending());
     out
 }
 
@@ -185,18 +186,12 @@ fn show(context: &Context, attested: Option<&Attested>) -> Result<Exit> {
         term::out("Nothing is due.\n")?;
         return Ok(Exit::Done);
     };
-    let (when, arguments) = match left {
-        Left::Nothing => ("To see that nothing is left", "plan"),
-        Left::Setpoints => ("To go on", "apply"),
-        Left::Steps => ("When the rest is done", "confirm --all"),
-        Left::Blocked => ("To see what is left", "plan"),
-    };
     term::out(&format!(
-        "{} attested on {} by {}.\n\n{when}:\n\n    {}\n",
+        "{} attested on {} by {}.\n{}",
         count(*steps as u64, "step", "steps"),
         attestation.at.strftime("%Y-%m-%d"),
         sanitize(&attestation.by),
-        operator::command_line(context, arguments)
+        next::attested(context, *left).ending()
     ))?;
     Ok(Exit::Done)
 }
