@@ -533,6 +533,28 @@ async fn send(signal: &str, child: &tokio::process::Child) {
     assert!(status.unwrap().success());
 }
 
+/// A world that takes its time for each answer, so that a run can be met in the middle.
+#[cfg(unix)]
+async fn slow() -> Fixture {
+    let mut switches = setpoint::sandbox::Switches::default();
+    switches.set("latency_ms=150").unwrap();
+    Fixture::with(Options {
+        switches,
+        ..Options::default()
+    })
+    .await
+}
+
+/// A run that goes on by itself.
+#[cfg(unix)]
+fn begun(fixture: &Fixture, arguments: &[&str]) -> tokio::process::Child {
+    let mut command = fixture.command(arguments);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    command.spawn().unwrap()
+}
+
 #[cfg(unix)]
 async fn ended(child: tokio::process::Child) -> Ran {
     let output = child.wait_with_output().await.unwrap();
@@ -546,24 +568,11 @@ async fn ended(child: tokio::process::Child) -> Ran {
 #[cfg(unix)]
 #[tokio::test]
 async fn an_interrupt_finishes_what_is_under_way_and_the_next_run_the_rest() {
-    let mut switches = setpoint::sandbox::Switches::default();
-    switches.set("latency_ms=150").unwrap();
-    let fixture = Fixture::with(setpoint::sandbox::Options {
-        switches,
-        ..Default::default()
-    })
-    .await;
-    fixture.edit_config(
-        "[factory]\n",
-        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n\n[factory]\n",
-    );
+    let fixture = slow().await;
+    fixture.give_admin_session();
     for signal in ["-INT", "-TERM"] {
         let before = fixture.api_writes();
-        let mut command = fixture.command(&["apply", "--auto-approve"]);
-        command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
-        let child = command.spawn().unwrap();
+        let child = begun(&fixture, &["apply", "--auto-approve"]);
         while fixture.api_writes() == before {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -581,18 +590,8 @@ async fn an_interrupt_finishes_what_is_under_way_and_the_next_run_the_rest() {
 #[tokio::test]
 async fn stopped_with_a_step_left_every_form_names_the_same_command() {
     for format in ["json", "markdown", "human"] {
-        let mut switches = setpoint::sandbox::Switches::default();
-        switches.set("latency_ms=150").unwrap();
-        let fixture = Fixture::with(setpoint::sandbox::Options {
-            switches,
-            ..Default::default()
-        })
-        .await;
-        let mut command = fixture.command(&["apply", "--auto-approve", "--format", format]);
-        command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
-        let child = command.spawn().unwrap();
+        let fixture = slow().await;
+        let child = begun(&fixture, &["apply", "--auto-approve", "--format", format]);
         let made = || {
             fixture
                 .sandbox

@@ -138,8 +138,8 @@ async fn minimal_access_shows_no_project() {
     );
 }
 
-#[tokio::test]
-async fn a_custom_role_is_the_role_that_it_is_based_on_and_export_says_so() {
+/// The droid has a custom role in a group, based on the one that is declared.
+async fn with_a_custom_role() -> (Fixture, Source) {
     let fixture = applied().await;
     let platform = group(&fixture, "platform");
     fixture.world(|world| {
@@ -150,6 +150,12 @@ async fn a_custom_role_is_the_role_that_it_is_based_on_and_export_says_so() {
         });
     });
     edit(&fixture, platform, |member| member.member_role_id = Some(7));
+    (fixture, platform)
+}
+
+#[tokio::test]
+async fn a_custom_role_is_the_role_that_it_is_based_on_and_export_says_so() {
+    let (fixture, _) = with_a_custom_role().await;
     fixture.expect_nothing_to_do("the role is the one declared").await;
     let ran = fixture.run(&["export"]).await.expect(0);
     assert_eq!(exported(&ran.stdout, "platform").as_deref(), Some("developer"));
@@ -164,16 +170,7 @@ async fn a_custom_role_is_the_role_that_it_is_based_on_and_export_says_so() {
 /// GitLab keeps what a change does not name, and does not change the role that a custom one is based on.
 #[tokio::test]
 async fn another_end_leaves_a_custom_role_and_another_role_is_refused() {
-    let fixture = applied().await;
-    let platform = group(&fixture, "platform");
-    fixture.world(|world| {
-        world.member_roles.push(MemberRole {
-            id: 7,
-            name: "Release Keeper".to_owned(),
-            base_access_level: 30,
-        });
-    });
-    edit(&fixture, platform, |member| member.member_role_id = Some(7));
+    let (fixture, platform) = with_a_custom_role().await;
     fixture.edit_config(
         "\"platform\" = \"developer\"",
         "\"platform\" = { role = \"developer\", expires_at = \"2099-01-01\" }",
