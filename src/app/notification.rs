@@ -104,18 +104,21 @@ impl Notifier {
             environment: &environment,
         };
         // The webhook's own origin takes the place of this address.
-        let options = ClientOptions {
-            way: ways::find(&context.config.notify, context.settings.to_a_person).await?,
-            parallelism: std::sync::Arc::clone(&context.parallelism),
-            counter: std::sync::Arc::clone(&context.counter),
-            ..ClientOptions::new(&PEER, context.endpoints.gitlab.clone())
+        let told = async {
+            let options = ClientOptions {
+                way: ways::find(&context.config.notify, context.settings.to_a_person).await?,
+                parallelism: std::sync::Arc::clone(&context.parallelism),
+                counter: std::sync::Arc::clone(&context.counter),
+                ..ClientOptions::new(&PEER, context.endpoints.gitlab.clone())
+            };
+            match self.form {
+                Form::Json => self.hook.post(options, &render::notify_document(&news)).await?,
+                Form::Chat => self.hook.post(options, &render::chat_message(&news)).await?,
+            }
+            Ok(())
         };
-        let told = match self.form {
-            Form::Json => self.hook.post(options, &render::notify_document(&news)).await,
-            Form::Chat => self.hook.post(options, &render::chat_message(&news)).await,
-        };
-        told.map_err(|error| {
-            Failure::from(error).context(format!(
+        told.await.map_err(|failure: Failure| {
+            failure.context(format!(
                 "the notification did not reach the webhook at {}; the next run tries again",
                 self.hook.origin()
             ))

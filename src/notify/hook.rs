@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use url::Url;
 
-use crate::http::{Client, ClientOptions, Method, Peer, Request, RetryPolicy, Side, Timeouts};
+use crate::http::{self, Client, ClientOptions, Method, Peer, Request, RetryPolicy, Side, Timeouts};
 use crate::model::Diagnostic;
 use crate::secrets::{Secret, SecretRef, learn, to_json};
 use crate::urls::{is_loopback, origin};
@@ -111,14 +111,12 @@ impl Hook {
     /// Posts a message. The limits are tighter than those of GitLab and Factory, for nothing waits for the answer but
     /// the run. A message whose answer was lost is not repeated here; the next run tells it again.
     pub async fn post<T: Serialize>(&self, options: ClientOptions, message: &T) -> Result<(), Diagnostic> {
-        let unusable = |message: String| wrong(message, "check what --notify names");
-        let message = to_json(message, false).map_err(|error| unusable(error.to_string()))?;
-        let url = Url::parse(self.address.expose()).map_err(|_| {
-            wrong(
-                "the address of the webhook is not a whole URL",
-                "check what --notify names",
-            )
-        })?;
+        const CHECK: &str = "check what --notify names";
+        let message = to_json(message, false).map_err(|error| wrong(error.to_string(), CHECK))?;
+        let url = Url::parse(self.address.expose())
+            .map_err(|_| wrong("the address of the webhook is not a whole URL", CHECK))?;
+        // What is to be done about the way there, the client knows better.
+        let failed = |error: http::Error, hint: &str| wrong(error.message, error.hint.as_deref().unwrap_or(hint));
         let client = Client::new(ClientOptions {
             timeouts: Timeouts {
                 connect: Duration::from_secs(10),
@@ -134,12 +132,12 @@ impl Hook {
             base_url: bare(&url),
             ..options
         })
-        .map_err(|error| unusable(error.message))?;
+        .map_err(|error| failed(error, CHECK))?;
         let request = Request::new(Method::POST, url).hidden().json_text(message);
         let answer = client
             .send(request)
             .await
-            .map_err(|error| wrong(error.message, "check that it is reachable from this machine"))?;
+            .map_err(|error| failed(error, "check that it is reachable from this machine"))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());

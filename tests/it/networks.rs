@@ -291,3 +291,32 @@ async fn a_side_is_not_asked_without_what_its_gateway_wants() {
     );
     assert!(!said.contains("canary"), "{said}");
 }
+
+/// What is told of a webhook is told with what to do about the way there, and that nothing arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_not_reached_says_which_key_of_its_section_is_to_be_looked_at() {
+    let fixture = Fixture::complete().await;
+    fixture.apply().await.expect(0);
+    let (listener, port) = tls::listener().await;
+    let gitlab = fixture.sandbox.gitlab_url();
+    tls::front(listener, &gitlab, &Authority::named("Servers of a Bank"), None);
+    std::fs::write(fixture.path("other.pem"), Authority::named("Another").pem()).expect("a file");
+    write_private(&fixture.path("hook"), &format!("https://localhost:{port}/"));
+    fixture.change_user("factory-droid", |droid| droid.name = "Mallory".to_owned());
+    let config = std::fs::read_to_string(fixture.path("setpoint.toml")).expect("the configuration");
+    for (keys, said) in [
+        ("ca_file = \"other.pem\"\n", "other.pem: neither the one in it"),
+        (
+            "headers = { X-Gateway = { env = \"NEVER_SET_HERE\" } }\n",
+            "there is no `notify.headers.X-Gateway`",
+        ),
+    ] {
+        fixture.write_config(&format!("{config}\n[notify]\n{keys}"));
+        let ran = fixture.run(&["drift", "--notify", "file:hook"]).await.expect(2);
+        let shown = unwrapped(&ran.stderr);
+        assert!(
+            shown.contains("did not reach the webhook at https://localhost") && shown.contains(said),
+            "{shown}"
+        );
+    }
+}
