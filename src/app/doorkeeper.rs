@@ -17,6 +17,7 @@ use crate::gitlab::{Door, Doorkeeper, GitlabApi, GitlabInspect as _, Harm, Resid
 use crate::http::Result;
 use crate::model::TermsVersion;
 use crate::secrets::to_json;
+use crate::urls;
 
 /// Refusals in a row after which nobody tries again, where GitLab's own limit is not lower.
 const ENOUGH: u64 = 3;
@@ -28,12 +29,14 @@ const LIMIT: u64 = 64 * 1024;
 /// GitLab's own answers, and what is remembered here.
 pub(crate) struct RememberingDoorkeeper {
     gitlab: Arc<GitlabApi>,
+    /// Which GitLab that is: configurations of several may lie in one folder.
+    place: String,
     memory: PathBuf,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
-    /// Refusals in a row by account.
+    /// Refusals in a row by account and GitLab.
     refused: BTreeMap<String, u64>,
 }
 
@@ -42,8 +45,13 @@ impl RememberingDoorkeeper {
     pub(crate) fn new(context: &Context, gitlab: Arc<GitlabApi>) -> Self {
         Self {
             gitlab,
+            place: urls::bare(&context.config.gitlab.external_url).to_owned(),
             memory: refused_sign_ins(&context.records.local),
         }
+    }
+
+    fn key(&self, door: &Door) -> String {
+        format!("{} at {}", door.username.to_lowercase(), self.place)
     }
 
     /// What is there; nothing where it cannot be read, for it is no record of truth.
@@ -64,17 +72,13 @@ impl RememberingDoorkeeper {
     }
 }
 
-fn key(door: &Door) -> String {
-    door.username.to_lowercase()
-}
-
 #[async_trait]
 impl Doorkeeper for RememberingDoorkeeper {
     async fn harm(&self, door: &Door) -> Result<Option<Harm>> {
         if let Some(harm) = self.gitlab.harm(door).await? {
             return Ok(Some(harm));
         }
-        let Some(refused) = self.read().refused.remove(&key(door)) else {
+        let Some(refused) = self.read().refused.remove(&self.key(door)) else {
             return Ok(None);
         };
         let limit = self.gitlab.settings().await?.max_login_attempts.unwrap_or(GITLABS);
@@ -110,8 +114,8 @@ impl Doorkeeper for RememberingDoorkeeper {
     fn tried(&self, door: &Door, was_refused: bool) {
         let mut memory = self.read();
         if was_refused {
-            *memory.refused.entry(key(door)).or_default() += 1;
-        } else if memory.refused.remove(&key(door)).is_none() {
+            *memory.refused.entry(self.key(door)).or_default() += 1;
+        } else if memory.refused.remove(&self.key(door)).is_none() {
             return;
         }
         self.write(&memory);
