@@ -95,7 +95,7 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
     let credentials = Credentials::Configured {
         to_a_person: settings.to_a_person,
     };
-    let found = async {
+    let client = async {
         let credential = match (&http.username, &http.password) {
             (Some(username), Some(reference)) => Credential::Basic {
                 username: username.clone(),
@@ -103,34 +103,25 @@ async fn over_http(config: &Config, http: &HttpStateConfig, settings: &Settings)
             },
             _ => Credential::None,
         };
-        Ok((credential, ways::find(&http.way, settings.to_a_person).await?))
+        Ok(Client::new(ClientOptions {
+            credential,
+            way: ways::find(&http.way, settings.to_a_person).await?,
+            parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
+            ..ClientOptions::new(&state::PEER, origin_of(&http.url))
+        })?)
     };
-    let closed = |why| -> Box<dyn StateStore> {
-        Box::new(Closed {
-            place: http.url.to_string(),
-            why,
-        })
-    };
-    let (credential, way) = match found.await {
-        Ok(found) => found,
+    let client = match client.await {
+        Ok(client) => client,
         Err(Failure {
             body: Body::Diagnostic(why),
             ..
-        }) => return Ok(closed(why)),
-        Err(failure) => return Err(failure),
-    };
-    let client = Client::new(ClientOptions {
-        credential,
-        way,
-        parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),
-        ..ClientOptions::new(&state::PEER, origin_of(&http.url))
-    });
-    let client = match client {
-        Ok(client) => client,
-        Err(error) => {
-            let why = Diagnostic::new(error.message);
-            return Ok(closed(error.hint.into_iter().fold(why, Diagnostic::hint)));
+        }) => {
+            return Ok(Box::new(Closed {
+                place: http.url.to_string(),
+                why,
+            }));
         }
+        Err(failure) => return Err(failure),
     };
     let backend = HttpBackend {
         url: http.url.clone(),

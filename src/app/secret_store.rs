@@ -1,5 +1,5 @@
-//! Where a secret is kept that GitLab shows once, as `application.secret` and `user.totp` say: handed to a command on standard input or
-//! put into a private file before anybody else gets it, and read back from there.
+//! Where a secret is kept that GitLab shows once, as `application.secret` and `user.totp` say: handed to a command on
+//! standard input or put into a private file before anybody else gets it, and read back from there.
 //!
 //! GitLab shows a secret once, and a renewal cannot be undone. So the store is tried before one is made, and what it
 //! gives back is held against what it was given.
