@@ -42,9 +42,8 @@ pub(crate) enum Sessions {
 /// What can look at both sides.
 pub(crate) struct Readers {
     sessions: Sessions,
-    way: Way,
     gitlab: Arc<GitlabApi>,
-    keeper: RememberingDoorkeeper,
+    web: WebOptions,
     admin: Option<Arc<AdminSession>>,
     droid: Option<Droid>,
     factory: Factory,
@@ -73,13 +72,10 @@ impl Readers {
             credential: Credential::PrivateToken(token),
             ..gitlab_options(context, &way)
         })?));
+        let web = web_options(context, &way, &gitlab);
         // Whoever only looks without sessions needs none of their passwords.
         let opens = sessions != Sessions::Unopened;
-        let admin = if opens {
-            admin(context, &way, &gitlab).await?
-        } else {
-            None
-        };
+        let admin = if opens { admin(context, &web).await? } else { None };
         let kept = kept(context).await?;
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
@@ -87,15 +83,14 @@ impl Readers {
             Driver::Assisted if !opens => (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), None),
             Driver::Assisted => {
                 let password = droid_password(context, false).await?;
-                let droid = droid(context, &way, &gitlab, admin.as_ref(), password.as_ref(), &kept).await?;
+                let droid = droid(context, &web, admin.as_ref(), password.as_ref(), &kept).await?;
                 (Factory::Assisted(Box::new(AssistedFactory::new(record.clone()))), droid)
             }
         };
         Ok(Self {
             sessions,
-            way,
-            keeper: RememberingDoorkeeper::new(context, Arc::clone(&gitlab)),
             gitlab,
+            web,
             admin,
             droid,
             factory,
@@ -120,7 +115,7 @@ impl Readers {
             loaded_secret: self.loaded_secret.clone(),
             kept_key: self.kept.key.clone(),
             doors: Doors {
-                keeper: &self.keeper,
+                keeper: self.web.doorkeeper.as_ref(),
                 admin: self.admin_door.clone(),
                 droid: self.droid_door.clone(),
             },
@@ -209,8 +204,8 @@ impl Writers {
         let droid = if readers.droid.is_some() {
             None
         } else {
-            let (way, gitlab, admin) = (&readers.way, &readers.gitlab, readers.admin.as_ref());
-            droid(context, way, gitlab, admin, password.as_ref(), &readers.kept).await?
+            let (web, admin) = (&readers.web, readers.admin.as_ref());
+            droid(context, web, admin, password.as_ref(), &readers.kept).await?
         };
         Ok((password, droid))
     }
@@ -238,9 +233,8 @@ impl Writers {
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
         let Readers {
             sessions: _,
-            way: _,
-            keeper: _,
             gitlab,
+            web: _,
             admin,
             droid,
             factory,
@@ -311,10 +305,11 @@ pub(crate) fn droid_door(context: &Context, is_kept: bool) -> Option<Door> {
         table: "user",
         has_totp: config.droid.totp_secret.is_some() || is_kept,
         keeps_totp: config.droid.totp.is_some(),
-        by_directory: config.droid.provider.is_some(),
+        by_directory: context.endpoints.droid_provider.is_some(),
     })
 }
 
+/// What the web sessions of a run are made of: one doorkeeper for all of them.
 pub(crate) fn web_options(context: &Context, way: &Way, gitlab: &Arc<GitlabApi>) -> WebOptions {
     WebOptions {
         doorkeeper: Arc::new(RememberingDoorkeeper::new(context, Arc::clone(gitlab))),
@@ -333,12 +328,12 @@ async fn totp(context: &Context, name: CredentialName, reference: Option<&Secret
     Ok(Some(Arc::new(totp)))
 }
 
-async fn admin(context: &Context, way: &Way, gitlab: &Arc<GitlabApi>) -> Result<Option<Arc<AdminSession>>> {
+async fn admin(context: &Context, web: &WebOptions) -> Result<Option<Arc<AdminSession>>> {
     let Some(sign_in) = &context.endpoints.admin_sign_in else {
         return Ok(None);
     };
     let credentials = context.endpoints.credentials;
-    let options = web_options(context, way, gitlab);
+    let options = web.clone();
     let session = match sign_in {
         AdminSignIn::Account {
             username,
@@ -421,8 +416,7 @@ async fn kept(context: &Context) -> Result<Kept> {
 
 async fn droid(
     context: &Context,
-    way: &Way,
-    gitlab: &Arc<GitlabApi>,
+    web: &WebOptions,
     admin: Option<&Arc<AdminSession>>,
     password: Option<&Secret>,
     kept: &Kept,
@@ -441,7 +435,7 @@ async fn droid(
         (Some(SignIn::Impersonate), _, Some(admin)) => DroidSignIn::Impersonate(Arc::clone(admin)),
         _ => return Ok(None),
     };
-    Ok(Some(Droid::new(web_options(context, way, gitlab), how)))
+    Ok(Some(Droid::new(web.clone(), how)))
 }
 
 async fn factory_api(context: &Context) -> Result<FactoryApi> {

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use super::clients::{self, Kept};
 use super::context::Context;
 use super::credentials::{CredentialName, Credentials, missing};
-use super::doorkeeper::RememberingDoorkeeper;
 use super::error::Result;
 use super::secret_store::ConfiguredStore;
 use super::ways;
@@ -17,7 +16,7 @@ use crate::config::{AdminSignIn, Driver, WayConfig};
 use crate::doctor::{self, Check, FactorySide, GitlabSide, Status};
 use crate::executor::SecretStore as _;
 use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
-use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp};
+use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp, WebOptions};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
 use crate::http::{Client, ClientOptions, Credential, RetryPolicy, Side, Way};
 use crate::model::SignIn;
@@ -72,7 +71,7 @@ async fn reads(
         let why = format!("What plan reads was not read: {why}, as told above");
         vec![Check::skipped(ID, why), doctor::roles_are_unknown()]
     };
-    let (Some(factory), Some(loaded_secret)) = (factory, secrets.of_plan(context)) else {
+    let (Some(factory), Some(loaded_secret), Some(kept)) = (factory, secrets.of_plan(context), &secrets.kept) else {
         return skipped("a secret is missing");
     };
     if checks.iter().any(|check| check.id == "gitlab.further") {
@@ -102,7 +101,7 @@ async fn reads(
             None => &assisted,
         },
         loaded_secret,
-        kept_key: secrets.kept.key.clone(),
+        kept_key: kept.key.clone(),
         doors: gitlab.doors(context),
         sign_out: None,
     };
@@ -128,8 +127,8 @@ struct Secrets {
     admin_totp: Option<Arc<Totp>>,
     droid_password: Option<Secret>,
     droid_totp: Option<Arc<Totp>>,
-    /// The key of the droid's authenticator, where Setpoint keeps it.
-    kept: Kept,
+    /// The key of the droid's authenticator, where Setpoint keeps it; none where it could not be had.
+    kept: Option<Kept>,
     factory_token: Option<Secret>,
     loaded: Option<LoadedSecret>,
 }
@@ -169,22 +168,18 @@ impl Secrets {
                 }
                 Driver::Assisted => None,
             },
-            kept: Kept::default(),
+            kept: None,
             loaded: None,
         };
         let (stored, loaded) = stored(&context.endpoints.secret_store).await;
         secrets.loaded = loaded;
-        let kept = match &config.droid.totp {
-            Some(_) => kept(&context.endpoints.authenticator_store).await,
-            None => None,
-        };
-        let kept = kept.map(|(check, kept)| {
-            secrets.droid_totp.clone_from(&kept.totp);
-            secrets.kept = kept;
-            check
-        });
+        let (authenticator, kept) = kept(&context.endpoints.authenticator_store).await;
+        if let Some(totp) = kept.as_ref().and_then(|kept| kept.totp.clone()) {
+            secrets.droid_totp = Some(totp);
+        }
+        secrets.kept = kept;
         match context.endpoints.credentials {
-            Credentials::Configured { .. } => checks.extend(stored.into_iter().chain(kept)),
+            Credentials::Configured { .. } => checks.extend(stored.into_iter().chain(authenticator)),
             #[cfg(feature = "sandbox")]
             Credentials::Sandbox => {
                 checks = vec![Check::skipped(
@@ -312,30 +307,32 @@ async fn stored(store: &ConfiguredStore) -> (Option<Check>, Option<LoadedSecret>
 }
 
 /// The key of the droid's authenticator may be missing, too: then apply registers one.
-async fn kept(store: &ConfiguredStore) -> Option<(Check, Kept)> {
+async fn kept(store: &ConfiguredStore) -> (Option<Check>, Option<Kept>) {
     const ID: &str = "secrets.user.totp.load";
     const FIX: &str = "see to it that it gives the key, or nothing where there is none yet";
-    let load = store.config.load.as_ref()?;
-    let failed = |why: String| (Check::failure(ID, why, FIX), Kept::default());
+    let Some(load) = &store.config.load else {
+        return (None, Some(Kept::default()));
+    };
+    let failed = |why: String| (Some(Check::failure(ID, why, FIX)), None);
     let text = match store.load().await {
         Ok(text) => text,
-        Err(why) => return Some(failed(format!("`user.totp.load` failed: {why}"))),
+        Err(why) => return failed(format!("`user.totp.load` failed: {why}")),
     };
     let check = match text {
         Some(_) => given(ID, "user.totp.load", load),
         None => Check::ok(ID, "`user.totp.load` gives nothing: no authenticator is registered yet"),
     };
-    Some(match Kept::of(text.as_ref()) {
-        Ok(kept) => (check, kept),
+    match Kept::of(text.as_ref()) {
+        Ok(kept) => (Some(check), Some(kept)),
         Err(failure) => failed(failure.to_string()),
-    })
+    }
 }
 
 /// GitLab as it is asked here.
 struct Gitlab {
     client: Client,
     api: Arc<GitlabApi>,
-    keeper: RememberingDoorkeeper,
+    web: WebOptions,
     has_token: bool,
     external: Option<GitlabApi>,
     as_the_public: Option<GitlabApi>,
@@ -359,17 +356,18 @@ impl Gitlab {
         });
         let client = client.map_err(|error| unusable("gitlab.reachable", error))?;
         let api = Arc::new(GitlabApi::new(client.clone()));
-        let admin = admin(context, way, secrets, &api).map(Arc::new);
+        let web = clients::web_options(context, way, &api);
+        let admin = admin(context, &web, secrets).map(Arc::new);
         Ok(Self {
             client,
-            keeper: RememberingDoorkeeper::new(context, Arc::clone(&api)),
             has_token: secrets.gitlab_token.is_some(),
             external: external(context, way),
             as_the_public: as_the_public(context, way),
-            droid: droid(context, way, secrets, &api, admin.as_ref()),
+            droid: droid(context, &web, secrets, admin.as_ref()),
             admin,
-            is_kept: secrets.kept.totp.is_some(),
+            is_kept: secrets.kept.as_ref().is_some_and(|kept| kept.totp.is_some()),
             api,
+            web,
         })
     }
 
@@ -400,7 +398,7 @@ impl Gitlab {
 
     fn doors(&self, context: &Context) -> Doors<'_> {
         Doors {
-            keeper: &self.keeper,
+            keeper: self.web.doorkeeper.as_ref(),
             admin: clients::admin_door(context),
             droid: clients::droid_door(context, self.is_kept),
         }
@@ -448,8 +446,8 @@ fn as_the_public(context: &Context, way: &Way) -> Option<GitlabApi> {
     Client::new(options).ok().map(GitlabApi::new)
 }
 
-fn admin(context: &Context, way: &Way, secrets: &Secrets, gitlab: &Arc<GitlabApi>) -> Option<AdminSession> {
-    let options = clients::web_options(context, way, gitlab);
+fn admin(context: &Context, web: &WebOptions, secrets: &Secrets) -> Option<AdminSession> {
+    let options = web.clone();
     Some(match context.endpoints.admin_sign_in.as_ref()? {
         AdminSignIn::Account { username, provider, .. } => {
             let account = Account {
@@ -464,13 +462,7 @@ fn admin(context: &Context, way: &Way, secrets: &Secrets, gitlab: &Arc<GitlabApi
     })
 }
 
-fn droid(
-    context: &Context,
-    way: &Way,
-    secrets: &Secrets,
-    gitlab: &Arc<GitlabApi>,
-    admin: Option<&Arc<AdminSession>>,
-) -> Option<Droid> {
+fn droid(context: &Context, web: &WebOptions, secrets: &Secrets, admin: Option<&Arc<AdminSession>>) -> Option<Droid> {
     let how = match context.config.droid.sign_in? {
         SignIn::Password => DroidSignIn::Password {
             password: secrets.droid_password.clone()?,
@@ -479,7 +471,7 @@ fn droid(
         },
         SignIn::Impersonate => DroidSignIn::Impersonate(Arc::clone(admin?)),
     };
-    Some(Droid::new(clients::web_options(context, way, gitlab), how))
+    Some(Droid::new(web.clone(), how))
 }
 
 /// Factory as it is asked here.

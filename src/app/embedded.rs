@@ -48,8 +48,8 @@ pub(crate) async fn start(config: &Config, world_file: &Path) -> Result<(Endpoin
         gitlab,
         admin_sign_in: (config.gitlab.admin_session.as_ref()).map(|session| by_password(&session.sign_in)),
         droid_provider: None,
-        gitlab_way: WayConfig::default(),
-        factory_way: WayConfig::default(),
+        gitlab_way: WayConfig::of("gitlab"),
+        factory_way: WayConfig::of("factory"),
         factory_api: parse(&sandbox.factory_api_url())?,
         factory_app: parse(&sandbox.factory_app_url())?,
         factory_redirect: match &redirect {

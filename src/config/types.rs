@@ -285,7 +285,7 @@ pub struct FactoryConfig {
 }
 
 /// How requests get to a server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct WayConfig {
     /// The section that says so.
     pub section: &'static str,
@@ -301,10 +301,13 @@ pub struct WayConfig {
 
 impl WayConfig {
     /// What a section says that says nothing of it.
-    pub(super) fn of(section: &'static str) -> Self {
+    pub(crate) fn of(section: &'static str) -> Self {
         Self {
             section,
-            ..Self::default()
+            ca_file: None,
+            client_certificate: None,
+            headers: Vec::new(),
+            proxy: ProxyConfig::Environment,
         }
     }
 
@@ -336,10 +339,9 @@ impl WayConfig {
 }
 
 /// Which proxy is on the way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProxyConfig {
     /// The one that the environment's variables name, if they name any.
-    #[default]
     Environment,
     /// None.
     None,
