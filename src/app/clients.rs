@@ -20,7 +20,7 @@ use crate::gitlab::web::{
 };
 use crate::gitlab::{
     AdminRead, AdminWrite, Approval, Authenticator, Door, DroidSession, EndSession, GitlabApi, GitlabInspect as _,
-    OwnToken,
+    KeyPlace, OwnToken,
 };
 use crate::http::{self, Client, ClientOptions, Credential, Way};
 use crate::model::{Operation, Plan, RecordedState, SignIn};
@@ -288,8 +288,8 @@ pub(crate) fn admin_door(context: &Context) -> Option<Door> {
         } => Some(Door {
             username: username.clone(),
             table: "gitlab.admin_session",
+            key_place: KeyPlace::Secret,
             has_totp: totp_secret.is_some(),
-            keeps_totp: false,
             by_directory: provider.is_some(),
         }),
         // A person has signed in already.
@@ -303,10 +303,17 @@ pub(crate) fn droid_door(context: &Context, is_kept: bool) -> Option<Door> {
     (config.droid.sign_in == Some(SignIn::Password)).then(|| Door {
         username: config.desired.user.fields.username.to_string(),
         table: "user",
+        key_place: droid_key_place(context),
         has_totp: config.droid.totp_secret.is_some() || is_kept,
-        keeps_totp: config.droid.totp.is_some(),
         by_directory: context.endpoints.droid_provider.is_some(),
     })
+}
+
+fn droid_key_place(context: &Context) -> KeyPlace {
+    match context.config.droid.totp {
+        Some(_) => KeyPlace::Kept,
+        None => KeyPlace::Secret,
+    }
 }
 
 /// What the web sessions of a run are made of: one doorkeeper for all of them.
@@ -316,6 +323,7 @@ pub(crate) fn web_options(context: &Context, way: &Way, gitlab: &Arc<GitlabApi>)
         client: gitlab_options(context, way),
         external_url: context.config.gitlab.external_url.clone(),
         clock: Arc::new(SystemClock),
+        droid_key_place: droid_key_place(context),
     }
 }
 

@@ -85,7 +85,7 @@ impl Doorkeeper for RememberingDoorkeeper {
         if refused < limit.saturating_sub(1).clamp(1, ENOUGH) {
             return Ok(None);
         }
-        let Door { username, table, .. } = door;
+        let (Door { username, table, .. }, key) = (door, door.key());
         let refused = match refused {
             1 => "once".to_owned(),
             more => format!("{more} times in a row"),
@@ -96,7 +96,7 @@ impl Doorkeeper for RememberingDoorkeeper {
                  tokens after {limit}"
             ),
             way_out: format!(
-                "correct {table}.password (and totp_secret, if there is one), sign in once as {username} in a browser, which \
+                "correct {table}.password (and {key}, if there is one), sign in once as {username} in a browser, which \
                  sets GitLab's count back, and remove {}",
                 self.memory.display()
             ),

@@ -163,7 +163,7 @@ fn targets_exist(plan: &Plan) -> Result<()> {
 }
 
 async fn connect(context: &Context, record: &RecordedState, sessions: Sessions) -> Result<Readers> {
-    let connected = Readers::connect(context, record, sessions);
+    let connected = Box::pin(Readers::connect(context, record, sessions));
     context.interrupts.guard(connected).await
 }
 

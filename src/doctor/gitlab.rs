@@ -93,7 +93,7 @@ impl GitlabSide<'_> {
             checks.push(further(why));
         } else {
             let answers = self.ask().await;
-            checks.extend(token(&answers, self.today()));
+            checks.extend(token(&answers, self.config.desired.user.second_factor, self.today()));
             checks.extend(administrator(&answers));
             checks.extend(instance::check(self.config, &answers, self.today()));
             checks.extend(sign_in::check(self, &answers).await);
@@ -143,7 +143,11 @@ impl GitlabSide<'_> {
         let message = format!("The clocks of GitLab and of this machine differ by {seconds} seconds");
         let fix = "synchronize both by NTP; one-time codes of two-factor authentication depend on the time";
         let admin = self.config.gitlab.admin_session.as_ref();
-        if self.config.droid.totp_secret.is_some() || admin.is_some_and(|admin| admin.totp_secret().is_some()) {
+        let droid = &self.config.droid;
+        let has_codes = droid.totp_secret.is_some()
+            || droid.totp.is_some()
+            || admin.is_some_and(|admin| admin.totp_secret().is_some());
+        if has_codes {
             Check::failure(ID, message, fix)
         } else {
             Check::warning(ID, message, fix)
@@ -211,7 +215,7 @@ fn version(instance: &Instance) -> Check {
     )
 }
 
-fn token(answers: &Answers, today: Date) -> Vec<Check> {
+fn token(answers: &Answers, second_factor: bool, today: Date) -> Vec<Check> {
     let token = match &answers.token {
         Ok(Some(token)) => token,
         Ok(None) => {
@@ -223,7 +227,7 @@ fn token(answers: &Answers, today: Date) -> Vec<Check> {
         }
         Err(error) => return vec![Check::failed("gitlab.token", error)],
     };
-    vec![permissions::check(token), expiry(token, today)]
+    vec![permissions::check(token, second_factor), expiry(token, today)]
 }
 
 fn expiry(token: &OwnToken, today: Date) -> Check {

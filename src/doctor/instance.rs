@@ -62,8 +62,8 @@ fn enforcing_groups(config: &Config, answers: &Answers, groups: &[GroupRules]) -
         "These groups enforce two-factor authentication, and the droid has none: {groups}. As a member there or above, it can \
          do nothing on GitLab's pages, where Factory's access is approved"
     );
-    let fix = "register an authenticator as the droid, and give its key as user.totp_secret; or exempt the group (its Settings > \
-               General > Permissions and group features)";
+    let fix = "let apply register an authenticator for it (user.totp); or register one as the droid, and give its key as \
+               user.totp_secret; or exempt the group (its Settings > General > Permissions and group features)";
     Some(if config.droid.sign_in.is_some() {
         Check::failure(ID, message, fix)
     } else {

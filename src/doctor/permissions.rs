@@ -47,10 +47,13 @@ const LEAST: [(&str, &[&str], &[&str]); 3] = [
     ),
 ];
 
-/// Whether the token may do what apply does.
-pub(super) fn check(token: &OwnToken) -> Check {
+/// What replacing an authenticator whose key is lost needs besides, of the instance.
+const OF_SECOND_FACTOR: &str = "disable_two_factor_user";
+
+/// Whether the token may do what apply does, with `user.totp` or without.
+pub(super) fn check(token: &OwnToken, second_factor: bool) -> Check {
     if token.granular || token.scopes.contains("granular") {
-        return fine_grained(token.granular_scopes.as_deref());
+        return fine_grained(token.granular_scopes.as_deref(), second_factor);
     }
     let has: Vec<&str> = token.scopes.iter().map(String::as_str).collect();
     if token.scopes.contains("api") {
@@ -75,7 +78,7 @@ pub(super) fn check(token: &OwnToken) -> Check {
     Check::failure(ID, format!("The token lacks the scope api; it has {has}"), make)
 }
 
-fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
+fn fine_grained(scopes: Option<&[GranularScope]>, second_factor: bool) -> Check {
     let Some(scopes) = scopes else {
         return Check::skipped(
             ID,
@@ -93,7 +96,9 @@ fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
                 .filter(within)
                 .flat_map(|scope| scope.permissions.iter().map(String::as_str))
                 .collect();
-            let missing: Vec<&str> = needed.iter().copied().filter(|one| !held.contains(one)).collect();
+            let besides = (second_factor && *boundary == "instance").then_some(OF_SECOND_FACTOR);
+            let needed = needed.iter().copied().chain(besides);
+            let missing: Vec<&str> = needed.filter(|one| !held.contains(one)).collect();
             (!missing.is_empty()).then(|| format!("{} ({boundary})", missing.join(", ")))
         })
         .collect();
@@ -112,7 +117,7 @@ fn fine_grained(scopes: Option<&[GranularScope]>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::{LEAST, check};
+    use super::{LEAST, OF_SECOND_FACTOR, check};
     use crate::doctor::Status;
     use crate::gitlab::OwnToken;
     use serde_json::{Value, json};
@@ -125,9 +130,9 @@ mod tests {
 
     #[test]
     fn scopes_suffice_for_all_or_for_reading() {
-        assert_eq!(check(&token(&["api"], None)).status, Status::Ok);
-        assert_eq!(check(&token(&["read_api"], None)).status, Status::Warning);
-        assert_eq!(check(&token(&["read_user"], None)).status, Status::Failure);
+        assert_eq!(check(&token(&["api"], None), false).status, Status::Ok);
+        assert_eq!(check(&token(&["read_api"], None), false).status, Status::Warning);
+        assert_eq!(check(&token(&["read_user"], None), false).status, Status::Failure);
     }
 
     #[test]
@@ -139,17 +144,21 @@ mod tests {
             });
             token(&["granular"], Some(&Value::Array(scopes.collect())))
         };
-        assert_eq!(check(&least("")).status, Status::Ok);
+        assert_eq!(check(&least(""), false).status, Status::Ok);
+        assert!(check(&least(""), true).message.contains(OF_SECOND_FACTOR));
         for (_, _, permissions) in LEAST {
             for permission in permissions {
-                let found = check(&least(permission));
+                let found = check(&least(permission), false);
                 assert_eq!(found.status, Status::Failure, "{permission}");
                 assert!(found.message.contains(permission), "{}", found.message);
             }
         }
         // A permission of another boundary is none, and what GitLab does not show is not known.
         let elsewhere = json!([{"access": "personal_projects", "permissions": ["read_group"]}]);
-        assert_eq!(check(&token(&["granular"], Some(&elsewhere))).status, Status::Failure);
-        assert_eq!(check(&token(&["granular"], None)).status, Status::Skipped);
+        assert_eq!(
+            check(&token(&["granular"], Some(&elsewhere)), false).status,
+            Status::Failure
+        );
+        assert_eq!(check(&token(&["granular"], None), false).status, Status::Skipped);
     }
 }

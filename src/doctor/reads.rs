@@ -60,6 +60,10 @@ pub fn roles_are_unknown() -> Check {
 fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
     const ID: &str = "gitlab.droid_access";
     let gitlab = &observed.gitlab;
+    let is_admin = gitlab.user.as_ref().is_some_and(|user| user.is_admin);
+    if is_admin || !desired.memberships.is_empty() || !gitlab.memberships.is_empty() {
+        return None;
+    }
     let name = &desired.user.fields.username;
     let fix =
         "declare a role in user.memberships for what it is to work on: developer is the least with which it can push";
@@ -70,7 +74,7 @@ fn only_open_projects(observed: &Observed, desired: &Desired) -> Option<Check> {
     let open = if is_external { "public" } else { "internal and public" };
     let message =
         format!("{name} is a member of no group and no project: it sees {open} projects, and can push to none");
-    (desired.memberships.is_empty() && gitlab.memberships.is_empty()).then(|| Check::warning(ID, message, fix))
+    Some(Check::warning(ID, message, fix))
 }
 
 /// The repositories in which the droid's role is too low, as a plan warns of them.

@@ -107,7 +107,7 @@ async fn unfit(side: &GitlabSide<'_>) -> Option<Check> {
             fix.to_owned(),
         )
     } else if user.two_factor && !door.has_totp {
-        let fix = format!("give the key of its authenticator as {}.totp_secret", door.table);
+        let fix = format!("give the key of its authenticator as {}", door.key());
         ("has two-factor authentication, and its key is missing".to_owned(), fix)
     } else {
         return None;

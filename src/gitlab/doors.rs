@@ -18,14 +18,42 @@ use crate::secrets::RemoteText;
 pub struct Door {
     /// The account: username, or e-mail address.
     pub username: String,
-    /// The configuration's table with its password and `totp_secret`.
+    /// The configuration's table with its password.
     pub table: &'static str,
-    /// Whether the key of its authenticator is configured.
+    /// Where the key of its authenticator comes from.
+    pub key_place: KeyPlace,
+    /// Whether that key is there.
     pub has_totp: bool,
-    /// Whether Setpoint keeps that key itself (`user.totp`).
-    pub keeps_totp: bool,
     /// Whether the password goes to the form of an LDAP server.
     pub by_directory: bool,
+}
+
+/// Where the key of an account's authenticator comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// `totp_secret` of the account's table.
+    Secret,
+    /// `user.totp`, where Setpoint keeps it.
+    Kept,
+}
+
+impl Door {
+    /// What the configuration calls the place of that key.
+    pub fn key(&self) -> String {
+        match self.key_place {
+            KeyPlace::Secret => format!("{}.totp_secret", self.table),
+            KeyPlace::Kept => "user.totp.load".to_owned(),
+        }
+    }
+
+    /// What to do with that key.
+    pub fn give_key(&self) -> String {
+        let key = self.key();
+        match self.key_place {
+            KeyPlace::Secret => format!("give its key as {key}"),
+            KeyPlace::Kept => format!("put its key where {key} reads it"),
+        }
+    }
 }
 
 /// Says whether nobody may sign in, and why somebody could not.
@@ -150,22 +178,11 @@ impl Harm {
     }
 
     fn verification(door: &Door) -> Self {
-        let Door {
-            username,
-            table,
-            has_totp,
-            keeps_totp,
-            by_directory: _,
-        } = door;
-        let lacks = match (has_totp, keeps_totp) {
+        let (username, give) = (&door.username, door.give_key());
+        let lacks = match (door.has_totp, door.key_place) {
             (true, _) => "GitLab knows no authenticator of it",
-            (false, true) => "user.totp.load gives no key of one",
-            (false, false) => "it has no totp_secret",
-        };
-        let give = if *keeps_totp {
-            "put its key where user.totp.load reads it".to_owned()
-        } else {
-            format!("give its key as {table}.totp_secret")
+            (false, KeyPlace::Kept) => "user.totp.load gives no key of one",
+            (false, KeyPlace::Secret) => "it has no totp_secret",
         };
         Self {
             message: format!(

@@ -30,7 +30,7 @@ use crate::model::{
 use crate::secrets::{RemoteText, Secret};
 
 pub use api::GitlabApi;
-pub use doors::{Door, Doorkeeper, Harm, Resident};
+pub use doors::{Door, Doorkeeper, Harm, KeyPlace, Resident};
 pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::fuzz_json;

@@ -9,7 +9,7 @@ use super::api::{GitlabApi, all_members};
 use super::graphql::{Found, GROUPS, PROJECTS};
 use super::members::Member;
 use super::pages::offset;
-use super::{Below, GitlabInspect as _, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
+use super::{Below, GitlabInspect as _, GitlabRead, InstanceSettings, Membership, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationUid, Caseless, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication,
@@ -167,19 +167,13 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn accounts_are_external(&self) -> Result<Known<bool>> {
-        match self.settings().await {
-            Ok(settings) => Ok(Known::Known(settings.user_default_external)),
-            Err(error) if error.kind == ErrorKind::Forbidden => Ok(Known::Unknown),
-            Err(error) => Err(error),
-        }
+        let settings = self.settings_if_shown().await?;
+        Ok(settings.map_or(Known::Unknown, |settings| Known::Known(settings.user_default_external)))
     }
 
     async fn terms(&self) -> Result<Known<Option<TermsVersion>>> {
-        match self.settings().await {
-            Ok(settings) => Ok(settings.terms_in_force()),
-            Err(error) if error.kind == ErrorKind::Forbidden => Ok(Known::Unknown),
-            Err(error) => Err(error),
-        }
+        let settings = self.settings_if_shown().await?;
+        Ok(settings.map_or(Known::Unknown, |settings| settings.terms_in_force()))
     }
 
     async fn enforcing_groups(&self, paths: &BTreeSet<FullPath>) -> Result<BTreeSet<FullPath>> {
@@ -252,11 +246,25 @@ impl GitlabApi {
         Ok(parts.into_iter().flat_map(|part| part.groups).collect())
     }
 
-    /// The groups at these paths, above them and below.
+    /// The settings of the instance; none where the token may not see them.
+    async fn settings_if_shown(&self) -> Result<Option<InstanceSettings>> {
+        match self.settings().await {
+            Ok(settings) => Ok(Some(settings)),
+            Err(error) if error.kind == ErrorKind::Forbidden => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The groups at these paths, above them and below, each once.
     pub(super) async fn groups_around(&self, paths: &BTreeSet<FullPath>) -> Result<Vec<wire::Group>> {
+        // What lies below another of them comes with that.
+        let highest = |path: &&FullPath| {
+            std::iter::successors(path.parent(), FullPath::parent).all(|above| !paths.contains(&above))
+        };
+        let paths: BTreeSet<&FullPath> = paths.iter().filter(highest).collect();
         let above = paths
             .iter()
-            .flat_map(|path| std::iter::successors(Some(path.clone()), FullPath::parent));
+            .flat_map(|path| std::iter::successors(Some((*path).clone()), FullPath::parent));
         let asked: BTreeSet<FullPath> = above.collect();
         let ids = self.groups_at(&asked.iter().collect::<Vec<_>>()).await?;
         let there = try_join_all(ids.values().map(|id| self.group(*id)));

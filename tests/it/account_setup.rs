@@ -231,40 +231,42 @@ fn operations(fixture: &Fixture, since: usize) -> Vec<String> {
     log
 }
 
-/// With everything that can come before it: terms, an instance that enforces a second factor, and a first apply.
+/// Each waits for the next code, so they do it side by side.
 #[tokio::test]
 async fn an_authenticator_is_registered_where_a_second_factor_is_enforced() {
-    let switches = [TERMS, "require_two_factor=true"];
-    for generation in ["16.11", "19.5"] {
-        let fixture = at(generation, &switches).await;
-        // The administrator's own is not what this is about.
-        fixture.edit_config(
-            "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
-            "",
-        );
-        fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
-        accept_terms(&fixture);
-        keep_authenticator(&fixture);
-        let plan = fixture.plan().await;
-        let user = change(&plan, "gitlab.user");
-        assert!(differing(user).contains(&"second_factor"), "{user:#}");
-        assert!(notes(user).contains("user.totp.save"), "{user:#}");
-        let applied = fixture.run(&["apply", "--auto-approve", "--format", "json"]).await;
-        let outcomes = applied.expect(0).json()["outcomes"].clone();
-        let outcomes = outcomes.as_array().expect("outcomes");
-        let of_user = outcomes.iter().find(|one| one["address"] == "gitlab.user");
-        assert_eq!(of_user.expect("the droid")["writes"], 3, "{outcomes:#?}");
-        fixture.expect_connected(generation);
-        fixture.expect_signed_out(generation);
-        let kept = kept(&fixture);
-        assert_eq!((kept.len(), kept.first()), (11, key(&fixture).as_ref()), "{generation}");
-        let recorded = fixture.state()["user"]["second_factor"]["key_fingerprint"].clone();
-        assert!(
-            recorded.as_str().is_some_and(|text| text.starts_with("sha256:")),
-            "{recorded}"
-        );
-        fixture.expect_nothing_to_do(generation).await;
-    }
+    tokio::join!(is_registered_at("16.11"), is_registered_at("19.5"));
+}
+
+/// With everything that can come before it: terms, an instance that enforces a second factor, and a first apply.
+async fn is_registered_at(generation: &str) {
+    let fixture = at(generation, &[TERMS, "require_two_factor=true"]).await;
+    // The administrator's own is not what this is about.
+    fixture.edit_config(
+        "[gitlab.admin_session]\nusername = \"root\"\npassword = { env = \"GITLAB_ADMIN_PASSWORD\" }\n",
+        "",
+    );
+    fixture.edit_config("\nredirect_uri", "\ntrusted = false\nredirect_uri");
+    accept_terms(&fixture);
+    keep_authenticator(&fixture);
+    let plan = fixture.plan().await;
+    let user = change(&plan, "gitlab.user");
+    assert!(differing(user).contains(&"second_factor"), "{user:#}");
+    assert!(notes(user).contains("user.totp.save"), "{user:#}");
+    let applied = fixture.run(&["apply", "--auto-approve", "--format", "json"]).await;
+    let outcomes = applied.expect(0).json()["outcomes"].clone();
+    let outcomes = outcomes.as_array().expect("outcomes");
+    let of_user = outcomes.iter().find(|one| one["address"] == "gitlab.user");
+    assert_eq!(of_user.expect("the droid")["writes"], 3, "{outcomes:#?}");
+    fixture.expect_connected(generation);
+    fixture.expect_signed_out(generation);
+    let kept = kept(&fixture);
+    assert_eq!((kept.len(), kept.first()), (11, key(&fixture).as_ref()), "{generation}");
+    let recorded = fixture.state()["user"]["second_factor"]["key_fingerprint"].clone();
+    assert!(
+        recorded.as_str().is_some_and(|text| text.starts_with("sha256:")),
+        "{recorded}"
+    );
+    fixture.expect_nothing_to_do(generation).await;
 }
 
 #[tokio::test]

@@ -115,7 +115,17 @@ async fn a_group_that_enforces_a_second_factor_is_found_before_the_membership_is
             let group = world.groups.iter_mut().find(|group| group.full_path == path);
             group.unwrap().require_two_factor = true;
         });
+        // What is below another group comes with that one.
+        let below = "\"platform\" = \"developer\"\n\"platform/services\" = \"maintainer\"";
+        fixture.edit_config("\"platform\" = \"developer\"", below);
+        let before = fixture.sandbox.requests().len();
         let ran = json(&fixture).await.expect(1);
+        let asked = fixture.sandbox.requests().split_off(before).into_iter();
+        let lists: BTreeSet<String> = asked
+            .map(|one| one.path)
+            .filter(|path| path.ends_with("/descendant_groups"))
+            .collect();
+        assert_eq!(lists.len(), 1, "{lists:?}");
         let found = check(&ran, "gitlab.group_two_factor");
         assert!(
             found.starts_with("failure") && found.contains(path) && found.contains("user.totp_secret"),

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use setpoint::gitlab::web::{
     Account, AdminSession, Authenticator, Clock, Droid, DroidSignIn, Keeper, NotEnrolled, Totp, WebOptions,
 };
-use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _};
+use setpoint::gitlab::{AdminRead as _, AdminWrite as _, Approval, DroidSession as _, EndSession as _, KeyPlace};
 use setpoint::http::{ClientOptions, Error, ErrorKind, RetryPolicy};
 use setpoint::model::{ApplicationAttribute, ApplicationEdit, ApplicationId, ApplicationUid, Known};
 use setpoint::sandbox::faults::{Action, Intercept, Seen};
@@ -92,6 +92,7 @@ impl Bench {
             external_url: external.map_or_else(|| url.clone(), |text| text.parse().unwrap()),
             clock: Arc::new(WorldClock(Arc::clone(&sandbox))),
             doorkeeper: doorkeeper(&url),
+            droid_key_place: KeyPlace::Secret,
         };
         Self { sandbox, options }
     }
@@ -912,11 +913,11 @@ async fn impersonation_is_always_stopped() {
 #[tokio::test]
 async fn a_session_that_was_lost_with_an_answer_is_replaced() {
     for lost in ["/impersonate", "/admin/impersonation"] {
-        let with_injector = Mutex::new(false);
+        let dropped = Mutex::new(false);
         let bench = Bench::with_injector(&[], move |request, after| {
-            let mut with_injector = with_injector.lock().unwrap();
-            if after && request.method == "POST" && request.path.ends_with(lost) && !*with_injector {
-                *with_injector = true;
+            let mut dropped = dropped.lock().unwrap();
+            if after && request.method == "POST" && request.path.ends_with(lost) && !*dropped {
+                *dropped = true;
                 return Action::Drop;
             }
             Action::Pass
@@ -945,13 +946,13 @@ async fn a_session_that_was_lost_with_an_answer_is_replaced() {
 async fn an_impersonation_that_cannot_be_stopped_ends_with_the_session() {
     let html = vec![("content-type".to_owned(), "text/html".to_owned())];
     for (times, left) in [(1, 1), (usize::MAX, 0)] {
-        let (with_injector, headers) = (Mutex::new(0), html.clone());
+        let (refused, headers) = (Mutex::new(0), html.clone());
         let bench = Bench::with_injector(&[], move |request, after| {
-            let mut with_injector = with_injector.lock().unwrap();
-            if after || request.method != "POST" || request.path != "/admin/impersonation" || *with_injector >= times {
+            let mut refused = refused.lock().unwrap();
+            if after || request.method != "POST" || request.path != "/admin/impersonation" || *refused >= times {
                 return Action::Pass;
             }
-            *with_injector += 1;
+            *refused += 1;
             let body = "<title>The change you requested was rejected (422)</title>".to_owned();
             Action::Respond {
                 status: 422,
@@ -1316,6 +1317,48 @@ async fn a_key_that_gitlab_shows_no_more_is_refused_and_a_lost_answer_is_not_cer
     .await;
     let NotEnrolled { is_certain, .. } = bench.droid().enrol(DROID, &Memory::new(&bench)).await.unwrap_err();
     assert!(!is_certain && registered(&bench).is_some());
+
+    // What failed on the way answers at the address of that page, too.
+    for (status, certain, said) in [(500, false, "answered 500"), (422, true, "does not take")] {
+        let bench = Bench::with_injector(&[], move |request, is_after| {
+            let inject = !is_after && request.path.ends_with("/two_factor_auth") && request.method == "POST";
+            let answer = Action::Respond {
+                status,
+                headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+                body: "<title>Whoops</title>".to_owned(),
+            };
+            if inject { answer } else { Action::Pass }
+        })
+        .await;
+        let NotEnrolled { error, is_certain } = bench.droid().enrol(DROID, &Memory::new(&bench)).await.unwrap_err();
+        assert_eq!(is_certain, certain, "{error}");
+        assert!(error.message.contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn messages_name_the_place_where_the_key_is_kept() {
+    let bench = Bench::new(&[]).await;
+    bench.change(DROID, |droid| droid.totp_secret = Some(TOTP_SECRET.to_owned()));
+    let droid = |totp: Option<&str>| {
+        let options = WebOptions {
+            droid_key_place: KeyPlace::Kept,
+            ..bench.options.clone()
+        };
+        let how = DroidSignIn::Password {
+            password: Secret::new(sandbox::DROID_PASSWORD),
+            totp: totp.map(authenticator),
+            provider: None,
+        };
+        Droid::new(options, how)
+    };
+    let error = bench.authorize(&droid(None)).await.unwrap_err();
+    assert_says(&error, ErrorKind::PersonNeeded, "where user.totp.load reads it");
+    let error = bench
+        .authorize(&droid(Some("MZXW6YTBOI5DKMRTGQ2TMNZYHEYDCMRT")))
+        .await
+        .unwrap_err();
+    assert_says(&error, ErrorKind::Unauthorized, "check user.totp.load");
 }
 
 /// GitLab asks a directory's account for no password there; and where it would, none is sent.

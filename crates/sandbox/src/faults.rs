@@ -119,7 +119,7 @@ pub struct Fault {
     pub skip: u32,
     /// Then inject so many times; 0: for good.
     pub times: u32,
-    /// Injector after the request was processed, not before.
+    /// Inject after the request was processed, not before.
     pub after: bool,
     pub action: Action,
     /// Matching requests that were met so far.

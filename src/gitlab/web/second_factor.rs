@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::forms::{Form, Page};
 use super::session::{Effect, Visited, WebSession};
 use super::totp::{Totp, TotpError};
-use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::http::{Error, ErrorKind, Result, Side};
 use crate::secrets::Secret;
 
 const PAGE: &str = "/-/profile/two_factor_auth";
@@ -66,7 +66,7 @@ pub struct NotEnrolled {
 }
 
 impl From<Error> for NotEnrolled {
-    /// Before the first code was sent.
+    /// Before the first code was sent, or where GitLab has refused it.
     fn from(error: Error) -> Self {
         Self {
             error,
@@ -76,6 +76,14 @@ impl From<Error> for NotEnrolled {
 }
 
 impl NotEnrolled {
+    /// While it was sent.
+    fn sending(error: Error) -> Self {
+        Self {
+            is_certain: !error.may_have_been_processed(),
+            error,
+        }
+    }
+
     /// After it was sent.
     pub(super) fn perhaps(error: Error) -> Self {
         Self {
@@ -142,23 +150,19 @@ pub(super) async fn confirm(
     let sent = session
         .submit(offer.visited.url(), &offer.form, &fields, Effect::Write)
         .await;
-    let landed = sent.map_err(|error| NotEnrolled {
-        is_certain: !error.may_have_been_processed(),
-        error,
-    })?;
+    let landed = sent.map_err(NotEnrolled::sending)?;
     if let Some(codes) = &landed.page.recovery_codes {
         return Ok(codes.clone());
     }
     // The page again: with a key it has taken no code, without one it has.
-    if is_asked(&landed) || landed.page.form_with(PIN).is_some() {
-        return match (&landed.page.offered_key, landed.redirected) {
-            (None, true) => Ok(Vec::new()),
-            _ => Err(refused(&landed.page).into()),
-        };
+    if landed.page.offered_key.is_some() {
+        return Err(refused(&landed.page).into());
     }
-    if landed.response.status() == StatusCode::UNPROCESSABLE_ENTITY {
-        return Err(landed.response.error().into());
+    if landed.redirected && is_asked(&landed) {
+        return Ok(Vec::new());
     }
+    // An answer at this address need not be that page.
+    let landed = landed.success().map_err(NotEnrolled::sending)?;
     Err(NotEnrolled::perhaps(
         landed.page.lacks("recovery codes, or a reason against the code"),
     ))

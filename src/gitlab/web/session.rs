@@ -11,7 +11,7 @@ use url::Url;
 
 use super::forms::{Form, Page};
 use super::totp::Clock;
-use crate::gitlab::Doorkeeper;
+use crate::gitlab::{Doorkeeper, KeyPlace};
 use crate::http::{
     Client, ClientOptions, Credential, Error, ErrorKind, HTML_LIMIT, HeaderName, HeaderValue, Method, Request,
     Response, Result, Side, StatusCode,
@@ -35,6 +35,8 @@ pub struct WebOptions {
     pub clock: Arc<dyn Clock>,
     /// Who is asked before a password is sent.
     pub doorkeeper: Arc<dyn Doorkeeper>,
+    /// Where the key of the droid's authenticator comes from.
+    pub droid_key_place: KeyPlace,
 }
 
 /// A session with its cookies.
@@ -376,7 +378,8 @@ impl Visited {
         } else if path.contains("/two_factor_auth") {
             (
                 "it has to set up two-factor authentication first",
-                "Set it up once in a browser and give its key as totp_secret, or exempt this user.",
+                "Set it up once in a browser and give its key as totp_secret, or where user.totp.load reads it; or exempt this \
+                 user.",
             )
         } else if path.contains("/initial_setup") {
             (

@@ -12,7 +12,7 @@ use super::forms::{Form, OTP, Page};
 use super::session::{Arrival, Effect, StopAt, Visited, WebOptions, WebSession};
 use super::terms;
 use super::totp::{Clock, Totp};
-use crate::gitlab::{Door, Doorkeeper, Harm};
+use crate::gitlab::{Door, Doorkeeper, Harm, KeyPlace};
 use crate::http::{Counter, Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::UserState;
 use crate::secrets::{RemoteText, Secret};
@@ -59,8 +59,8 @@ pub(crate) enum SignedIn {
 /// An account with what messages about it need.
 pub(crate) struct SignIn<'a> {
     pub(crate) account: &'a Account,
-    /// The configuration's table with its password and `totp_secret`: `gitlab.admin_session` or `user`.
-    pub(crate) table: &'static str,
+    /// What the doorkeeper is asked about, and what messages say of the configuration.
+    pub(crate) door: Door,
     /// The time, for one-time codes.
     pub(crate) clock: &'a dyn Clock,
     /// Who is asked before the password is sent.
@@ -79,7 +79,16 @@ impl<'a> SignIn<'a> {
     ) -> Self {
         Self {
             account,
-            table,
+            door: Door {
+                username: account.username.clone(),
+                table,
+                key_place: match table {
+                    "user" => options.droid_key_place,
+                    _ => KeyPlace::Secret,
+                },
+                has_totp: account.totp.is_some(),
+                by_directory: account.provider.is_some(),
+            },
             clock: options.clock.as_ref(),
             doorkeeper: options.doorkeeper.as_ref(),
             counter: &options.client.counter,
@@ -89,8 +98,7 @@ impl<'a> SignIn<'a> {
 
     /// Signs in to a session that nobody is signed in to, and says whose it is.
     pub(crate) async fn run(&self, session: &WebSession) -> Result<SignedIn> {
-        let door = self.door();
-        if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&door).await? {
+        if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&self.door).await? {
             return Err(self.person_needed(message).with_hint(way_out));
         }
         let mut url = session.url("users/sign_in");
@@ -126,16 +134,6 @@ impl<'a> SignIn<'a> {
         verified
     }
 
-    fn door(&self) -> Door {
-        Door {
-            username: self.account.username.clone(),
-            table: self.table,
-            has_totp: self.account.totp.is_some(),
-            keeps_totp: false,
-            by_directory: self.account.provider.is_some(),
-        }
-    }
-
     /// Why the password would be refused, right or wrong: the account signs in elsewhere. What cannot be asked is found at the
     /// sign-in.
     async fn elsewhere(&self) -> Option<Error> {
@@ -149,7 +147,7 @@ impl<'a> SignIn<'a> {
             self.account.username,
             RemoteText::joined(&resident.providers, ", ")
         );
-        let hint = match (resident.is_of_directory(), self.table) {
+        let hint = match (resident.is_of_directory(), self.door.table) {
             (true, table) => format!("Give the LDAP server as {table}.provider, and the password of the directory."),
             (false, "user") => {
                 "Have the droid impersonated (user.sign_in = \"impersonate\"), or name an account whose password \
@@ -171,7 +169,7 @@ impl<'a> SignIn<'a> {
             Err(error) if error.kind == ErrorKind::Unauthorized && error.request == REQUEST => true,
             Err(_) => return,
         };
-        self.doorkeeper.tried(&self.door(), was_refused);
+        self.doorkeeper.tried(&self.door, was_refused);
     }
 
     /// The form that takes this account's password: GitLab's own, which goes to `path`, or that of the LDAP server (GitLab:
@@ -194,13 +192,13 @@ impl<'a> SignIn<'a> {
             let hint = if servers.is_empty() {
                 format!(
                     "It has none of any LDAP server: leave {}.provider out, or enable the server.",
-                    self.table
+                    self.door.table
                 )
             } else {
                 let servers = RemoteText::joined(&servers, ", ");
                 format!(
                     "It has those of: {servers}. Set {}.provider to one of them.",
-                    self.table
+                    self.door.table
                 )
             };
             self.forbidden(format!(
@@ -255,10 +253,11 @@ impl<'a> SignIn<'a> {
                     "GitLab asks {} for a code of two-factor authentication",
                     self.account.username
                 );
-                return Err(self.person_needed(message).with_hint(format!(
-                    "Give the key of its authenticator as {}.totp_secret.",
-                    self.table
-                )));
+                let hint = match self.door.key_place {
+                    KeyPlace::Secret => format!("Give the key of its authenticator as {}.", self.door.key()),
+                    KeyPlace::Kept => format!("Put the key of its authenticator where {} reads it.", self.door.key()),
+                };
+                return Err(self.person_needed(message).with_hint(hint));
             };
             let code = tokio::select! {
                 code = totp.code(self.clock) => code,
@@ -280,8 +279,8 @@ impl<'a> SignIn<'a> {
             self.account.username
         );
         self.error(ErrorKind::Unauthorized, message).with_hint(format!(
-            "Check {}.totp_secret, and that the clocks of this machine and of GitLab agree.",
-            self.table
+            "Check {}, and that the clocks of this machine and of GitLab agree.",
+            self.door.key()
         ))
     }
 
@@ -344,7 +343,7 @@ impl<'a> SignIn<'a> {
         if username.contains('@') || username.eq_ignore_ascii_case(&name) {
             return Ok(SignedIn::As(name));
         }
-        if let Some(provider) = provider.as_deref().filter(|_| self.table != "user") {
+        if let Some(provider) = provider.as_deref().filter(|_| self.door.table != "user") {
             let resident = self.doorkeeper.account(&name).await?;
             if resident.is_some_and(|resident| resident.providers.iter().any(|own| own.as_str() == provider)) {
                 return Ok(SignedIn::As(name));
@@ -382,7 +381,7 @@ impl<'a> SignIn<'a> {
             );
             (ErrorKind::RateLimited, hint)
         } else if let Some(provider) = &self.account.provider {
-            let table = self.table;
+            let table = self.door.table;
             let hint = format!(
                 "Check {table}.username and {table}.password against the directory of `{provider}`: it is the username there \
                  that counts."
@@ -401,7 +400,7 @@ impl<'a> SignIn<'a> {
 
     /// GitLab says the same of a wrong password and of much that is none.
     async fn silent_refusal(&self) -> (ErrorKind, String) {
-        let table = self.table;
+        let table = self.door.table;
         let resident = match self.doorkeeper.account(&self.account.username).await {
             Ok(Some(resident)) => resident,
             Ok(None) => {
@@ -442,9 +441,9 @@ impl<'a> SignIn<'a> {
     /// The way out for whoever has no authenticator.
     fn authenticator(&self) -> String {
         format!(
-            "Register an authenticator for {} (User settings > Account > Two-factor authentication), and give its key as \
-             {}.totp_secret.",
-            self.account.username, self.table
+            "Register an authenticator for {} (User settings > Account > Two-factor authentication), and {}.",
+            self.account.username,
+            self.door.give_key()
         )
     }
 

@@ -56,6 +56,7 @@ impl Scene {
             doorkeeper: doorkeeper(&url),
             external_url: url,
             clock: self.clock.clone(),
+            droid_key_place: setpoint::gitlab::KeyPlace::Secret,
         }
     }
 
