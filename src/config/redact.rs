@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest;
 use super::reference::is_variable_name;
+use crate::model::Role;
 
 /// Keys below which secrets are kept, for finding misspelled ones.
 const SECRET_KEYS: [&str; 8] = [
@@ -135,9 +136,11 @@ fn is_harmless(line: &str, before: &str, header: &str, schema: &Value) -> bool {
             return false;
         }
         let line = line.trim_start();
-        if header.contains("memberships") && line.contains('=') && !line.starts_with('[') {
-            // A role by its path.
-            return true;
+        if let Some((_, role)) = line.rsplit_once('=')
+            && header.contains("memberships")
+            && !line.starts_with('[')
+        {
+            return resembles_role(role);
         }
         let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let word = line.trim_start_matches('[').split(|c| !is_key(c)).next().unwrap_or("");
@@ -149,6 +152,13 @@ fn is_harmless(line: &str, before: &str, header: &str, schema: &Value) -> bool {
         }
     }
     false
+}
+
+/// Whether this was meant as a role or an access level, and so is no secret under a damaged key.
+fn resembles_role(value: &str) -> bool {
+    let word = value.trim().trim_matches(['"', '\'']);
+    let known = Role::ALL.into_iter().filter_map(Role::name);
+    word.len() <= 2 || nearest::nearest(word, known).is_some_and(|nearest| nearest.is_close)
 }
 
 /// Whether a key of this name stands anywhere in the configuration.

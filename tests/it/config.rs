@@ -229,6 +229,19 @@ proptest! {
     }
 }
 
+#[test]
+fn a_line_of_memberships_is_shown_where_its_value_was_meant_as_a_role() {
+    let shown = |line: &str| {
+        let text = format!("[user.memberships]\n{line}\n");
+        let error = config::parse(&text, Path::new("setpoint.toml")).unwrap_err();
+        error.render(false, &config::unbroken)
+    };
+    assert!(shown("pl[atform = \"developer\"").contains("pl[atform"));
+    assert!(shown("pl[atform = 30").contains("pl[atform"));
+    let hidden = shown("pas[sword = \"canary-4711\"");
+    assert!(!hidden.contains("canary"), "{hidden}");
+}
+
 /// A sound configuration of the fewest keys.
 const SMALLEST: &str = r#"[gitlab]
 url = "https://gitlab.example.com"
