@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::context::Context;
-use super::credentials::CredentialName;
+use super::credentials::{CredentialName, absent};
 use super::doorkeeper::RememberingDoorkeeper;
 use super::error::{Failure, Result};
 use super::secret_store::ConfiguredStore;
@@ -75,7 +75,11 @@ impl Readers {
         let web = web_options(context, &way, &gitlab);
         // Whoever only looks without sessions needs none of their passwords.
         let opens = sessions != Sessions::Unopened;
-        let admin = if opens { admin(context, &web).await? } else { None };
+        let admin = if opens {
+            admin(context, &web, sessions).await?
+        } else {
+            None
+        };
         let kept = kept(context).await?;
         let (factory, droid) = match config.factory.driver {
             Driver::Api => (Factory::Api(factory_api(context).await?), None),
@@ -336,7 +340,7 @@ async fn totp(context: &Context, name: CredentialName, reference: Option<&Secret
     Ok(Some(Arc::new(totp)))
 }
 
-async fn admin(context: &Context, web: &WebOptions) -> Result<Option<Arc<AdminSession>>> {
+async fn admin(context: &Context, web: &WebOptions, sessions: Sessions) -> Result<Option<Arc<AdminSession>>> {
     let Some(sign_in) = &context.endpoints.admin_sign_in else {
         return Ok(None);
     };
@@ -358,11 +362,32 @@ async fn admin(context: &Context, web: &WebOptions) -> Result<Option<Arc<AdminSe
             AdminSession::new(options, account)
         }
         AdminSignIn::Cookie(reference) => {
-            let cookie = credentials.need(CredentialName::AdminCookie, reference).await?;
+            let mut cookie = credentials.find(CredentialName::AdminCookie, Some(reference)).await?;
+            // Whoever only looks asks nobody: a plan on a terminal is made as one in a job.
+            if cookie.is_none() && sessions == Sessions::Stay {
+                cookie = asked_cookie(context, reference).await?;
+            }
+            let cookie = cookie.ok_or_else(|| absent(CredentialName::AdminCookie.as_str(), reference))?;
             AdminSession::with_cookie(options, cookie)
         }
     };
     Ok(Some(Arc::new(session)))
+}
+
+/// The cookie as a person types it, where somebody can be asked: once in a run, and kept nowhere.
+async fn asked_cookie(context: &Context, reference: &SecretRef) -> Result<Option<Secret>> {
+    if !context.console.can_ask_secret() {
+        return Ok(None);
+    }
+    let asked = context.asked_cookie.get_or_try_init(|| async {
+        let question = format!(
+            "The cookie of an administrator's session in {} is needed, and {reference} does not give it. Paste the value of \
+             `_gitlab_session` from the browser in which that session is open. It is not shown, and kept nowhere.",
+            urls::bare(&context.endpoints.gitlab_in_browser)
+        );
+        context.console.ask_secret(&question).await
+    });
+    asked.await.cloned()
 }
 
 async fn droid_password(context: &Context, needed: bool) -> Result<Option<Secret>> {

@@ -12,6 +12,7 @@ use crate::model::{
     Address, ApplicationId, ApplicationUid, ChangeOutcome, Diagnostic, OperatorStep, Plan, RecordedState,
 };
 use crate::render::Environment;
+use crate::secrets::Secret;
 use crate::state::LockInfo;
 
 /// Something that happens along the way. None of it changes how the command ends.
@@ -79,6 +80,12 @@ pub(crate) trait Console: Send + Sync {
 
     /// Asks for consent to what was proposed. An error where nobody can be asked.
     async fn confirm(&self, question: &str) -> Result<bool>;
+
+    /// Whether a secret can be asked for without showing what is typed.
+    fn can_ask_secret(&self) -> bool;
+
+    /// Asks for a secret so. None where nothing is given.
+    async fn ask_secret(&self, question: &str) -> Result<Option<Secret>>;
 
     /// Begins something that may take a while, named as a participle: "reading GitLab and Factory".
     fn begin(&self, what: &'static str, so_far: SoFar) -> Activity;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::console::{Activity, Console, Event};
 use super::endpoints::Endpoints;
@@ -22,7 +22,7 @@ use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Command, GitlabVersion, Policy};
 use crate::render::text::count;
 use crate::render::{Environment, Requests, SideRequests};
-use crate::secrets::declare_public;
+use crate::secrets::{Secret, declare_public};
 use crate::state::Actor;
 use crate::urls;
 
@@ -57,6 +57,8 @@ pub(crate) struct Context {
     /// Who is told and asked.
     pub(crate) console: Box<dyn Console>,
     pub(crate) actor: Actor,
+    /// The cookie of the administrator's session, where a person was asked for it; none where none was given.
+    pub(crate) asked_cookie: OnceCell<Option<Secret>>,
     /// Counts the requests of all clients.
     pub(crate) counter: Arc<Counter>,
     /// Looks at the answers that all clients get.
@@ -101,6 +103,7 @@ impl Context {
             interrupts,
             console,
             actor: Actor::from_env(),
+            asked_cookie: OnceCell::new(),
             counter: Arc::default(),
             onlooker: None,
             parallelism: Arc::new(Semaphore::new(settings.parallelism.get())),

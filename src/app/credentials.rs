@@ -89,7 +89,8 @@ pub(crate) async fn need(place: &str, reference: &SecretRef, to_a_person: bool) 
     found.ok_or_else(|| absent(place, reference))
 }
 
-fn absent(place: &str, reference: &SecretRef) -> Failure {
+/// The failure of a reference at a place of the configuration that gives nothing.
+pub(crate) fn absent(place: &str, reference: &SecretRef) -> Failure {
     let (message, hint) = missing(place, reference);
     Failure::new(message).hint(format!(
         "{hint}; to try Setpoint without any credentials, add --sandbox"

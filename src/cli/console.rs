@@ -21,6 +21,7 @@ use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
 use crate::model::{Address, ApplyReport, ChangeOutcome, Command, OperatorStep, Outcome, Plan};
 use crate::render::{self, Environment, Tally};
+use crate::secrets::Secret;
 
 /// The terminal, or what stands in its place.
 struct Terminal {
@@ -117,6 +118,14 @@ impl Console for Terminal {
 
     async fn confirm(&self, question: &str) -> Result<bool> {
         term::confirm(question, "--auto-approve").await
+    }
+
+    fn can_ask_secret(&self) -> bool {
+        term::can_ask_secret()
+    }
+
+    async fn ask_secret(&self, question: &str) -> Result<Option<Secret>> {
+        term::ask_secret(question).await
     }
 
     fn begin(&self, what: &'static str, so_far: SoFar) -> Activity {

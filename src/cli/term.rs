@@ -6,6 +6,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -135,8 +136,12 @@ impl Drop for Asked {
 
 /// Asks, and gives the line that was typed, without spaces around it; none at the end of input.
 pub(crate) async fn ask(question: String) -> Result<Option<String>> {
+    Ok(ask_line(&question).await?.map(|line| line.trim().to_owned()))
+}
+
+async fn ask_line(question: &str) -> Result<Option<Zeroizing<String>>> {
     let _wait = Wait::begin();
-    err(&question);
+    err(question);
     let mut asked = Asked { is_answered: false };
     // What was typed before the question is no answer to it.
     if let Some(reading) = take_reading().filter(|reading| !reading.is_finished()) {
@@ -150,10 +155,66 @@ pub(crate) async fn ask(question: String) -> Result<Option<String>> {
 /// The line that is typed within this time; a later call goes on where this one ended.
 pub(crate) async fn line_within(time: Duration) -> Option<Result<Option<String>>> {
     let _wait = Wait::begin();
-    tokio::time::timeout(time, read_line()).await.ok()
+    let line = tokio::time::timeout(time, read_line()).await.ok()?;
+    Some(line.map(|line| line.map(|line| line.trim().to_owned())))
 }
 
-type Reading = JoinHandle<io::Result<(usize, String)>>;
+/// Whether a person can be asked, and the terminal be kept from showing the answer.
+pub(crate) fn can_ask_secret() -> bool {
+    cfg!(unix) && can_ask()
+}
+
+/// Asks for a secret, and gives what was typed without showing it. None where that is nothing.
+pub(crate) async fn ask_secret(question: &str) -> Result<Option<Secret>> {
+    let question = wrap(question, width(), "", "");
+    let _silence = Silence::begin()?;
+    let line = ask_line(&format!("\n{question}\n\n  Answer (not shown): ")).await?;
+    let text = line.as_deref().map(|line| line.trim());
+    Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+/// Keeps the terminal from showing what is typed until it is dropped, also where the question is given up. What was typed
+/// before and behind the answer goes to nobody: not to the next question, and not to the shell.
+#[cfg(unix)]
+struct Silence(rustix::termios::Termios);
+
+#[cfg(unix)]
+impl Silence {
+    fn begin() -> Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let shows = |error: rustix::io::Errno| {
+            Failure::new(io::Error::from(error).to_string())
+                .context("the terminal cannot be kept from showing what is typed, so nothing is asked")
+        };
+        let before = tcgetattr(io::stdin()).map_err(shows)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        silent.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &silent).map_err(shows)?;
+        Ok(Self(before))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Flush, &self.0);
+    }
+}
+
+#[cfg(not(unix))]
+struct Silence;
+
+#[cfg(not(unix))]
+impl Silence {
+    fn begin() -> Result<Self> {
+        Err(Failure::new(
+            "the terminal cannot be kept from showing what is typed, so nothing is asked",
+        ))
+    }
+}
+
+type Reading = JoinHandle<io::Result<(usize, Zeroizing<String>)>>;
 
 /// A line that is being read and that nobody waits for any more. A thread that reads cannot be stopped: the next question
 /// gets its line.
@@ -178,10 +239,10 @@ impl Drop for Awaited {
     }
 }
 
-async fn read_line() -> Result<Option<String>> {
+async fn read_line() -> Result<Option<Zeroizing<String>>> {
     let reading = take_reading().unwrap_or_else(|| {
         tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
+            let mut line = Zeroizing::new(String::new());
             io::stdin().lock().read_line(&mut line).map(|read| (read, line))
         })
     });
@@ -190,7 +251,7 @@ async fn read_line() -> Result<Option<String>> {
     awaited.0 = None;
     match line.map_err(|error| Failure::of(&error))? {
         Ok((0, _)) => Ok(None),
-        Ok((_, line)) => Ok(Some(line.trim().to_owned())),
+        Ok((_, line)) => Ok(Some(line)),
         Err(error) => Err(Failure::new(error.to_string()).context("standard input cannot be read")),
     }
 }

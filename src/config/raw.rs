@@ -144,7 +144,8 @@ pub(super) struct RawAdminSession {
     #[schemars(length(min = 1))]
     pub(super) provider: Option<Text>,
     /// The cookie `_gitlab_session` of a session that a person opened in a browser, in place of `username` and
-    /// `password`: for administrators who sign in by single sign-on only.
+    /// `password`: for administrators who sign in by single sign-on only. Where the reference gives nothing, `apply` asks for
+    /// it on a terminal, without showing it.
     pub(super) cookie: Option<Spanned<SecretReference>>,
     /// When the session is opened: whenever it shows something (`always`), or not for `plan` and `drift` (`apply`),
     /// which then take from the record what only it shows.

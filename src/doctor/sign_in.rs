@@ -147,11 +147,12 @@ async fn admin_session(side: &GitlabSide<'_>, account: Option<&ObservedUser>) ->
 
 fn without_admin_session(config: &Config) -> Option<Check> {
     const ID: &str = "gitlab.admin_session";
-    if config.gitlab.admin_session.is_some() {
-        return Some(Check::skipped(
-            ID,
-            "The administrator's sign-in was not tried: its password is missing",
-        ));
+    if let Some(session) = &config.gitlab.admin_session {
+        let what = match session.username() {
+            Some(_) => "sign-in was not tried: its password is missing",
+            None => "session was not looked at: its cookie is missing",
+        };
+        return Some(Check::skipped(ID, format!("The administrator's {what}")));
     }
     (config.desired.application.trusted == Known::Known(true)).then(|| {
         Check::skipped(

@@ -6,6 +6,8 @@ use setpoint::sandbox::Options;
 use setpoint::sandbox::world::{Identity, User, WebSession, digest};
 
 use super::common::plans::{DROID, change, notes, unwrapped};
+#[cfg(target_os = "linux")]
+use super::common::terminal::Terminal;
 use super::common::{Fixture, Ran, run};
 
 const COOKIE: &str = "0123456789abcdef0123456789abcdef";
@@ -194,6 +196,91 @@ async fn admin_mode_has_to_be_on_in_it_and_an_ended_one_is_told() {
     // Where nobody looks with a session, the cookie need not be there at all.
     fixture.edit_config("GITLAB_SESSION\" }\n", "GITLAB_SESSION\" }\nuse = \"apply\"\n");
     fixture.run(&["plan", "--detailed-exitcode"]).await.expect(0);
+}
+
+/// An `apply` on a terminal that has come to the question.
+#[cfg(target_os = "linux")]
+async fn asked_on_a_terminal(fixture: &Fixture) -> Terminal {
+    let mut terminal = Terminal::start(fixture, &["apply"], 100);
+    let question = terminal.until("Answer (not shown): ").await;
+    let said = unwrapped(&question);
+    assert!(
+        said.contains("the environment variable GITLAB_SESSION does not give it") && said.contains("`_gitlab_session`"),
+        "{question}"
+    );
+    assert!(!terminal.echoes());
+    terminal
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_terminal_the_cookie_is_asked_for_and_shown_and_kept_nowhere() {
+    let fixture = single_sign_on(&["admin_mode=true"]).await;
+    open_in_browser(&fixture, true);
+    let mut terminal = asked_on_a_terminal(&fixture).await;
+    // What is pasted behind it is no consent.
+    terminal.type_in(&format!("_gitlab_session={COOKIE}\nyes\n"));
+    terminal.until("Answer: ").await;
+    assert!(terminal.echoes());
+    terminal.line("no");
+    let (code, all) = terminal.end().await;
+    assert_eq!(code, Some(4), "{all}");
+    assert!(!all.contains(COOKIE), "{all}");
+    assert_eq!(fixture.api_writes(), 0);
+
+    let mut terminal = asked_on_a_terminal(&fixture).await;
+    terminal.line(COOKIE);
+    terminal.until("Answer: ").await;
+    terminal.line("yes");
+    let (code, all) = terminal.end().await;
+    assert_eq!(code, Some(0), "{all}");
+    assert!(fixture.application().trusted && is_open(&fixture));
+    fixture.expect_connected("asked on a terminal");
+    let kept = std::fs::read_to_string(fixture.path(".setpoint/state.json")).expect("the record");
+    let journal = std::fs::read_to_string(fixture.path(".setpoint/journal.jsonl")).expect("the journal");
+    assert!(![all, kept, journal].concat().contains(COOKIE));
+    // Whoever only looks asks nobody, and doctor says who would.
+    let (code, all) = Terminal::start(&fixture, &["plan"], 100).end().await;
+    assert!(
+        code == Some(1) && unwrapped(&all).contains("GITLAB_SESSION is not set"),
+        "{all}"
+    );
+    let (_, all) = Terminal::start(&fixture, &["doctor"], 100).end().await;
+    assert!(unwrapped(&all).contains("on this terminal, apply asks for it"), "{all}");
+    let ran = fixture.run(&["apply"]).await.expect(1);
+    assert!(!ran.all().contains("Answer"), "{}", ran.all());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_cookie_that_is_asked_for_and_not_given_ends_it_and_changes_nothing() {
+    let fixture = single_sign_on(&[]).await;
+    open_in_browser(&fixture, true);
+    let apply = &["apply", "--auto-approve"];
+    ran(&fixture, apply, "GITLAB_SESSION", COOKIE).await.expect(0);
+    fixture.world(|world| world.sessions.clear());
+    fixture.change_application(|application| application.trusted = false);
+    let mut terminal = asked_on_a_terminal(&fixture).await;
+    terminal.type_in("half-of-a-canary");
+    terminal.interrupt();
+    let (code, all) = terminal.end().await;
+    assert_eq!(code, Some(1), "{all}");
+    assert!(all.contains("interrupted before anything was changed"), "{all}");
+    assert!(!all.contains("canary"), "{all}");
+    for (typed, said) in [
+        ("\n", "the environment variable GITLAB_SESSION is not set, or empty"),
+        ("\u{4}", "the environment variable GITLAB_SESSION is not set, or empty"),
+        ("two canaries\n", "is not the value of a cookie"),
+        ("0123456789canary\n", "is the cookie of no session that is open"),
+    ] {
+        let mut terminal = asked_on_a_terminal(&fixture).await;
+        terminal.type_in(typed);
+        let (code, all) = terminal.end().await;
+        assert_eq!(code, Some(1), "{all}");
+        let told = unwrapped(&all);
+        assert!(told.contains(said) && !told.contains("canar"), "{typed:?}: {all}");
+    }
+    assert!(!fixture.application().trusted);
 }
 
 #[tokio::test]

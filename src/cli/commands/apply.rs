@@ -13,7 +13,8 @@ use crate::model::Command;
 /// Make GitLab and Factory as the configuration says
 ///
 /// Plans, shows the plan, asks for `yes`, and carries it out. With a PLAN that `plan --out` saved it carries out that
-/// very plan without asking, unless something that it rests on has moved.
+/// very plan without asking, unless something that it rests on has moved. On a terminal it asks for the cookie of
+/// `gitlab.admin_session`, too, where that reference gives nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A saved plan to carry out

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::Fixture;
 
@@ -113,21 +113,33 @@ impl Terminal {
 
     /// Types a line.
     pub(crate) fn line(&mut self, text: &str) {
-        self.keys.write_all(format!("{text}\n").as_bytes()).unwrap();
+        self.type_in(&format!("{text}\n"));
+    }
+
+    /// Types what is no line yet.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub(crate) fn echoes(&self) -> bool {
+        let modes = tcgetattr(&self.keys).unwrap().local_modes;
+        modes.contains(LocalModes::ECHO) && !modes.contains(LocalModes::ECHONL)
     }
 
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&mut self) {
-        self.keys.write_all(b"\x03").unwrap();
+        self.type_in("\u{3}");
     }
 
-    /// Waits for the end: the exit code, and everything that was shown.
+    /// Waits for the end: the exit code, and everything that was shown. The terminal is left as it was found.
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 // What it said last may still be on its way through the terminal.
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                assert!(self.echoes(), "it left a terminal that shows nothing");
                 return (status.code(), self.all());
             }
             assert!(begun.elapsed() < PATIENCE, "it does not end:\n{}", self.all());
