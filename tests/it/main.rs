@@ -187,6 +187,13 @@ mod team_state;
     reason = "a test fails by panicking, in its helpers too"
 )]
 mod two_at_once;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod ways;
 #[cfg(feature = "sandbox")]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 mod web_sessions;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::common::plans::unwrapped;
 use crate::common::tls::{self, Authority};
@@ -131,31 +131,6 @@ async fn no_proxy_is_between_here_and_this_machine_or_a_host_that_is_excepted() 
     assert_eq!(proxy.asked.load(Ordering::SeqCst), 0);
 }
 
-/// A proxy that makes the connections it is asked for, and keeps for which it was asked.
-async fn tunnel() -> (String, Arc<Mutex<BTreeSet<String>>>) {
-    let (listener, port) = tls::listener().await;
-    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let kept = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let kept = Arc::clone(&kept);
-            tokio::spawn(async move {
-                let mut request = vec![0; 4096];
-                let read = client.read(&mut request).await.unwrap_or(0);
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                assert!(!request.to_ascii_lowercase().contains("canary"), "{request}");
-                kept.lock().unwrap().insert(target.clone());
-                if let Ok(mut server) = TcpStream::connect(target).await {
-                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                }
-            });
-        }
-    });
-    (format!("http://127.0.0.1:{port}"), asked)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_side_has_the_proxy_that_its_section_names() {
     let servers = Authority::named("Test Authority");
@@ -174,8 +149,8 @@ async fn each_side_has_the_proxy_that_its_section_names() {
     tls::front(for_gitlab, &fixture.sandbox.gitlab_url(), &servers, None);
     tls::front(for_factory, &fixture.sandbox.factory_api_url(), &servers, None);
     std::fs::write(fixture.path("ca.pem"), servers.pem()).unwrap();
-    let (first, asked_first) = tunnel().await;
-    let (second, asked_second) = tunnel().await;
+    let (first, asked_first) = tls::tunnel().await;
+    let (second, asked_second) = tls::tunnel().await;
     tls::write_private(
         &fixture.path("proxy"),
         &second.replace("http://", "http://me:canary-of-it@"),

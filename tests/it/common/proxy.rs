@@ -68,7 +68,11 @@ impl Proxy {
 
     /// Runs a command line that the script may kill. A killed one has the exit code -1.
     pub(crate) async fn run(&self, fixture: &Fixture, arguments: &[&str]) -> Ran {
-        let mut command = fixture.command(arguments);
+        self.run_command(fixture.command(arguments)).await
+    }
+
+    /// The same of a command line of one's own making.
+    pub(crate) async fn run_command(&self, mut command: tokio::process::Command) -> Ran {
         command
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());

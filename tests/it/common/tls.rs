@@ -1,9 +1,11 @@
 //! TLS in front of a server, with certificates of authorities that a test makes for itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -102,6 +104,31 @@ pub(crate) fn front(listener: TcpListener, target: &str, servers: &Authority, cl
             });
         }
     });
+}
+
+/// A proxy that makes the connections it is asked for, and keeps for which it was asked.
+pub(crate) async fn tunnel() -> (String, Arc<Mutex<BTreeSet<String>>>) {
+    let (listener, port) = listener().await;
+    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let kept = Arc::clone(&kept);
+            tokio::spawn(async move {
+                let mut request = vec![0; 4096];
+                let read = client.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                assert!(!request.to_ascii_lowercase().contains("canary"), "{request}");
+                kept.lock().expect("the names").insert(target.clone());
+                if let Ok(mut server) = TcpStream::connect(target).await {
+                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    (format!("http://127.0.0.1:{port}"), asked)
 }
 
 /// A free port of this machine.

@@ -70,7 +70,8 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
         return;
     };
     if scenario.setting.second_factor {
-        second_factor(stage, droid, wrong);
+        let kept = std::fs::read_to_string(stage.folder().join("totp")).unwrap_or_default();
+        wrong.extend(second_factor(&kept, droid));
     }
     if scenario.setting.terms && droid.accepted_terms != world.terms_in_force() {
         wrong.push(format!("the droid has accepted the terms {:?}", droid.accepted_terms));
@@ -114,20 +115,15 @@ fn connected(scenario: &Scenario, stage: &Stage, world: &World, wrong: &mut Vec<
     }
 }
 
-/// What is kept is the key of the authenticator that GitLab has, with the codes that go with it.
-fn second_factor(stage: &Stage, droid: &User, wrong: &mut Vec<String>) {
-    let kept = std::fs::read_to_string(stage.folder().join("totp")).unwrap_or_default();
+/// What is wrong with what is kept: it is the key of the authenticator that GitLab has, with the codes that go with it.
+pub(crate) fn second_factor(kept: &str, droid: &User) -> Option<String> {
     let mut lines = kept.lines();
     if droid.totp_secret.as_deref() != lines.next() {
-        wrong.push("the key that is kept is not that of the droid's authenticator".to_owned());
+        return Some("the key that is kept is not that of the droid's authenticator".to_owned());
     }
     let codes: BTreeSet<String> = lines.map(digest).collect();
-    if codes.len() != 10 || codes != droid.recovery_digests {
-        wrong.push(format!(
-            "{} recovery codes are kept, and not those of GitLab",
-            codes.len()
-        ));
-    }
+    let is_whole = codes.len() == 10 && codes == droid.recovery_digests;
+    (!is_whole).then(|| format!("{} recovery codes are kept, and not those of GitLab", codes.len()))
 }
 
 /// The integration is gone.
@@ -213,7 +209,7 @@ pub(super) fn names_one_next_command(ended: &Ended) -> Result<(), String> {
 }
 
 /// Everything in the world that no configuration here speaks of, by what it is.
-fn undeclared(world: &World) -> Vec<(&'static str, String)> {
+pub(crate) fn undeclared(world: &World) -> Vec<(&'static str, String)> {
     let droid = world.user_named(DROID).map(|user| user.id);
     let users: Vec<_> = world
         .users
@@ -222,6 +218,7 @@ fn undeclared(world: &World) -> Vec<(&'static str, String)> {
         .map(|user| {
             // Signing in leaves traces, and may.
             let mut user = user.clone();
+            user.totp_last_step = None;
             user.current_sign_in_at = None;
             user.last_sign_in_at = None;
             user.known_addresses.clear();

@@ -4,7 +4,7 @@
 //! The points come from the recording, so a request that is new is covered without anybody thinking of it. The tests
 //! run a part that stays the same from run to run, and `cargo run --example soak` runs all; both are this code.
 
-mod check;
+pub(crate) mod check;
 mod declared;
 mod external_changes;
 pub(crate) mod fault;

@@ -12,20 +12,22 @@ use setpoint::sandbox::{Action, Options, Seen};
 use crate::common::proxy::{Phase, Proxy};
 use crate::common::{Fixture, Ran};
 
-pub(super) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
-pub(super) const ADMIN_PASSWORD: &str = "canary  two&ADMIN=password";
-pub(super) const ADMIN_TOTP: &str = "CANARYTHREEADMINTOTP2345672345AA";
-pub(super) const DROID_PASSWORD: &str = "canary/four\"DROID<password>";
-pub(super) const DROID_TOTP: &str = "CANARYFOURDROIDTOTP23456723456AA";
-pub(super) const FACTORY_KEY: &str = "fk-canary-five~FACTORY/key";
+pub(crate) const GITLAB_TOKEN: &str = "glpat-canary/one+GITLAB-TOKEN";
+pub(crate) const ADMIN_PASSWORD: &str = "canary  two&ADMIN=password";
+pub(crate) const ADMIN_TOTP: &str = "CANARYTHREEADMINTOTP2345672345AA";
+pub(crate) const DROID_PASSWORD: &str = "canary/four\"DROID<password>";
+pub(crate) const DROID_TOTP: &str = "CANARYFOURDROIDTOTP23456723456AA";
+pub(crate) const FACTORY_KEY: &str = "fk-canary-five~FACTORY/key";
 /// What a code of six digits is called where it is found.
-pub(super) const CODE: &str = "a one-time code";
-pub(super) const GATEWAY_TOKEN: &str = "canary-seven;GATEWAY+token";
-pub(super) const STATE_PASSWORD: &str = "canary-six%STATE+password";
+pub(crate) const CODE: &str = "a one-time code";
+pub(crate) const GATEWAY_TOKEN: &str = "canary-seven;GATEWAY+token";
+pub(crate) const STATE_PASSWORD: &str = "canary-six%STATE+password";
+/// The session that a person opened, as GitLab makes such ids.
+pub(crate) const COOKIE: &str = "0ca9a21e18c00c1e0fa9e2505e5510af";
 
 /// What is looked for.
 #[derive(Clone, Default)]
-pub(super) struct Canaries(Arc<Mutex<Known>>);
+pub(crate) struct Canaries(Arc<Mutex<Known>>);
 
 /// What is known of it by now.
 #[derive(Default)]
@@ -133,13 +135,14 @@ impl Canaries {
             ("the Factory key", FACTORY_KEY),
             ("the password of the state backend", STATE_PASSWORD),
             ("the gateway's token", GATEWAY_TOKEN),
+            ("a person's session", COOKIE),
         ] {
             canaries.add(text, name);
         }
         canaries
     }
 
-    fn add(&self, text: &str, name: &str) {
+    pub(crate) fn add(&self, text: &str, name: &str) {
         if text.len() >= 12 {
             self.0.lock().expect("the canaries").add(text, name);
         }
@@ -210,7 +213,7 @@ impl Canaries {
     }
 
     /// How many kinds there are, so that a test can tell that it looks for something.
-    pub(super) fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         let known = self.0.lock().expect("the canaries");
         let mut kinds: Vec<String> = known.names.values().cloned().collect();
         kinds.extend((!known.codes.is_empty()).then(|| CODE.to_owned()));
@@ -220,7 +223,7 @@ impl Canaries {
     }
 
     /// What of it is in a text, in any usual form.
-    pub(super) fn found_in(&self, text: &str) -> Option<String> {
+    pub(crate) fn found_in(&self, text: &str) -> Option<String> {
         let lower = text.to_ascii_lowercase();
         let folded = lower.replace(['\n', ' '], "");
         let known = self.0.lock().expect("the canaries");
@@ -231,7 +234,7 @@ impl Canaries {
 
     /// Requires that nothing of it is in what a run showed.
     #[track_caller]
-    pub(super) fn expect_unspoken(&self, ran: &Ran, what: &str) {
+    pub(crate) fn expect_unspoken(&self, ran: &Ran, what: &str) {
         for (stream, text) in [("standard output", &ran.stdout), ("standard error", &ran.stderr)] {
             if let Some(name) = self.found_in(text) {
                 panic!("{what}: {name} is on {stream}:\n{text}");
@@ -241,7 +244,7 @@ impl Canaries {
 
     /// Requires that nothing of it is in a file below a folder, but for those whose path contains one of `allowed`.
     #[track_caller]
-    pub(super) fn expect_in_no_file(&self, folder: &Path, allowed: &[&str], what: &str) {
+    pub(crate) fn expect_in_no_file(&self, folder: &Path, allowed: &[&str], what: &str) {
         let mut folders = vec![folder.to_owned()];
         let mut looked_at = 0;
         while let Some(folder) = folders.pop() {
@@ -263,26 +266,28 @@ impl Canaries {
 }
 
 /// A sandbox whose every secret is a canary, and a configuration with all kinds of secrets in it.
-pub(super) struct SealedFixture {
-    pub(super) fixture: Fixture,
-    pub(super) proxy: Arc<Proxy>,
-    pub(super) canaries: Canaries,
+pub(crate) struct SealedFixture {
+    pub(crate) fixture: Fixture,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) canaries: Canaries,
 }
 
 /// Where the application's secret may be.
-pub(super) const STORE: &str = "store/secret";
+pub(crate) const STORE: &str = "store/secret";
 /// Where the key of the droid's authenticator may be, with its recovery codes.
-pub(super) const AUTHENTICATOR: &str = "store/authenticator";
+pub(crate) const AUTHENTICATOR: &str = "store/authenticator";
+
+/// Files in which a secret may be: the stores, and those that a person has written.
+const STORES: &[&str] = &[STORE, AUTHENTICATOR, "client.key", "proxy.url"];
 
 impl SealedFixture {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let mut options = Options::default();
         for switch in ["protected_paths_limit=0", "gitlab_version=19.0.0-ee"] {
             options.switches.set(switch).expect("a switch");
         }
-        let (fixture, proxy) = Proxy::on(options).await;
-        fixture.world(furnish);
-        fixture.give_admin_session();
+        let sealed = Self::on(options).await;
+        let fixture = &sealed.fixture;
         for token in ["GITLAB_TOKEN", "FACTORY_API_KEY"] {
             fixture.edit_config(
                 &format!("token = {{ env = \"{token}\" }}\n"),
@@ -301,6 +306,14 @@ impl SealedFixture {
                 "\n[application.secret]\nsave = {{ file = \"{STORE}\" }}\nload = {{ file = \"{STORE}\" }}\n\n[user]"
             ),
         );
+        sealed
+    }
+
+    /// With an administrator's session, and no secrets beyond those of every configuration.
+    pub(crate) async fn on(options: Options) -> Self {
+        let (fixture, proxy) = Proxy::on(options).await;
+        fixture.world(furnish);
+        fixture.give_admin_session();
         let sealed = Self {
             fixture,
             proxy,
@@ -311,7 +324,7 @@ impl SealedFixture {
     }
 
     /// Follows a script, and takes note of every secret that passes.
-    pub(super) fn watch(&self, mut script: impl FnMut(&Seen, Phase) -> Action + Send + 'static) {
+    pub(crate) fn watch(&self, mut script: impl FnMut(&Seen, Phase) -> Action + Send + 'static) {
         let canaries = self.canaries.clone();
         self.proxy.intercept(move |request, phase| {
             canaries.see(request);
@@ -320,7 +333,7 @@ impl SealedFixture {
     }
 
     /// A command line with everything in its environment that could make it talk.
-    pub(super) fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = self.fixture.command(arguments);
         command
             .env("GITLAB_TOKEN", GITLAB_TOKEN)
@@ -331,14 +344,15 @@ impl SealedFixture {
             .env("FACTORY_DROID_TOTP", DROID_TOTP)
             .env("STATE_PASSWORD", STATE_PASSWORD)
             .env("GATEWAY_TOKEN", GATEWAY_TOKEN)
+            .env("GITLAB_SESSION", COOKIE)
             .env("RUST_LOG", "trace")
             .env("RUST_BACKTRACE", "full");
         command
     }
 
     /// Runs a command line and requires that it says no secret and leaves none behind.
-    pub(super) async fn run(&self, arguments: &[&str]) -> Ran {
-        let ran = crate::common::run(self.command(arguments)).await;
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let ran = self.proxy.run_command(self.command(arguments)).await;
         self.fixture.world(|world| self.canaries.look_into(world));
         if let Ok(stored) = std::fs::read_to_string(self.fixture.path(STORE)) {
             self.canaries.add(stored.trim_end(), "the application's secret");
@@ -361,8 +375,7 @@ impl SealedFixture {
         }
         let what = arguments.join(" ");
         self.canaries.expect_unspoken(&ran, &what);
-        let stores = &[STORE, AUTHENTICATOR];
-        self.canaries.expect_in_no_file(self.fixture.folder(), stores, &what);
+        self.canaries.expect_in_no_file(self.fixture.folder(), STORES, &what);
         ran
     }
 }

@@ -2,7 +2,7 @@
 //! another place than its own; no file written through a link; nothing that a server says acts on who reads it.
 
 mod bounds;
-mod canary;
+pub(crate) mod canary;
 mod children;
 mod errors;
 #[cfg(unix)]
