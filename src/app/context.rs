@@ -141,7 +141,6 @@ impl Context {
             can_load_secret: self.config.secret.load.is_some(),
             saves_secret: self.config.secret.save.is_some(),
             replace_application: self.config.replace_application,
-            interruption: self.config.interruption,
             guards: self.config.guards,
             // GitLab's days are those of UTC.
             today: Some(Timestamp::now().to_zoned(TimeZone::UTC).date()),

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
 use super::push::{Replaced, replace_record};
-use crate::model::{ApplicationMatch, Command, Evidence, Observed, RecordedState, identify_application};
+use crate::model::{ApplicationMatch, Command, Evidence, Observed, RecordedState};
 use crate::planner::{self, Presumed};
 use crate::state::StateError;
 
@@ -108,10 +108,8 @@ pub(super) async fn evidence(readers: &Readers, observed: &Observed) -> Option<E
 
 /// Which application is ours cannot be guessed.
 fn refuse_ambiguous(context: &Context, observed: &Observed, record: &RecordedState) -> Result<()> {
-    let used = observed.factory.integration.as_ref().map(|live| &live.application);
-    let name = &context.config.desired.application.name;
-    let found = identify_application(name, &observed.gitlab.applications, record, used);
-    let ApplicationMatch::Ambiguous(mut candidates) = found else {
+    let desired = &context.config.desired;
+    let ApplicationMatch::Ambiguous(mut candidates) = ApplicationMatch::of(desired, observed, record) else {
         return Ok(());
     };
     candidates.sort_by_key(|candidate| candidate.id);
@@ -120,8 +118,9 @@ fn refuse_ambiguous(context: &Context, observed: &Observed, record: &RecordedSta
         .map(|candidate| format!("  id {}, application id {}", candidate.id, candidate.uid))
         .collect();
     Err(Failure::refused(format!(
-        "{} applications are named `{name}`, and nothing tells which one is meant, so no record was written:\n{}",
+        "{} applications are named `{}`, and nothing tells which one is meant, so no record was written:\n{}",
         candidates.len(),
+        desired.application.name,
         list.join("\n")
     ))
     .hint("delete or rename the others in GitLab's admin area"))

@@ -157,8 +157,9 @@ fn is_harmless(line: &str, before: &str, header: &str, schema: &Value) -> bool {
 /// Whether this was meant as a role or an access level, and so is no secret under a damaged key.
 fn resembles_role(value: &str) -> bool {
     let word = value.trim().trim_matches(['"', '\'']);
-    let known = Role::ALL.into_iter().filter_map(Role::name);
-    word.len() <= 2 || nearest::nearest(word, known).is_some_and(|nearest| nearest.is_close)
+    let known = Role::ALL.map(|role| role.to_string());
+    let nearest = nearest::nearest(word, known.iter().map(String::as_str));
+    word.len() <= 2 || nearest.is_some_and(|nearest| nearest.is_close)
 }
 
 /// Whether a key of this name stands anywhere in the configuration.

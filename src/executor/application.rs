@@ -186,15 +186,7 @@ impl Run<'_> {
         Ok(applications
             .into_iter()
             .find(|app| app.id == id && &app.uid == uid)
-            .map(|app| RecordedApplication {
-                id,
-                uid: app.uid,
-                fields: app.fields,
-                trusted_attested: None,
-                secret_fingerprint: None,
-                secret_at: None,
-                adopted: None,
-            }))
+            .map(RecordedApplication::from))
     }
 
     /// The recorded fingerprint goes with the announcement: from then on nobody can say which secret is in force.

@@ -66,12 +66,10 @@ pub fn attest(
             if let (SecretSource::Fresh, Some(uid), Some(fingerprint)) = (secret, application, &secret_fingerprint) {
                 handed_over(record, uid, fingerprint, attestation.at);
             }
+            let application = application.ok_or_else(needs_application)?;
             record.connection = Some(RecordedConnection {
-                domain: domain.clone(),
-                application: application.ok_or_else(needs_application)?.clone(),
-                secret_fingerprint,
-                secret_refused: false,
                 attested,
+                ..RecordedConnection::new(domain, application, secret_fingerprint)
             });
         }
         OperatorStep::DeleteConnection => forget_connection(record),

@@ -96,13 +96,7 @@ impl Run<'_> {
             if source == SecretSource::Fresh {
                 handed_over(record, &uid, &fingerprint, now);
             }
-            record.connection = Some(RecordedConnection {
-                domain: domain.clone(),
-                application: uid.clone(),
-                secret_fingerprint: Some(fingerprint),
-                secret_refused: false,
-                attested: None,
-            });
+            record.connection = Some(RecordedConnection::new(domain, &uid, Some(fingerprint)));
             if integration.status != IntegrationStatus::Connected {
                 record.authorization = None;
             }

@@ -489,7 +489,7 @@ fn holds_up(step: &OperatorStep, waiting: &Address) -> bool {
 
 fn blocked_because(change: &Change) -> String {
     match change.notes.first() {
-        Some(note) => format!("{}: {note}", change.reason.code()),
-        None => change.reason.code().to_owned(),
+        Some(note) => format!("{}: {note}", change.reason),
+        None => change.reason.to_string(),
     }
 }

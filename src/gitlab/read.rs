@@ -258,9 +258,7 @@ impl GitlabApi {
     /// The groups at these paths, above them and below, each once.
     pub(super) async fn groups_around(&self, paths: &BTreeSet<FullPath>) -> Result<Vec<wire::Group>> {
         // What lies below another of them comes with that.
-        let highest = |path: &&FullPath| {
-            std::iter::successors(path.parent(), FullPath::parent).all(|above| !paths.contains(&above))
-        };
+        let highest = |path: &&FullPath| path.ancestors().all(|above| !paths.contains(&above));
         let paths: BTreeSet<&FullPath> = paths.iter().filter(highest).collect();
         let above = paths
             .iter()

@@ -264,10 +264,7 @@ async fn roles(
         return Ok(BTreeMap::new());
     };
     let asked = to_ask(desired, known, projects);
-    let groups: BTreeSet<FullPath> = asked
-        .iter()
-        .flat_map(|one| std::iter::successors(one.path.parent(), FullPath::parent))
-        .collect();
+    let groups: BTreeSet<FullPath> = asked.iter().flat_map(|one| one.path.ancestors()).collect();
     let mut by_depth: BTreeMap<usize, Vec<(FullPath, SourceKind)>> = BTreeMap::new();
     for (path, found) in resolve(gitlab, &groups).await?.paths {
         if let Resolution::Found(source @ SourceKind::Group(_)) = found {
@@ -277,7 +274,7 @@ async fn roles(
     }
     let mut in_groups: BTreeMap<FullPath, Role> = BTreeMap::new();
     let above = |in_groups: &BTreeMap<FullPath, Role>, path: &FullPath| {
-        let groups = std::iter::successors(path.parent(), FullPath::parent);
+        let groups = path.ancestors();
         groups.filter_map(|group| in_groups.get(&group).copied()).max()
     };
     let is_enough = |role: Option<Role>| role >= Some(Role::LEAST_OF_A_DROID);
@@ -403,7 +400,7 @@ fn groups_above(desired: &Desired, known: &Known<'_>, explicit: &BTreeSet<FullPa
         .memberships
         .keys()
         .chain(explicit)
-        .flat_map(|path| std::iter::successors(path.parent(), FullPath::parent))
+        .flat_map(FullPath::ancestors)
         .filter(|group| !known.namespaces.contains_key(group))
         .collect()
 }

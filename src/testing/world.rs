@@ -325,7 +325,7 @@ impl Sides {
     pub(crate) fn sees(&self, user: UserId, project: &ObservedProject) -> bool {
         project.visibility != Visibility::Private
             || self.members.contains_key(&(user, SourceKind::Project(project.id)))
-            || std::iter::successors(project.path.parent(), FullPath::parent).any(|group| {
+            || project.path.ancestors().any(|group| {
                 self.groups
                     .get(&group)
                     .is_some_and(|id| self.members.contains_key(&(user, SourceKind::Group(*id))))

@@ -18,8 +18,7 @@ use crate::config;
 use crate::diff::declared_values;
 use crate::gitlab::{GitlabRead, Membership};
 use crate::model::{
-    ApplicationMatch, Command, Diagnostic, Fields, FullPath, Known, Observed, ObservedGitlab, RecordedState,
-    identify_application,
+    ApplicationMatch, Command, Diagnostic, Fields, FullPath, Known, Observed, ObservedGitlab, RecordedState, Role,
 };
 use crate::render::text::sanitize;
 
@@ -137,10 +136,8 @@ fn list(items: impl IntoIterator<Item = Value>) -> Value {
 }
 
 fn application(file: &mut DocumentMut, context: &Context, observed: &Observed, record: &RecordedState) {
-    let name = &context.config.desired.application.name;
-    let integration = observed.factory.integration.as_ref();
-    let used = integration.map(|integration| &integration.application);
-    let live = match identify_application(name, &observed.gitlab.applications, record, used) {
+    let desired = &context.config.desired;
+    let live = match ApplicationMatch::of(desired, observed, record) {
         ApplicationMatch::Found(live) => live,
         ApplicationMatch::None => return,
         ApplicationMatch::Ambiguous(candidates) => {
@@ -149,7 +146,7 @@ fn application(file: &mut DocumentMut, context: &Context, observed: &Observed, r
                 "[application] is left as the file has it: {} applications of GitLab are named `{}` (ids {}), and neither \
                  the state record nor Factory tells which one is meant",
                 ids.len(),
-                sanitize(name),
+                sanitize(&desired.application.name),
                 ids.join(", ")
             );
             let hint = "delete or rename the others in GitLab's admin area, then export again";
@@ -231,7 +228,7 @@ async fn memberships(
             term::err(&warning(&custom.hint(hint)));
         }
         let role = fields.role;
-        if role.name().is_none() {
+        if matches!(role, Role::Other(_)) {
             let path = sanitize(path.as_str());
             let left_out = Diagnostic::new(format!(
                 "{path} is left out: GitLab's access level {role} is no role of a configuration"

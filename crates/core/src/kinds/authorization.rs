@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, Observed, OperatorStep,
-    Origin, Reason, RecordedState, SignIn, Status, Testimony, UserId,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, Observed, ObservedUser,
+    OperatorStep, Origin, Reason, RecordedState, SignIn, Status, Testimony, UserId,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::builder::{PlanBuilder, block, change};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
@@ -36,6 +36,15 @@ pub struct AuthorizedUser {
     pub id: UserId,
     /// As Factory spells it.
     pub username: String,
+}
+
+impl From<&ObservedUser> for AuthorizedUser {
+    fn from(user: &ObservedUser) -> Self {
+        Self {
+            id: user.id,
+            username: user.fields.username.to_string(),
+        }
+    }
 }
 
 /// The authorization as last made, adopted or attested.
@@ -132,10 +141,10 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, application: 
             scopes,
             redirect_uris,
         };
-        planned.operations.push(authorize.into());
+        planned.write(authorize);
     } else {
         planned.status = Status::Operator;
-        planned.notes.push(format!(
+        planned.note(format!(
             "a person approves it while signed in to GitLab as `{username}`: apply shows the address, and sees what Factory \
              answers"
         ));
@@ -164,15 +173,10 @@ fn add_notes(inputs: &Inputs<'_>, planned: &mut Change) {
         return;
     };
     if !droid.confirmed {
-        planned
-            .notes
-            .push("the account's e-mail address is not confirmed, and GitLab refuses OAuth until it is".to_owned());
+        planned.note("the account's e-mail address is not confirmed, and GitLab refuses OAuth until it is");
     }
     if droid.locked {
-        planned.notes.push(
-            "the account is locked after failed sign-ins; the lock ends by itself, or in GitLab's admin area"
-                .to_owned(),
-        );
+        planned.note("the account is locked after failed sign-ins; the lock ends by itself, or in GitLab's admin area");
     }
 }
 
@@ -228,13 +232,9 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
     let Some(live) = inputs.integration() else {
         let mut origins = Origins::default();
         origins.compare(Some(&()), None, recorded(inputs).map(|_| &()));
-        let mut absent = change(
-            Address::Authorization,
-            Actions::Create,
-            Reason::NotConnected,
-            resolve(inputs, origins),
-        );
-        absent.attributes.push(attribute("user", (), username));
+        let origin = resolve(inputs, origins);
+        let mut absent = change(Address::Authorization, Actions::Create, Reason::NotConnected, origin);
+        absent.show("user", (), username);
         return Some(absent);
     };
     let connected = live.status == IntegrationStatus::Connected;
@@ -244,15 +244,15 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
         .filter(|_| connected)
         .map(|user| user.username.as_str());
     let was_attested = inputs.attested() && inputs.recorded_authorization().is_some();
+    let due = was_attested.then_some(Reason::AttestationDue);
     let ended_by_us = inputs.recorded_authorization().is_some() && recorded(inputs).is_none();
     let mut origins = Origins::default();
     let (actions, reason) = match live.status {
         IntegrationStatus::Configured => {
             origins.compare(Some(&()), None, recorded(inputs).map(|_| &()));
-            if was_attested {
-                (Actions::Update, Reason::AttestationDue)
-            } else {
-                (Actions::Create, Reason::NotConnected)
+            match due {
+                Some(due) => (Actions::Update, due),
+                None => (Actions::Create, Reason::NotConnected),
             }
         }
         IntegrationStatus::Error => {
@@ -266,14 +266,7 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
                 acts_as.map(str::to_ascii_lowercase).as_ref(),
                 recorded_name.as_ref(),
             );
-            (
-                Actions::Update,
-                if was_attested {
-                    Reason::AttestationDue
-                } else {
-                    Reason::WrongUser
-                },
-            )
+            (Actions::Update, due.unwrap_or(Reason::WrongUser))
         }
         IntegrationStatus::Connected if contradicted => {
             origins.add(Origin::Drift);
@@ -282,14 +275,7 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
         IntegrationStatus::Connected => {
             let connection = connection?;
             origins.add(connection.origin);
-            (
-                Actions::Update,
-                if was_attested {
-                    Reason::AttestationDue
-                } else {
-                    Reason::NotConnected
-                },
-            )
+            (Actions::Update, due.unwrap_or(Reason::NotConnected))
         }
     };
     if ended_by_us && !connected {
@@ -318,23 +304,19 @@ fn describe(
     if same_name && !contradicted && live_id != droid_id {
         // Another account has the name now.
         let number = |id: Option<UserId>| id.map(|id| id.0);
-        planned
-            .attributes
-            .push(attribute("user_id", number(live_id), number(droid_id)));
+        planned.show("user_id", number(live_id), number(droid_id));
     } else if !same_name || contradicted || connection.is_none() {
         let before = acts_as.filter(|_| !contradicted);
-        planned.attributes.push(attribute("user", before, username));
+        planned.show("user", before, username);
     }
     if acts_as.is_some()
         && let Some(connection) = connection
     {
         planned.attributes.extend(connection.attributes.iter().cloned());
-        planned
-            .notes
-            .push("saving the changed connection ends the present authorization".to_owned());
+        planned.note("saving the changed connection ends the present authorization");
     }
     if contradicted {
-        planned.notes.push(format!(
+        planned.note(format!(
             "GitLab's page of authorized applications of `{username}` does not list `{}` as authorized with its present \
              secret, although it was attested",
             inputs.desired.application.name
@@ -344,7 +326,7 @@ fn describe(
         .integration()
         .and_then(|integration| integration.detail.as_deref())
     {
-        planned.notes.push(format!("Factory says: {detail}"));
+        planned.note(format!("Factory says: {detail}"));
     }
 }
 

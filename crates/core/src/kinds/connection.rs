@@ -66,6 +66,19 @@ pub struct RecordedConnection {
     pub attested: Option<Attestation>,
 }
 
+impl RecordedConnection {
+    /// As it was saved, with nobody's word.
+    pub fn new(domain: &Domain, application: &ApplicationUid, secret_fingerprint: Option<String>) -> Self {
+        Self {
+            domain: domain.clone(),
+            application: application.clone(),
+            secret_fingerprint,
+            secret_refused: false,
+            attested: None,
+        }
+    }
+}
+
 /// A write to Factory's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do")]
@@ -123,7 +136,7 @@ fn handover(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
             application: application_ref,
             secret,
         };
-        planned.operations.push(save.into());
+        planned.write(save);
     }
     if application.fresh || needed.renewal.is_some() || (application.is_blocked() && application.live.is_none()) {
         planned.depends_on.push(Address::Application);
@@ -200,18 +213,12 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
         if recorded.is_some_and(|recorded| recorded.domain != *domain) {
             origins.add(Origin::Pending);
         }
-        let mut absent = change(
-            Address::Connection,
-            Actions::Create,
-            Reason::Absent,
-            origins.resolve(inputs.interrupted(&Address::Connection)),
-        );
-        absent.attributes = vec![
+        let shown = vec![
             attribute("domain", (), domain.as_str()),
             attribute("application_id", (), uid),
             secret_attribute(),
         ];
-        return absent;
+        return inputs.change(Address::Connection, Actions::Create, Reason::Absent, origins, shown);
     };
     let mut attributes = Vec::new();
     let domain_differs = origins.compare(
@@ -256,14 +263,7 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
     if inputs.attested() && was_attested && (uid_differs || needed.moves.is_some()) {
         reason = Reason::AttestationDue;
     }
-    let mut differing = change(
-        Address::Connection,
-        Actions::Update,
-        reason,
-        origins.resolve(inputs.interrupted(&Address::Connection)),
-    );
-    differing.attributes = attributes;
-    differing
+    inputs.change(Address::Connection, Actions::Update, reason, origins, attributes)
 }
 
 /// Takes the connection down, if it is ours.
@@ -284,14 +284,12 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
         attribute("domain", live.domain.as_str(), ()),
         attribute("application_id", live.application.0.as_str(), ()),
     ];
-    delete
-        .notes
-        .push("Factory forgets its authorization and its selection of repositories with it".to_owned());
+    delete.note("Factory forgets its authorization and its selection of repositories with it");
     if inputs.attested() {
         delete.status = Status::Operator;
         delete.steps.push(OperatorStep::DeleteConnection);
     } else {
-        delete.operations.push(ConnectionOperation::Delete.into());
+        delete.write(ConnectionOperation::Delete);
     }
     delete.depends_on = builder.changes.keys().cloned().collect();
     builder.push(delete);
@@ -310,13 +308,8 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         return;
     };
     if settled.is_unchanged(&Address::Connection) {
-        next.connection = Some(RecordedConnection {
-            domain: live.domain.clone(),
-            application: live.application.clone(),
-            secret_fingerprint: newest_secret(next, &live.application),
-            secret_refused: false,
-            attested: None,
-        });
+        let secret = newest_secret(next, &live.application);
+        next.connection = Some(RecordedConnection::new(&live.domain, &live.application, secret));
     }
 }
 
@@ -365,11 +358,8 @@ pub(crate) fn take_over_connection(
         FactorySource::Attested => return,
     };
     recorded.connection = Some(RecordedConnection {
-        domain: domain.clone(),
-        application: live.uid.clone(),
-        secret_fingerprint: secret.cloned(),
-        secret_refused: false,
         attested,
+        ..RecordedConnection::new(domain, &live.uid, secret.cloned())
     });
 }
 

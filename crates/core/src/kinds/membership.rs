@@ -12,7 +12,7 @@ use crate::model::{
     Actions, Address, Change, Command, FullPath, MemberRef, Observed, Origin, ProjectId, Reason, RecordedState,
     Resolution, Role, SourceKind, Status, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, block, change};
+use crate::planner::builder::{PlanBuilder, block};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
@@ -159,12 +159,8 @@ impl Coverage {
     /// Whether a membership covers the project; one that exists is preferred over one that is planned.
     pub(crate) fn of(&self, id: ProjectId, path: &FullPath) -> Option<Covered> {
         let mut planned = None;
-        let ancestors = std::iter::successors(path.parent(), FullPath::parent);
-        let found = self
-            .projects
-            .get(&id)
-            .into_iter()
-            .chain(ancestors.filter_map(|group| self.groups.get(&group)));
+        let groups = path.ancestors().filter_map(|group| self.groups.get(&group));
+        let found = self.projects.get(&id).into_iter().chain(groups);
         for by in found {
             match by {
                 None => return Some(Covered { by: None }),
@@ -180,14 +176,8 @@ impl Coverage {
 
     /// The highest role that these memberships give in the project.
     pub(crate) fn role(&self, id: ProjectId, path: &FullPath) -> Option<Role> {
-        let ancestors = std::iter::successors(path.parent(), FullPath::parent);
-        let of_groups = ancestors.filter_map(|group| self.roles_in_groups.get(&group));
-        self.roles_in_projects
-            .get(&id)
-            .into_iter()
-            .chain(of_groups)
-            .max()
-            .copied()
+        let groups = path.ancestors().filter_map(|group| self.roles_in_groups.get(&group));
+        self.roles_in_projects.get(&id).into_iter().chain(groups).max().copied()
     }
 
     fn give(&mut self, source: SourceKind, path: &FullPath, role: Role) {
@@ -382,12 +372,10 @@ fn declared(
             (Actions::Update, Reason::Differs, origins, attributes, operation)
         }
     };
-    let origin = origins.resolve(inputs.interrupted(&address));
-    let mut planned = change(address, actions, reason, origin);
-    planned.attributes = attributes;
-    planned.operations.push(operation.into());
+    let mut planned = inputs.change(address, actions, reason, origins, attributes);
+    planned.write(operation);
     if wanted.role != desired.role {
-        planned.notes.push(format!(
+        planned.note(format!(
             "a group above gives the role {}, and GitLab takes no lower one here than that",
             wanted.role
         ));
@@ -397,7 +385,7 @@ fn declared(
     }
     if let Some(now) = inputs.observed.gitlab.displaced.get(path) {
         planned.origin = Origin::Drift;
-        planned.notes.push(taken_over(source, now.as_ref()));
+        planned.note(taken_over(source, now.as_ref()));
     }
     if awaited {
         let note = format!(
@@ -480,9 +468,7 @@ fn unreachable(
 ) -> Change {
     let recorded = address.path().and_then(|path| inputs.recorded.memberships.get(path));
     let (origins, attributes) = diff::missing(&desired, recorded.map(|recorded| &recorded.fields));
-    let origin = origins.resolve(inputs.interrupted(address));
-    let mut blocked = change(address.clone(), Actions::Create, reason, origin);
-    blocked.attributes = attributes;
+    let blocked = inputs.change(address.clone(), Actions::Create, reason, origins, attributes);
     block(blocked, reason, note)
 }
 
@@ -492,7 +478,7 @@ fn inherited_role(
     live: &BTreeMap<SourceKind, ObservedMembership>,
     path: &FullPath,
 ) -> Option<Role> {
-    std::iter::successors(path.parent(), FullPath::parent)
+    path.ancestors()
         .filter_map(|group| {
             let Some(Resolution::Found(source @ SourceKind::Group(_))) = inputs.observed.gitlab.namespaces.get(&group)
             else {
@@ -533,15 +519,13 @@ fn undeclared(
         };
         let address = Address::Membership(path.clone());
         let (origins, attributes) = diff::unlisted(&membership.fields, Some(&recorded.fields));
-        let origin = origins.resolve(inputs.interrupted(&address));
-        let mut removal = change(address, Actions::Delete, Reason::Unlisted, origin);
-        removal.attributes = attributes;
+        let mut removal = inputs.change(address, Actions::Delete, Reason::Unlisted, origins, attributes);
         let member = MemberRef {
             source,
             path: path.clone(),
             user: user.reference,
         };
-        removal.operations.push(MembershipOperation::Remove { member }.into());
+        removal.write(MembershipOperation::Remove { member });
         builder.push(removal);
     }
 }

@@ -73,17 +73,10 @@ impl Operation {
 
     /// Whether GitLab answers it with a secret, which it shows at no other time.
     pub fn makes_secret(&self) -> bool {
-        match self {
-            Self::Application(operation) => match operation {
-                ApplicationOperation::Create { .. } | ApplicationOperation::RenewSecret { .. } => true,
-                ApplicationOperation::Edit { .. } | ApplicationOperation::Delete { .. } => false,
-            },
-            Self::User(_)
-            | Self::Membership(_)
-            | Self::Connection(_)
-            | Self::Authorization(_)
-            | Self::Repository(_) => false,
-        }
+        matches!(
+            self,
+            Self::Application(ApplicationOperation::Create { .. } | ApplicationOperation::RenewSecret { .. })
+        )
     }
 
     /// Whether it registers an authenticator, whose key is then kept.
@@ -112,36 +105,18 @@ impl Operation {
 
     /// The application that it creates.
     pub fn created_application(&self) -> Option<&ApplicationFields> {
-        match self {
-            Self::Application(ApplicationOperation::Create { application }) => Some(application),
-            Self::Application(
-                ApplicationOperation::Edit { .. }
-                | ApplicationOperation::RenewSecret { .. }
-                | ApplicationOperation::Delete { .. },
-            )
-            | Self::User(_)
-            | Self::Membership(_)
-            | Self::Connection(_)
-            | Self::Authorization(_)
-            | Self::Repository(_) => None,
-        }
+        let Self::Application(ApplicationOperation::Create { application }) = self else {
+            return None;
+        };
+        Some(application)
     }
 
     /// The application that it deletes.
     pub fn deleted_application(&self) -> Option<(ApplicationId, &ApplicationUid)> {
-        match self {
-            Self::Application(ApplicationOperation::Delete { id, uid }) => Some((*id, uid)),
-            Self::Application(
-                ApplicationOperation::Create { .. }
-                | ApplicationOperation::Edit { .. }
-                | ApplicationOperation::RenewSecret { .. },
-            )
-            | Self::User(_)
-            | Self::Membership(_)
-            | Self::Connection(_)
-            | Self::Authorization(_)
-            | Self::Repository(_) => None,
-        }
+        let Self::Application(ApplicationOperation::Delete { id, uid }) = self else {
+            return None;
+        };
+        Some((*id, uid))
     }
 
     /// The membership that it changes.
@@ -151,31 +126,18 @@ impl Operation {
 
     /// What it does to a membership.
     pub(crate) fn membership(&self) -> Option<&MembershipOperation> {
-        match self {
-            Self::Membership(operation) => Some(operation),
-            Self::Application(_)
-            | Self::User(_)
-            | Self::Connection(_)
-            | Self::Authorization(_)
-            | Self::Repository(_) => None,
-        }
+        let Self::Membership(operation) = self else {
+            return None;
+        };
+        Some(operation)
     }
 
     /// The application whose secret it renews.
     pub fn renewed_application(&self) -> Option<&ApplicationRef> {
-        match self {
-            Self::Application(ApplicationOperation::RenewSecret { application }) => Some(application),
-            Self::Application(
-                ApplicationOperation::Create { .. }
-                | ApplicationOperation::Edit { .. }
-                | ApplicationOperation::Delete { .. },
-            )
-            | Self::User(_)
-            | Self::Membership(_)
-            | Self::Connection(_)
-            | Self::Authorization(_)
-            | Self::Repository(_) => None,
-        }
+        let Self::Application(ApplicationOperation::RenewSecret { application }) = self else {
+            return None;
+        };
+        Some(application)
     }
 
     /// The droid's account that it speaks of, where that is there already.
@@ -214,14 +176,10 @@ impl Operation {
 
     /// The project that it enables or disables.
     pub fn project(&self) -> Option<ProjectId> {
-        match self {
-            Self::Repository(operation) => Some(operation.id()),
-            Self::Application(_)
-            | Self::User(_)
-            | Self::Membership(_)
-            | Self::Connection(_)
-            | Self::Authorization(_) => None,
-        }
+        let Self::Repository(operation) = self else {
+            return None;
+        };
+        Some(operation.id())
     }
 }
 
@@ -233,41 +191,24 @@ pub(crate) struct Needs {
     pub(crate) user: bool,
 }
 
-impl From<ApplicationOperation> for Operation {
-    fn from(operation: ApplicationOperation) -> Self {
-        Self::Application(operation)
-    }
+macro_rules! operation_of {
+    ($($kind:ident($operation:ty)),* $(,)?) => {
+        $(impl From<$operation> for Operation {
+            fn from(operation: $operation) -> Self {
+                Self::$kind(operation)
+            }
+        })*
+    };
 }
 
-impl From<UserOperation> for Operation {
-    fn from(operation: UserOperation) -> Self {
-        Self::User(operation)
-    }
-}
-
-impl From<MembershipOperation> for Operation {
-    fn from(operation: MembershipOperation) -> Self {
-        Self::Membership(operation)
-    }
-}
-
-impl From<ConnectionOperation> for Operation {
-    fn from(operation: ConnectionOperation) -> Self {
-        Self::Connection(operation)
-    }
-}
-
-impl From<AuthorizationOperation> for Operation {
-    fn from(operation: AuthorizationOperation) -> Self {
-        Self::Authorization(operation)
-    }
-}
-
-impl From<RepositoryOperation> for Operation {
-    fn from(operation: RepositoryOperation) -> Self {
-        Self::Repository(operation)
-    }
-}
+operation_of!(
+    Application(ApplicationOperation),
+    User(UserOperation),
+    Membership(MembershipOperation),
+    Connection(ConnectionOperation),
+    Authorization(AuthorizationOperation),
+    Repository(RepositoryOperation),
+);
 
 /// Compares everything. What Factory works with and nobody has recorded is adopted before anything is done about what
 /// differs; where nothing differs, there is nothing to ask.

@@ -288,12 +288,8 @@ fn absent(inputs: &Inputs<'_>, builder: &mut PlanBuilder) -> UserPlan {
     let desired = &inputs.desired.user.fields;
     let recorded = inputs.recorded.user.as_ref().map(|recorded| &recorded.fields);
     let (origins, attributes) = diff::missing(desired, recorded);
-    let origin = origins.resolve(inputs.interrupted(&Address::User));
-    let mut created = change(Address::User, Actions::Create, Reason::Absent, origin);
-    created.attributes = attributes;
-    created
-        .operations
-        .push(UserOperation::Create { user: desired.clone() }.into());
+    let mut created = inputs.change(Address::User, Actions::Create, Reason::Absent, origins, attributes);
+    created.write(UserOperation::Create { user: desired.clone() });
     let left = Setup::of(inputs).plan(inputs, &mut created);
     created.notes.extend(left.map(|(_, why)| why));
     builder.push(taken(inputs, created, &desired.attributes().into_iter().collect()));
@@ -386,25 +382,21 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation,
             .push(attribute("state", json!(live.state), json!(active)));
     }
     setup.count(&mut found.origins);
-    let origin = found.origins.resolve(inputs.interrupted(&Address::User));
     let reason = match remediation {
         Remediation::Unblock | Remediation::Approve => Reason::UserBlocked,
         Remediation::Nothing | Remediation::Activate | Remediation::Impossible(_) => Reason::Differs,
     };
-    let mut planned = change(Address::User, Actions::Update, reason, origin);
-    planned.attributes = found.attributes;
+    let mut planned = inputs.change(Address::User, Actions::Update, reason, found.origins, found.attributes);
     let id = live.id;
     match remediation {
-        Remediation::Unblock => planned.operations.push(UserOperation::Unblock { id }.into()),
-        Remediation::Approve => planned.operations.push(UserOperation::Approve { id }.into()),
-        Remediation::Activate => planned.operations.push(UserOperation::Activate { id }.into()),
+        Remediation::Unblock => planned.write(UserOperation::Unblock { id }),
+        Remediation::Approve => planned.write(UserOperation::Approve { id }),
+        Remediation::Activate => planned.write(UserOperation::Activate { id }),
         Remediation::Nothing | Remediation::Impossible(_) => {}
     }
     let edit = found.edit;
     if !edit.is_empty() {
-        planned
-            .operations
-            .push(UserOperation::Edit { id, edit: edit.clone() }.into());
+        planned.write(UserOperation::Edit { id, edit: edit.clone() });
     }
     match setup.plan(inputs, &mut planned) {
         Some((reason, why)) if planned.operations.is_empty() && planned.steps.is_empty() => {
@@ -497,17 +489,13 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     let id = live.id;
     let mut planned = if inputs.policy.delete_user {
         let mut delete = change(Address::User, Actions::Delete, Reason::Unlisted, Origin::Pending);
-        delete
-            .attributes
-            .push(attribute("username", &*live.fields.username, ()));
-        delete.operations.push(UserOperation::Delete { id }.into());
+        delete.show("username", &*live.fields.username, ());
+        delete.write(UserOperation::Delete { id });
         delete
     } else if inputs.policy.block_user && live.state.can_sign_in() {
         let mut blocking = change(Address::User, Actions::Update, Reason::Differs, Origin::Pending);
-        blocking
-            .attributes
-            .push(attribute("state", json!(live.state), "blocked"));
-        blocking.operations.push(UserOperation::Block { id }.into());
+        blocking.show("state", json!(live.state), "blocked");
+        blocking.write(UserOperation::Block { id });
         blocking
     } else {
         return;

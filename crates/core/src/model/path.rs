@@ -87,6 +87,11 @@ impl FullPath {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
     }
 
+    /// The paths of all groups that hold this one, nearest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
+
     pub fn top_level(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)
     }

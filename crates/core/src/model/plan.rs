@@ -1,6 +1,7 @@
 //! The plan: plain data that every renderer and the executor take. What was shown is what runs.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -152,10 +153,11 @@ impl Attested {
 }
 
 /// What a plan is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// A preview.
+    #[default]
     Plan,
     /// A watch.
     Drift,
@@ -395,35 +397,10 @@ pub enum Reason {
     PendingDeletion,
 }
 
-impl Reason {
-    /// The code, as in JSON.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Differs => "differs",
-            Self::RecreateRequired => "recreate_required",
-            Self::Unlisted => "unlisted",
-            Self::SecretUnknown => "secret_unknown",
-            Self::SecretRejected => "secret_rejected",
-            Self::NotConnected => "not_connected",
-            Self::WrongUser => "wrong_user",
-            Self::AuthorizationFailed => "authorization_failed",
-            Self::NotFound => "not_found",
-            Self::NotVisible => "not_visible",
-            Self::Moved => "moved",
-            Self::Ambiguous => "ambiguous",
-            Self::ReplaceRefused => "replace_refused",
-            Self::UnsupportedScope => "unsupported_scope",
-            Self::NoAdminSession => "no_admin_session",
-            Self::NoSignIn => "no_sign_in",
-            Self::UserBlocked => "user_blocked",
-            Self::AttestationDue => "attestation_due",
-            Self::PathTaken => "path_taken",
-            Self::EmailTaken => "email_taken",
-            Self::AwaitingApproval => "awaiting_approval",
-            Self::AlreadyExists => "already_exists",
-            Self::PendingDeletion => "pending_deletion",
-        }
+/// The code, as in JSON.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -536,7 +513,7 @@ impl Default for Guards {
 }
 
 /// What may be done, and with what: everything beside the three worlds that a plan depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent fact of the configuration or a flag"
@@ -557,8 +534,6 @@ pub struct Policy {
     pub saves_secret: bool,
     /// Whether the configuration allows replacing the application (`guards.replace_application`).
     pub replace_application: bool,
-    /// Whether the configuration allows, where nobody watches, what only a person ends (`guards.interruption`).
-    pub interruption: bool,
     /// The guards.
     pub guards: Guards,
     /// What the operator allows for this run.
@@ -578,30 +553,13 @@ impl Policy {
     pub fn new(command: Command) -> Self {
         Self {
             command,
-            admin_session: false,
-            sessions_unopened: false,
-            sign_in: None,
-            can_load_secret: false,
-            saves_secret: false,
-            replace_application: false,
-            interruption: false,
-            guards: Guards::default(),
-            allowances: Allowances::default(),
-            today: None,
-            targets: BTreeSet::new(),
-            block_user: false,
-            delete_user: false,
+            ..Self::default()
         }
     }
 
     /// Whether the application may be replaced.
     pub fn may_replace(&self) -> bool {
         self.replace_application || self.allowances.replace_application
-    }
-
-    /// Whether Factory may be cut off until a person ends it, also where nobody watches.
-    pub fn may_interrupt(&self) -> bool {
-        self.interruption || self.allowances.interruption
     }
 
     /// Whether the plan goes as far as Factory: a secret is renewed, and an application deleted, for Factory's sake only.

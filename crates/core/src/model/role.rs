@@ -70,21 +70,6 @@ impl Role {
     pub fn shows_projects(self) -> bool {
         self >= Self::Guest
     }
-
-    /// The name in the configuration, if it has one.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::MinimalAccess => Some("minimal_access"),
-            Self::Guest => Some("guest"),
-            Self::Planner => Some("planner"),
-            Self::Reporter => Some("reporter"),
-            Self::SecurityManager => Some("security_manager"),
-            Self::Developer => Some("developer"),
-            Self::Maintainer => Some("maintainer"),
-            Self::Owner => Some("owner"),
-            Self::Other(_) => None,
-        }
-    }
 }
 
 /// By name, or by number where there is none.
@@ -119,7 +104,7 @@ impl schemars::JsonSchema for Role {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let named = Self::ALL.map(|role| {
             let level = role.access_level().to_string();
-            serde_json::json!({ "const": role.name(), "description": level, "type": "string" })
+            serde_json::json!({ "const": role, "description": level, "type": "string" })
         });
         schemars::json_schema!({
             "description": "A role, as GitLab's access levels name it (GitLab: lib/gitlab/access.rb). Planner came with 17.7, \
@@ -142,12 +127,10 @@ impl Ord for Role {
     }
 }
 
+/// The name in the configuration, or the number where it has none.
 impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "{}", self.access_level()),
-        }
+        self.serialize(f)
     }
 }
 
@@ -164,7 +147,7 @@ impl std::str::FromStr for Role {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL
             .into_iter()
-            .find(|role| role.name() == Some(text))
+            .find(|role| role.to_string() == text)
             .ok_or_else(|| ParseRoleError(text.to_owned()))
     }
 }

@@ -195,6 +195,16 @@ pub enum SecretCheck {
     },
 }
 
+impl SecretCheck {
+    /// The fingerprint of the one that GitLab accepts.
+    pub(crate) fn accepted(&self) -> Option<&String> {
+        match self {
+            Self::Accepted { fingerprint } => Some(fingerprint),
+            Self::Rejected { .. } | Self::NoneStored | Self::NotChecked => None,
+        }
+    }
+}
+
 /// How far the clocks of GitLab and of this machine may differ, in seconds, before a time of the one says nothing
 /// about a time of the other.
 const CLOCK_SKEW_SECONDS: i64 = 60;
@@ -335,31 +345,13 @@ impl RecordedState {
 
     /// Whether it remembers no resource and no intent.
     pub fn is_empty(&self) -> bool {
-        let Self {
-            version: _,
-            serial: _,
-            lineage: _,
-            setpoint_version: _,
-            sandbox: _,
-            application,
-            superseded,
-            vanished,
-            user,
-            memberships,
-            connection,
-            authorization,
-            repositories,
-            intents,
-        } = self;
-        application.is_none()
-            && superseded.is_empty()
-            && vanished.is_empty()
-            && user.is_none()
-            && memberships.is_empty()
-            && connection.is_none()
-            && authorization.is_none()
-            && repositories.is_empty()
-            && intents.is_empty()
+        let nothing = Self {
+            version: self.version,
+            serial: self.serial,
+            sandbox: self.sandbox,
+            ..Self::empty(&*self.lineage, &*self.setpoint_version)
+        };
+        *self == nothing
     }
 
     /// Whether the application is one of ours that another took the place of, so that it is to be deleted.

@@ -9,7 +9,7 @@ use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A recurring window. One whose end is before its start crosses midnight and belongs to the day it starts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct ChangeWindow {
 
 /// A day of the week.
 // Monday first, so that a set of them has an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Day {
     /// Monday
@@ -57,19 +57,6 @@ impl Day {
         Self::Sun,
     ];
 
-    /// The name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mon => "mon",
-            Self::Tue => "tue",
-            Self::Wed => "wed",
-            Self::Thu => "thu",
-            Self::Fri => "fri",
-            Self::Sat => "sat",
-            Self::Sun => "sun",
-        }
-    }
-
     fn of(weekday: Weekday) -> Self {
         match weekday {
             Weekday::Monday => Self::Mon,
@@ -80,6 +67,13 @@ impl Day {
             Weekday::Saturday => Self::Sat,
             Weekday::Sunday => Self::Sun,
         }
+    }
+}
+
+/// The name in the configuration.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -134,7 +128,7 @@ impl WindowStatus {
 
 impl fmt::Display for ChangeWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days: Vec<&str> = self.days.iter().map(|day| day.as_str()).collect();
+        let days: Vec<String> = self.days.iter().map(Day::to_string).collect();
         let time = |time: Time| format!("{:02}:{:02}", time.hour(), time.minute());
         write!(f, "{} {}-{}", days.join(", "), time(self.start), time(self.end))?;
         match self.time_zone.iana_name() {

@@ -7,7 +7,7 @@ use crate::kinds::application::{self, is_recorded};
 use crate::kinds::connection::take_over_connection;
 use crate::model::{
     Address, ApplicationId, ApplicationMatch, ApplicationUid, Attestation, AuthorizedUser, Desired, FactorySource,
-    Known, Observed, ObservedApplication, RecordedAuthorization, RecordedState, identify_application,
+    Known, Observed, ObservedApplication, RecordedAuthorization, RecordedState,
 };
 
 /// What a person says that nobody else can.
@@ -58,9 +58,7 @@ pub fn adoptable<'a>(
     observed: &'a Observed,
     recorded: &RecordedState,
 ) -> Result<&'a ObservedApplication, Unadoptable> {
-    let used = observed.factory.integration.as_ref().map(|live| &live.application);
-    let applications = &observed.gitlab.applications;
-    match identify_application(&desired.application.name, applications, recorded, used) {
+    match ApplicationMatch::of(desired, observed, recorded) {
         ApplicationMatch::None => Err(Unadoptable::NoApplication),
         ApplicationMatch::Found(live) if is_recorded(recorded, live) => Err(Unadoptable::Recorded),
         ApplicationMatch::Found(live) => Ok(live),
@@ -108,10 +106,7 @@ pub fn take_over(
     if attested && word.connected && word.authorized {
         let droid = observed.gitlab.user.as_ref().ok_or(Unadoptable::NoUser)?;
         next.authorization = Some(RecordedAuthorization {
-            user: AuthorizedUser {
-                id: droid.id,
-                username: droid.fields.username.to_string(),
-            },
+            user: AuthorizedUser::from(droid),
             application: live.uid.clone(),
             secret_fingerprint: secret,
             attested: Some(word.attestation.clone()),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::{
     Actions, Address, Allowances, Attestation, Attested, AttributeChange, Change, Command, Corroboration,
-    FactorySource, Origin, Plan, PlanSummary, Reason, Status, Warning, WarningCode,
+    FactorySource, Operation, Origin, Plan, PlanSummary, Reason, Status, Warning, WarningCode,
 };
 
 use super::summary;
@@ -100,6 +100,23 @@ pub(crate) fn change(address: Address, actions: Actions, reason: Reason, origin:
         fallback: None,
         operations: Vec::new(),
         steps: Vec::new(),
+    }
+}
+
+impl Change {
+    /// Adds a write.
+    pub(crate) fn write(&mut self, operation: impl Into<Operation>) {
+        self.operations.push(operation.into());
+    }
+
+    /// Adds a remark for the reader.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Adds an attribute that may be shown.
+    pub(crate) fn show(&mut self, path: &str, before: impl Into<Value>, after: impl Into<Value>) {
+        self.attributes.push(attribute(path, before, after));
     }
 }
 

@@ -113,7 +113,7 @@ pub fn outline_of(changes: &[Change]) -> String {
                 change.actions.symbol(),
                 change.address,
                 change.status,
-                change.reason.code(),
+                change.reason,
                 change.origin,
             )
         })

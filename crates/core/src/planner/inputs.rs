@@ -1,8 +1,11 @@
 //! The planner's arguments as one value, with the few questions that several resources ask of them.
 
+use super::builder::change;
+use crate::diff::Origins;
 use crate::model::{
-    Address, Desired, FactorySource, IntegrationStatus, Observed, ObservedIntegration, ObservedUser, Policy, ProjectId,
-    RecordedAuthorization, RecordedConnection, RecordedRepository, RecordedState, SignIn,
+    Actions, Address, AttributeChange, Change, Desired, FactorySource, IntegrationStatus, Observed,
+    ObservedIntegration, ObservedUser, Policy, ProjectId, Reason, RecordedAuthorization, RecordedConnection,
+    RecordedRepository, RecordedState, SignIn,
 };
 
 /// What a plan follows from.
@@ -75,6 +78,22 @@ impl<'a> Inputs<'a> {
     /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.
     pub(crate) fn interrupted(&self, address: &Address) -> bool {
         self.recorded.intents_of(address).next().is_some()
+    }
+
+    /// A change whose origin is what the comparisons found, or that of an interrupted run.
+    pub(crate) fn change(
+        &self,
+        address: Address,
+        actions: Actions,
+        reason: Reason,
+        origins: Origins,
+        attributes: Vec<AttributeChange>,
+    ) -> Change {
+        let origin = origins.resolve(self.interrupted(&address));
+        Change {
+            attributes,
+            ..change(address, actions, reason, origin)
+        }
     }
 
     /// Whether Factory acts as the droid now: as the very account, for one that is made anew is another. What a person

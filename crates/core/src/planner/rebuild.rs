@@ -3,8 +3,8 @@
 //! change of ours.
 
 use crate::model::{
-    Address, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, Reason, RecordedAuthorization,
-    RecordedConnection, RecordedState, SecretCheck, identify_application,
+    Address, ApplicationMatch, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, Reason,
+    RecordedAuthorization, RecordedConnection, RecordedState, SecretCheck, identify_application,
 };
 
 use super::refresh::refresh;
@@ -38,13 +38,7 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
 pub fn inhabited(desired: &Desired, observed: &Observed, recorded: &RecordedState) -> Option<String> {
     let user = observed.gitlab.user.as_ref()?;
     let connected = observed.factory.integration.as_ref().map(|live| &live.application);
-    let found = identify_application(
-        &desired.application.name,
-        &observed.gitlab.applications,
-        recorded,
-        connected,
-    );
-    let application = found.found()?;
+    let application = ApplicationMatch::of(desired, observed, recorded).found()?;
     let factory = match observed.factory.source {
         FactorySource::Live if connected != Some(&application.uid) => return None,
         FactorySource::Live => ", and Factory uses the application",
@@ -83,16 +77,10 @@ pub fn presume(
         return Presumed::Nothing;
     }
     let applications = &observed.gitlab.applications;
-    let Some(live) = identify_application(&desired.application.name, applications, recorded, None)
-        .found()
-        .cloned()
-    else {
+    let Some(live) = identify_application(&desired.application.name, applications, recorded, None).found() else {
         return Presumed::Nothing;
     };
-    let secret_fingerprint = match &observed.gitlab.secret {
-        SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
-        SecretCheck::Rejected { .. } | SecretCheck::NoneStored | SecretCheck::NotChecked => None,
-    };
+    let secret_fingerprint = observed.gitlab.secret.accepted().cloned();
     let droid = observed
         .gitlab
         .user
@@ -105,22 +93,17 @@ pub fn presume(
     if droid.is_none() && is_at_hand {
         return Presumed::Nothing;
     }
-    recorded.connection = Some(RecordedConnection {
-        domain: desired.connection.domain.clone(),
-        application: live.uid.clone(),
-        secret_fingerprint: secret_fingerprint.clone(),
-        secret_refused: false,
-        attested: None,
-    });
+    recorded.connection = Some(RecordedConnection::new(
+        &desired.connection.domain,
+        &live.uid,
+        secret_fingerprint.clone(),
+    ));
     let Some(droid) = droid else {
         return Presumed::Connection;
     };
     recorded.authorization = Some(RecordedAuthorization {
-        user: AuthorizedUser {
-            id: droid.id,
-            username: droid.fields.username.to_string(),
-        },
-        application: live.uid,
+        user: AuthorizedUser::from(droid),
+        application: live.uid.clone(),
         secret_fingerprint,
         attested: None,
     });

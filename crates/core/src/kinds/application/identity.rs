@@ -1,7 +1,7 @@
 //! Which of GitLab's applications is ours. Names are not unique there, so a name alone is the last resort; both the
 //! observer, which reads more of that one application, and the planner have to agree on the answer.
 
-use crate::model::{ApplicationUid, RecordedState};
+use crate::model::{ApplicationUid, Desired, Observed, RecordedState};
 
 use super::{ApplicationFields, ObservedApplication};
 
@@ -14,6 +14,13 @@ pub enum ApplicationMatch<'a> {
 }
 
 impl<'a> ApplicationMatch<'a> {
+    /// Of what both sides show.
+    pub fn of(desired: &Desired, observed: &'a Observed, recorded: &RecordedState) -> Self {
+        let used = observed.factory.integration.as_ref().map(|live| &live.application);
+        let applications = &observed.gitlab.applications;
+        identify_application(&desired.application.name, applications, recorded, used)
+    }
+
     /// The application, if there is exactly one.
     pub fn found(&self) -> Option<&'a ObservedApplication> {
         match self {

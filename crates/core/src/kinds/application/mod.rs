@@ -115,6 +115,16 @@ pub struct ObservedApplication {
     pub fields: ApplicationFields,
 }
 
+impl ObservedApplication {
+    /// Reference to it.
+    pub(crate) fn reference(&self) -> ApplicationRef {
+        ApplicationRef::Existing {
+            id: self.id,
+            uid: self.uid.clone(),
+        }
+    }
+}
+
 /// The application as last written or adopted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +148,21 @@ pub struct RecordedApplication {
     /// Who took it over, where somebody else had made it (`setpoint adopt`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Attestation>,
+}
+
+impl From<ObservedApplication> for RecordedApplication {
+    fn from(live: ObservedApplication) -> Self {
+        let ObservedApplication { id, uid, fields } = live;
+        Self {
+            id,
+            uid,
+            fields,
+            trusted_attested: None,
+            secret_fingerprint: None,
+            secret_at: None,
+            adopted: None,
+        }
+    }
 }
 
 impl RecordedApplication {
@@ -184,12 +209,7 @@ pub enum ApplicationOperation {
 
 /// The application that is meant.
 pub(crate) fn identify<'a>(inputs: &Inputs<'a>) -> ApplicationMatch<'a> {
-    identify_application(
-        &inputs.desired.application.name,
-        &inputs.observed.gitlab.applications,
-        inputs.recorded,
-        inputs.integration().map(|integration| &integration.application),
-    )
+    ApplicationMatch::of(inputs.desired, inputs.observed, inputs.recorded)
 }
 
 /// What the record knows of this very application: from its entry, or from the announcement of a creation whose end
@@ -207,11 +227,7 @@ pub(crate) fn remembered(recorded: &RecordedState, live: &ObservedApplication) -
 
 /// What of the live application is not shown, and known from the record.
 pub(crate) fn taken_from_record(inputs: &Inputs<'_>) -> Vec<&'static str> {
-    let gitlab = &inputs.observed.gitlab;
-    let used = inputs.integration().map(|integration| &integration.application);
-    let name = &inputs.desired.application.name;
-    let matched = identify_application(name, &gitlab.applications, inputs.recorded, used);
-    let Some(live) = matched.found() else {
+    let Some(live) = identify(inputs).found() else {
         return Vec::new();
     };
     let Some(recorded) = remembered(inputs.recorded, live) else {
@@ -338,20 +354,15 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
         let mut fields = remembered.unwrap_or_else(|| live.fields.clone());
         diff::take_over(&mut fields, &live.fields);
         RecordedApplication {
-            id: live.id,
-            uid: live.uid.clone(),
             fields,
-            trusted_attested: None,
-            secret_fingerprint: None,
-            secret_at: None,
-            adopted: None,
+            ..RecordedApplication::from(live.clone())
         }
     };
     diff::adopt(&mut adopted.fields, &inputs.desired.application, &live.fields);
     if !live.fields.trusted.is_unknown() {
         adopted.trusted_attested = None;
     }
-    if let SecretCheck::Accepted { fingerprint } = &inputs.observed.gitlab.secret
+    if let Some(fingerprint) = inputs.observed.gitlab.secret.accepted()
         && adopted.secret_fingerprint.as_ref() != Some(fingerprint)
     {
         // Another one than Setpoint got: since when it has been in force, nobody knows.
@@ -379,14 +390,8 @@ pub(crate) fn preconditions(
     observed: &Observed,
     recorded: &RecordedState,
 ) -> Map<String, Value> {
-    let used = observed
-        .factory
-        .integration
-        .as_ref()
-        .map(|integration| &integration.application);
-    let applications = &observed.gitlab.applications;
     let mut seen = Map::new();
-    let matched = identify_application(&desired.application.name, applications, recorded, used);
+    let matched = ApplicationMatch::of(desired, observed, recorded);
     seen.insert("exists".to_owned(), json!(matched != ApplicationMatch::None));
     match matched {
         ApplicationMatch::None => {}

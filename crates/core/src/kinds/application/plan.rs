@@ -39,7 +39,21 @@ pub(crate) struct ApplicationPlan<'a> {
     attested: Option<Attestation>,
 }
 
-impl ApplicationPlan<'_> {
+impl<'a> ApplicationPlan<'a> {
+    /// Nothing to do yet.
+    fn new(inputs: &Inputs<'_>, live: Option<&'a ObservedApplication>) -> Self {
+        Self {
+            live,
+            change: None,
+            target: live.map_or(ApplicationRef::Planned, ObservedApplication::reference),
+            fresh: false,
+            redirect_uris: inputs.desired.application.redirect_uris.clone(),
+            grant_edited: false,
+            unadopted: false,
+            attested: None,
+        }
+    }
+
     /// The target's public id, where it is known already.
     pub(crate) fn uid(&self) -> Option<&ApplicationUid> {
         match &self.target {
@@ -60,17 +74,18 @@ impl ApplicationPlan<'_> {
             .is_some_and(|change| change.status == Status::Blocked)
     }
 
-    fn renewing(&self) -> Operation {
-        let application = self.target.clone();
-        ApplicationOperation::RenewSecret { application }.into()
+    fn renewing(&self) -> ApplicationOperation {
+        ApplicationOperation::RenewSecret {
+            application: self.target.clone(),
+        }
     }
 
     /// The renewal of the secret, and nothing else.
     pub(crate) fn renewed(&self, renewal: &Renewal) -> Change {
         let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
         renewed.attributes.push(secret_attribute());
-        renewed.operations.push(self.renewing());
-        renewed.notes.push(renewal.note.clone());
+        renewed.write(self.renewing());
+        renewed.note(renewal.note.clone());
         renewed
     }
 
@@ -104,8 +119,8 @@ impl ApplicationPlan<'_> {
                     .iter()
                     .position(|operation| operation.deleted_application().is_some())
                     .unwrap_or(present.operations.len());
-                present.operations.insert(end, operation);
-                present.notes.push(renewal.note.clone());
+                present.operations.insert(end, operation.into());
+                present.note(renewal.note.clone());
             }
         }
     }
@@ -122,9 +137,7 @@ impl ApplicationPlan<'_> {
         }
         change.operations.retain(|operation| !deletes(operation));
         change.actions = if self.fresh { Actions::Create } else { Actions::Update };
-        change.notes.push(
-            "the old application stays until a plan that is not held to targets moves Factory away from it".to_owned(),
-        );
+        change.note("the old application stays until a plan that is not held to targets moves Factory away from it");
     }
 
     /// Puts the change, or its absence, into the plan.
@@ -161,19 +174,12 @@ fn ambiguous<'a>(inputs: &Inputs<'a>, candidates: &[&ObservedApplication]) -> Ap
         "neither the state record nor Factory tells which one is meant; delete or rename the others in GitLab's admin area",
     );
     ApplicationPlan {
-        live: None,
         change: Some(blocked),
-        target: ApplicationRef::Planned,
-        fresh: false,
-        redirect_uris: inputs.desired.application.redirect_uris.clone(),
-        grant_edited: false,
-        unadopted: false,
-        attested: None,
+        ..ApplicationPlan::new(inputs, None)
     }
 }
 
 fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
-    let desired = &inputs.desired.application;
     let superseded = superseded(inputs, None);
     let actions = if superseded.is_empty() {
         Actions::Create
@@ -181,10 +187,8 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
         Actions::Replace
     };
     let recorded = inputs.recorded.application.as_ref().map(|recorded| &recorded.fields);
-    let (origins, attributes) = diff::missing(desired, recorded);
-    let origin = origins.resolve(inputs.interrupted(&Address::Application));
-    let mut created = change(Address::Application, actions, Reason::Absent, origin);
-    created.attributes = attributes;
+    let (origins, attributes) = diff::missing(&inputs.desired.application, recorded);
+    let mut created = inputs.change(Address::Application, actions, Reason::Absent, origins, attributes);
     create_operations(inputs, &mut created);
     created.operations.extend(deletions(&superseded));
     created
@@ -194,14 +198,9 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
         created = block(created, Reason::UnsupportedScope, note);
     }
     ApplicationPlan {
-        live: None,
         change: Some(created),
-        target: ApplicationRef::Planned,
         fresh: true,
-        redirect_uris: desired.redirect_uris.clone(),
-        grant_edited: false,
-        unadopted: false,
-        attested: None,
+        ..ApplicationPlan::new(inputs, None)
     }
 }
 
@@ -209,9 +208,7 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
 fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
     let application = inputs.desired.application.clone();
     let (name, trusted) = (application.name.clone(), application.trusted);
-    change
-        .operations
-        .push(ApplicationOperation::Create { application }.into());
+    change.write(ApplicationOperation::Create { application });
     if trusted != Known::Known(true) {
         return;
     }
@@ -220,43 +217,25 @@ fn create_operations(inputs: &Inputs<'_>, change: &mut Change) {
             application: ApplicationRef::Planned,
             edit: Edit::from_iter([ApplicationAttribute::Trusted(true)]),
         };
-        change.operations.push(edit.into());
+        change.write(edit);
     } else {
         change.steps.push(OperatorStep::SetTrusted {
             application: ApplicationRef::Planned,
             name,
             trusted: true,
         });
-        change.notes.push(
-            match inputs.closed_admin() {
-                None => {
-                    "`trusted` can be set in GitLab's admin area only: an operator step, as no gitlab.admin_session is \
-                     configured"
-                }
-                Some(_) => {
-                    "`trusted` can be set in GitLab's admin area only: an operator step, as nobody signs in there"
-                }
+        change.note(match inputs.closed_admin() {
+            None => {
+                "`trusted` can be set in GitLab's admin area only: an operator step, as no gitlab.admin_session is \
+                 configured"
             }
-            .to_owned(),
-        );
+            Some(_) => "`trusted` can be set in GitLab's admin area only: an operator step, as nobody signs in there",
+        });
     }
 }
 
 fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a ObservedApplication) -> ApplicationPlan<'a> {
-    let target = ApplicationRef::Existing {
-        id: live.id,
-        uid: live.uid.clone(),
-    };
-    let mut planned = ApplicationPlan {
-        live: Some(live),
-        change: None,
-        target: target.clone(),
-        fresh: false,
-        redirect_uris: inputs.desired.application.redirect_uris.clone(),
-        grant_edited: false,
-        unadopted: false,
-        attested: None,
-    };
+    let mut planned = ApplicationPlan::new(inputs, Some(live));
     if inputs.policy.command == Command::Rotate {
         // Only the secret is renewed; the rest is left to an apply.
         planned.redirect_uris.clone_from(&live.fields.redirect_uris);
@@ -296,7 +275,7 @@ fn existing<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, live: &'a Observ
         | ApplicationAttribute::Confidential(_) => false,
     };
     let widened = matches!(way, Way::Edit) && difference.edit.has(widens);
-    let mut changed = changed(inputs, live, &target, difference, way, &leftovers);
+    let mut changed = changed(inputs, live, difference, way, &leftovers);
     if widened {
         changed.notes.insert(
             0,
@@ -361,7 +340,6 @@ fn way(inputs: &Inputs<'_>, edit: &ApplicationEdit) -> Way {
 fn changed(
     inputs: &Inputs<'_>,
     live: &ObservedApplication,
-    target: &ApplicationRef,
     difference: Difference<ApplicationAttribute>,
     way: Way,
     leftovers: &[&ObservedApplication],
@@ -372,13 +350,13 @@ fn changed(
         origins,
         unobservable: _,
     } = difference;
-    let mut change = change(
+    let mut change = inputs.change(
         Address::Application,
         Actions::Update,
         Reason::Differs,
-        origins.resolve(inputs.interrupted(&Address::Application)),
+        origins,
+        attributes,
     );
-    change.attributes = attributes;
     match way {
         Way::Blocked(reason, note) => {
             if reason == Reason::ReplaceRefused {
@@ -387,33 +365,28 @@ fn changed(
             return block(change, reason, note);
         }
         Way::Edit => {
-            let application = target.clone();
-            change
-                .operations
-                .push(ApplicationOperation::Edit { application, edit }.into());
+            let application = live.reference();
+            change.write(ApplicationOperation::Edit { application, edit });
         }
         Way::Tick => {
             change.status = Status::Operator;
             change.reason = Reason::NoAdminSession;
             change.steps.push(OperatorStep::SetTrusted {
-                application: target.clone(),
+                application: live.reference(),
                 name: live.fields.name.clone(),
                 trusted: inputs.desired.application.trusted == Known::Known(true),
             });
-            change.notes.push(
-                match inputs.closed_admin() {
-                    None => "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured",
-                    Some(_) => "`trusted` can be changed in GitLab's admin area only, and nobody signs in there",
+            change.note(match inputs.closed_admin() {
+                None => {
+                    "`trusted` can be changed in GitLab's admin area only, and no gitlab.admin_session is configured"
                 }
-                .to_owned(),
-            );
+                Some(_) => "`trusted` can be changed in GitLab's admin area only, and nobody signs in there",
+            });
         }
         Way::Replace => {
             change.actions = Actions::Replace;
             change.reason = Reason::RecreateRequired;
-            change.notes.push(
-                "every token of the old application is dropped when it is deleted, after Factory has moved".to_owned(),
-            );
+            change.note("every token of the old application is dropped when it is deleted, after Factory has moved");
             create_operations(inputs, &mut change);
             change.operations.extend(deletions(&[live]));
         }

@@ -3,8 +3,8 @@
 //! (`setpoint adopt`), unless Factory itself says that it does not work with it.
 
 use crate::model::{
-    Actions, Address, ApplicationRef, Attestation, Change, Command, IntegrationStatus, Intent, Origin, Reason,
-    RecordedState, SecretCheck,
+    Actions, Address, Attestation, Change, Command, IntegrationStatus, Intent, Origin, Reason, RecordedState,
+    SecretCheck,
 };
 use crate::planner::builder::{block, change};
 use crate::planner::inputs::Inputs;
@@ -60,10 +60,7 @@ pub(crate) fn hold(
     held.actions = Actions::Update;
     held.origin = Origin::Unrecorded;
     application.change = Some(held);
-    application.target = ApplicationRef::Existing {
-        id: live.id,
-        uid: live.uid.clone(),
-    };
+    application.target = live.reference();
     application.redirect_uris.clone_from(&live.fields.redirect_uris);
     (application.fresh, application.grant_edited, application.unadopted) = (false, false, true);
 }
@@ -71,11 +68,7 @@ pub(crate) fn hold(
 /// Whether Factory says that it works with this application.
 fn is_in_use(inputs: &Inputs<'_>, live: &ObservedApplication) -> bool {
     inputs.integration().is_some_and(|integration| {
-        integration.application == live.uid
-            && match integration.status {
-                IntegrationStatus::Connected => true,
-                IntegrationStatus::Configured | IntegrationStatus::Error => false,
-            }
+        integration.application == live.uid && integration.status == IntegrationStatus::Connected
     })
 }
 
@@ -109,7 +102,7 @@ pub(crate) fn is_learned(inputs: &Inputs<'_>, live: &ObservedApplication) -> boo
         .application
         .as_ref()
         .is_some_and(|entry| entry.is(live) && entry.secret_fingerprint.is_none());
-    let accepted = matches!(inputs.observed.gitlab.secret, SecretCheck::Accepted { .. });
+    let accepted = inputs.observed.gitlab.secret.accepted().is_some();
     let renewal = |intent: &Intent| renews(&intent.operation, Some(&live.uid));
     unknown && accepted && !recorded.intents.iter().any(renewal) && created_by(recorded, live).is_none()
 }
@@ -122,18 +115,11 @@ pub(crate) fn take_over(
     check: &SecretCheck,
     word: Option<&Attestation>,
 ) -> Option<String> {
-    let secret_fingerprint = match check {
-        SecretCheck::Accepted { fingerprint } => Some(fingerprint.clone()),
-        SecretCheck::Rejected { .. } | SecretCheck::NoneStored | SecretCheck::NotChecked => None,
-    };
+    let secret_fingerprint = check.accepted().cloned();
     recorded.application = Some(RecordedApplication {
-        id: live.id,
-        uid: live.uid.clone(),
-        fields: live.fields.clone(),
-        trusted_attested: None,
         secret_fingerprint: secret_fingerprint.clone(),
-        secret_at: None,
         adopted: word.cloned(),
+        ..RecordedApplication::from(live.clone())
     });
     secret_fingerprint
 }

@@ -13,7 +13,7 @@ use crate::model::{
     Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, OperatorStep, Origin, PathPattern,
     ProjectId, Reason, RecordedState, Role, Status, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block, change};
+use crate::planner::builder::{PlanBuilder, attribute, block};
 use crate::planner::inputs::Inputs;
 use crate::planner::refresh::Settled;
 
@@ -231,25 +231,18 @@ fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &
     let recorded = inputs.recorded_repository(id);
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
-    let mut enable = change(
-        address.clone(),
-        Actions::Create,
-        Reason::Absent,
-        origins.resolve(inputs.interrupted(&address)),
-    );
-    enable.attributes.push(attribute("enabled", (), true));
+    let shown = vec![attribute("enabled", (), true)];
+    let mut enable = inputs.change(address, Actions::Create, Reason::Absent, origins, shown);
     if let Some(before) = &selected.instead_of {
         enable.origin = Origin::Drift;
-        enable.notes.push(match &before.now {
-            Some(now) => format!(
-                "this is another project than the one that was enabled here (id {}), which is `{now}` now and stays as it is",
-                before.id
-            ),
-            None => format!(
-                "this is another project than the one that was enabled here (id {}), which is not to be found any more",
-                before.id
-            ),
-        });
+        let now = match &before.now {
+            Some(now) => format!("`{now}` now and stays as it is"),
+            None => "not to be found any more".to_owned(),
+        };
+        enable.note(format!(
+            "this is another project than the one that was enabled here (id {}), which is {now}",
+            before.id
+        ));
     }
     if let Some(membership) = &selected.waits_for {
         enable.depends_on.push(membership.clone());
@@ -288,13 +281,8 @@ pub(crate) fn disable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId,
     let address = Address::Repository(path.clone());
     let mut origins = Origins::default();
     origins.compare(None, Some(&()), inputs.recorded_repository(id).map(|_| &()));
-    let mut disable = change(
-        address.clone(),
-        Actions::Delete,
-        Reason::Unlisted,
-        origins.resolve(inputs.interrupted(&address)),
-    );
-    disable.attributes.push(attribute("enabled", true, ()));
+    let shown = vec![attribute("enabled", true, ())];
+    let mut disable = inputs.change(address, Actions::Delete, Reason::Unlisted, origins, shown);
     carry_out(inputs, builder, &mut disable, id, path, false);
     disable
 }
@@ -322,7 +310,7 @@ fn carry_out(
         } else {
             RepositoryOperation::Disable { id }
         };
-        change.operations.push(operation.into());
+        change.write(operation);
     }
     if builder.change(&Address::Authorization).is_some() {
         change.depends_on.push(Address::Authorization);
@@ -364,13 +352,8 @@ fn unselectable(inputs: &Inputs<'_>, path: &FullPath, why: &Unselectable) -> Cha
         ),
         Unselectable::NotVisible => (Reason::NotVisible, help_to_see(inputs, path)),
     };
-    let mut blocked = change(
-        address.clone(),
-        Actions::Create,
-        reason,
-        origins.resolve(inputs.interrupted(&address)),
-    );
-    blocked.attributes.push(attribute("enabled", (), true));
+    let shown = vec![attribute("enabled", (), true)];
+    let blocked = inputs.change(address, Actions::Create, reason, origins, shown);
     block(blocked, reason, note)
 }
 

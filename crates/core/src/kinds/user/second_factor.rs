@@ -9,7 +9,6 @@ use serde_json::json;
 use super::UserOperation;
 use crate::diff::Origins;
 use crate::model::{Address, Change, Origin, Reason, RecordedState};
-use crate::planner::builder::attribute;
 use crate::planner::inputs::Inputs;
 
 /// What `user.totp.load` gave.
@@ -113,7 +112,7 @@ impl Need {
     pub(super) fn begin(self, inputs: &Inputs<'_>, planned: &mut Change) {
         if let (Self::StartOver(_), Some(live), None) = (self, inputs.droid(), inputs.closed_droid()) {
             let disable = UserOperation::DisableSecondFactor { id: live.id };
-            planned.operations.push(disable.into());
+            planned.write(disable);
         }
     }
 
@@ -125,9 +124,7 @@ impl Need {
             Self::Verify => "unverified",
             Self::Foreign => "key unknown",
         };
-        planned
-            .attributes
-            .push(attribute("second_factor", json!(before), json!("on")));
+        planned.show("second_factor", json!(before), json!("on"));
         if let Self::Foreign = self {
             let why = format!(
                 "`{username}` has a second factor already, and user.totp.load gives no key of it: put the key there; or let an \
@@ -140,12 +137,10 @@ impl Need {
             return Some((Reason::NoSignIn, why.to_owned()));
         }
         if let Self::Verify = self {
-            planned.notes.push(format!(
+            planned.note(format!(
                 "`{username}` signs in once with the key that user.totp.load gives, to see that it is the right one"
             ));
-            planned
-                .operations
-                .push(UserOperation::VerifySecondFactor { username }.into());
+            planned.write(UserOperation::VerifySecondFactor { username });
             return None;
         }
         if let Self::StartOver(before) = self {
@@ -155,17 +150,15 @@ impl Need {
                     "an earlier run was cut off while it was registered"
                 }
             };
-            planned.notes.push(format!(
+            planned.note(format!(
                 "the authenticator that `{username}` has is switched off by the administrator first (disable_two_factor): {why}"
             ));
         }
-        planned.notes.push(format!(
+        planned.note(format!(
             "an authenticator is registered for `{username}`; its key and recovery codes go to user.totp.save, the key before it \
              is in force"
         ));
-        planned
-            .operations
-            .push(UserOperation::EnrolSecondFactor { username }.into());
+        planned.write(UserOperation::EnrolSecondFactor { username });
         None
     }
 }

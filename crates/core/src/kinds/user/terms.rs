@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{RecordedTerms, TermsVersion, UserOperation};
 use crate::diff::Origins;
 use crate::model::{Attestation, Change, OperatorStep, Origin};
-use crate::planner::builder::attribute;
 use crate::planner::inputs::Inputs;
 
 /// Terms that are in force and not accepted.
@@ -83,12 +82,10 @@ impl Due {
         let Self { version, accepted } = self;
         let username = &inputs.desired.user.fields.username;
         let page = format!("{}/-/users/terms", inputs.desired.connection.domain);
-        planned
-            .attributes
-            .push(attribute("terms", json!(accepted), json!(version)));
+        planned.show("terms", json!(accepted), json!(version));
         match inputs.policy.sign_in.filter(|_| inputs.closed_droid().is_none()) {
             Some(sign_in) if inputs.desired.user.accept_terms => {
-                planned.notes.push(format!(
+                planned.note(format!(
                     "Setpoint accepts GitLab's terms of service as `{username}` (user.accept_terms); they are at {page}"
                 ));
                 planned.operations.push(
