@@ -33,12 +33,7 @@ impl Run<'_> {
     /// Which applications are there is recorded before the creation, so that one whose answer was lost can be told
     /// from all others.
     async fn create_application(&self, write: Write<'_>, desired: &ApplicationFields) -> Step {
-        let before = self
-            .effects
-            .gitlab_read
-            .applications()
-            .await
-            .map_err(|error| Failure::from(&error))?;
+        let before = self.effects.gitlab_read.applications().await?;
         self.has_not_come_back(write, &before)?;
         let mut intent = self.intent(write);
         intent.applications_before = before.iter().map(|app| app.id).collect();
@@ -177,12 +172,7 @@ impl Run<'_> {
         if recorded.as_ref().is_some_and(|app| app.id == id && &app.uid == uid) {
             return Ok(recorded);
         }
-        let applications = self
-            .effects
-            .gitlab_read
-            .applications()
-            .await
-            .map_err(|error| Failure::from(&error))?;
+        let applications = self.effects.gitlab_read.applications().await?;
         Ok(applications
             .into_iter()
             .find(|app| app.id == id && &app.uid == uid)
@@ -219,12 +209,8 @@ impl Run<'_> {
             }
             Err(error) => {
                 if !error.may_have_been_processed() {
-                    self.state
-                        .commit(write, |record| {
-                            set_secret(record, before);
-                        })
-                        .await?;
-                    return Err(Failure::from(&error));
+                    self.state.commit(write, |record| set_secret(record, before)).await?;
+                    return Err(error.into());
                 }
                 Err(Failure(format!(
                     "{}; the secret may have been renewed, and the new one is lost: the next run renews it again",

@@ -2,6 +2,8 @@
 //! answer says whether it was the droid. Nobody's word is taken for it, so it leaves no announcement either: whatever ends
 //! the run while it waits, the next one finds Factory connected, or starts another attempt.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::effects::{Invitation, Options, Waited};
@@ -48,13 +50,10 @@ impl Walk<'_> {
                 waited: Waited::Quit,
             })
         } else {
-            let approver = Approver {
-                username,
-                application,
-                scopes,
-                redirect_uris,
-            };
-            self.run.have_approved(&approver, self.options).await
+            let options = self.options;
+            self.run
+                .have_approved(username, application, scopes, redirect_uris, options)
+                .await
         };
         match ended {
             Ok(Ended::Connected) => self.advance(at, number + 1),
@@ -73,43 +72,39 @@ impl Walk<'_> {
     }
 }
 
-/// Who is to approve what.
-struct Approver<'a> {
-    username: &'a str,
-    application: &'a ApplicationRef,
-    scopes: &'a std::collections::BTreeSet<String>,
-    redirect_uris: &'a std::collections::BTreeSet<String>,
-}
-
 impl Run<'_> {
-    async fn have_approved(&self, approver: &Approver<'_>, options: &Options<'_>) -> Step<Ended> {
+    async fn have_approved(
+        &self,
+        username: &str,
+        application: &ApplicationRef,
+        scopes: &BTreeSet<String>,
+        redirect_uris: &BTreeSet<String>,
+        options: &Options<'_>,
+    ) -> Step<Ended> {
         let factory = self.factory()?;
-        let (_, uid) = self.application(approver.application)?;
+        let (_, uid) = self.application(application)?;
         let approval = Approval {
             application: &uid,
-            scopes: approver.scopes,
-            redirect_uris: approver.redirect_uris,
+            scopes,
+            redirect_uris,
         };
         // Why a person is asked where Setpoint was to do it, and then what was wrong with the approval before.
         let mut objection = self.left_to_a_person.get().map(|left| left.why.clone());
         loop {
             let before = self.asked_factory().await?;
             // Somebody may have approved an attempt of an earlier run.
-            if self.is_connected(before.as_ref(), approver.username).await?.is_ok() {
+            if self.is_connected(before.as_ref(), username).await?.is_ok() {
                 return Ok(Ended::Connected);
             }
-            let attempt = factory
-                .start_authorization()
-                .await
-                .map_err(|error| Failure::from(&error))?;
-            let url = (self.effects.approve_at)(&attempt.url, &approval).map_err(|error| Failure::from(&error))?;
+            let attempt = factory.start_authorization().await?;
+            let url = (self.effects.approve_at)(&attempt.url, &approval)?;
             let began = (self.effects.clock)();
             let life = attempt
                 .expires_at
                 .map_or(LIFE, |end| end.duration_since(began).clamp(LEAST, MOST));
             let at = ApproveAt {
                 url: url.into(),
-                username: approver.username.to_owned(),
+                username: username.to_owned(),
                 expires_at: attempt.expires_at,
             };
             let mut invitation = Invitation {
@@ -123,7 +118,7 @@ impl Run<'_> {
                 if waited != Waited::Later {
                     let now = self.asked_factory().await?;
                     if now != before {
-                        match self.is_connected(now.as_ref(), approver.username).await? {
+                        match self.is_connected(now.as_ref(), username).await? {
                             Ok(()) => return Ok(Ended::Connected),
                             Err(why) => break Some(why),
                         }
@@ -141,7 +136,7 @@ impl Run<'_> {
                 };
                 let why = match invitation.objection {
                     Some(objection) => format!("{objection}; {why}"),
-                    None => format!("{why}, signed in to GitLab as `{}`", approver.username),
+                    None => format!("{why}, signed in to GitLab as `{username}`"),
                 };
                 return Ok(Ended::Left {
                     at: Some(at),

@@ -1,7 +1,7 @@
 //! What the executor acts through: the write traits, the secret store, the person, the clock. All are borrowed, so that tests
 //! give fakes and `apply` gives what it also uses elsewhere.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -150,30 +150,22 @@ pub enum StopReason {
 
 /// Asks a run to stop: set from a signal handler or a timer, read before anything new begins.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub struct Stop(OnceLock<StopReason>);
 
 impl Stop {
     /// Nothing asks for a stop.
     pub const fn new() -> Self {
-        Self(AtomicU8::new(0))
+        Self(OnceLock::new())
     }
 
     /// Asks for a stop. The first reason stays.
     pub fn request(&self, reason: StopReason) {
-        let value = match reason {
-            StopReason::Interrupted => 1,
-            StopReason::WindowClosed => 2,
-        };
-        let _ = self.0.compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self.0.set(reason);
     }
 
     /// Whether and why to stop.
     pub fn requested(&self) -> Option<StopReason> {
-        match self.0.load(Ordering::SeqCst) {
-            0 => None,
-            1 => Some(StopReason::Interrupted),
-            _ => Some(StopReason::WindowClosed),
-        }
+        self.0.get().copied()
     }
 }
 

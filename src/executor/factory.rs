@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::run::{Failure, LeftToAPerson, Run, Step, Write, describe, unrecorded};
+use super::run::{Failure, LeftToAPerson, Run, Step, Write, describe, struck_off, uncertain, unrecorded};
 use super::state_writer::clear;
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
@@ -141,15 +141,12 @@ impl Run<'_> {
             ))
         })?;
         let checked = self.check_connected(integration, username);
-        let result = match &checked {
-            Ok(_) => Ok(()),
-            Err(why) => Err(Failure(why.clone())),
+        let (authorization, result) = match checked {
+            Ok(authorization) => (Some(authorization), Ok(())),
+            Err(why) => (None, Err(Failure(why))),
         };
         self.state
-            .commit(write, |record| match checked {
-                Ok(authorization) => record.authorization = Some(authorization),
-                Err(_) => record.authorization = None,
-            })
+            .commit(write, |record| record.authorization = authorization)
             .await
             .map_err(|state| unrecorded(&state))?;
         result
@@ -254,25 +251,14 @@ impl Run<'_> {
         self.state.begin(intents, |_| {}).await?;
         let answers = match factory.set_repositories(&enable, &disable).await {
             Ok(answers) => answers,
-            Err(error) if error.may_have_been_processed() => {
-                return Err(Failure(format!(
-                    "{}; it is not certain whether it was carried out: the next run looks it up",
-                    describe(&error)
-                )));
-            }
+            Err(error) if error.may_have_been_processed() => return Err(uncertain(&error)),
             Err(error) => {
-                let dropped = self
-                    .state
-                    .edit(|record| {
-                        for (write, _) in batch {
-                            clear(record, *write);
-                        }
-                    })
-                    .await;
-                return Err(match dropped {
-                    Ok(()) => Failure::from(&error),
-                    Err(state) => Failure(format!("{}; besides, {state}", describe(&error))),
+                let dropped = self.state.edit(|record| {
+                    for (write, _) in batch {
+                        clear(record, *write);
+                    }
                 });
+                return Err(struck_off(&error, dropped.await));
             }
         };
         let results: Vec<Step> = batch

@@ -28,9 +28,9 @@ impl From<String> for Failure {
     }
 }
 
-impl From<&http::Error> for Failure {
-    fn from(error: &http::Error) -> Self {
-        Self(describe(error))
+impl From<http::Error> for Failure {
+    fn from(error: http::Error) -> Self {
+        Self(describe(&error))
     }
 }
 
@@ -169,15 +169,9 @@ impl<'a> Run<'a> {
     /// The end of a write that failed: it is struck off only where the server certainly did not carry it out.
     pub(super) async fn refused(&self, write: Write<'_>, error: &http::Error) -> Failure {
         if error.may_have_been_processed() {
-            return Failure(format!(
-                "{}; it is not certain whether it was carried out: the next run looks it up",
-                describe(error)
-            ));
+            return uncertain(error);
         }
-        match self.state.commit(write, |_| {}).await {
-            Ok(()) => Failure::from(error),
-            Err(state) => Failure(format!("{}; besides, {state}", describe(error))),
-        }
+        struck_off(error, self.state.commit(write, |_| {}).await)
     }
 
     /// The droid's web session.
@@ -229,6 +223,22 @@ impl<'a> Run<'a> {
             .or(self.planned_user)
             .or_else(|| self.state.record().user.as_ref().map(|user| user.id))
     }
+}
+
+/// The message for a write that failed and may have been carried out.
+pub(super) fn uncertain(error: &http::Error) -> Failure {
+    Failure(format!(
+        "{}; it is not certain whether it was carried out: the next run looks it up",
+        describe(error)
+    ))
+}
+
+/// The message for a write that was certainly not carried out, with what came of striking it off.
+pub(super) fn struck_off(error: &http::Error, recorded: Result<(), String>) -> Failure {
+    Failure(match recorded {
+        Ok(()) => describe(error),
+        Err(state) => format!("{}; besides, {state}", describe(error)),
+    })
 }
 
 /// The message for a write that succeeded and could not be recorded.

@@ -98,7 +98,7 @@ impl Run<'_> {
                 is_certain: true,
             }) => {
                 self.state.commit(write, |_| {}).await?;
-                Err(Failure::from(&error))
+                Err(error.into())
             }
             Err(NotEnrolled {
                 error,
