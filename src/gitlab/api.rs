@@ -28,27 +28,27 @@ impl GitlabApi {
     }
 
     /// `GET {root}/api/v4/…`
-    pub(super) fn get(&self, segments: &[&str]) -> Request {
+    pub(super) fn get(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.get(&v4(segments))
     }
 
     /// `POST {root}/api/v4/…`
-    pub(super) fn post(&self, segments: &[&str]) -> Request {
+    pub(super) fn post(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.post(&v4(segments))
     }
 
     /// `PUT {root}/api/v4/…`
-    pub(super) fn put(&self, segments: &[&str]) -> Request {
+    pub(super) fn put(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.put(&v4(segments))
     }
 
     /// `PATCH {root}/api/v4/…`
-    pub(super) fn patch(&self, segments: &[&str]) -> Request {
+    pub(super) fn patch(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.patch(&v4(segments))
     }
 
     /// `DELETE {root}/api/v4/…`
-    pub(super) fn delete(&self, segments: &[&str]) -> Request {
+    pub(super) fn delete(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.delete(&v4(segments))
     }
 
@@ -68,8 +68,11 @@ impl GitlabApi {
     }
 }
 
-fn v4<'a>(segments: &[&'a str]) -> Vec<&'a str> {
-    ["api", "v4"].iter().chain(segments).copied().collect()
+fn v4(segments: &[impl AsRef<str>]) -> Vec<&str> {
+    ["api", "v4"]
+        .into_iter()
+        .chain(segments.iter().map(AsRef::as_ref))
+        .collect()
 }
 
 /// The path of the members of a group or project, or of one member.
@@ -88,8 +91,4 @@ pub(super) fn all_members(source: SourceKind, user: UserId) -> Vec<String> {
     let mut segments = members(source, None);
     segments.extend(["all".to_owned(), user.to_string()]);
     segments
-}
-
-pub(super) fn borrowed(segments: &[String]) -> Vec<&str> {
-    segments.iter().map(String::as_str).collect()
 }

@@ -100,10 +100,11 @@ pub struct GranularScope {
 
 /// Settings (GitLab: `lib/api/entities/application_setting.rb`). What a version does not have is taken as off.
 #[expect(clippy::struct_excessive_bools, reason = "GitLab shows these as independent flags")]
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct InstanceSettings {
-    /// Whether the sign-in page takes passwords.
+    /// Whether the sign-in page takes passwords, as it does where nothing is said.
+    #[serde(default = "yes")]
     pub password_authentication_enabled_for_web: bool,
     /// Whether everybody needs two-factor authentication.
     pub require_two_factor_authentication: bool,
@@ -138,28 +139,8 @@ pub struct InstanceSettings {
     pub email_confirmation_setting: Option<String>,
 }
 
-impl Default for InstanceSettings {
-    fn default() -> Self {
-        Self {
-            password_authentication_enabled_for_web: true,
-            require_two_factor_authentication: false,
-            require_admin_two_factor_authentication: false,
-            disable_password_authentication_for_users_with_sso_identities: false,
-            max_login_attempts: None,
-            enforce_terms: false,
-            terms: None,
-            login_recaptcha_protection_enabled: false,
-            admin_mode: false,
-            disable_admin_oauth_scopes: false,
-            user_default_external: false,
-            enabled_git_access_protocol: None,
-            deactivate_dormant_users: false,
-            deactivate_dormant_users_period: None,
-            maintenance_mode: false,
-            require_email_verification_on_account_locked: None,
-            email_confirmation_setting: None,
-        }
-    }
+fn yes() -> bool {
+    true
 }
 
 impl InstanceSettings {

@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-use super::api::{GitlabApi, borrowed, members};
+use super::api::{GitlabApi, members};
+use super::read::is_absent;
 use super::write::gone;
 use super::{Granted, Membership};
 use crate::http::{ErrorKind, Response, Result, StatusCode};
@@ -76,8 +77,8 @@ impl GitlabApi {
 
     /// A member as its own path shows it.
     pub(super) async fn member_in(&self, path: &[String]) -> Result<Option<Member>> {
-        let answer = self.client.send(self.get(&borrowed(path))).await?;
-        if answer.status() == StatusCode::NOT_FOUND && !answer.is_html() {
+        let answer = self.client.send(self.get(path)).await?;
+        if is_absent(&answer) {
             return Ok(None);
         }
         answer.success()?.json().map(Some)
@@ -86,7 +87,7 @@ impl GitlabApi {
     pub(super) async fn add(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
         let mut body = body(fields);
         body.insert("user_id".to_owned(), json!(user.0));
-        let request = self.post(&borrowed(&members(source, None))).json(&body)?;
+        let request = self.post(&members(source, None)).json(&body)?;
         let answer = self.client.send(request).await?;
         if answer.status() == StatusCode::CONFLICT {
             // Somebody else, or an attempt of ours whose answer got lost, was first.
@@ -104,10 +105,7 @@ impl GitlabApi {
     }
 
     pub(super) async fn change(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {
-        let request = self
-            .put(&borrowed(&members(source, Some(user))))
-            .json(&body(fields))?
-            .repeatable();
+        let request = self.put(&members(source, Some(user))).json(&body(fields))?.repeatable();
         let answer = self.client.send(request).await?;
         if has_custom_role(&answer) {
             return Err(answer.error().with_hint(
@@ -128,7 +126,7 @@ impl GitlabApi {
     }
 
     pub(super) async fn remove(&self, source: SourceKind, user: UserId) -> Result<()> {
-        let request = self.delete(&borrowed(&members(source, Some(user)))).repeatable();
+        let request = self.delete(&members(source, Some(user))).repeatable();
         gone(&self.client.send(request).await?)
     }
 }

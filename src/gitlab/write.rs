@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::api::GitlabApi;
+use super::read::is_absent;
 use super::{GitlabRead as _, GitlabWrite, Granted, wire};
 use crate::diff::recorded_values;
-use crate::http::{ErrorKind, Request, Response, Result, StatusCode};
+use crate::http::{Error, ErrorKind, Request, Response, Result, StatusCode};
 use crate::model::{
     ApplicationFields, ApplicationId, ApplicationUid, MembershipFields, ObservedApplication, ObservedUser, SourceKind,
     UserAttribute, UserEdit, UserFields, UserId,
@@ -55,7 +56,7 @@ impl GitlabWrite for GitlabApi {
             let message = format!(
                 "refused to delete application {id}: it is not the one that was recorded, which had the application ID {uid}"
             );
-            return Err(crate::http::Error::new(
+            return Err(Error::new(
                 self.client.side(),
                 ErrorKind::Refused,
                 request.label(),
@@ -187,8 +188,7 @@ fn shown_secret(answer: &Response, secret: Option<String>) -> Result<Secret> {
 
 /// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
 pub(super) fn gone(answer: &Response) -> Result<()> {
-    let absent = answer.status() == StatusCode::NOT_FOUND && !answer.is_html();
-    if absent {
+    if is_absent(answer) {
         return Ok(());
     }
     answer.exactly(StatusCode::NO_CONTENT)

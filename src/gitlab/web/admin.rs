@@ -101,7 +101,7 @@ impl AdminSession {
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).
     async fn enter_admin_mode(&self, state: &State, session: &WebSession, visited: Visited) -> Result<Visited> {
         let Some(sign_in) = state.web.sign_in() else {
-            return Err(self.admin_mode_is_off(state.web.name()));
+            return Err(admin_mode_is_off(state.web.name()));
         };
         let Ok(form) = sign_in.form(&visited.page, "/admin/session") else {
             return Err(self.no_admin_mode_form(state.web.name(), &visited).await);
@@ -117,15 +117,14 @@ impl AdminSession {
             // The password was taken, and GitLab led back all the same: without an alert, it asks for a further step with
             // a provider (step-up authentication).
             return Err(match landed.page.said() {
-                Some(said) => self.no_admin_mode(format!("GitLab does not let {who} enter Admin Mode: {said}")),
-                None => self
-                    .no_admin_mode(format!(
-                        "GitLab asks {who} for more than a password and a code before Admin Mode{}",
-                        landed.page.noticed()
-                    ))
-                    .with_hint(
-                        "Such a step takes a browser: give gitlab.admin_session an administrator who is not asked for it.",
-                    ),
+                Some(said) => no_admin_mode(format!("GitLab does not let {who} enter Admin Mode: {said}")),
+                None => no_admin_mode(format!(
+                    "GitLab asks {who} for more than a password and a code before Admin Mode{}",
+                    landed.page.noticed()
+                ))
+                .with_hint(
+                    "Such a step takes a browser: give gitlab.admin_session an administrator who is not asked for it.",
+                ),
             });
         }
         if landed.page.forms.iter().any(|form| form.goes_to("/admin/session")) {
@@ -155,37 +154,17 @@ impl AdminSession {
             "GitLab takes no password of {who} for Admin Mode: the account signs in by LDAP or single sign-on, or its password \
              was set automatically; no password was sent there"
         );
-        self.no_admin_mode(message).with_hint(
+        no_admin_mode(message).with_hint(
             "Give gitlab.admin_session an administrator whose password GitLab itself keeps; or its LDAP server as provider, \
              where that is how it signs in; or the cookie of a session that a person opened.",
         )
-    }
-
-    fn admin_mode_is_off(&self, who: &str) -> Error {
-        let message = format!(
-            "Admin Mode is off in the session of {who} that gitlab.admin_session.cookie is of, and Setpoint has no password to \
-             enter it with"
-        );
-        self.no_admin_mode(message).with_hint(
-            "Enter Admin Mode in that browser (the avatar's menu), and run it again within the six hours for which it stays on.",
-        )
-    }
-
-    #[expect(clippy::unused_self, reason = "the errors of Admin Mode are made in one way")]
-    fn no_admin_mode(&self, message: String) -> Error {
-        Error::new(Side::Gitlab, ErrorKind::Forbidden, "GET /admin/session/new", message)
     }
 
     /// A page about an object: 404 may be the object's or the administrator's.
     fn found(who: &str, visited: Visited, what: &str) -> Result<Visited> {
         if visited.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&visited.response) {
             let message = format!("GitLab shows {who} no {what}: there is none, or {who} is no administrator");
-            return Err(Error::new(
-                Side::Gitlab,
-                ErrorKind::NotFound,
-                visited.response.label(),
-                message,
-            ));
+            return Err(visited.response.failed(ErrorKind::NotFound, message));
         }
         visited.success()
     }
@@ -200,6 +179,20 @@ impl AdminSession {
         let form = ApplicationForm::find(&visited.page)?;
         Ok((session, visited, form))
     }
+}
+
+fn admin_mode_is_off(who: &str) -> Error {
+    let message = format!(
+        "Admin Mode is off in the session of {who} that gitlab.admin_session.cookie is of, and Setpoint has no password to \
+         enter it with"
+    );
+    no_admin_mode(message).with_hint(
+        "Enter Admin Mode in that browser (the avatar's menu), and run it again within the six hours for which it stays on.",
+    )
+}
+
+fn no_admin_mode(message: String) -> Error {
+    Error::new(Side::Gitlab, ErrorKind::Forbidden, "GET /admin/session/new", message)
 }
 
 #[async_trait]
@@ -245,12 +238,7 @@ impl AdminWrite for AdminSession {
             Ok(landed) if !landed.page.faults.is_empty() => {
                 let said = RemoteText::joined(&landed.page.faults, "; ");
                 let message = format!("GitLab does not take the changed application: {said}");
-                return Err(Error::new(
-                    Side::Gitlab,
-                    ErrorKind::Invalid,
-                    landed.response.label(),
-                    message,
-                ));
+                return Err(landed.response.failed(ErrorKind::Invalid, message));
             }
             Ok(landed) if landed.response.status().is_success() => {}
             Ok(landed) => return Err(landed.response.error()),
@@ -263,12 +251,7 @@ impl AdminWrite for AdminSession {
             return Ok(());
         }
         let message = format!("GitLab took the form of application {id}, but the application has not changed");
-        Err(Error::new(
-            Side::Gitlab,
-            ErrorKind::Unexpected,
-            visited.response.label(),
-            message,
-        ))
+        Err(visited.response.unexpected(message))
     }
 }
 

@@ -390,7 +390,7 @@ impl Visited {
             return None;
         };
         let message = format!("GitLab lets {username} do nothing: {what}");
-        Some(Error::new(Side::Gitlab, ErrorKind::PersonNeeded, self.response.label(), message).with_hint(hint))
+        Some(self.response.failed(ErrorKind::PersonNeeded, message).with_hint(hint))
     }
 }
 

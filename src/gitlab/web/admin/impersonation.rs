@@ -39,12 +39,13 @@ impl AdminSession {
     pub(crate) async fn impersonate(&self, username: &str, until: Until) -> Result<Impersonation<'_>> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         if state.web.sign_in().is_none() {
-            return Err(impersonation_error(format!(
+            let message = format!(
                 "nobody is impersonated in the session that gitlab.admin_session.cookie is of: GitLab would end it in the \
                  browser where {} opened it",
                 state.web.name()
-            ))
-            .with_hint("Set user.password, or user.sign_in = \"person\"."));
+            );
+            let hint = "Set user.password, or user.sign_in = \"person\".";
+            return Err(impersonation_error(ErrorKind::Forbidden, message).with_hint(hint));
         }
         let (session, visited, form) = self.impersonation_form(&mut state, username).await?;
         // From here on the session may be the other user's, whatever becomes of the answer.
@@ -120,12 +121,7 @@ impl AdminSession {
             other => {
                 let who = other.unwrap_or_else(|| "nobody".to_owned());
                 let message = format!("after starting to impersonate {username}, GitLab takes the session for {who}'s");
-                Err(Started::Unclear(Error::new(
-                    Side::Gitlab,
-                    ErrorKind::Unexpected,
-                    landed.response.label(),
-                    message,
-                )))
+                Err(Started::Unclear(landed.response.unexpected(message)))
             }
         }
     }
@@ -208,7 +204,7 @@ impl Impersonation<'_> {
 fn no_button(is_own: bool, visited: &Visited, username: &str) -> Error {
     if is_own {
         let message = format!("{username} is the administrator of gitlab.admin_session, who cannot be the droid, too");
-        return Error::new(Side::Gitlab, ErrorKind::Forbidden, visited.response.label(), message);
+        return visited.response.failed(ErrorKind::Forbidden, message);
     }
     match impersonation_tooltip(&visited.response.text()) {
         Some(reason) => refused_impersonation(username, Some(&reason)),
@@ -216,22 +212,14 @@ fn no_button(is_own: bool, visited: &Visited, username: &str) -> Error {
     }
 }
 
-fn impersonation_error(message: String) -> Error {
-    Error::new(
-        Side::Gitlab,
-        ErrorKind::Forbidden,
-        "POST /admin/users/:username/impersonate",
-        message,
-    )
+fn impersonation_error(kind: ErrorKind, message: String) -> Error {
+    Error::new(Side::Gitlab, kind, "POST /admin/users/:username/impersonate", message)
 }
 
 fn switched_off(username: &str) -> Error {
     let message = format!("GitLab offers no impersonation of {username}: it is switched off on this instance");
-    Error {
-        kind: ErrorKind::PersonNeeded,
-        ..impersonation_error(message)
-    }
-    .with_hint("Set gitlab_rails['impersonation_enabled'] = true in gitlab.rb, or use user.sign_in = \"password\".")
+    impersonation_error(ErrorKind::PersonNeeded, message)
+        .with_hint("Set gitlab_rails['impersonation_enabled'] = true in gitlab.rb, or use user.sign_in = \"password\".")
 }
 
 /// GitLab's own reasons (GitLab: `app/helpers/users_helper.rb`, `impersonation_error_text`).
@@ -249,5 +237,6 @@ fn refused_impersonation(username: &str, said: Option<&RemoteText>) -> Error {
     } else {
         "Service accounts, deactivated, locked and unconfirmed users cannot be impersonated: use a regular, active user."
     };
-    impersonation_error(format!("GitLab refuses to impersonate {username}: {said}")).with_hint(hint)
+    let message = format!("GitLab refuses to impersonate {username}: {said}");
+    impersonation_error(ErrorKind::Forbidden, message).with_hint(hint)
 }
