@@ -124,68 +124,68 @@ impl StateError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Locked { holder, .. } => match holder {
-                Some(holder) => format!(
+            Self::Locked {
+                holder: Some(holder), ..
+            } => {
+                return Some(format!(
                     "wait for that run to end, or give --lock-timeout; if it is certain that it is gone, `setpoint state unlock {}`",
                     holder.id
-                ),
-                None => "wait for the other run to end, or give --lock-timeout".to_owned(),
-            },
-            Self::NotLocked { .. } => {
-                "there is nothing to release; a lock file of a dead process is no lock".to_owned()
+                ));
             }
-            Self::OtherLock { .. } => {
-                "look at the holder with `setpoint state show` before releasing its lock".to_owned()
-            }
+            Self::Locked { holder: None, .. } => "wait for the other run to end, or give --lock-timeout",
+            Self::NotLocked { .. } => "there is nothing to release; a lock file of a dead process is no lock",
+            Self::OtherLock { .. } => "look at the holder with `setpoint state show` before releasing its lock",
             Self::HeldByProcess { holder, .. } => match holder.pid {
-                Some(pid) => format!("end process {pid}; its lock ends with it"),
-                None => "end that process; its lock ends with it".to_owned(),
+                Some(pid) => return Some(format!("end process {pid}; its lock ends with it")),
+                None => "end that process; its lock ends with it",
             },
-            Self::LockLost { .. } => "run the command again: what was begun is in the record as intents".to_owned(),
+            Self::LockLost { .. } => "run the command again: what was begun is in the record as intents",
             Self::Newer { .. } => {
-                "use the Setpoint version that wrote it, or a newer one; the record was left as it is".to_owned()
+                "use the Setpoint version that wrote it, or a newer one; the record was left as it is"
             }
             Self::Damaged { .. } => {
                 "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` makes a new record \
                  from what is live, and keeps the damaged one"
-                    .to_owned()
             }
-            Self::OtherWorld { record_is_sandbox, .. } => {
-                if *record_is_sandbox {
-                    "to go on with the sandbox, pass --sandbox to this command too; for the real servers, move that file \
-                     away (only --sandbox needs it), or set another `state.path`"
-                        .to_owned()
-                } else {
-                    "leave --sandbox out; to try this configuration against the sandbox, copy it to a folder of its own, or \
-                     set another `state.path`"
-                        .to_owned()
-                }
+            Self::OtherWorld {
+                record_is_sandbox: true,
+                ..
+            } => {
+                "to go on with the sandbox, pass --sandbox to this command too; for the real servers, move that file \
+                 away (only --sandbox needs it), or set another `state.path`"
             }
-            Self::OtherLineage { .. } => {
-                "check state.path or state.url: another configuration may be using this place".to_owned()
+            Self::OtherWorld {
+                record_is_sandbox: false,
+                ..
+            } => {
+                "leave --sandbox out; to try this configuration against the sandbox, copy it to a folder of its own, or \
+                 set another `state.path`"
             }
+            Self::OtherLineage { .. } => "check state.path or state.url: another configuration may be using this place",
             Self::Exhausted { .. } => {
-                "`setpoint state rebuild --replace` begins a new record from what is live, with a serial of its own".to_owned()
+                "`setpoint state rebuild --replace` begins a new record from what is live, with a serial of its own"
             }
-            Self::Unanswered { .. } => "check state.url, its credential, and what stands before the backend; if it is certain that \
+            Self::Unanswered { .. } => {
+                "check state.url, its credential, and what stands before the backend; if it is certain that \
                  nothing was ever stored there, `setpoint state rebuild --replace` begins the record"
-                .to_owned(),
-            Self::Missing { .. } => "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` \
+            }
+            Self::Missing { .. } => {
+                "put a backup back with `setpoint state push FILE`; without one, `setpoint state rebuild` \
                  makes a new record from what is live, and writes to neither side"
-                .to_owned(),
-            Self::Conflict { .. } => "run the command again".to_owned(),
-            Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file".to_owned(),
+            }
+            Self::Conflict { .. } => "run the command again",
+            Self::Symlink { .. } | Self::NotAFile { .. } => "give state.path the real path of a file",
             Self::HardLink { .. } => {
-                "find out who made the link; `cp` the file to a new name and `mv` that over it to part them".to_owned()
+                "find out who made the link; `cp` the file to a new name and `mv` that over it to part them"
             }
             Self::NoCredential(why) => return why.hint.clone(),
             Self::Backend(error) => return error.hint.clone(),
-            Self::Io { what, .. } if *what == "read" => "check the permissions of the file".to_owned(),
-            Self::Io { .. } => "check free space and the permissions of the folder".to_owned(),
-            Self::Method { .. } => "check state.lock_method and state.unlock_method".to_owned(),
+            Self::Io { what, .. } if *what == "read" => "check the permissions of the file",
+            Self::Io { .. } => "check free space and the permissions of the folder",
+            Self::Method { .. } => "check state.lock_method and state.unlock_method",
             Self::Random(_) | Self::Encode(_) => return None,
         };
-        Some(hint)
+        Some(hint.to_owned())
     }
 
     /// Whether it is a lock that somebody else holds: a refusal, not a failure.

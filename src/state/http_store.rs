@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{
-    Holder, LockInfo, MAX_SERIAL, StateError, StateStore, check_ancestor, condition, file, next, parse, render,
+    Holder, LockInfo, MAX_SERIAL, StateError, StateStore, check_ancestor, condition, file, lock, next, parse, render,
     salvaged_serial,
 };
 use crate::http::{self, Client, Method, Peer, Request, Response, Side, StatusCode};
@@ -71,12 +71,6 @@ pub struct HttpStore {
 
 /// Lineage and serial of the stored record; none where there was none.
 type Seen = Option<(String, u64)>;
-
-/// What came of one attempt to take the lock.
-enum Attempt {
-    Taken,
-    Held(Option<LockInfo>),
-}
 
 impl HttpStore {
     /// A store at this backend. The client is bound to its origin and has its credential; nothing is sent yet.
@@ -280,20 +274,21 @@ impl HttpStore {
         }
     }
 
-    async fn try_lock(&self, info: &LockInfo) -> Result<Attempt, StateError> {
+    /// One attempt: the lock, or who holds it.
+    async fn try_lock(&self, info: &LockInfo) -> Result<Result<(), Option<LockInfo>>, StateError> {
         loop {
             let (answer, lost) = self
                 .insist(|| Request::new(self.lock_method.clone(), self.backend.lock_url.clone()).json(info))
                 .await?;
             return match answer.status() {
                 status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
-                status if status.is_success() => Ok(Attempt::Taken),
+                                status if status.is_success() => Ok(Ok(())),
                 StatusCode::LOCKED | StatusCode::CONFLICT => match holder_in(&answer) {
                     // The answer to an earlier attempt of ours was lost; the lock was not.
-                    Some(holder) if holder.id == info.id => Ok(Attempt::Taken),
+                                        Some(holder) if holder.id == info.id => Ok(Ok(())),
                     // A backend that does not say who: it lets the lock go by our id only if the lock is ours.
                     None if lost && self.release(&info.id).await.is_ok() => continue,
-                    holder => Ok(Attempt::Held(holder.map(without_echo))),
+                                        holder => Ok(Err(holder.map(without_echo))),
                 },
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                     Err(StateError::Backend(answer.error().with_hint(
@@ -394,27 +389,11 @@ impl StateStore for HttpStore {
     }
 
     async fn lock(&self, info: &LockInfo, timeout: Duration) -> Result<(), StateError> {
-        let deadline = tokio::time::Instant::now() + timeout;
-        loop {
-            match self.try_lock(info).await? {
-                Attempt::Taken => {
-                    *self.held() = Some(info.clone());
-                    // What was read before may have been written by the last holder.
-                    *self.seen() = None;
-                    return Ok(());
-                }
-                Attempt::Held(holder) => {
-                    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-                    if left.is_zero() {
-                        return Err(StateError::Locked {
-                            place: self.place(),
-                            holder: holder.map(Box::new),
-                        });
-                    }
-                    tokio::time::sleep(left.min(RETRY_EVERY)).await;
-                }
-            }
-        }
+        lock::within(timeout, RETRY_EVERY, &self.place(), || self.try_lock(info)).await?;
+        *self.held() = Some(info.clone());
+        // What was read before may have been written by the last holder.
+        *self.seen() = None;
+        Ok(())
     }
 
     async fn unlock(&self, id: &str) -> Result<(), StateError> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, next, parse, render, salvaged_serial,
+    Holder, LockInfo, StateError, StateStore, check_ancestor, condition, file, lock, next, parse, render,
+    salvaged_serial,
 };
 use crate::files;
 use crate::model::RecordedState;
@@ -174,25 +175,10 @@ impl StateStore for LocalStore {
     }
 
     async fn lock(&self, info: &LockInfo, timeout: Duration) -> Result<(), StateError> {
-        let deadline = tokio::time::Instant::now() + timeout.max(GLANCE);
-        loop {
-            match self.try_lock(info)? {
-                Ok(lock) => {
-                    *self.held() = Some(lock);
-                    return Ok(());
-                }
-                Err(holder) => {
-                    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-                    if left.is_zero() {
-                        return Err(StateError::Locked {
-                            place: self.place(),
-                            holder: holder.map(Box::new),
-                        });
-                    }
-                    tokio::time::sleep(left.min(RETRY_EVERY)).await;
-                }
-            }
-        }
+        let attempt = || std::future::ready(self.try_lock(info));
+        let lock = lock::within(timeout.max(GLANCE), RETRY_EVERY, &self.place(), attempt).await?;
+        *self.held() = Some(lock);
+        Ok(())
     }
 
     fn left_behind(&self) -> Option<LockInfo> {

@@ -1,14 +1,17 @@
 //! Who holds a lock, as the loser is shown it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{Actor, StateError, random_id};
 use crate::secrets::RemoteText;
 
 /// The holder of a lock. Serialized with the field names of Terraform's lock information, so that its tools and
 /// GitLab's pages show our locks as they show their own (OpenTofu: `internal/states/statemgr/locker.go`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 pub struct LockInfo {
     /// Random; what `state unlock` takes.
@@ -42,12 +45,35 @@ impl LockInfo {
     pub(super) fn of_id(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            who: String::new(),
-            pid: None,
-            host: None,
-            command: String::new(),
-            created: String::new(),
+            ..Self::default()
         }
+    }
+}
+
+/// Tries to take a lock, again and again until the time is over. An attempt gives what was taken, or who holds it.
+pub(super) async fn within<T, F>(
+    timeout: Duration,
+    every: Duration,
+    place: &str,
+    attempt: impl Fn() -> F,
+) -> Result<T, StateError>
+where
+    F: Future<Output = Result<Result<T, Option<LockInfo>>, StateError>>,
+{
+    let deadline = Instant::now() + timeout;
+    loop {
+        let holder = match attempt().await? {
+            Ok(taken) => return Ok(taken),
+            Err(holder) => holder,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(StateError::Locked {
+                place: place.to_owned(),
+                holder: holder.map(Box::new),
+            });
+        }
+        tokio::time::sleep(left.min(every)).await;
     }
 }
 
