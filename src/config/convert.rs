@@ -22,26 +22,15 @@ use crate::secrets::{SecretCommand, SecretRef};
 use crate::urls;
 
 use super::raw::{
-    RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership, RawProxy,
-    RawRepositories, RawSecretStore, RawSignIn, RawState, RawUser, RawWay, SecretDestination, SecretReference, Spanned,
-    Text,
+    DEFAULT_SCOPES, RawApplication, RawChangeWindow, RawConfig, RawFactory, RawGitlab, RawGuards, RawMembership,
+    RawProxy, RawRepositories, RawSecretStore, RawSignIn, RawState, RawUser, RawWay, SecretDestination,
+    SecretReference, Spanned, Text,
 };
 use super::types::{
     AdminSessionConfig, AdminSignIn, Config, DroidConfig, FactoryConfig, GitlabConfig, HttpStateConfig, ProxyConfig,
     SaveTo, SecretStoreConfig, StateConfig, WayConfig,
 };
 use super::uri;
-
-/// The scopes that Factory's guide asks for.
-pub(super) const DEFAULT_SCOPES: [&str; 7] = [
-    "api",
-    "read_api",
-    "read_user",
-    "read_repository",
-    "write_repository",
-    "read_observability",
-    "write_observability",
-];
 
 /// The names that Factory's guide uses.
 const DEFAULT_APPLICATION_NAME: &str = "Factory Integration";

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::redact::{floor, is_commented_with_secret};
 use crate::glyphs;
 
 /// Breaks a text into lines that have so many columns before them.
@@ -86,7 +87,7 @@ pub struct Fault {
 impl Fault {
     /// Finds the place of a finding in the text. Lines that touch a range of `secrets` are not copied.
     pub(super) fn new(finding: &Finding, text: &str, secrets: &[Range<usize>]) -> Self {
-        let place = floor(text, finding.span.start.min(text.len()));
+        let place = floor(text, finding.span.start);
         let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
         let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);
         let line = text[start..end].trim_end_matches('\r');
@@ -94,12 +95,13 @@ impl Fault {
             text,
             finding.span.end.clamp(place, start + line.len().max(place - start)),
         );
-        let hidden = secrets.iter().any(|range| range.start <= end && range.end >= start)
-            || super::redact::is_commented_with_secret(line);
-        let last = floor(text, finding.span.end.clamp(place, text.len()));
+        let hidden =
+            secrets.iter().any(|range| range.start <= end && range.end >= start) || is_commented_with_secret(line);
+        let last = floor(text, finding.span.end.max(place));
+        let (number, column) = position(text, place);
         Self {
-            line: text[..start].matches('\n').count() + 1,
-            column: text[start..place].chars().count() + 1,
+            line: number,
+            column,
             end: position(text, last),
             // They may quote keys and values of the file.
             message: harmless(&finding.message),
@@ -168,14 +170,6 @@ fn harmless(text: &str) -> String {
         other => other,
     };
     text.chars().map(mark).collect()
-}
-
-/// The nearest boundary of a character at or before a byte.
-pub(super) fn floor(text: &str, mut place: usize) -> usize {
-    while !text.is_char_boundary(place) {
-        place -= 1;
-    }
-    place
 }
 
 /// A configuration that cannot be used: the file cannot be read, or it has faults. `Display` shows everything without

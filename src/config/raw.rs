@@ -15,6 +15,17 @@ use crate::model::{Day, Role, Unlisted};
 
 use super::types::{Driver, Region, SessionUse};
 
+/// The scopes that Factory's guide asks for.
+pub(super) const DEFAULT_SCOPES: [&str; 7] = [
+    "api",
+    "read_api",
+    "read_user",
+    "read_repository",
+    "write_repository",
+    "read_observability",
+    "write_observability",
+];
+
 /// A value and the bytes of the file it came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Spanned<T>(toml::Spanned<T>);
@@ -207,7 +218,7 @@ pub(super) struct RawApplication {
     #[schemars(extend("default" = true))]
     pub(super) confidential: Option<Spanned<bool>>,
     /// OAuth scopes.
-    #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = super::convert::DEFAULT_SCOPES))]
+    #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = DEFAULT_SCOPES))]
     pub(super) scopes: Option<Spanned<Vec<Text>>>,
     /// Where the secret that GitLab shows once is kept.
     pub(super) secret: Option<Spanned<RawSecretStore>>,

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest;
-use super::reference::is_variable_name;
+
 use crate::model::Role;
 
 /// Keys below which secrets are kept, for finding misspelled ones.
@@ -86,6 +86,23 @@ fn is_reference(kind: &str, value: &DeValue<'_>) -> bool {
     }
 }
 
+/// What a shell takes as the name of a variable (POSIX: base definitions, 3.216 Name).
+pub(super) fn is_variable_name(name: &str) -> bool {
+    name.bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The nearest boundary of a character at or before a byte, or the end of the text.
+pub(super) fn floor(text: &str, place: usize) -> usize {
+    let mut place = place.min(text.len());
+    while !text.is_char_boundary(place) {
+        place -= 1;
+    }
+    place
+}
+
 /// Whether a key of this name, or one that was probably meant by it, has a secret as its value. Paths of projects,
 /// which are keys too, are none of these.
 fn is_secret_key(name: &str) -> bool {
@@ -114,7 +131,7 @@ fn looks_secret(text: &str) -> bool {
 /// The line of a syntax error, unless it is certain that no secret is in it: the tree cannot be asked there, so that
 /// only statements that begin with a known key are shown, and none with a word that secrets have.
 pub(super) fn at_syntax_error(text: &str, place: usize, schema: &Value) -> Option<Range<usize>> {
-    let place = super::fault::floor(text, place.min(text.len()));
+    let place = floor(text, place);
     let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);
     let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
     let before = &text[..start];

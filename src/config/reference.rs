@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::fault::Finding;
+use super::redact::is_variable_name;
 
 /// The keys of a type that is a table with exactly one of several keys.
 pub(super) fn kinds(schema: &Value) -> Option<Vec<&str>> {
@@ -29,7 +30,7 @@ pub(super) fn faults(value: &Spanned<DeValue<'_>>, kinds: &[&str], path: &str) -
         let key = path.rsplit('.').next().unwrap_or(path);
         let message = match value.get_ref() {
             DeValue::String(_) => format!("`{path}` is written out, where a reference belongs"),
-            other => format!("`{path}` has to be a table, not {}", super::walk::name_of(other)),
+            other => format!("`{path}` has to be a table, not {}", name_of(other)),
         };
         let example = if kinds.contains(&"env") {
             "env = \"NAME\""
@@ -117,10 +118,15 @@ fn fault_of_kind(kind: &str, value: &Spanned<DeValue<'_>>, path: &str) -> Option
     }
 }
 
-/// What a shell takes as the name of a variable (POSIX: base definitions, 3.216 Name).
-pub(super) fn is_variable_name(name: &str) -> bool {
-    name.bytes()
-        .next()
-        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+/// What a value is called in a message.
+pub(super) fn name_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
 }

@@ -75,7 +75,7 @@ pub(super) fn without_consequences(text: &str, mut findings: Vec<Finding>) -> Ve
     let mut lines = BTreeSet::new();
     findings.sort_by_key(|finding| finding.span.start);
     let line = |finding: &Finding| {
-        let place = super::fault::floor(text, finding.span.start.min(text.len()));
+        let place = super::redact::floor(text, finding.span.start);
         text[..place].matches('\n').count()
     };
     let mut open: Option<usize> = None;

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::Finding;
-use super::reference;
+use super::reference::{self, name_of};
 
 /// What the walk found.
 #[derive(Debug, Default)]
@@ -383,17 +383,4 @@ fn wrong_type(wanted: &str, schema: &Value, found: &DeValue<'_>, path: &Path, sp
         name_of(found)
     );
     Finding::new(span, message, hint)
-}
-
-/// What a value is called in a message.
-pub(super) fn name_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    }
 }

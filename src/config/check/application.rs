@@ -1,11 +1,10 @@
 //! The OAuth application.
 
-use super::super::convert::DEFAULT_SCOPES;
 use super::super::fault::Finding;
-use super::super::raw::{RawFactory, Text};
+use super::super::raw::{DEFAULT_SCOPES, RawFactory, Text};
 use super::super::redirect::Expected;
 use super::super::uri;
-use super::{Facts, filled, repeated, unusable};
+use super::{Facts, filled, once, unusable};
 
 pub(super) fn the_name_is_one_line(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let Some(name) = facts.raw.application.as_ref().and_then(|raw| raw.name.as_ref()) else {
@@ -37,7 +36,7 @@ pub(super) fn redirect_uris_are_absolute(facts: &Facts<'_>, findings: &mut Vec<F
             findings.push(unusable("application.redirect_uri", uri.span(), &problem));
         }
     }
-    once("application.redirect_uri", uris, findings);
+    once("application.redirect_uri", uris, str::to_owned, findings);
 }
 
 /// Whether each is one of those that Factory sends browsers back to.
@@ -131,15 +130,5 @@ pub(super) fn scopes_are_words(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    once("application.scopes", scopes, findings);
-}
-
-fn once(path: &str, texts: &[Text], findings: &mut Vec<Finding>) {
-    for text in repeated(texts, str::to_owned) {
-        findings.push(Finding::new(
-            text.span(),
-            format!("`{path}` lists this twice"),
-            "keep it once",
-        ));
-    }
+    once("application.scopes", scopes, str::to_owned, findings);
 }

@@ -98,8 +98,11 @@ fn unusable(path: &str, span: Range<usize>, problem: &Problem) -> Finding {
     Finding::new(span, format!("`{path}` cannot be used: {}", problem.what), problem.hint)
 }
 
-/// Each text of a list that has come before, by a key under which texts count as the same.
-fn repeated(texts: &[Text], same: fn(&str) -> String) -> impl Iterator<Item = &Text> {
+/// A list has nothing twice, by a key under which texts count as the same.
+fn once(path: &str, texts: &[Text], same: fn(&str) -> String, findings: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
-    texts.iter().filter(move |text| !seen.insert(same(text)))
+    for text in texts.iter().filter(|text| !seen.insert(same(text))) {
+        let message = format!("`{path}` lists this twice");
+        findings.push(Finding::new(text.span(), message, "keep it once"));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::fault::Finding;
 use super::super::raw::Text;
-use super::{Facts, repeated};
+use super::{Facts, once};
 use crate::model::PathPattern;
 
 /// The two lists, by their paths.
@@ -44,13 +44,7 @@ pub(super) fn patterns_parse(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn patterns_are_listed_once(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     for (list, patterns) in lists(facts) {
-        for pattern in repeated(patterns, folded) {
-            findings.push(Finding::new(
-                pattern.span(),
-                format!("`{list}` lists this twice"),
-                "keep it once",
-            ));
-        }
+        once(list, patterns, folded, findings);
     }
 }
 

@@ -108,13 +108,7 @@ pub(super) fn earlier_names_differ(facts: &Facts<'_>, findings: &mut Vec<Finding
     let Some(names) = &user.previously else {
         return;
     };
-    for name in super::repeated(names, str::to_lowercase) {
-        findings.push(Finding::new(
-            name.span(),
-            "`user.previously` lists this twice",
-            "keep it once",
-        ));
-    }
+    super::once("user.previously", names, str::to_lowercase, findings);
     let Some(username) = &user.username else {
         return;
     };
