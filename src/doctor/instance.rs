@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use super::Check;
-use super::gitlab::{Answers, GitlabSide};
+use super::side::{Answers, GitlabSide};
 use crate::config::Config;
 use crate::gitlab::{GroupRules, InstanceSettings, speaks_https};
 use crate::model::{Domain, Known, SignIn};

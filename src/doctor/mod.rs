@@ -10,6 +10,7 @@ mod permissions;
 mod reachable;
 mod reads;
 mod shapes;
+mod side;
 mod sign_in;
 mod state;
 mod way;
@@ -17,9 +18,10 @@ mod way;
 use serde::Serialize;
 
 pub use factory::FactorySide;
-pub use gitlab::GitlabSide;
+
 pub use reads::{reads, roles_are_unknown};
 pub use shapes::Shapes;
+pub use side::GitlabSide;
 pub use state::{folder, state};
 
 use crate::http::Error;

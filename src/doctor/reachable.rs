@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use url::Host;
 
 use super::Check;
-use super::gitlab::GitlabSide;
+use super::side::GitlabSide;
 use crate::config::{not_public, not_public_address};
 use crate::gitlab::GitlabInspect;
 use crate::http::ErrorKind;

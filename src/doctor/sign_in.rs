@@ -2,7 +2,7 @@
 //! droid's own account and sign-in.
 
 use super::Check;
-use super::gitlab::{Answers, GitlabSide};
+use super::side::{Answers, GitlabSide};
 use crate::config::{AdminSessionConfig, Config};
 use crate::gitlab::{Door, Harm, Resident};
 use crate::model::{Known, ObservedUser, SignIn, UserState};
