@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::Environment;
 use crate::config::Driver;
@@ -137,18 +138,12 @@ pub fn apply_report(run_id: impl Into<String>, environment: &Environment, outcom
 /// The counts that GitLab shows on a merge request (GitLab: artifacts:reports:terraform). A replacement counts as both
 /// of its halves, as in the report of a Terraform plan.
 pub fn gitlab_report(plan: &Plan) -> String {
-    #[derive(Serialize)]
-    struct Counts {
-        create: u64,
-        update: u64,
-        delete: u64,
-    }
     let summary = plan.summary;
-    to_json(&Counts {
-        create: summary.create + summary.replace,
-        update: summary.update,
-        delete: summary.delete + summary.replace,
-    })
+    to_json(&json!({
+        "create": summary.create + summary.replace,
+        "update": summary.update,
+        "delete": summary.delete + summary.replace,
+    }))
 }
 
 /// A value as indented JSON with a line feed at its end, without any secret of the run. Characters that would act on a terminal instead of being
