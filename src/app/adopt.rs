@@ -1,8 +1,6 @@
 //! What `adopt` does: takes over an application that somebody made by hand, with what is known of Factory's half. It looks
 //! at both sides, asks what only a person knows, and writes to neither side: to the record alone.
 
-use jiff::Timestamp;
-
 use super::attest::record_step;
 use super::console::Proposal;
 use super::context::Context;
@@ -56,22 +54,17 @@ pub(crate) async fn adopt(context: &Context, vouched: Vouched, auto_approve: boo
         let policy = context.policy(Command::Apply);
         let record = context.interrupts.guard(context.records.read_or_begin()).await?;
         let (view, readers) = refresh_and_plan_from(context, &policy, record).await?;
-        let evidence = context
-            .interrupts
-            .guard(async { Ok(rebuild::evidence(&readers, &view.observed).await) })
-            .await;
+        let evidence = rebuild::evidence(context, &readers, &view.observed).await;
         readers.sign_out().await;
         let evidence = evidence?;
         let desired = &context.config.desired;
         let application = planner::adoptable(desired, &view.observed, &view.record).map_err(|why| refused(&why))?;
-        context.console.propose(
-            context,
-            &Proposal::Adoption(&Found {
-                view: &view,
-                application,
-                evidence: evidence.as_ref(),
-            }),
-        )?;
+        let found = Found {
+            view: &view,
+            application,
+            evidence: evidence.as_ref(),
+        };
+        context.console.propose(context, &Proposal::Adoption(&found))?;
         let asked = planner::questions(desired, &view.observed, application);
         let (word, repositories) = word(context, &view, &asked, vouched, auto_approve).await?;
         let mut next = planner::take_over(desired, &view.observed, &view.record, &word).map_err(|why| refused(&why))?;
@@ -143,12 +136,8 @@ async fn word(
             return Err(Failure::refused("declined: nothing was recorded"));
         }
     }
-    let attestation = Attestation {
-        by: context.actor.who(),
-        at: Timestamp::now(),
-    };
     let word = Word {
-        attestation,
+        attestation: context.attestation(),
         trusted,
         connected,
         authorized,

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
 use super::clients::Readers;
 use super::console::Proposal;
 use super::context::Context;
@@ -111,10 +109,7 @@ async fn record(context: &Context, view: &View, readers: &Readers, to_record: &T
     for change in &changes {
         is_its_turn(plan, change, chosen)?;
     }
-    let steps: Vec<(&Address, &OperatorStep)> = changes
-        .iter()
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-        .collect();
+    let steps: Vec<_> = changes.iter().flat_map(|change| change.steps_with_address()).collect();
     let mut record = planner::refresh(&context.config.desired, observed, record, plan);
     let mut evidence = evidence(context, view, readers, &record, &steps).await?;
     if let Some(log) = audit_log {
@@ -134,10 +129,7 @@ async fn record(context: &Context, view: &View, readers: &Readers, to_record: &T
             return Err(Failure::refused("declined: nothing was recorded"));
         }
     }
-    let attestation = Attestation {
-        by: context.actor.who(),
-        at: Timestamp::now(),
-    };
+    let attestation = context.attestation();
     for (address, step) in &steps {
         record_step(&mut record, step, &attestation)
             .map_err(|why| Failure::new(why).context(format!("{address} cannot be attested")))?;

@@ -19,7 +19,7 @@ use super::records::Records;
 use super::rights;
 use crate::config::{self, Config};
 use crate::http::{Counter, Onlooker, Side};
-use crate::model::{Command, GitlabVersion, Policy};
+use crate::model::{Attestation, Command, GitlabVersion, Policy};
 use crate::render::text::count;
 use crate::render::{Environment, Requests, SideRequests};
 use crate::secrets::{Secret, declare_public};
@@ -133,12 +133,19 @@ impl Context {
         ended
     }
 
+    /// That whoever runs this says something now.
+    pub(crate) fn attestation(&self) -> Attestation {
+        Attestation {
+            by: self.actor.who(),
+            at: Timestamp::now(),
+        }
+    }
+
     /// What the configuration allows.
     pub(crate) fn policy(&self, command: Command) -> Policy {
         Policy {
             admin_session: self.config.gitlab.admin_session.is_some(),
             sign_in: self.config.droid.sign_in,
-            can_load_secret: self.config.secret.load.is_some(),
             saves_secret: self.config.secret.save.is_some(),
             replace_application: self.config.replace_application,
             guards: self.config.guards,

@@ -1,6 +1,7 @@
 //! What `plan`, `drift`, `apply`, `rotate`, `destroy` and `confirm` have in common: look at both sides, show, ask,
 //! carry out, report.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -35,13 +36,7 @@ pub(crate) struct View {
 
 /// Reads both sides and the record, and plans. Can write to neither side: it is handed readers only.
 pub(crate) async fn refresh_and_plan(context: &Context, policy: &Policy) -> Result<View> {
-    let record = context.interrupts.guard(context.records.read_or_begin()).await?;
-    let (policy, sessions) = to_look(context, policy);
-    let readers = connect(context, &record, sessions).await?;
-    let observed = observe(context, &record, &readers).await;
-    readers.sign_out().await;
-    let view = view(context, record, observed?, &policy);
-    check_view(context, &view).map(|()| view)
+    Box::pin(refresh_and_plan_with_expiry(context, policy, false)).await.0
 }
 
 /// What becomes of web sessions where there is nothing but a look (`gitlab.admin_session.use`), and the policy that says so.
@@ -55,9 +50,13 @@ fn to_look(context: &Context, policy: &Policy) -> (Policy, Sessions) {
     (policy, if unopened { Sessions::Unopened } else { Sessions::End })
 }
 
-/// As [`refresh_and_plan`], and asks at the same time when GitLab's administrator token expires. That is known also where the look
-/// failed, and where it cannot be read the look is none the worse.
-pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Policy) -> (Result<View>, Expiry) {
+/// As [`refresh_and_plan`], and `asks` at the same time when GitLab's administrator token expires. That is known also where
+/// the look failed, and where it cannot be read the look is none the worse.
+pub(crate) async fn refresh_and_plan_with_expiry(
+    context: &Context,
+    policy: &Policy,
+    asks: bool,
+) -> (Result<View>, Expiry) {
     let started = async {
         let record = context.interrupts.guard(context.records.read_or_begin()).await?;
         let (policy, sessions) = to_look(context, policy);
@@ -68,12 +67,16 @@ pub(crate) async fn refresh_and_plan_with_expiry(context: &Context, policy: &Pol
         Ok(started) => started,
         Err(failure) => return (Err(failure), Expiry::Unknown),
     };
-    let (observed, expiry) = tokio::join!(observe(context, &record, &readers), expiry(context, &readers));
+    let expiry = async {
+        if asks {
+            expiry(context, &readers).await
+        } else {
+            Expiry::Unknown
+        }
+    };
+    let (observed, expiry) = tokio::join!(observe(context, &record, &readers), expiry);
     readers.sign_out().await;
-    let view = observed.and_then(|observed| {
-        let view = view(context, record, observed, &policy);
-        check_view(context, &view).map(|()| view)
-    });
+    let view = observed.and_then(|observed| checked(context, view(context, record, observed, &policy)));
     (view, expiry)
 }
 
@@ -101,8 +104,13 @@ async fn expiry(context: &Context, readers: &Readers) -> Expiry {
 pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Policy) -> Result<(View, Readers)> {
     let record = context.interrupts.guard(context.records.read_or_begin()).await?;
     let (view, readers) = refresh_and_plan_from(context, policy, record).await?;
-    match check_view(context, &view) {
-        Ok(()) => Ok((view, readers)),
+    or_sign_out(readers, checked(context, view)).await
+}
+
+/// What there is to go on with; web sessions are left open for it alone.
+async fn or_sign_out<T>(readers: Readers, ended: Result<T>) -> Result<(T, Readers)> {
+    match ended {
+        Ok(value) => Ok((value, readers)),
         Err(failure) => {
             readers.sign_out().await;
             Err(failure)
@@ -112,10 +120,10 @@ pub(crate) async fn refresh_and_plan_connected(context: &Context, policy: &Polic
 
 /// Stops where a target is nowhere; and where there is no record, an integration is in use, and something would be changed: what a record would say of
 /// it is not guessed. Where all is as declared, nothing is guessed, for the new record says what is live.
-fn check_view(context: &Context, view: &View) -> Result<()> {
+fn checked(context: &Context, view: View) -> Result<View> {
     let View {
         record, observed, plan, ..
-    } = view;
+    } = &view;
     targets_exist(plan)?;
     // What somebody else made is held until it is adopted, so nothing is guessed of it.
     let is_held = plan
@@ -126,13 +134,10 @@ fn check_view(context: &Context, view: &View) -> Result<()> {
     let evidence = is_lost
         .then(|| planner::inhabited(&context.config.desired, observed, record))
         .flatten();
-    evidence.map_or(Ok(()), |evidence| {
-        Err(StateError::Missing {
-            place: context.records.store.place(),
-            evidence,
-        }
-        .into())
-    })
+    match evidence {
+        None => Ok(view),
+        Some(evidence) => Err(context.records.missing(evidence)),
+    }
 }
 
 /// As [`refresh_and_plan_connected`], with a record that is not the stored one.
@@ -142,13 +147,9 @@ pub(crate) async fn refresh_and_plan_from(
     record: RecordedState,
 ) -> Result<(View, Readers)> {
     let readers = connect(context, &record, Sessions::Stay).await?;
-    match observe(context, &record, &readers).await {
-        Ok(observed) => Ok((view(context, record, observed, policy), readers)),
-        Err(failure) => {
-            readers.sign_out().await;
-            Err(failure)
-        }
-    }
+    let observed = observe(context, &record, &readers).await;
+    let (observed, readers) = or_sign_out(readers, observed).await?;
+    Ok((view(context, record, observed, policy), readers))
 }
 
 /// A target that is neither declared nor live is a slip of the pen, and not an empty plan.
@@ -301,31 +302,30 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
 }
 
 fn stale(changed: &[Stale]) -> Failure {
-    let lines: Vec<String> = changed.iter().map(|changed| format!("  {changed}")).collect();
     Failure::refused(format!(
-        "the saved plan is stale, so nothing was changed. Since it was made, this changed:\n{}",
-        lines.join("\n")
+        "the saved plan is stale, so nothing was changed. Since it was made, this changed:{}",
+        listed(changed)
     ))
     .hint("make a new one with `setpoint plan --out FILE`")
 }
 
 fn beyond_fresh(deviations: &[Deviation]) -> Failure {
-    let lines: Vec<String> = deviations.iter().map(|deviation| format!("  {deviation}")).collect();
     Failure::refused(format!(
-        "the saved plan is not what a plan made now is, so nothing was changed:\n{}",
-        lines.join("\n")
+        "the saved plan is not what a plan made now is, so nothing was changed:{}",
+        listed(deviations)
     ))
     .hint("make a new one with `setpoint plan --out FILE`, and find out who wrote this one")
 }
 
+/// Each on a line of its own.
+fn listed(all: &[impl fmt::Display]) -> String {
+    let lines: Vec<String> = all.iter().map(|one| format!("\n  {one}")).collect();
+    lines.concat()
+}
+
 async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Applied> {
-    match ready {
-        Ok(ready) => Box::pin(carry_out_plan(context, ready, readers, run)).await,
-        Err(failure) => {
-            readers.sign_out().await;
-            Err(failure)
-        }
-    }
+    let (ready, readers) = or_sign_out(readers, ready).await?;
+    Box::pin(carry_out_plan(context, ready, readers, run)).await
 }
 
 /// Holds the state lock while something is done.

@@ -101,7 +101,7 @@ pub(crate) async fn replace_record(
         return Err(Failure::refused("declined: the record is as it was"));
     }
     context.records.store.probe(&record).await?;
-    RunJournal::replacing(&context.records.journal, &context.actor, command)?;
+    RunJournal::replacing(context, command)?;
     let kept = context.records.store.replace(&mut record).await?;
     Ok(Replaced {
         place: context.records.store.place(),

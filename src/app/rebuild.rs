@@ -29,7 +29,7 @@ pub(crate) struct Rebuilt {
 pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool) -> Result<Replaced> {
     let work = async {
         let lost = context.interrupts.guard(must_be_lost(context, replace)).await?;
-        let Seen { view, presumed } = look(context).await?;
+        let (view, presumed) = Box::pin(look(context)).await?;
         let View {
             record, observed, plan, ..
         } = &view;
@@ -72,38 +72,33 @@ async fn must_be_lost(context: &Context, replace: bool) -> Result<String> {
     ))
 }
 
-/// What was seen, and what is taken for granted.
-struct Seen {
-    view: View,
-    presumed: Presumed,
-}
-
-/// Looks at both sides with an empty record, and under the assisted driver once more with what can be presumed.
-async fn look(context: &Context) -> Result<Seen> {
+/// Looks at both sides with an empty record, and under the assisted driver once more with what can be presumed. Gives what
+/// was seen, and what is taken for granted.
+async fn look(context: &Context) -> Result<(View, Presumed)> {
     let policy = context.policy(Command::Drift);
     let blank = context.records.begin()?;
     let (view, readers) = refresh_and_plan_from(context, &policy, blank).await?;
-    let evidence = context
-        .interrupts
-        .guard(async { Ok(evidence(&readers, &view.observed).await) })
-        .await;
+    let evidence = evidence(context, &readers, &view.observed).await;
     readers.sign_out().await;
     let mut record = view.record.clone();
     let desired = &context.config.desired;
     let presumed = planner::presume(desired, &view.observed, &mut record, evidence?.as_ref());
     if presumed == Presumed::Nothing {
-        return Ok(Seen { view, presumed });
+        return Ok((view, presumed));
     }
     let (view, readers) = refresh_and_plan_from(context, &policy, record).await?;
     readers.sign_out().await;
-    Ok(Seen { view, presumed })
+    Ok((view, presumed))
 }
 
 /// The droid's own page of authorized applications, where Factory cannot be asked and the droid can sign in.
-pub(super) async fn evidence(readers: &Readers, observed: &Observed) -> Option<Evidence> {
-    let droid = readers.sources().droid?;
-    let user = observed.gitlab.user.as_ref().filter(|user| user.can_be_visited())?;
-    droid.evidence(&user.fields.username).await.ok()
+pub(super) async fn evidence(context: &Context, readers: &Readers, observed: &Observed) -> Result<Option<Evidence>> {
+    let user = observed.gitlab.user.as_ref().filter(|user| user.can_be_visited());
+    let Some((droid, user)) = readers.sources().droid.zip(user) else {
+        return Ok(None);
+    };
+    let asked = async { Ok(droid.evidence(&user.fields.username).await.ok()) };
+    context.interrupts.guard(asked).await
 }
 
 /// Which application is ours cannot be guessed.

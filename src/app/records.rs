@@ -79,11 +79,13 @@ impl Records {
             self.journal.path().display(),
             last.at.strftime("%Y-%m-%d %H:%M UTC")
         );
-        Err(StateError::Missing {
-            place: self.store.place(),
-            evidence,
-        }
-        .into())
+        Err(self.missing(evidence))
+    }
+
+    /// Why a record is not begun anew where this shows that there was one.
+    pub(crate) fn missing(&self, evidence: String) -> Failure {
+        let place = self.store.place();
+        StateError::Missing { place, evidence }.into()
     }
 
     pub(crate) fn begin(&self) -> Result<RecordedState> {

@@ -9,7 +9,7 @@ use super::error::Result;
 use super::exit::Exit;
 use super::window::Gate;
 use crate::model::{ChangeOutcome, Command, OutcomeSummary, Plan};
-use crate::state::{self, Actor, Journal, JournalEntry, JournalEvent};
+use crate::state::{self, Journal, JournalEntry, JournalEvent};
 
 /// A run that is being written down.
 pub(crate) struct RunJournal {
@@ -26,10 +26,7 @@ impl RunJournal {
         digest: String,
         gate: &Gate,
     ) -> Result<Self> {
-        let journal = Self {
-            journal: context.records.journal.clone(),
-            run_id: run_id.to_owned(),
-        };
+        let journal = Self::of(context, run_id.to_owned());
         journal.journal.append(&journal.entry(JournalEvent::Started {
             who: context.actor.clone(),
             command: command.name().to_owned(),
@@ -42,16 +39,19 @@ impl RunJournal {
     }
 
     /// Writes down that the record is about to be replaced.
-    pub(crate) fn replacing(journal: &Journal, actor: &Actor, command: &str) -> Result<()> {
-        let entry = JournalEntry {
-            at: Timestamp::now(),
-            run_id: state::random_id()?,
-            event: JournalEvent::RecordReplaced {
-                who: actor.clone(),
-                command: command.to_owned(),
-            },
-        };
-        Ok(journal.append(&entry)?)
+    pub(crate) fn replacing(context: &Context, command: &str) -> Result<()> {
+        let journal = Self::of(context, state::random_id()?);
+        Ok(journal.journal.append(&journal.entry(JournalEvent::RecordReplaced {
+            who: context.actor.clone(),
+            command: command.to_owned(),
+        }))?)
+    }
+
+    fn of(context: &Context, run_id: String) -> Self {
+        Self {
+            journal: context.records.journal.clone(),
+            run_id,
+        }
     }
 
     pub(crate) fn outcome(&self, outcome: &ChangeOutcome) {

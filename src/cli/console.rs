@@ -19,7 +19,7 @@ use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::Applied;
 use crate::executor::{NobodyThere, Operator};
-use crate::model::{Address, ApplyReport, ChangeOutcome, Command, OperatorStep, Outcome, Plan};
+use crate::model::{Address, ApplyReport, Change, ChangeOutcome, Command, OperatorStep, Outcome, Plan};
 use crate::render::{self, Environment, Tally};
 use crate::secrets::Secret;
 
@@ -219,6 +219,6 @@ fn steps_left(applied: &Applied) -> Vec<(&Address, &OperatorStep)> {
     let outcomes = applied.report.outcomes.iter().filter(is_left);
     outcomes
         .filter_map(|outcome| applied.plan.change(&outcome.address))
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
+        .flat_map(Change::steps_with_address)
         .collect()
 }

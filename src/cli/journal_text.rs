@@ -9,6 +9,15 @@ use crate::render::text::{sanitize, wrap};
 use crate::render::{begun, participle};
 use crate::state::{JournalEntry, JournalEvent};
 
+/// Sets what begins apart from what was before.
+fn title(out: &mut String, head: &str) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let bold = Style::new().bold();
+    let _ = writeln!(out, "{bold}{head}{bold:#}");
+}
+
 /// The entries, oldest first, for so many columns.
 pub(crate) fn journal(entries: &[JournalEntry], width: usize) -> String {
     if entries.is_empty() {
@@ -26,12 +35,7 @@ pub(crate) fn journal(entries: &[JournalEntry], width: usize) -> String {
                 window,
                 reason,
             } => {
-                if !out.is_empty() {
-                    out.push('\n');
-                }
-                let head = format!("{at} {command} by {}", sanitize(&who.who()));
-                let bold = Style::new().bold();
-                let _ = writeln!(out, "{bold}{head}{bold:#}");
+                title(&mut out, &format!("{at} {command} by {}", sanitize(&who.who())));
                 let _ = writeln!(out, "  run {}", sanitize(&entry.run_id));
                 if let Some(window) = window {
                     let _ = writeln!(out, "  window: {}", sanitize(window));
@@ -42,12 +46,8 @@ pub(crate) fn journal(entries: &[JournalEntry], width: usize) -> String {
                 }
             }
             JournalEvent::RecordReplaced { who, command } => {
-                if !out.is_empty() {
-                    out.push('\n');
-                }
                 let head = format!("{at} {} by {}", sanitize(command), sanitize(&who.who()));
-                let bold = Style::new().bold();
-                let _ = writeln!(out, "{bold}{head}{bold:#}");
+                title(&mut out, &head);
                 let _ = writeln!(out, "  the state record is replaced as a whole");
             }
             JournalEvent::Outcome {

@@ -153,7 +153,7 @@ async fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Confirm(args) => args.run(globals).await,
         Command::Adopt(args) => args.run(globals).await,
         Command::Rotate(args) => args.run(globals).await,
-        Command::Export(args) => args.run(globals).await,
+        Command::Export(args) => Box::pin(args.run(globals)).await,
         Command::Destroy(args) => args.run(globals).await,
         Command::State(args) => Box::pin(args.run(globals)).await,
         #[cfg(feature = "sandbox")]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{expect_clean, expect_harmless};
-use crate::model::RecordedState;
+use crate::model::{Change, RecordedState};
 use crate::planner::fixture::converged;
 use crate::render::{self, Environment, PlanDocument, SecretPlace, StepFacts};
 use crate::{planfile, state};
@@ -38,11 +38,7 @@ pub fn saved_plan(data: &[u8]) {
         patterns: render::Patterns::default(),
         width: 60,
     };
-    let steps: Vec<_> = plan
-        .changes
-        .iter()
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-        .collect();
+    let steps: Vec<_> = plan.changes.iter().flat_map(Change::steps_with_address).collect();
     let prompts = render::prompts(&steps);
     for (at, prompt) in (1..).zip(&prompts) {
         let place = render::Place { at, of: prompts.len() };

@@ -287,7 +287,6 @@ mod tests {
         assert_eq!(possible(&without.restrict(fresh(&case)).unwrap()), 0);
         // Handed over where it was to be renewed, and the reverse, is another possibility; so is another write.
         let mut stored = case.clone();
-        stored.policy.can_load_secret = true;
         stored.observed.gitlab.secret = SecretCheck::Accepted {
             fingerprint: FINGERPRINT.to_owned(),
         };

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::Environment;
 use super::instructions::{Line, Place, StepFacts, instructions};
 use super::prompt::{needs_file, prompts};
-use super::text::sanitize;
+use super::text::{chars, escape, sanitize};
 use crate::model::{Address, ApplicationId, ApplicationUid, OperatorStep};
 
 /// Longer lists are folded.
@@ -110,7 +110,7 @@ fn assemble(
             let fold = group.paths.len() > OPEN;
             if fold {
                 // Within the code element GitLab makes no mention of a name that looks like one.
-                let name = format!("<code>{}</code>", html(&group.name));
+                let name = format!("<code>{}</code>", escape(&sanitize(&group.name)));
                 let _ = writeln!(out, "\n  <details><summary>{} {name}</summary>\n", group.lead());
             } else {
                 let _ = writeln!(out, "\n  {} {}\n", group.lead(), code(&group.name));
@@ -148,10 +148,6 @@ fn assemble(
     out
 }
 
-fn chars(text: &str) -> usize {
-    text.chars().count()
-}
-
 /// An address that can be clicked, and copied as it stands. One with characters that no address has is code.
 pub(super) fn link(address: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]%=&+,;".contains(c);
@@ -162,11 +158,15 @@ pub(super) fn link(address: &str) -> String {
     code(address)
 }
 
+/// The longest row of backticks: a fence has to be longer.
+pub(super) fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
+}
+
 /// Text as a code span that nothing in it can end.
 pub(super) fn code(text: &str) -> String {
     let text = sanitize(text);
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(longest + 1);
+    let fence = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') {
         " "
     } else {
@@ -198,13 +198,6 @@ pub(super) fn prose(text: &str) -> String {
         }
     }
     out
-}
-
-fn html(text: &str) -> String {
-    sanitize(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

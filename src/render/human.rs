@@ -35,12 +35,7 @@ pub fn plan(plan: &Plan, environment: &Environment, width: usize) -> String {
     } else {
         out.push_str("Setpoint plans these changes:\n");
         legend(&mut out, &plan.changes);
-        let mode = if plan.command == Command::Destroy {
-            Mode::Destroy
-        } else {
-            Mode::Plan
-        };
-        groups(&mut out, &plan.changes, mode, layout);
+        groups(&mut out, &plan.changes, Mode::of(plan.command), layout);
     }
     attested(&mut out, &plan.attested, width);
     warnings(&mut out, plan, width);

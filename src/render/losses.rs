@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Environment;
 use super::checklist::code;
-use super::text::count;
+use super::text::{chars, count};
 use super::words::{reason_in_words, status_in_words};
 use crate::model::{Actions, Address, Change, FullPath, Plan};
 
@@ -101,10 +101,6 @@ fn linked(path: &FullPath) -> Option<&str> {
     let segments = || path.split('/');
     let refers = segments().any(|segment| REFERENCES.contains(&segment.to_ascii_lowercase().as_str()));
     (segments().all(is_name) && !refers).then_some(path)
-}
-
-fn chars(text: &str) -> usize {
-    text.chars().count()
 }
 
 #[cfg(test)]

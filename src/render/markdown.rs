@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::checklist::code;
+use super::checklist::{code, longest_run};
 use super::human::{self, Layout};
 use super::losses::losses;
-use super::text::count;
+use super::text::{chars, count};
 use super::words::Mode;
 use super::{Environment, graph, headline};
 use crate::model::{Actions, Change, Command, Origin, Plan};
@@ -158,11 +158,7 @@ fn sections(plan: &Plan) -> Vec<Section<'_>> {
         changes: plan.changes.iter().filter(|change| wanted(change)).collect(),
         mode,
     };
-    let mode = if plan.command == Command::Destroy {
-        Mode::Destroy
-    } else {
-        Mode::Plan
-    };
+    let mode = Mode::of(plan.command);
     let sections = if plan.command == Command::Drift {
         vec![
             of("Changed outside of Setpoint", Mode::Drift, &|change| {
@@ -238,17 +234,8 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
-/// The longest row of backticks: a fence has to be longer.
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
 fn plain(styled: &str) -> String {
     anstream::adapter::strip_str(styled).to_string()
-}
-
-fn chars(text: &str) -> usize {
-    text.chars().count()
 }
 
 #[cfg(test)]

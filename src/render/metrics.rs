@@ -2,7 +2,7 @@
 //! run that succeeded, with 0 where there is nothing, so that an alert resolves. A run that failed does not know what
 //! differs, and says nothing about it; `examples/prometheus` has rules that bridge such a gap.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -43,41 +43,30 @@ pub struct DriftRun<'a> {
 /// The metrics of a run.
 pub fn metrics(run: &DriftRun<'_>) -> String {
     let mut out = String::new();
-    family(
+    let looked = "Whether the last run could look at both sides.";
+    gauge(
         &mut out,
         "setpoint_drift_success",
-        "Whether the last run could look at both sides.",
+        looked,
+        u8::from(run.found.is_some()),
     );
-    let _ = writeln!(out, "setpoint_drift_success {}", u8::from(run.found.is_some()));
-    family(
-        &mut out,
-        "setpoint_drift_last_run_timestamp_seconds",
-        "When the last run ended, in seconds since 1970.",
-    );
-    let _ = writeln!(out, "setpoint_drift_last_run_timestamp_seconds {}", run.at.as_second());
-    family(
-        &mut out,
-        "setpoint_drift_duration_seconds",
-        "How long the last run took.",
-    );
-    let _ = writeln!(out, "setpoint_drift_duration_seconds {:.3}", run.seconds);
+    let name = "setpoint_drift_last_run_timestamp_seconds";
+    let ended = "When the last run ended, in seconds since 1970.";
+    gauge(&mut out, name, ended, run.at.as_second());
+    let seconds = format_args!("{:.3}", run.seconds);
+    let name = "setpoint_drift_duration_seconds";
+    gauge(&mut out, name, "How long the last run took.", seconds);
     requests(&mut out, run.requests);
     token(&mut out, run.gitlab_token);
     if let Some(seconds) = run.droid_last_activity.and_then(start_of) {
-        family(
-            &mut out,
-            "setpoint_droid_last_activity_timestamp_seconds",
-            "The day on which GitLab last saw the droid, as its start in UTC in seconds since 1970.",
-        );
-        let _ = writeln!(out, "setpoint_droid_last_activity_timestamp_seconds {seconds}");
+        let name = "setpoint_droid_last_activity_timestamp_seconds";
+        let seen = "The day on which GitLab last saw the droid, as its start in UTC in seconds since 1970.";
+        gauge(&mut out, name, seen, seconds);
     }
     if let Some(notified) = run.notified {
-        family(
-            &mut out,
-            "setpoint_drift_notification_success",
-            "Whether everything new that the last run found was told to the webhook.",
-        );
-        let _ = writeln!(out, "setpoint_drift_notification_success {}", u8::from(notified));
+        let name = "setpoint_drift_notification_success";
+        let told = "Whether everything new that the last run found was told to the webhook.";
+        gauge(&mut out, name, told, u8::from(notified));
     }
     if let Some(plan) = run.found {
         changes(&mut out, plan);
@@ -93,6 +82,12 @@ fn family(out: &mut String, name: &str, help: &str) {
     let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
 }
 
+/// A family of one series without labels.
+fn gauge(out: &mut String, name: &str, help: &str, value: impl Display) {
+    family(out, name, help);
+    let _ = writeln!(out, "{name} {value}");
+}
+
 fn requests(out: &mut String, requests: Requests) {
     let Requests {
         gitlab,
@@ -100,22 +95,16 @@ fn requests(out: &mut String, requests: Requests) {
         other,
         sign_ins,
     } = requests;
-    family(out, "setpoint_drift_requests", "Requests that the last run made.");
+    let name = "setpoint_drift_requests";
+    family(out, name, "Requests that the last run made.");
     for (side, counts) in [("gitlab", gitlab), ("factory", factory), ("other", other)] {
         let SideRequests { reads, writes } = counts;
         for (kind, number) in [("read", reads), ("write", writes)] {
-            let _ = writeln!(
-                out,
-                "setpoint_drift_requests{{side=\"{side}\",kind=\"{kind}\"}} {number}"
-            );
+            let _ = writeln!(out, "{name}{{side=\"{side}\",kind=\"{kind}\"}} {number}");
         }
     }
-    family(
-        out,
-        "setpoint_drift_sign_ins",
-        "Sign-ins to GitLab by password that the last run made.",
-    );
-    let _ = writeln!(out, "setpoint_drift_sign_ins {sign_ins}");
+    let made = "Sign-ins to GitLab by password that the last run made.";
+    gauge(out, "setpoint_drift_sign_ins", made, sign_ins);
 }
 
 /// The time is a series of its own name only where it is known: a number in its place would be taken for a time. That it
@@ -126,33 +115,22 @@ fn token(out: &mut String, expiry: Expiry) {
         Expiry::Never => Some("+Inf".to_owned()),
         Expiry::Unknown => None,
     };
-    family(
-        out,
-        "setpoint_token_expiry_known",
-        "Whether the last run could read when the token expires.",
-    );
-    let _ = writeln!(
-        out,
-        "setpoint_token_expiry_known{{token=\"gitlab\"}} {}",
-        u8::from(time.is_some())
-    );
+    let name = "setpoint_token_expiry_known";
+    family(out, name, "Whether the last run could read when the token expires.");
+    let _ = writeln!(out, "{name}{{token=\"gitlab\"}} {}", u8::from(time.is_some()));
     if let Some(time) = time {
-        family(
-            out,
-            "setpoint_token_expiry_timestamp_seconds",
-            "When the token expires, in seconds since 1970, +Inf if never; days left: (this - time()) / 86400.",
-        );
-        let _ = writeln!(
-            out,
-            "setpoint_token_expiry_timestamp_seconds{{token=\"gitlab\"}} {time}"
-        );
+        let name = "setpoint_token_expiry_timestamp_seconds";
+        let help = "When the token expires, in seconds since 1970, +Inf if never; days left: (this - time()) / 86400.";
+        family(out, name, help);
+        let _ = writeln!(out, "{name}{{token=\"gitlab\"}} {time}");
     }
 }
 
 fn changes(out: &mut String, plan: &Plan) {
+    let name = "setpoint_drift_changes";
     family(
         out,
-        "setpoint_drift_changes",
+        name,
         "What differs, by the side that moved and the kind of address.",
     );
     for (origin, word) in [
@@ -167,12 +145,9 @@ fn changes(out: &mut String, plan: &Plan) {
                 .iter()
                 .filter(|change| change.origin == origin && change.address.kind() == kind)
                 .count();
-            let _ = writeln!(
-                out,
-                "setpoint_drift_changes{{origin=\"{word}\",kind=\"{kind}\"}} {number}"
-            );
+            let _ = writeln!(out, "{name}{{origin=\"{word}\",kind=\"{kind}\"}} {number}");
         }
     }
-    family(out, "setpoint_drift_unchanged", "Resources without a difference.");
-    let _ = writeln!(out, "setpoint_drift_unchanged {}", plan.summary.unchanged);
+    let help = "Resources without a difference.";
+    gauge(out, "setpoint_drift_unchanged", help, plan.summary.unchanged);
 }

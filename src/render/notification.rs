@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Environment;
 use super::json::FORMAT_VERSION;
-use super::text::{count, quote, sanitize};
+use super::text::{chars, count, escape, quote, sanitize};
 use super::words;
 use crate::model::{Actions, Address, AttributeChange, Change, Origin, Reason, Status};
 use crate::notify::Finding;
@@ -130,11 +130,11 @@ impl<'a> FindingDocument<'a> {
 /// The news in the form that the incoming webhooks of Slack and Mattermost take.
 pub fn chat_message(news: &News<'_>) -> Value {
     let mut text = escape(&message(news));
-    let mut length = text.chars().count();
+    let mut length = chars(&text);
     let mut shown = 0;
     for finding in news.new {
         let line = chat_line(finding.change);
-        let chars = line.chars().count();
+        let chars = chars(&line);
         if length + chars > CHAT_CHARS - CHAT_NOTE {
             break;
         }
@@ -214,15 +214,10 @@ fn code(text: &str, limit: usize) -> String {
     // Before it is cut.
     let safe = sanitize(&redact(text)).replace('`', "'");
     let mut cut: String = safe.chars().take(limit).collect();
-    if safe.chars().count() > limit {
+    if chars(&safe) > limit {
         cut.push('…');
     }
     format!("`{}`", escape(&cut))
-}
-
-/// As Slack wants the characters that begin and end its links and mentions.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -171,13 +171,7 @@ fn lines(checked: Option<&str>, unchecked: &str, width: usize) -> String {
 
 /// Puts the steps of changes on prompts: one step to a prompt, but all repositories on one.
 pub fn prompts<'a>(steps: &[(&'a Address, &'a OperatorStep)]) -> Vec<Vec<(&'a Address, &'a OperatorStep)>> {
-    let is_repository = |step: &OperatorStep| {
-        matches!(
-            step,
-            OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. }
-        )
-    };
-    let (repositories, others): (Vec<_>, Vec<_>) = steps.iter().copied().partition(|(_, step)| is_repository(step));
+    let (repositories, others): (Vec<_>, Vec<_>) = steps.iter().partition(|(_, step)| step.project().is_some());
     let mut prompts: Vec<_> = others.into_iter().map(|step| vec![step]).collect();
     if !repositories.is_empty() {
         prompts.push(repositories);

@@ -8,12 +8,12 @@ use crate::glyphs;
 /// Makes text of others safe to show within a line: control characters (with them all terminal sequences), line
 /// separators and characters that reorder or hide text come out as escapes such as `\u{1b}`.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    escape(text, glyphs::is_unsafe)
+    neutralized(text, glyphs::is_unsafe)
 }
 
 /// As [`sanitize`], for text of several lines: line feeds stay.
 pub fn sanitize_lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c != '\n' && glyphs::is_unsafe(c))
+    neutralized(text, |c| c != '\n' && glyphs::is_unsafe(c))
 }
 
 /// A string value as it is shown: in quotation marks, neutralized.
@@ -22,7 +22,7 @@ pub fn quote(text: &str) -> String {
     format!("\"{}\"", sanitize(&escaped))
 }
 
-fn escape(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn neutralized(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&dangerous) {
         return Cow::Borrowed(text);
     }
@@ -39,6 +39,16 @@ fn escape(text: &str, dangerous: impl Fn(char) -> bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// The characters that mean something to HTML, and to Slack in its links and mentions, as references.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// How many characters a text has.
+pub(super) fn chars(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// Breaks each line of a text at spaces so that it fits `width` columns. The first line begins with `first`, all

@@ -1,6 +1,6 @@
 //! Codes in words. Reasons, actions and states are codes in JSON; people get sentences.
 
-use crate::model::{Actions, Address, Change, Origin, Reason, Status};
+use crate::model::{Actions, Address, Change, Command, Origin, Reason, Status};
 
 /// A reason as the end of a sentence.
 pub fn reason_in_words(reason: Reason) -> &'static str {
@@ -75,6 +75,17 @@ pub(super) enum Mode {
     Destroy,
     /// What was found, where nothing is going to happen.
     Drift,
+}
+
+impl Mode {
+    /// Of a plan that is not that of `drift`.
+    pub(super) fn of(command: Command) -> Self {
+        if command == Command::Destroy {
+            Self::Destroy
+        } else {
+            Self::Plan
+        }
+    }
 }
 
 /// The line above a change, without its address.

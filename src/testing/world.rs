@@ -231,7 +231,6 @@ impl World {
         policy.replace_application = true;
         policy.allowances.removals = Some(100);
         policy.admin_session = sides.admin_session;
-        policy.can_load_secret = sides.loads;
         policy.saves_secret = sides.saves;
         policy
     }

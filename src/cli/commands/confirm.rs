@@ -111,11 +111,7 @@ fn read(path: &Path) -> Result<AuditLog> {
 
 /// The steps that are due, in their order, each with the command that attests it.
 fn due(context: &Context, plan: &Plan) -> String {
-    let steps: Vec<(&Address, &OperatorStep)> = plan
-        .changes
-        .iter()
-        .flat_map(|change| change.steps.iter().map(|step| (&change.address, step)))
-        .collect();
+    let steps: Vec<_> = plan.changes.iter().flat_map(Change::steps_with_address).collect();
     if steps.is_empty() {
         return "Nothing is due.\n".to_owned();
     }

@@ -98,15 +98,6 @@ impl Notify {
     }
 }
 
-/// What is measured of a run.
-struct Measured<'a> {
-    found: Option<&'a Plan>,
-    requests: Requests,
-    gitlab_token: Expiry,
-    droid_last_activity: Option<Date>,
-    notified: Option<bool>,
-}
-
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
         let max_chars = self.note.limit(&globals)?;
@@ -141,11 +132,8 @@ impl Args {
     ) -> Result<Exit> {
         let policy = context.policy(Command::Drift);
         // Nobody but the metrics wants to know when the token expires, so only they cost a request.
-        let (looked, gitlab_token) = if self.metrics.is_some() {
-            operations::refresh_and_plan_with_expiry(context, &policy).await
-        } else {
-            (operations::refresh_and_plan(context, &policy).await, Expiry::Unknown)
-        };
+        let asks = self.metrics.is_some();
+        let (looked, gitlab_token) = operations::refresh_and_plan_with_expiry(context, &policy, asks).await;
         let (plan, environment, droid_last_activity) = match looked {
             Ok(view) => {
                 let seen = last_activity(context, &view.observed);
@@ -165,16 +153,12 @@ impl Args {
         {
             term::err(&diagnostic::warning(warning));
         }
-        let measured = self.measure(
-            started,
-            &Measured {
-                found: Some(&plan),
-                requests: context.requests(),
-                gitlab_token,
-                droid_last_activity,
-                notified: told.as_ref().map(|told| told.failures.is_empty()),
-            },
-        );
+        let measured = self.measure(&DriftRun {
+            found: Some(&plan),
+            droid_last_activity,
+            notified: told.as_ref().map(|told| told.failures.is_empty()),
+            ..ended(started, context.requests(), gitlab_token)
+        });
         let shown = measured.and_then(|()| console::show(&plan, &environment, globals.format, max_chars));
         let Told { failures, .. } = told.unwrap_or_default();
         for failure in &failures {
@@ -206,40 +190,29 @@ impl Args {
 
     /// The failure is what is told; that the metrics cannot be written either adds nothing to it.
     fn measure_failure(&self, started: Instant, requests: Requests, gitlab_token: Expiry) {
-        let _ = self.measure(
-            started,
-            &Measured {
-                found: None,
-                requests,
-                gitlab_token,
-                droid_last_activity: None,
-                notified: None,
-            },
-        );
+        let _ = self.measure(&ended(started, requests, gitlab_token));
     }
 
-    fn measure(&self, started: Instant, measured: &Measured<'_>) -> Result<()> {
+    fn measure(&self, run: &DriftRun<'_>) -> Result<()> {
         let Some(file) = self.metrics.as_deref() else {
             return Ok(());
         };
-        let Measured {
-            found,
-            requests,
-            gitlab_token,
-            droid_last_activity,
-            notified,
-        } = *measured;
-        let text = render::metrics(&DriftRun {
-            at: Timestamp::now(),
-            seconds: started.elapsed().as_secs_f64(),
-            found,
-            requests,
-            gitlab_token,
-            droid_last_activity,
-            notified,
-        });
+        let text = render::metrics(run);
         files::replace(file, redact(&text).as_bytes(), Readers::Collector)
             .map_err(|error| Failure::unwritten(file, &error))
+    }
+}
+
+/// A run that ended now and found nothing out.
+fn ended<'a>(started: Instant, requests: Requests, gitlab_token: Expiry) -> DriftRun<'a> {
+    DriftRun {
+        at: Timestamp::now(),
+        seconds: started.elapsed().as_secs_f64(),
+        found: None,
+        requests,
+        gitlab_token,
+        droid_last_activity: None,
+        notified: None,
     }
 }
 

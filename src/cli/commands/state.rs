@@ -36,11 +36,27 @@ enum State {
     ///
     /// Shows what follows from it, and after a `yes` lets the record forget them. Writes to neither side. What was
     /// there is kept in a file.
-    Rm(Rm),
+    Rm {
+        /// What to forget
+        #[arg(value_name = "ADDR", required = true)]
+        addresses: Vec<Address>,
+
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
     /// Release a lock that was left behind
     ///
     /// Shows who holds the lock and releases it after a `yes`. Only do this when that run is certainly gone.
-    Unlock(Unlock),
+    Unlock {
+        /// Id of the lock, to be sure that it is still the one that was meant
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
     /// Show what was written to either side, by whom and when
     Journal,
     /// Make a new record from what is live, after the old one was lost
@@ -49,60 +65,32 @@ enum State {
     /// neither side. What differs stays out of it, and shows as unrecorded. What was there is kept in a file.
     ///
     /// Lost with the old record are which side moved, what people attested, and what an interrupted run had begun.
-    Rebuild(Rebuild),
+    Rebuild {
+        /// Also where a record is there that is not damaged
+        #[arg(long)]
+        replace: bool,
+
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
     /// Put a record back from a file
     ///
     /// Replaces the record by a backup, or by what a run could not write and kept in a file, after a `yes`. Refuses a
     /// file that is older than the record or has another history. What was there is kept in a file.
-    Push(Push),
-}
+    Push {
+        /// The record to put back
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
 
-#[derive(Debug, clap::Args)]
-struct Rm {
-    /// What to forget
-    #[arg(value_name = "ADDR", required = true)]
-    addresses: Vec<Address>,
+        /// Also where a record is there that is newer, or has another history
+        #[arg(long)]
+        replace: bool,
 
-    /// Do not ask
-    #[arg(long)]
-    auto_approve: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Unlock {
-    /// Id of the lock, to be sure that it is still the one that was meant
-    #[arg(value_name = "ID")]
-    id: Option<String>,
-
-    /// Do not ask
-    #[arg(long)]
-    auto_approve: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Rebuild {
-    /// Also where a record is there that is not damaged
-    #[arg(long)]
-    replace: bool,
-
-    /// Do not ask
-    #[arg(long)]
-    auto_approve: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Push {
-    /// The record to put back
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// Also where a record is there that is newer, or has another history
-    #[arg(long)]
-    replace: bool,
-
-    /// Do not ask
-    #[arg(long)]
-    auto_approve: bool,
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
 }
 
 impl Args {
@@ -110,29 +98,29 @@ impl Args {
         match self.command {
             State::Show => show(&globals, &open(&globals).await?).await,
             State::List => list(&globals, &open(&globals).await?).await,
-            State::Rm(Rm {
+            State::Rm {
                 addresses,
                 auto_approve,
-            }) => {
+            } => {
                 let context = globals.open().await?;
                 let ended = forget::forget(&context, &addresses.into_iter().collect(), auto_approve).await;
                 context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
             }
-            State::Unlock(unlock) => {
+            State::Unlock { id, auto_approve } => {
                 let records = open(&globals).await?;
-                unlock.run(records.store.as_ref()).await
+                unlock(records.store.as_ref(), id, auto_approve).await
             }
             State::Journal => journal(&globals, &context::load(&globals.config)?),
-            State::Rebuild(Rebuild { replace, auto_approve }) => {
+            State::Rebuild { replace, auto_approve } => {
                 let context = globals.open().await?;
                 let ended = Box::pin(rebuild::rebuild(&context, replace, auto_approve)).await;
                 context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
             }
-            State::Push(Push {
+            State::Push {
                 file,
                 replace,
                 auto_approve,
-            }) => {
+            } => {
                 let context = globals.open().await?;
                 let ended = push::push(&context, &file, replace, auto_approve).await;
                 context.close(ended.and_then(|replaced| say_replaced(&replaced))).await
@@ -188,8 +176,7 @@ async fn show(globals: &Globals, records: &Records) -> Result<Exit> {
                 Holder::Nobody => "Nobody holds the lock.".to_owned(),
                 Holder::Held(holder) => format!("Locked by {holder}."),
                 Holder::Unknown => {
-                    "Whether somebody holds the lock is not known: the backend says so only to who asks \
-                                    for it."
+                    "Whether somebody holds the lock is not known: the backend says so only to who asks for it."
                         .to_owned()
                 }
             };
@@ -241,32 +228,30 @@ fn journal(globals: &Globals, config: &Config) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-impl Unlock {
-    async fn run(self, store: &dyn StateStore) -> Result<Exit> {
-        let id = match (self.id, store.holder().await?) {
-            (None, Holder::Unknown) => {
-                return Err(Failure::new(format!(
-                    "{} cannot say whether its lock is held, nor by whom",
-                    store.place()
-                ))
-                .hint("give the id that the refused run named: `setpoint state unlock ID`"));
-            }
-            (None, Holder::Nobody) => {
-                term::out("Nobody holds the lock.\n")?;
-                return Ok(Exit::Done);
-            }
-            (Some(id), Holder::Nobody | Holder::Unknown) => id,
-            (given, Holder::Held(holder)) => {
-                term::err(&format!("{} is locked by {holder}.\n", store.place()));
-                given.unwrap_or(holder.id)
-            }
-        };
-        let question = "Do you want to release the lock? If that run is still going, both may write at once.";
-        if !self.auto_approve && !term::confirm(question, "--auto-approve").await? {
-            return Err(Failure::refused("the lock is left as it is"));
+async fn unlock(store: &dyn StateStore, id: Option<String>, auto_approve: bool) -> Result<Exit> {
+    let id = match (id, store.holder().await?) {
+        (None, Holder::Unknown) => {
+            return Err(Failure::new(format!(
+                "{} cannot say whether its lock is held, nor by whom",
+                store.place()
+            ))
+            .hint("give the id that the refused run named: `setpoint state unlock ID`"));
         }
-        store.unlock(&id).await?;
-        term::out("The lock is released.\n")?;
-        Ok(Exit::Done)
+        (None, Holder::Nobody) => {
+            term::out("Nobody holds the lock.\n")?;
+            return Ok(Exit::Done);
+        }
+        (Some(id), Holder::Nobody | Holder::Unknown) => id,
+        (given, Holder::Held(holder)) => {
+            term::err(&format!("{} is locked by {holder}.\n", store.place()));
+            given.unwrap_or(holder.id)
+        }
+    };
+    let question = "Do you want to release the lock? If that run is still going, both may write at once.";
+    if !auto_approve && !term::confirm(question, "--auto-approve").await? {
+        return Err(Failure::refused("the lock is left as it is"));
     }
+    store.unlock(&id).await?;
+    term::out("The lock is released.\n")?;
+    Ok(Exit::Done)
 }

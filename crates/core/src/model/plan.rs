@@ -88,6 +88,11 @@ impl Plan {
 }
 
 impl Change {
+    /// What is left to a person, each with the address.
+    pub fn steps_with_address(&self) -> impl Iterator<Item = (&Address, &OperatorStep)> {
+        self.steps.iter().map(|step| (&self.address, step))
+    }
+
     /// What is done as well if something turns out.
     pub fn possible(&self) -> &[Change] {
         self.fallback.as_ref().map_or(&[], |fallback| &fallback.changes)
@@ -528,8 +533,6 @@ pub struct Policy {
     pub sessions_unopened: bool,
     /// How to be the droid, if there is a way.
     pub sign_in: Option<SignIn>,
-    /// Whether `application.secret.load` is configured.
-    pub can_load_secret: bool,
     /// Whether `application.secret.save` is configured, so that a person finds the newest secret there.
     pub saves_secret: bool,
     /// Whether the configuration allows replacing the application (`guards.replace_application`).

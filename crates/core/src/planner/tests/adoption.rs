@@ -164,7 +164,6 @@ fn what_factory_works_with_is_adopted_before_anything_else_of_it_is_done() {
 #[test]
 fn a_stored_secret_that_is_wrong_renews_none_that_works() {
     let mut case = converged().forget();
-    case.policy.can_load_secret = true;
     case.observed.gitlab.secret = SecretCheck::Rejected {
         fingerprint: "sha256:9".to_owned(),
     };

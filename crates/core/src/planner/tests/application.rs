@@ -273,7 +273,6 @@ fn an_application_that_comes_back_is_not_a_second_one() {
 #[test]
 fn a_refused_secret_is_renewed_and_handed_over() {
     let mut case = converged();
-    case.policy.can_load_secret = true;
     case.observed.gitlab.secret = SecretCheck::Rejected {
         fingerprint: FINGERPRINT.to_owned(),
     };
@@ -287,7 +286,6 @@ fn a_refused_secret_is_renewed_and_handed_over() {
 #[test]
 fn a_store_that_has_another_secret_than_the_newest_is_no_reason_to_renew() {
     let mut case = converged();
-    case.policy.can_load_secret = true;
     for gives in [
         SecretCheck::Rejected {
             fingerprint: "sha256:older".to_owned(),

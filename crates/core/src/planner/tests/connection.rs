@@ -115,7 +115,6 @@ fn that_the_secret_is_refused_is_planned_as_a_possibility() {
     "#);
     // Where the secret is at hand, it is handed over again, and nothing is renewed.
     let mut stored = case.clone();
-    stored.policy.can_load_secret = true;
     stored.observed.gitlab.secret = SecretCheck::Accepted {
         fingerprint: FINGERPRINT.to_owned(),
     };
