@@ -182,8 +182,8 @@ fn add_notes(inputs: &Inputs<'_>, planned: &mut Change) {
 
 /// The record of the authorization, unless a later handover of ours has ended it already.
 fn recorded<'a>(inputs: &Inputs<'a>) -> Option<&'a RecordedAuthorization> {
-    let authorization = inputs.recorded_authorization()?;
-    match inputs.recorded_connection() {
+    let authorization = inputs.recorded.authorization.as_ref()?;
+    match inputs.recorded.connection.as_ref() {
         Some(connection)
             if connection.application != authorization.application
                 || connection.secret_fingerprint != authorization.secret_fingerprint =>
@@ -243,9 +243,9 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
         .as_ref()
         .filter(|_| connected)
         .map(|user| user.username.as_str());
-    let was_attested = inputs.attested() && inputs.recorded_authorization().is_some();
+    let was_attested = inputs.attested() && inputs.recorded.authorization.as_ref().is_some();
     let due = was_attested.then_some(Reason::AttestationDue);
-    let ended_by_us = inputs.recorded_authorization().is_some() && recorded(inputs).is_none();
+    let ended_by_us = inputs.recorded.authorization.as_ref().is_some() && recorded(inputs).is_none();
     let mut origins = Origins::default();
     let (actions, reason) = match live.status {
         IntegrationStatus::Configured => {

@@ -109,7 +109,9 @@ pub(crate) fn plan(
     }
     let Some(needed) = needed else {
         let attestation = inputs
-            .recorded_connection()
+            .recorded
+            .connection
+            .as_ref()
             .and_then(|connection| connection.attested.as_ref())
             .filter(|_| inputs.attested());
         builder.keep_attested(Address::Connection, attestation);
@@ -204,7 +206,7 @@ fn hold(
 }
 
 fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &ConnectionSecret) -> Change {
-    let recorded = inputs.recorded_connection();
+    let recorded = inputs.recorded.connection.as_ref();
     let DesiredConnection { domain } = &inputs.desired.connection;
     let uid = application.uid().map(|uid| uid.0.as_str());
     let mut origins = Origins::default();

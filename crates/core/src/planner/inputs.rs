@@ -4,8 +4,7 @@ use super::builder::change;
 use crate::diff::Origins;
 use crate::model::{
     Actions, Address, AttributeChange, Change, Desired, FactorySource, IntegrationStatus, Observed,
-    ObservedIntegration, ObservedUser, Policy, ProjectId, Reason, RecordedAuthorization, RecordedConnection,
-    RecordedRepository, RecordedState, SignIn,
+    ObservedIntegration, ObservedUser, Policy, Reason, RecordedState, SignIn,
 };
 
 /// What a plan follows from.
@@ -57,22 +56,6 @@ impl<'a> Inputs<'a> {
     /// The droid's account, if there is one.
     pub(crate) fn droid(&self) -> Option<&'a ObservedUser> {
         self.observed.gitlab.user.as_ref()
-    }
-
-    /// The record of the connection: attested, or written under the other driver, whose word stands until something
-    /// that it is bound to changes.
-    pub(crate) fn recorded_connection(&self) -> Option<&'a RecordedConnection> {
-        self.recorded.connection.as_ref()
-    }
-
-    /// The record of the authorization, likewise.
-    pub(crate) fn recorded_authorization(&self) -> Option<&'a RecordedAuthorization> {
-        self.recorded.authorization.as_ref()
-    }
-
-    /// The record of a repository, likewise.
-    pub(crate) fn recorded_repository(&self, id: ProjectId) -> Option<&'a RecordedRepository> {
-        self.recorded.repositories.get(&id)
     }
 
     /// Whether an earlier run announced a write here and never saw its end: what differs then is unfinished, not drift.

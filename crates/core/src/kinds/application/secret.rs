@@ -57,7 +57,9 @@ impl<'a> SecretState<'a> {
         let uid = application.uid();
         let recorded = inputs.recorded;
         let connection = inputs
-            .recorded_connection()
+            .recorded
+            .connection
+            .as_ref()
             .filter(|connection| Some(&connection.application) == uid);
         let attested = inputs
             .integration()
@@ -272,7 +274,7 @@ fn renewal(inputs: &Inputs<'_>, state: &SecretState<'_>, moves: Option<(Reason, 
             "Factory has to be given the secret, which GitLab shows only when it is made, and nobody knows it; so it is renewed",
         )
     };
-    let origin = match (moves, inputs.integration(), inputs.recorded_connection()) {
+    let origin = match (moves, inputs.integration(), inputs.recorded.connection.as_ref()) {
         (Some((_, origin)), _, _) => origin,
         (None, None, Some(_)) => Origin::Drift,
         (None, Some(_), None) if !inputs.interrupted(&Address::Connection) => Origin::Unrecorded,

@@ -127,7 +127,9 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Co
         if is_enabled(inputs, *id) {
             let address = Address::Repository(selected.path.clone());
             let attestation = inputs
-                .recorded_repository(*id)
+                .recorded
+                .repositories
+                .get(id)
                 .and_then(|repository| repository.attested.as_ref())
                 .filter(|_| inputs.attested());
             builder.keep_attested(address, attestation);
@@ -190,7 +192,7 @@ fn warn_of_roles(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Cove
 /// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
 /// Factory keeps its selection while it is not connected, and forgets it together with the integration.
 pub(crate) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
-    let recorded = || inputs.recorded_repository(id).is_some();
+    let recorded = || inputs.recorded.repositories.contains_key(&id);
     match &inputs.observed.factory.repositories {
         Known::Known(list) => match list.get(&id) {
             Some(repository) => repository.enabled,
@@ -228,7 +230,7 @@ pub(crate) fn enabled<'a>(inputs: &Inputs<'a>) -> Vec<(ProjectId, &'a FullPath)>
 
 fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &Selected) -> Change {
     let address = Address::Repository(selected.path.clone());
-    let recorded = inputs.recorded_repository(id);
+    let recorded = inputs.recorded.repositories.get(&id);
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
     let shown = vec![attribute("enabled", (), true)];
@@ -267,7 +269,7 @@ fn disable_unlisted(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &
         // It moved with its group, which the file means by its former path.
         let meant = |recorded: &RecordedRepository| inputs.desired.repositories.selects(&recorded.path);
         if selection.moved_groups.values().any(|to| to.contains(path))
-            && inputs.recorded_repository(id).is_some_and(meant)
+            && inputs.recorded.repositories.get(&id).is_some_and(meant)
         {
             continue;
         }
@@ -280,7 +282,7 @@ fn disable_unlisted(inputs: &Inputs<'_>, builder: &mut PlanBuilder, selection: &
 pub(crate) fn disable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, path: &FullPath) -> Change {
     let address = Address::Repository(path.clone());
     let mut origins = Origins::default();
-    origins.compare(None, Some(&()), inputs.recorded_repository(id).map(|_| &()));
+    origins.compare(None, Some(&()), inputs.recorded.repositories.get(&id).map(|_| &()));
     let shown = vec![attribute("enabled", true, ())];
     let mut disable = inputs.change(address, Actions::Delete, Reason::Unlisted, origins, shown);
     carry_out(inputs, builder, &mut disable, id, path, false);
