@@ -235,25 +235,14 @@ impl Writers {
 
     /// What the executor acts through.
     pub(crate) fn effects<'a>(&'a self, operator: &'a dyn Operator) -> Effects<'a> {
-        let Readers {
-            sessions: _,
-            gitlab,
-            web: _,
-            admin,
-            droid,
-            factory,
-            loaded_secret: _,
-            kept: _,
-            admin_door: _,
-            droid_door: _,
-        } = &self.readers;
+        let readers = &self.readers;
         Effects {
-            gitlab_read: gitlab.as_ref(),
-            gitlab: gitlab.as_ref(),
-            admin: admin.as_deref().map(|admin| admin as &dyn AdminWrite),
-            droid: droid.as_ref().map(|droid| droid as &dyn DroidSession),
-            factory_read: self.readers.factory_read(),
-            factory: match factory {
+            gitlab_read: readers.gitlab.as_ref(),
+            gitlab: readers.gitlab.as_ref(),
+            admin: readers.admin.as_deref().map(|admin| admin as &dyn AdminWrite),
+            droid: readers.droid.as_ref().map(|droid| droid as &dyn DroidSession),
+            factory_read: readers.factory_read(),
+            factory: match &readers.factory {
                 Factory::Api(api) => Some(api as &dyn FactoryWrite),
                 Factory::Assisted(_) => None,
             },

@@ -12,6 +12,11 @@ pub static PEER: Peer = Peer {
     meaning,
 };
 
+/// That GitLab does something else than was asked for.
+pub(super) fn unexpected(request: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::new(Side::Gitlab, ErrorKind::Unexpected, request, message)
+}
+
 fn meaning(answer: &Response, said: &Said) -> Option<Error> {
     match answer.status().as_u16() {
         300..=399 => sign_in_page(answer),

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::session::{WebOptions, WebSession};
 use super::sign_in::{Account, SignIn, SignedIn};
+use crate::gitlab::errors::unexpected;
 use crate::http::{Error, ErrorKind, Result, Side};
 use crate::secrets::Secret;
 
@@ -136,7 +137,7 @@ impl AccountSession {
 
     fn failed(&self, why: &str) -> Error {
         let message = format!("the sign-in of {} came to no end: {why}", self.name());
-        Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_in", message)
+        unexpected("POST /users/sign_in", message)
     }
 
     /// The session, where it is open.
@@ -217,12 +218,7 @@ impl SignIns {
         self.check()?;
         if self.number >= MAX_SIGN_INS {
             let message = format!("GitLab ended the session of {who} {MAX_SIGN_INS} times; it was not opened again");
-            return Err(Error::new(
-                Side::Gitlab,
-                ErrorKind::Unexpected,
-                "POST /users/sign_in",
-                message,
-            ));
+            return Err(unexpected("POST /users/sign_in", message));
         }
         self.number += 1;
         Ok(())

@@ -16,7 +16,7 @@ use super::account::{AccountSession, Entry};
 use super::application_form::ApplicationForm;
 use super::session::{Effect, NOWHERE, Visited, WebOptions, WebSession};
 use super::sign_in::Account;
-use crate::gitlab::errors::is_gitlabs;
+use crate::gitlab::errors::{is_gitlabs, unexpected};
 use crate::gitlab::{AdminInspect, AdminRead, AdminWrite, EndSession};
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::model::{ApplicationEdit, ApplicationFields, ApplicationId};
@@ -92,10 +92,7 @@ impl AdminSession {
             }
         }
         let message = format!("GitLab does not let {} stay in the admin area", state.web.name());
-        let request = format!("GET /{path}");
-        state
-            .web
-            .remember(Err(Error::new(Side::Gitlab, ErrorKind::Unexpected, request, message)))
+        state.web.remember(Err(unexpected(format!("GET /{path}"), message)))
     }
 
     /// Gives the password, and a one-time code where asked, to GitLab's second door (GitLab: `Admin::SessionsController`).

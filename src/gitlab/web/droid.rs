@@ -18,9 +18,9 @@ use super::session::{Arrival, Effect, Visited, WebOptions, WebSession};
 use super::sign_in::Account;
 use super::terms::{self, Accepted};
 use super::totp::Totp;
-use crate::gitlab::errors::is_gitlabs;
+use crate::gitlab::errors::{is_gitlabs, unexpected};
 use crate::gitlab::{Approval, DroidSession, EndSession};
-use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
+use crate::http::{Error, ErrorKind, Result, StatusCode};
 use crate::model::{Evidence, TermsVersion};
 use crate::secrets::Secret;
 
@@ -200,12 +200,7 @@ async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest
         }
     }
     let message = "GitLab asks for consent again after it was given";
-    Err(Error::new(
-        Side::Gitlab,
-        ErrorKind::Unexpected,
-        "POST /oauth/authorize",
-        message,
-    ))
+    Err(unexpected("POST /oauth/authorize", message))
 }
 
 /// Doorkeeper's error page may come with a status of its own: then the page says more than the status does.
@@ -235,12 +230,7 @@ async fn evidence(session: &WebSession, droid: &str) -> Result<Done> {
         return Ok(Done::Evidence(Evidence { authorized }));
     }
     let message = "GitLab has no page of authorized applications where 16.11 to 19 have it";
-    Err(Error::new(
-        Side::Gitlab,
-        ErrorKind::Unexpected,
-        "GET /-/user_settings/applications",
-        message,
-    ))
+    Err(unexpected("GET /-/user_settings/applications", message))
 }
 
 /// The key that GitLab offers the account, and the session in which it does.
@@ -262,7 +252,7 @@ fn totp_of(key: &Secret) -> Result<Arc<Totp>> {
 
 fn signed_out(droid: &str) -> Error {
     let message = format!("GitLab ends the session of {droid} as soon as it is opened");
-    Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_in", message)
+    unexpected("POST /users/sign_in", message)
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::forms::{Form, Page};
 use super::totp::Clock;
+use crate::gitlab::errors::unexpected;
 use crate::gitlab::{Doorkeeper, KeyPlace};
 use crate::http::{
     Client, ClientOptions, Credential, Error, ErrorKind, HTML_LIMIT, HeaderName, HeaderValue, Method, Request,
@@ -267,7 +268,7 @@ impl WebSession {
             return Ok(());
         }
         let message = "GitLab took the sign-out, and the session goes on";
-        let error = Error::new(Side::Gitlab, ErrorKind::Unexpected, "POST /users/sign_out", message);
+        let error = unexpected("POST /users/sign_out", message);
         Err(failure.unwrap_or(error))
     }
 
