@@ -34,18 +34,6 @@ async fn expect_all_of_it(fixture: &Fixture, when: &str) {
 }
 
 #[tokio::test]
-async fn a_relative_url_root_is_kept_on_every_page() {
-    for password in [true, false] {
-        let fixture = Fixture::with(with(&["relative_url_root=/gitlab", "admin_mode=true"])).await;
-        fixture.give_admin_session();
-        if !password {
-            fixture.edit_config("password = { env = \"FACTORY_DROID_PASSWORD\" }\n", "");
-        }
-        expect_all_of_it(&fixture, "below /gitlab").await;
-    }
-}
-
-#[tokio::test]
 async fn a_proxy_that_refuses_or_decodes_encoded_slashes_does_no_harm() {
     for how in ["proxy_encoded_slash=refuse", "proxy_encoded_slash=decode"] {
         let fixture = Fixture::with(with(&[how])).await;

@@ -20,11 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::assisted::hands::Hands;
-use super::common::Ran;
-use super::common::plans::DROID;
+use super::common::plans::{DROID, unwrapped};
 use super::common::proxy::Phase;
 use super::common::tls::{self, Authority};
-use super::matrix::check::{second_factor, undeclared};
+use super::common::{Fixture, Ran};
+use super::matrix::check::{left_behind, second_factor, undeclared};
 use super::sealed::canary::{
     ADMIN_PASSWORD, ADMIN_TOTP, AUTHENTICATOR, COOKIE, DROID_PASSWORD, DROID_TOTP, GATEWAY_TOKEN, SealedFixture,
 };
@@ -32,6 +32,10 @@ use super::sealed::canary::{
 /// A way, by how it differs from a configuration with passwords of the administrator and of the droid.
 struct Way {
     name: &'static str,
+    /// What is declared, as the page has it.
+    declared: &'static str,
+    /// What is so by design, as the page has it.
+    design: &'static str,
     /// What GitLab and its accounts are like before.
     world: &'static [fn(&mut World)],
     /// What of the configuration is replaced by what.
@@ -113,6 +117,58 @@ const GIVE_BACK: &str = "POST /admin/impersonation";
 const ACCEPT: &str = "POST /-/users/terms/*/accept";
 const REGISTER: &str = "POST /-/profile/two_factor_auth";
 
+/// What cannot be, by design: what is declared, and the words with which that is refused before anything is asked.
+struct Impossible {
+    /// As the page has it.
+    what: &'static str,
+    config: &'static [(&'static str, &'static str)],
+    said: &'static str,
+}
+
+const IMPOSSIBLE: &[Impossible] = &[
+    Impossible {
+        what: "an authenticator of a droid that is impersonated",
+        config: &[(OWN, ""), TOTP],
+        said: "`user.totp` takes a droid that signs in by its password",
+    },
+    Impossible {
+        what: "an authenticator of a droid for which a person approves",
+        config: &[BY_PERSON, TOTP],
+        said: "`user.totp` takes a droid that signs in by its password",
+    },
+    Impossible {
+        what: "an authenticator whose key is given, and registered",
+        config: &[
+            (OWN, "password = { env = \"A\" }\ntotp_secret = { env = \"B\" }\n"),
+            TOTP,
+        ],
+        said: "`user.totp_secret` is of no use beside `user.totp`",
+    },
+    Impossible {
+        what: "impersonation in a person's session",
+        config: &[ADMIN_COOKIE, (OWN, "sign_in = \"impersonate\"\n")],
+        said: "would end the session that `gitlab.admin_session.cookie` is of",
+    },
+    Impossible {
+        what: "impersonation without an administrator's session",
+        config: &[(ADMIN, ""), (OWN, "sign_in = \"impersonate\"\n")],
+        said: "there is no `[gitlab.admin_session]`",
+    },
+    Impossible {
+        what: "terms, where nobody but a person gets in as the droid",
+        config: &[ADMIN_COOKIE, (OWN, ""), TERMS],
+        said: "`user.accept_terms` takes a way to sign in as the droid",
+    },
+    Impossible {
+        what: "a person's session, and a directory",
+        config: &[(
+            ADMIN,
+            "[gitlab.admin_session]\ncookie = { env = \"GITLAB_SESSION\" }\nprovider = \"ldapmain\"\n",
+        )],
+        said: "`gitlab.admin_session.provider` is of no use beside `cookie`",
+    },
+];
+
 /// What is looked for in vain, by design.
 const MISSING: &[(u16, &str)] = &[
     (404, "/api/v4/namespaces/factory-droid"),
@@ -122,12 +178,16 @@ const MISSING: &[(u16, &str)] = &[
     (409, "/api/v0/integrations/gitlab-sh/repositories"),
     // Whether GitLab takes Factory's secret is asked with a code that nobody has.
     (401, "/oauth/token"),
+    // GitLab holds a code that comes late for one of the step in which it came, so that the code of that step is used up.
+    (401, "/admin/session"),
     // Whoever has not accepted the terms.
     (403, "/api/v4/user"),
 ];
 
 const BY_PASSWORDS: Way = Way {
     name: "administrator by password",
+    declared: "`gitlab.admin_session` with `password`; `user.password`",
+    design: "Admin Mode takes the password again",
     world: &[],
     config: &[],
     doors: &[AUTHORIZE, ENTER_ADMIN, SIGN_IN, SIGN_OUT, TICK],
@@ -140,6 +200,8 @@ const BY_PASSWORDS: Way = Way {
 /// Nobody but the droid, who consents.
 const ALONE: Way = Way {
     name: "droid by password",
+    declared: "`user.password` alone",
+    design: "nobody signs in for a plan; the application is not trusted, so the droid consents",
     config: &NO_ADMIN,
     doors: &[AUTHORIZE, CONSENT, SIGN_IN, SIGN_OUT],
     idle: &[],
@@ -150,6 +212,8 @@ const WAYS: &[Way] = &[
     BY_PASSWORDS,
     Way {
         name: "administrator by password and code",
+        declared: "the same, with `totp_secret`",
+        design: "with Admin Mode a run waits for a second code",
         world: &[root_has_code],
         config: &[ADMIN_CODE],
         codes: |axes| axes.admin_mode,
@@ -157,6 +221,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "administrator by LDAP",
+        declared: "the same, with `provider`",
+        design: "the directory's form also before Admin Mode",
         world: &[directory, root_of_directory],
         config: &[(ADMIN_USER, "username = \"root\"\nprovider = \"ldapmain\"\n")],
         doors: &[AUTHORIZE, LDAP, SIGN_IN, SIGN_OUT, TICK],
@@ -165,6 +231,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "administrator by a person's session",
+        declared: "`gitlab.admin_session` with `cookie`",
+        design: "neither signed in nor out; Admin Mode is entered in the browser",
         world: &[open_session],
         config: &[ADMIN_COOKIE],
         doors: &[AUTHORIZE, SIGN_IN, SIGN_OUT, TICK],
@@ -173,6 +241,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "administrator for apply only",
+        declared: "`use = \"apply\"`",
+        design: "a plan signs nobody in",
         config: &[(ADMIN_USER, "username = \"root\"\nuse = \"apply\"\n")],
         idle: &[],
         ..BY_PASSWORDS
@@ -180,6 +250,8 @@ const WAYS: &[Way] = &[
     ALONE,
     Way {
         name: "droid by password and code",
+        declared: "`user.totp_secret`",
+        design: "the same",
         world: &[droid_with_code],
         config: &[
             NO_ADMIN[0],
@@ -193,6 +265,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "droid by LDAP",
+        declared: "`user.provider`",
+        design: "the password goes to the directory's form alone",
         world: &[directory, droid_of_directory],
         config: &[NO_ADMIN[0], NO_ADMIN[1], BY_LDAP],
         doors: &[AUTHORIZE, CONSENT, LDAP, SIGN_OUT],
@@ -200,12 +274,16 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "droid by impersonation",
+        declared: "`gitlab.admin_session` alone",
+        design: "the session is given back in the same run",
         config: &[(OWN, "")],
         doors: &[AUTHORIZE, ENTER_ADMIN, GIVE_BACK, IMPERSONATE, SIGN_IN, SIGN_OUT, TICK],
         ..BY_PASSWORDS
     },
     Way {
         name: "droid by a person",
+        declared: "`user.sign_in = \"person\"`",
+        design: "`apply` ends with 3 and the address; the next one goes on",
         config: &[BY_PERSON],
         doors: &[ENTER_ADMIN, SIGN_IN, SIGN_OUT, TICK],
         person: true,
@@ -213,6 +291,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a person where nobody can be impersonated",
+        declared: "`cookie`, and nothing for the droid",
+        design: "the same; nobody signs in",
         world: &[open_session],
         config: &[ADMIN_COOKIE, (OWN, "")],
         doors: &[TICK],
@@ -222,6 +302,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a person where a captcha is asked for",
+        declared: "`user.password`",
+        design: "the same; no password is sent",
         world: &[captcha],
         doors: &[],
         person: true,
@@ -229,6 +311,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "authenticator",
+        declared: "`user.totp`",
+        design: "signed out, and in again with the next code",
         config: &[NO_ADMIN[0], NO_ADMIN[1], TOTP],
         doors: &[AUTHORIZE, CONSENT, REGISTER, SIGN_IN, SIGN_OUT],
         codes: |_| true,
@@ -236,6 +320,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "authenticator that the instance enforces",
+        declared: "`user.totp`, `gitlab.admin_session` with `totp_secret`",
+        design: "the same",
         world: &[root_has_code, |world| world.switches.require_two_factor = true],
         config: &[ADMIN_CODE, TOTP],
         doors: &[AUTHORIZE, ENTER_ADMIN, REGISTER, SIGN_IN, SIGN_OUT, TICK],
@@ -244,6 +330,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "authenticator that a group enforces",
+        declared: "`user.totp`, `gitlab.admin_session` with `totp_secret`",
+        design: "the same",
         world: &[root_has_code, |world| {
             for group in &mut world.groups {
                 group.require_two_factor = group.full_path == "platform";
@@ -256,6 +344,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "authenticator with LDAP",
+        declared: "`user.totp`, `user.provider`",
+        design: "the page asks for no password",
         world: &[directory, droid_of_directory],
         config: &[NO_ADMIN[0], NO_ADMIN[1], BY_LDAP, TOTP],
         doors: &[AUTHORIZE, CONSENT, REGISTER, LDAP, SIGN_IN, SIGN_OUT],
@@ -264,6 +354,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "terms by password",
+        declared: "`user.accept_terms`, `user.password`",
+        design: "the droid accepts, then consents",
         world: &[terms],
         config: &[NO_ADMIN[0], NO_ADMIN[1], TERMS],
         doors: &[ACCEPT, AUTHORIZE, CONSENT, SIGN_IN, SIGN_OUT],
@@ -271,6 +363,8 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "terms by impersonation",
+        declared: "`user.accept_terms`, `gitlab.admin_session`",
+        design: "in the impersonated session",
         world: &[terms],
         config: &[TERMS, (OWN, "")],
         doors: &[
@@ -287,16 +381,22 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "client certificate",
+        declared: "`gitlab.client_cert_file`, `client_key_file`",
+        design: "a connection without it does not come about",
         between: Between::ClientCertificate,
         ..BY_PASSWORDS
     },
     Way {
         name: "headers",
+        declared: "`gitlab.headers`, `factory.headers`",
+        design: "a request without them is refused",
         between: Between::Headers,
         ..BY_PASSWORDS
     },
     Way {
         name: "a proxy for each side",
+        declared: "`gitlab.proxy`, `factory.proxy` with a password",
+        design: "each side behind a certificate of its own authority",
         between: Between::Proxies,
         ..BY_PASSWORDS
     },
@@ -573,6 +673,7 @@ impl Trial {
         let is_done = Arc::clone(&self.is_done);
         let (cut, client) = (self.cell.cut, self.sealed.proxy.client());
         let is_gated = self.cell.way.between == Between::Headers;
+        let is_of_directory = self.cell.way.config.contains(&BY_LDAP);
         let mut meant = None;
         self.sealed.watch(move |request: &Seen, phase| {
             let has = |wanted: &str| request.headers.iter().any(|(_, value)| value.starts_with(wanted));
@@ -580,7 +681,11 @@ impl Trial {
                 return Action::Pass;
             }
             if phase == Phase::Before {
-                if is_gated && !has(GATEWAY_TOKEN) {
+                let mut fields = url::form_urlencoded::parse(&request.body);
+                let is_given_away = is_of_directory
+                    && !request.path.ends_with("/ldapmain/callback")
+                    && fields.any(|(_, value)| value == DROID_PASSWORD);
+                if is_given_away || (is_gated && !has(GATEWAY_TOKEN)) {
                     return Action::Drop;
                 }
                 let number = requests.fetch_add(1, Ordering::SeqCst) + 1;
@@ -652,11 +757,10 @@ impl Trial {
     /// Applies until it is done; gives the pages that were written to.
     async fn carry_out(&self) -> BTreeSet<String> {
         let way = self.cell.way;
-        let mut arguments = vec!["apply", "--auto-approve", "-vvv"];
-        if self.cell.cut.is_some() {
-            // So that the requests are the same in every run.
-            arguments.extend(["--parallelism", "1"]);
-        } else {
+        // One request at a time, so that they are the same in every run.
+        let again = vec!["apply", "--auto-approve", "--parallelism", "1"];
+        let mut arguments = again.clone();
+        if self.cell.cut.is_none() {
             let plan = ["plan", "--out", "saved.plan", "-vvv", "--log-format", "json"];
             self.run(&plan).await.0.expect(0);
             arguments = vec!["apply", "saved.plan", "-vvv"];
@@ -666,7 +770,7 @@ impl Trial {
         loop {
             let (ran, more) = self.run(&arguments).await;
             doors.extend(more);
-            arguments = vec!["apply", "--auto-approve", "--parallelism", "1", "-vvv"];
+            arguments.clone_from(&again);
             match ran.code {
                 0 if approved || !way.person || killed => return doors,
                 3 if way.person && !approved => {
@@ -689,6 +793,8 @@ impl Trial {
     fn expect_whole(&self) {
         let fixture = &self.sealed.fixture;
         fixture.expect_connected("at the end");
+        assert_eq!(fixture.state().get("intents"), None, "an announcement is left");
+        assert_eq!(left_behind(fixture.folder()), None);
         let after = fixture.world(|world| world.clone());
         for ((what, before), (_, after)) in undeclared(&self.before).iter().zip(&undeclared(&after)) {
             assert_eq!(before, after, "undeclared {what}");
@@ -791,7 +897,7 @@ struct Turns {
 
 static TURNS: Turns = Turns {
     few: Semaphore::const_new(4),
-    many: Semaphore::const_new(60),
+    many: Semaphore::const_new(40),
 };
 
 /// Tries a cell in its turn.
@@ -828,6 +934,14 @@ async fn walk(cells: Vec<Cell>) -> Tally {
 const EVERY: usize = 9;
 const ABOUT: usize = 60;
 
+fn side(number: usize) -> Phase {
+    if number.is_multiple_of(2) {
+        Phase::Before
+    } else {
+        Phase::After
+    }
+}
+
 /// Tries a way: in so much as `.ci/run` has the time for, or in all.
 async fn try_way(at: usize, way: &'static Way, all: bool) -> Tally {
     let axes = if all { Axes::all() } else { Axes::few(at) };
@@ -839,18 +953,11 @@ async fn try_way(at: usize, way: &'static Way, all: bool) -> Tally {
             cut: None,
         })
         .collect();
-    // The other axes at each request, in turn before and after it is processed.
+    // Each request under other axes, in turn before and after it is processed.
     let elsewhere = |number: usize| Cell {
         way,
         axes: axes[number % axes.len()],
-        cut: Some((
-            number,
-            if number.is_multiple_of(2) {
-                Phase::Before
-            } else {
-                Phase::After
-            },
-        )),
+        cut: Some((number, side(number))),
     };
     let kills = async {
         if !all {
@@ -863,11 +970,9 @@ async fn try_way(at: usize, way: &'static Way, all: bool) -> Tally {
         };
         let counted = start(killed((usize::MAX, Phase::Before))).await;
         let requests = 1..=counted.expect("its undisturbed run ends well").requests;
-        let sides = [Phase::Before, Phase::After];
-        let each = requests
-            .clone()
-            .flat_map(|number| sides.map(|side| killed((number, side))));
-        walk(each.chain(requests.map(elsewhere)).collect()).await
+        // The other side of it under the same axes.
+        let here = requests.clone().map(|number| killed((number, side(number + 1))));
+        walk(here.chain(requests.map(elsewhere)).collect()).await
     };
     let begun = Instant::now();
     let (mut tally, kills) = tokio::join!(walk(cells), kills);
@@ -887,7 +992,34 @@ fn report(name: &str, tally: &Tally, begun: Instant) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[test]
+fn the_page_has_each_way_and_what_cannot_be() {
+    let page = std::fs::read_to_string("docs/sign-in.md").expect("the page");
+    let mut lines: Vec<String> = WAYS
+        .iter()
+        .map(|way| format!("| {} | {} | {} |", way.name, way.declared, way.design))
+        .collect();
+    lines.extend(
+        IMPOSSIBLE
+            .iter()
+            .map(|one| format!("| cannot: {} | | {} |", one.what, one.said)),
+    );
+    let table = lines.join("\n");
+    assert!(page.contains(&table), "docs/sign-in.md has not:\n{table}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_anything_is_asked() {
+    for Impossible { what, config, said } in IMPOSSIBLE {
+        let fixture = Fixture::complete().await;
+        config.iter().for_each(|(from, to)| fixture.edit_config(from, to));
+        let ran = fixture.apply().await.expect(1);
+        assert!(unwrapped(&ran.stderr).contains(said), "{what}: {}", ran.stderr);
+        assert_eq!(fixture.request_count(), 0, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn each_way_gets_in_once() {
     let cells = WAYS.iter().enumerate().filter_map(|(at, way)| {
         let mut few = Axes::few(at).into_iter().cycle().skip(at).take(5);
@@ -898,7 +1030,7 @@ async fn each_way_gets_in_once() {
     assert_eq!(tally.failed, [] as [&str; 0]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 #[ignore = "takes minutes; `.ci/run` runs it, and with `SETPOINT_WAYS=all` it takes all of it"]
 async fn each_way_gets_in_everywhere_and_killed_anywhere() {
     let begun = Instant::now();

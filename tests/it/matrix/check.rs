@@ -169,23 +169,19 @@ fn settled(scenario: &Scenario, stage: &Stage, wrong: &mut Vec<String>) {
     if stage.world().terraform_states.iter().any(|state| state.lock.is_some()) {
         wrong.push("the record is still locked".to_owned());
     }
-    let files = files(stage.folder());
-    if let Some(stray) = files
-        .iter()
-        .find(|name| name.contains(".tmp") || name.split('.').next_back() == Some("lock"))
-    {
+    if let Some(stray) = left_behind(stage.folder()) {
         wrong.push(format!("{stray} is left behind"));
     }
 }
 
-/// Names of all files in the folder of the record.
-fn files(folder: &std::path::Path) -> BTreeSet<String> {
-    std::fs::read_dir(folder.join(".setpoint"))
+/// A file beside the record that only a run that is under way has a use for.
+pub(crate) fn left_behind(folder: &std::path::Path) -> Option<String> {
+    let entries = std::fs::read_dir(folder.join(".setpoint"))
         .into_iter()
         .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+        .flatten();
+    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|name| name.contains(".tmp") || name.split('.').next_back() == Some("lock"))
 }
 
 /// Sign-ins and other pages are no changes, nor is the lock of the record.
