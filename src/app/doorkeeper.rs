@@ -23,6 +23,9 @@ use crate::urls;
 const ENOUGH: u64 = 3;
 /// GitLab's own limit where none is set (GitLab: `config/initializers/8_devise.rb`).
 const GITLABS: u64 = 10;
+/// The same of an account without an authenticator, where sign-ins are verified by e-mail; wrong passwords of a directory
+/// count, too (GitLab: `app/models/concerns/require_email_verification.rb`, `omniauth_callbacks_controller.rb`).
+const VERIFIED: u64 = 3;
 /// More bytes than the memory ever has.
 const LIMIT: u64 = 64 * 1024;
 
@@ -81,7 +84,11 @@ impl Doorkeeper for RememberingDoorkeeper {
         let Some(refused) = self.read().refused.remove(&self.key(door)) else {
             return Ok(None);
         };
-        let limit = self.gitlab.settings().await?.max_login_attempts.unwrap_or(GITLABS);
+        let settings = self.gitlab.settings().await?;
+        let limit = match settings.require_email_verification_on_account_locked {
+            Some(true) if !door.has_totp => VERIFIED,
+            _ => settings.max_login_attempts.unwrap_or(GITLABS),
+        };
         if refused < limit.saturating_sub(1).clamp(1, ENOUGH) {
             return Ok(None);
         }

@@ -223,7 +223,8 @@ fn email_verification(settings: &InstanceSettings) -> Check {
         Some(false) => Check::ok(ID, "A sign-in from a new address locks no account"),
         Some(true) => Check::ok(
             ID,
-            "A sign-in from a new address locks an account without an authenticator, so nobody signs in as one",
+            "A sign-in by GitLab's own form from a new address locks an account without an authenticator, so nobody signs in \
+             there as one",
         ),
         None => Check::skipped(
             ID,

@@ -3,7 +3,8 @@
 //! Where GitLab verifies sign-ins by e-mail, the *right* password from an address that it has not seen locks an account
 //! that has no second factor (GitLab: `app/controllers/concerns/verifies_with_email.rb`): an administrator's with all its
 //! tokens, the droid's and with it Factory. It also takes no more than five sign-ins in ten minutes of such an account. A
-//! run that only reads must not do that, and one that writes must not either.
+//! run that only reads must not do that, and one that writes must not either. All of this is about GitLab's own form: who
+//! signs in by the form of an LDAP server comes in by another door (GitLab: `omniauth_callbacks_controller.rb`).
 
 use async_trait::async_trait;
 
@@ -99,8 +100,11 @@ pub struct Harm {
 #[async_trait]
 impl Doorkeeper for GitlabApi {
     async fn harm(&self, door: &Door) -> Result<Option<Harm>> {
+        if door.by_directory {
+            return Ok(None);
+        }
         let settings = self.settings().await?;
-        if !door.by_directory && !settings.password_authentication_enabled_for_web {
+        if !settings.password_authentication_enabled_for_web {
             return Ok(Some(Harm::passwords_off(door)));
         }
         if settings.require_email_verification_on_account_locked != Some(true) {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use setpoint::sandbox;
-use setpoint::sandbox::world::digest;
+use setpoint::sandbox::world::{Identity, digest};
 
 use super::common::Fixture;
 use super::common::plans::{DROID, change, find, unwrapped};
@@ -140,6 +140,40 @@ async fn a_password_that_is_refused_again_and_again_locks_nobody() {
     look(1).await;
     assert!(warned(&look(0).await.json()).contains("GitLab refused that once"));
     expect_untouched(&fixture, fixture.request_count(), "a lower limit");
+}
+
+/// Who signs in by LDAP is not verified by mail; but what the directory refuses counts, and three refusals would lock.
+#[tokio::test]
+async fn an_account_of_a_directory_signs_in_and_is_not_locked_by_its_refusals() {
+    let fixture = verified_by_mail().await;
+    fixture.edit_config(
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }",
+        "password = { env = \"GITLAB_ADMIN_PASSWORD\" }\nprovider = \"ldapmain\"",
+    );
+    fixture.world(|world| world.switches.ldap_servers.insert("ldapmain".to_owned()));
+    let password_is = |password: &str| {
+        fixture.change_user("root", |root| {
+            root.identities = vec![Identity {
+                provider: "ldapmain".to_owned(),
+                extern_uid: "root".to_owned(),
+                password_digest: digest(password),
+            }];
+        });
+    };
+    password_is(sandbox::ROOT_PASSWORD);
+    fixture.change_application(|application| application.trusted = false);
+    let plan = fixture.plan().await;
+    assert_eq!(change(&plan, "gitlab.application")["status"], "ready", "{plan:#}");
+    assert!(!warned(&plan).contains("as root"), "{plan:#}");
+    fixture.apply().await.expect(0);
+    fixture.expect_signed_out("by LDAP");
+    password_is("changed by somebody");
+    for _ in 0..2 {
+        fixture.run(&["plan"]).await.expect(1);
+    }
+    assert!(warned(&fixture.plan().await).contains("GitLab refused that 2 times in a row"));
+    let root = fixture.world(|world| world.user_named("root").expect("the administrator").clone());
+    assert!(!root.locked && root.failed_attempts == 2);
 }
 
 /// An account with an authenticator is spared, where GitLab knows of it.

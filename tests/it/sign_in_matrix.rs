@@ -76,6 +76,8 @@ struct Row {
 }
 
 const BY_PASSWORD: &[Way] = &[Way::Password, Way::Ldap];
+const BY_OWN_FORM: &[Way] = &[Way::Password];
+const BY_LDAP: &[Way] = &[Way::Ldap];
 const BY_CODE: &[Way] = &[Way::Code];
 const ELSEWHERE: &[Way] = &[Way::SingleSignOn];
 const ALL: &[Enforced] = &[
@@ -135,16 +137,18 @@ const fn droid(
 }
 
 const ROWS: &[Row] = &[
-    administrator(BY_PASSWORD, NOT, Some(false), Some(false), &[]),
-    administrator(BY_PASSWORD, NOT, Some(true), Some(false), &[Step::AcceptTerms]),
-    administrator(BY_PASSWORD, NOT, Some(false), Some(true), &[Step::Register]),
+    administrator(BY_OWN_FORM, NOT, Some(false), Some(false), &[]),
+    administrator(BY_OWN_FORM, NOT, Some(true), Some(false), &[Step::AcceptTerms]),
+    administrator(BY_OWN_FORM, NOT, Some(false), Some(true), &[Step::Register]),
     administrator(
-        BY_PASSWORD,
+        BY_OWN_FORM,
         NOT,
         Some(true),
         Some(true),
         &[Step::Register, Step::AcceptTerms],
     ),
+    administrator(BY_LDAP, NOT, Some(false), None, &[]),
+    administrator(BY_LDAP, NOT, Some(true), None, &[Step::AcceptTerms]),
     administrator(BY_PASSWORD, SOMEHOW, Some(false), None, &[Step::Register]),
     administrator(
         BY_PASSWORD,
@@ -163,12 +167,16 @@ const ROWS: &[Row] = &[
         admin_mode: Some(true),
         ..administrator(ELSEWHERE, ALL, None, None, &[Step::HandOver, Step::EnterAdminMode])
     },
-    droid(BY_PASSWORD, OF_OTHERS, false, Some(false), &[], &[]),
-    droid(BY_PASSWORD, OF_OTHERS, true, Some(false), &[TERMS], &[]),
-    droid(BY_PASSWORD, OF_DROID, false, Some(false), &[TOTP], &[]),
-    droid(BY_PASSWORD, OF_DROID, true, Some(false), &[TOTP, TERMS], &[]),
-    droid(BY_PASSWORD, ALL, false, Some(true), &[], &[Step::Register]),
-    droid(BY_PASSWORD, ALL, true, Some(true), &[TERMS], &[Step::Register]),
+    droid(BY_OWN_FORM, OF_OTHERS, false, Some(false), &[], &[]),
+    droid(BY_OWN_FORM, OF_OTHERS, true, Some(false), &[TERMS], &[]),
+    droid(BY_OWN_FORM, OF_DROID, false, Some(false), &[TOTP], &[]),
+    droid(BY_OWN_FORM, OF_DROID, true, Some(false), &[TOTP, TERMS], &[]),
+    droid(BY_OWN_FORM, ALL, false, Some(true), &[], &[Step::Register]),
+    droid(BY_OWN_FORM, ALL, true, Some(true), &[TERMS], &[Step::Register]),
+    droid(BY_LDAP, OF_OTHERS, false, None, &[], &[]),
+    droid(BY_LDAP, OF_OTHERS, true, None, &[TERMS], &[]),
+    droid(BY_LDAP, OF_DROID, false, None, &[TOTP], &[]),
+    droid(BY_LDAP, OF_DROID, true, None, &[TOTP, TERMS], &[]),
     droid(BY_CODE, ALL, false, None, &[], &[]),
     droid(BY_CODE, ALL, true, None, &[TERMS], &[]),
     droid(ELSEWHERE, ALL, false, None, &[], &[Step::Approve]),

@@ -12,7 +12,7 @@ use super::pages_gate::sign_in_refusal;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_second_factor::{self as second_factor, Door};
-use super::pages_sign_in::{MOUNT_PASSWORD, signed_in};
+use super::pages_sign_in::{MOUNT_PASSWORD, count_failure, find_by_login, signed_in};
 use super::pages_visit::Visit;
 use crate::world::{User, World, digest};
 
@@ -161,6 +161,10 @@ pub(super) fn ldap(visit: &mut Visit<'_>, provider: &str) -> Page {
         })
     });
     let Some(user) = found.cloned() else {
+        // Counted against whoever GitLab knows by that name, whatever the directory calls them.
+        if let Some(user) = find_by_login(visit, &username) {
+            count_failure(visit, user.id);
+        }
         let reason = format!(
             "Could not authenticate you from {} because \"Invalid credentials for {username}\".",
             titled(provider)

@@ -98,7 +98,7 @@ fn signed_in_already(visit: &Visit<'_>) -> bool {
         .is_some_and(|user| sign_in_refusal(&user, visit.now).is_none())
 }
 
-fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
+pub(super) fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
     let login = login.trim();
     let by_mail = || {
         visit

@@ -2,7 +2,8 @@
 //! from an address not seen before is locked out of the account until a mailed code is given.
 //!
 //! GitLab: `concerns/verifies_with_email.rb`. It comes after the password's check and before the sign-in, so that the
-//! right password alone locks the account; and it counts the sign-ins that are tried, right or wrong.
+//! right password alone locks the account; and it counts the sign-ins that are tried, right or wrong. Only
+//! `sessions_controller.rb` includes it: whoever comes from an LDAP server or another provider is asked for nothing.
 
 use axum::http::StatusCode;
 use jiff::SignedDuration;

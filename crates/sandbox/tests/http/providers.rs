@@ -59,6 +59,32 @@ async fn an_ldap_server_has_a_form_of_its_own() {
     }
 }
 
+/// No mail verifies whom a directory knows; but its refusals count, and three of them are enough then.
+#[tokio::test]
+async fn verification_by_mail_is_not_for_who_comes_from_an_ldap_server() {
+    let sandbox = sandbox(&[
+        "require_email_verification_on_account_locked=true",
+        "ldap_servers=[\"ldapmain\"]",
+        "protected_paths_limit=0",
+        "client_address=\"192.0.2.1\"",
+    ])
+    .await;
+    identify(&sandbox, "droid", "ldapmain");
+    change(&sandbox, "droid", |user| {
+        user.known_addresses.insert("198.51.100.1".to_owned());
+    });
+    let browser = Browser::new(sandbox.gitlab_url());
+    by_ldap(&browser, "/users/sign_in", "droid", LDAP_PASSWORD).await;
+    assert_eq!(browser.username().await.as_deref(), Some("droid"));
+    let locked = || sandbox.with_world(|world| world.user_named("droid").unwrap().locked);
+    for _ in 0..3 {
+        assert!(!locked());
+        by_ldap(&Browser::new(sandbox.gitlab_url()), "/users/sign_in", "droid", "wrong").await;
+    }
+    assert!(locked());
+    sandbox.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn admin_mode_opens_by_the_form_of_the_server_alone() {
     let sandbox = sandbox(&[
