@@ -81,11 +81,11 @@ async fn reads(
         return skipped("the record cannot be");
     };
     let assisted = AssistedFactory::new(record.clone());
-    // A session that has failed already is not opened once more.
+    // A session that has failed already, or was not to be opened, is not opened here either.
     let usable = |id: &str| {
         !checks
             .iter()
-            .any(|check| check.id == id && check.status == Status::Failure)
+            .any(|check| check.id == id && matches!(check.status, Status::Failure | Status::Warning))
     };
     let admin = gitlab.admin.as_deref().filter(|_| usable("gitlab.admin_session"));
     let droid = gitlab.droid.as_ref().filter(|_| usable("gitlab.droid_sign_in"));

@@ -86,7 +86,24 @@ async fn unfit(side: &GitlabSide<'_>) -> Option<Check> {
         providers,
         has_no_password,
     } = resident;
+    if user.state == UserState::Deactivated {
+        // Doctor changes nothing, so it does not sign in either.
+        return Some(Check::warning(
+            ID,
+            format!(
+                "{} is deactivated, and GitLab activates an account again that signs in, as plan and apply do",
+                user.fields.username
+            ),
+            "activate it (Admin area > Users), or name another administrator in gitlab.admin_session",
+        ));
+    }
     let (message, fix) = if let Some((message, fix, _)) = obstacle(&user) {
+        // What apply lifts, it lifts of the droid.
+        let fix = match user.state {
+            UserState::Blocked => "unblock it (Admin area > Users)",
+            UserState::BlockedPendingApproval => "approve it (Admin area > Users)",
+            _ => fix,
+        };
         (message, fix.to_owned())
     } else if !user.is_admin {
         let fix = "name an administrator in gitlab.admin_session";

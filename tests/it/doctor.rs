@@ -139,13 +139,26 @@ async fn a_group_that_enforces_a_second_factor_is_found_before_the_membership_is
 async fn an_administrator_who_cannot_sign_in_is_told_before_a_password_is_sent() {
     type Edit = fn(&mut setpoint::sandbox::world::User);
     let fixture = applied().await;
-    let cases: [(Edit, &str); 3] = [
-        (|user| user.admin = false, "is no administrator"),
+    let cases: [(Edit, &str, &str); 6] = [
+        (|user| user.admin = false, "failure", "is no administrator"),
         (
             |user| user.totp_secret = Some("GEZDGNBVGY3TQOJQ".to_owned()),
+            "failure",
             "gitlab.admin_session.totp_secret",
         ),
-        (|user| user.locked = true, "is locked"),
+        (|user| user.locked = true, "failure", "is locked"),
+        (
+            |user| user.state = UserState::Blocked,
+            "failure",
+            "Unblock it (Admin area",
+        ),
+        (
+            |user| user.state = UserState::BlockedPendingApproval,
+            "failure",
+            "Approve it (Admin area",
+        ),
+        // A sign-in would end that, which is more than a look.
+        (|user| user.state = UserState::Deactivated, "warning", "is deactivated"),
     ];
     let second = fixture.sandbox.with_world(|world| {
         let id = world.next_id("user");
@@ -156,22 +169,24 @@ async fn an_administrator_who_cannot_sign_in_is_told_before_a_password_is_sent()
         other
     });
     fixture.edit_config("username = \"root\"", "username = \"second\"");
-    for (change, said) in cases {
+    for (change, status, said) in cases {
         fixture.sandbox.with_world(|world| {
             let user = world.user_mut(second.id).unwrap();
             *user = second.clone();
             change(user);
         });
         let before = fixture.sandbox.requests().len();
-        let ran = json(&fixture).await.expect(1);
+        let ran = json(&fixture).await.expect(i32::from(status == "failure"));
         let found = check(&ran, "gitlab.admin_session");
-        assert!(found.starts_with("failure") && found.contains(said), "{found}");
+        assert!(found.starts_with(status) && found.contains(said), "{found}");
         let signed_in = fixture.sandbox.requests().split_off(before);
         let tried = signed_in
             .iter()
             .filter(|one| one.method == "POST" && one.path == "/users/sign_in");
         assert_eq!(tried.count(), 1, "{said}: the droid's only");
     }
+    let left = fixture.sandbox.with_world(|world| world.user(second.id).unwrap().state);
+    assert_eq!(left, UserState::Deactivated);
 }
 
 #[tokio::test(flavor = "multi_thread")]
