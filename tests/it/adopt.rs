@@ -76,7 +76,6 @@ async fn exported_and_adopted_the_plan_is_empty() {
 async fn what_differs_goes_on_before_the_adoption_and_nothing_of_the_integration_is_touched() {
     for driver in ["assisted", "api"] {
         let fixture = made_by_hand(driver).await;
-        fixture.world(|world| world.switches.protected_paths_limit = 0);
         let before = applications(&fixture);
         fixture.edit_config("\"Factory Droid\"", "\"The Droid\"");
         fixture.edit_config(

@@ -151,9 +151,7 @@ async fn a_record_that_can_no_longer_be_written_stops_the_run_and_nothing_is_mad
     let mut at = 0;
     loop {
         at += 1;
-        let mut options = Options::default();
-        options.switches.set("protected_paths_limit=0").unwrap();
-        let (fixture, proxy) = Proxy::on(options).await;
+        let (fixture, proxy) = Proxy::on(Options::default()).await;
         fixture.give_admin_session();
         fixture.edit_config(
             "\n[user]\n",

@@ -1,5 +1,5 @@
 //! A mishap at any point ends well or with one clear error, and it converges when the mishap is over. Here each
-//! third kind of request of a scenario meets one mishap; all mishaps at all kinds, once and lasting, are
+//! fifth kind of request of a scenario meets one mishap; all mishaps at all kinds, once and lasting, are
 //! `cargo run --example soak -- fault-matrix`. Below it, by name, what that has found.
 
 use setpoint::sandbox::{Action, Options};
@@ -14,7 +14,7 @@ fn withstands(name: &str) {
     let tally = matrix(&Scenario::named(name), Extent::Part, 2);
     assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
     assert_eq!(tally.missed, 0, "{name}: a point was not reached");
-    assert!(tally.injected >= 4, "{name}: only {} points", tally.injected);
+    assert!(tally.injected >= 2, "{name}: only {} points", tally.injected);
 }
 
 /// All scenarios at once, because most of the time is spent waiting between attempts.

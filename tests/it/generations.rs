@@ -5,11 +5,11 @@ use setpoint::sandbox::{Generation, Options};
 
 use super::common::Fixture;
 
-/// A GitLab of that generation, at which nobody is slowed down.
+/// A GitLab of that generation.
 async fn at(generation: Generation, switches: &[&str]) -> Fixture {
     let mut options = Options::default();
     let generation = format!("gitlab={}", generation.name());
-    for switch in ["protected_paths_limit=0", &generation].iter().chain(switches) {
+    for switch in [generation.as_str()].iter().chain(switches) {
         options.switches.set(switch).expect("a switch");
     }
     let fixture = Fixture::with(options).await;

@@ -37,15 +37,10 @@ fn terms_that_are_accepted() {
     survives("first apply, terms, impersonated");
 }
 
-#[test]
-fn an_authenticator_that_is_registered() {
-    survives("second factor");
-}
-
 /// Every code waits for its step of 30 s.
 #[test]
-#[ignore = "takes minutes"]
-fn an_authenticator_that_is_registered_at_every_request() {
+#[ignore = "takes minutes; `.ci/run` runs it"]
+fn an_authenticator_that_is_registered() {
     let tally = matrix(&Scenario::named("second factor"), Extent::All, "1", None, 8);
     assert!(tally.violations.is_empty(), "{}", tally.violations.join("\n"));
     assert!(tally.injected > 20, "only {} points", tally.injected);

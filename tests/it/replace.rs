@@ -103,9 +103,7 @@ async fn one_that_is_held_to_the_application_keeps_the_old_one_until_factory_has
 
 #[tokio::test]
 async fn cut_off_at_any_write_the_next_run_finishes_it_and_leaves_one_application() {
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, proxy) = Proxy::on(options).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     with_another_redirect_uri(&fixture).await;
     let old = fixture.application().id;
     let arguments = ["apply", "--auto-approve", "--allow-replace"];

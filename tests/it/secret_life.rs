@@ -13,12 +13,6 @@ use super::common::{Fixture, Ran};
 
 const STORE: &str = "store/secret";
 
-fn unlimited() -> Options {
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").expect("a switch");
-    options
-}
-
 /// Keeps the secret in a file that is written and read by commands, as a vault's client would.
 fn by_commands(fixture: &Fixture) {
     std::fs::create_dir_all(fixture.path("store")).expect("a folder");
@@ -291,7 +285,7 @@ async fn rotate_renews_keeps_hands_over_and_authorizes_again() {
 
 #[tokio::test]
 async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
-    let (fixture, proxy) = Proxy::on(unlimited()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     by_file(&fixture);
     fixture.apply().await.expect(0);
     let arguments = ["rotate", "--auto-approve"];
@@ -307,7 +301,7 @@ async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
 
 #[tokio::test]
 async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
-    let (fixture, proxy) = Proxy::on(unlimited()).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
     let arguments = ["rotate", "--auto-approve"];
@@ -349,7 +343,7 @@ async fn a_refused_renewal_leaves_everything_as_it_was() {
 #[tokio::test]
 async fn one_that_was_renewed_elsewhere_is_put_right_in_the_same_run_once_factory_stumbles_over_it() {
     for kept in [false, true] {
-        let fixture = Fixture::with(unlimited()).await;
+        let fixture = Fixture::with(Options::default()).await;
         if kept {
             by_file(&fixture);
         } else {
@@ -410,7 +404,7 @@ async fn one_that_was_renewed_elsewhere_is_put_right_in_the_same_run_once_factor
 /// The plan that was approved is the one that is carried out, what may become necessary included.
 #[tokio::test]
 async fn a_saved_plan_puts_a_refused_secret_right_too() {
-    let fixture = Fixture::with(unlimited()).await;
+    let fixture = Fixture::with(Options::default()).await;
     fixture.give_admin_session();
     fixture.apply().await.expect(0);
     fixture.change_application(|application| application.secret_digest = digest("renewed by somebody"));

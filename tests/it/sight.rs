@@ -98,7 +98,6 @@ async fn too_low(fixture: &Fixture) -> (Vec<String>, Vec<String>) {
 #[tokio::test]
 async fn a_role_that_is_too_low_to_push_is_told_by_plan_and_doctor_and_invited_groups_count() {
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     fixture.edit_config(
         "[\"platform/**\", \"web/storefront\"]",
         "[\"platform/services/c*\", \"web/storefront\"]",

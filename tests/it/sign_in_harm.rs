@@ -101,7 +101,6 @@ async fn apply_leaves_to_a_person_what_only_a_session_can_do() {
 #[tokio::test]
 async fn a_password_that_is_refused_again_and_again_locks_nobody() {
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     fixture.apply().await.expect(0);
     let password_is = |password: &str| fixture.change_user("root", |root| root.password_digest = digest(password));
     let look = async |code: i32| fixture.run(&["drift", "--format", "json"]).await.expect(code);

@@ -16,9 +16,7 @@ const UNWRITTEN: &str = ".setpoint/state.json.unwritten-1";
 
 /// With the record in project 1 of the sandbox's GitLab, and a proxy before it.
 async fn team() -> (Fixture, Arc<Proxy>) {
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").unwrap();
-    let (fixture, proxy) = Proxy::on(options).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let config = std::fs::read_to_string(fixture.path("setpoint.toml")).unwrap();
     let gitlab = fixture.sandbox.gitlab_url();

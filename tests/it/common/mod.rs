@@ -120,8 +120,9 @@ impl Fixture {
         fixture
     }
 
-    /// With a sandbox of one's own making.
-    pub(crate) async fn with(options: Options) -> Self {
+    /// With a sandbox of one's own making. GitLab's limit on sign-ins, which the many runs of a test would wait for, is off.
+    pub(crate) async fn with(mut options: Options) -> Self {
+        options.switches.set("protected_paths_limit=0").expect("a switch");
         let sandbox = sandbox::start(options).await.expect("the sandbox starts");
         let folder = tempfile::tempdir().expect("a folder");
         let fixture = Self { sandbox, folder };

@@ -51,17 +51,24 @@ pub(crate) fn matrix(
     })
 }
 
-/// What a test has the time for: a point at each kind of write, in turn before and after it, or both where there are few.
+/// What a test has the time for: a point at each second kind of write, in turn before and after it, or both sides of each where
+/// there are few. The other half is met by the scenarios whose turn is the other, for they have most kinds in common.
 /// Whether a read was processed makes no difference to anybody, and the writes around it are points too.
 fn part(points: Vec<Point>, turn: usize) -> Vec<(Point, bool)> {
     let writes = kinds(points.into_iter().filter(|point| point.write).collect());
     let few = writes.len() < 3;
+    let is_taken = |(at, _): &(usize, Point)| few || (at + turn).is_multiple_of(2);
     let sides = |(at, point): (usize, Point)| {
-        let after = (at + turn) % 2 == 1;
+        let after = (at / 2 + turn) % 2 == 1;
         let other = few.then(|| (point.clone(), !after));
         std::iter::once((point, after)).chain(other)
     };
-    writes.into_iter().enumerate().flat_map(sides).collect()
+    writes
+        .into_iter()
+        .enumerate()
+        .filter(is_taken)
+        .flat_map(sides)
+        .collect()
 }
 
 /// Several requests at a time may be more of them than one at a time: two may find out the same.

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// How much of a matrix is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What a test has the time for: of the points that are meant for tests each third, or all where they are few.
+    /// What a test has the time for: of the points that are meant for tests each fifth, or all where they are few.
     Part,
     /// All of it.
     All,
@@ -41,7 +41,7 @@ impl Extent {
                 let begin = all.len() % step.max(1);
                 all.into_iter().skip(begin).step_by(step.max(1)).collect()
             }
-            Self::Part if all.len() >= 6 => Self::Every(3).of(all),
+            Self::Part if all.len() >= 10 => Self::Every(5).of(all),
             Self::Part | Self::All => all,
         }
     }

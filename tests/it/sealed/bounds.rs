@@ -24,9 +24,7 @@ fn rows(number: usize) -> String {
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one list of what has no measure")]
 async fn answers_without_measure_are_refused() {
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, proxy) = Proxy::on(options).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let cases = [
         Case {

@@ -283,9 +283,7 @@ const STORES: &[&str] = &[STORE, AUTHENTICATOR, "client.key", "proxy.url"];
 impl SealedFixture {
     pub(crate) async fn new() -> Self {
         let mut options = Options::default();
-        for switch in ["protected_paths_limit=0", "gitlab_version=19.0.0-ee"] {
-            options.switches.set(switch).expect("a switch");
-        }
+        options.switches.set("gitlab_version=19.0.0-ee").expect("a switch");
         let sealed = Self::on(options).await;
         let fixture = &sealed.fixture;
         for token in ["GITLAB_TOKEN", "FACTORY_API_KEY"] {

@@ -24,7 +24,6 @@ fn store(fixture: &Fixture) {
 #[tokio::test]
 async fn private_files_are_private_whatever_the_umask() {
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     store(&fixture);
     let meant = fixture.command(&[]);
     let run_to = async |code: i32, line: &str| {
@@ -71,7 +70,6 @@ async fn private_files_are_private_whatever_the_umask() {
 #[tokio::test]
 async fn nothing_is_written_through_a_link() {
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     store(&fixture);
     fixture.apply().await.expect(0);
     let victim = fixture.path("victim");
@@ -126,7 +124,6 @@ async fn nothing_is_written_through_a_link() {
 #[tokio::test]
 async fn a_long_list_for_a_person_is_not_written_through_a_link() {
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     store(&fixture);
     fixture.edit_config("driver = \"api\"", "driver = \"assisted\"");
     fixture.edit_config("[\"platform/**\", \"web/storefront\"]", "[\"**\"]");

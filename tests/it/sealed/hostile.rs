@@ -125,7 +125,6 @@ async fn hostile_names_are_shown_and_do_nothing() {
     let fixture = Fixture::complete().await;
     fixture.apply().await.expect(0);
     fixture.world(|world| {
-        world.switches.protected_paths_limit = 0;
         world.add_project("platform/evil", EVIL, Visibility::Private);
         for group in &mut world.groups {
             EVIL.clone_into(&mut group.name);
@@ -181,7 +180,6 @@ async fn another_user_with_a_hostile_name_is_named_and_does_nothing() {
     let fixture = Fixture::complete().await;
     fixture.apply().await.expect(0);
     fixture.world(|world| {
-        world.switches.protected_paths_limit = 0;
         let other = world
             .users
             .iter()
@@ -205,9 +203,7 @@ async fn another_user_with_a_hostile_name_is_named_and_does_nothing() {
 
 #[tokio::test]
 async fn hostile_messages_are_quoted_and_do_nothing() {
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").unwrap();
-    let (fixture, proxy) = Proxy::on(options).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let places = [
         ("GET", "/api/v4/user"),

@@ -47,9 +47,7 @@ fn redirect(status: u16, location: &str) -> Action {
 /// Answers requests of each kind with redirects elsewhere: at each place each so many of them, at the next place others.
 async fn redirected(step: usize) {
     let elsewhere = Elsewhere::open().await;
-    let mut options = Options::default();
-    options.switches.set("protected_paths_limit=0").expect("a switch");
-    let (fixture, proxy) = Proxy::on(options).await;
+    let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();
     let fresh = fixture.world(|world| world.clone());
     fixture.apply().await.expect(0);

@@ -54,7 +54,6 @@ async fn interrupts_end_a_program_that_stands_still() {
 async fn what_others_can_write_is_warned_of_and_a_hard_link_is_not_written_through() {
     use std::os::unix::fs::PermissionsExt as _;
     let fixture = Fixture::complete().await;
-    fixture.world(|world| world.switches.protected_paths_limit = 0);
     let ran = fixture.apply().await.expect(0);
     assert!(!ran.stderr.contains("can be written by"), "{}", ran.stderr);
     let open = |name: &str, mode: u32| {

@@ -19,7 +19,7 @@ fn listed() -> BTreeSet<String> {
 #[tokio::test]
 async fn a_fine_grained_token_with_what_is_listed_does_everything() {
     let mut options = Options::default();
-    for switch in ["gitlab=19.3", "admin_mode=true", "protected_paths_limit=0"] {
+    for switch in ["gitlab=19.3", "admin_mode=true"] {
         options.switches.set(switch).expect("a switch");
     }
     let fixture = Fixture::with(options).await;
