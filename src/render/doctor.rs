@@ -61,7 +61,7 @@ fn word(status: Status) -> (&'static str, Style) {
 
 fn summary(diagnosis: &Diagnosis) -> String {
     let sum = diagnosis.summary;
-    let total = sum.ok + sum.warning + sum.failure;
+    let total = sum.ok + sum.warning + sum.failure + sum.skipped;
     let mut parts = vec![format!("{} ok", sum.ok)];
     if sum.warning > 0 {
         parts.push(count(sum.warning, "warning", "warnings"));
