@@ -10,6 +10,7 @@ use super::clients::{self, Kept};
 use super::context::Context;
 use super::credentials::{CredentialName, Credentials, missing};
 use super::error::Result;
+use super::notification;
 use super::secret_store::ConfiguredStore;
 use super::ways;
 use crate::config::{AdminSignIn, Driver, WayConfig};
@@ -19,15 +20,18 @@ use crate::factory::{AssistedFactory, FactoryApi, FactoryRead, FactorySite};
 use crate::gitlab::web::{Account, AdminSession, Droid, DroidSignIn, Totp, WebOptions};
 use crate::gitlab::{AdminInspect, AdminRead, DroidSession, EndSession, GitlabApi, GitlabInspect};
 use crate::http::{Client, ClientOptions, Credential, RetryPolicy, Side, Way};
-use crate::model::SignIn;
+use crate::model::{Diagnostic, SignIn};
+use crate::notify::Hook;
 use crate::observe::{Doors, LoadedSecret, Sources};
 use crate::secrets::{Secret, SecretRef};
 use crate::urls;
 
-pub(crate) async fn examine(context: &Context) -> Vec<Check> {
+/// All checks, and those of the webhook where one is named.
+pub(crate) async fn examine(context: &Context, hook: Option<&Result<Hook, Diagnostic>>) -> Vec<Check> {
     let (secrets, mut checks) = Secrets::find(context).await;
+    let webhook = webhook(context, hook, &mut checks).await;
     let (gitlab, factory) = (Gitlab::connect(context, &secrets), Factory::connect(context, &secrets));
-    let (of_gitlab, of_factory, state) = tokio::join!(
+    let (of_gitlab, of_factory, of_webhook, state) = tokio::join!(
         async {
             match &gitlab {
                 Ok(gitlab) => gitlab.check(context).await,
@@ -40,6 +44,13 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
                 Err(check) => vec![check.clone()],
             }
         },
+        async {
+            match webhook {
+                Some(Ok(client)) => doctor::webhook(&client, Timestamp::now()).await,
+                Some(Err(check)) => vec![check],
+                None => Vec::new(),
+            }
+        },
         doctor::state(
             context.records.store.as_ref(),
             context.records.of_sandbox,
@@ -48,6 +59,7 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
     );
     checks.extend(of_gitlab);
     checks.extend(of_factory);
+    checks.extend(of_webhook);
     checks.extend(state);
     checks.push(doctor::folder(&context.records.local, context.records.journal.path()));
     if let Ok(gitlab) = &gitlab {
@@ -55,6 +67,33 @@ pub(crate) async fn examine(context: &Context) -> Vec<Check> {
         gitlab.end().await;
     }
     checks
+}
+
+/// What the webhook is asked with; none where nothing is said of one.
+async fn webhook(
+    context: &Context,
+    hook: Option<&Result<Hook, Diagnostic>>,
+    checks: &mut Vec<Check>,
+) -> Option<Result<Client, Check>> {
+    let config = &context.config.notify;
+    let wrong = |why: &Diagnostic| {
+        let fix = why.hint.as_deref().unwrap_or("check what --notify names");
+        Check::failure("notify.reachable", &why.message, fix)
+    };
+    Some(match hook {
+        None if !config.is_special() => return None,
+        None => Err(Check::skipped(
+            "notify.way",
+            "The way that [notify] names was not looked at: name the webhook with --notify, as drift does",
+        )),
+        Some(Err(why)) => Err(wrong(why)),
+        Some(Ok(hook)) => match (Look { context, checks }).way(config).await {
+            Some(way) => hook
+                .client(notification::options(context, way))
+                .map_err(|why| wrong(&why)),
+            None => Err(no_way("notify")),
+        },
+    })
 }
 
 /// Reads all that `plan` reads, with what `plan` reads it with: what stops there stops here. A failure that a check has

@@ -4,6 +4,7 @@
 //! The memory is written after the webhook took the message, so a run that ends in between tells it once more.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -12,7 +13,7 @@ use super::error::{Failure, Result};
 use super::records::beside;
 use super::ways;
 use crate::files::{self, Readers};
-use crate::http::ClientOptions;
+use crate::http::{ClientOptions, Way};
 use crate::model::{Change, Diagnostic, Plan};
 use crate::notify::{Doubt, Finding, Hook, Memory, PEER, Subject};
 use crate::render::{self, News};
@@ -103,14 +104,9 @@ impl Notifier {
             known,
             environment: &environment,
         };
-        // The webhook's own origin takes the place of this address.
         let told = async {
-            let options = ClientOptions {
-                way: ways::find(&context.config.notify, context.settings.to_a_person).await?,
-                parallelism: std::sync::Arc::clone(&context.parallelism),
-                counter: std::sync::Arc::clone(&context.counter),
-                ..ClientOptions::new(&PEER, context.endpoints.gitlab.clone())
-            };
+            let way = ways::find(&context.config.notify, context.settings.to_a_person).await?;
+            let options = options(context, way);
             match self.form {
                 Form::Json => self.hook.post(options, &render::notify_document(&news)).await?,
                 Form::Chat => self.hook.post(options, &render::chat_message(&news)).await?,
@@ -123,6 +119,16 @@ impl Notifier {
                 self.hook.origin()
             ))
         })
+    }
+}
+
+/// How the webhook is asked. Its own origin takes the place of this address.
+pub(crate) fn options(context: &Context, way: Way) -> ClientOptions {
+    ClientOptions {
+        way,
+        parallelism: Arc::clone(&context.parallelism),
+        counter: Arc::clone(&context.counter),
+        ..ClientOptions::new(&PEER, context.endpoints.gitlab.clone())
     }
 }
 

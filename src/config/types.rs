@@ -311,6 +311,12 @@ impl WayConfig {
         }
     }
 
+    /// Whether its section says more than whose certificates count.
+    pub(crate) fn is_special(&self) -> bool {
+        let is_plain = matches!(self.proxy, ProxyConfig::Environment);
+        self.client_certificate.is_some() || !self.headers.is_empty() || !is_plain
+    }
+
     /// With the certificates of another way where it has none of its own.
     pub(super) fn trusting(mut self, other: &Self) -> Self {
         self.ca_file = self.ca_file.or_else(|| other.ca_file.clone());

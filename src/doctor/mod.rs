@@ -23,6 +23,7 @@ pub use reads::{reads, roles_are_unknown};
 pub use shapes::Shapes;
 pub use side::GitlabSide;
 pub use state::{folder, state};
+pub use way::webhook;
 
 use crate::http::Error;
 

@@ -8,10 +8,25 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Check;
-use crate::http::{Client, Journey, Terms};
+use crate::http::{Client, ErrorKind, Journey, Terms};
 
 /// How long before its end a certificate is warned about.
 const WARNING_DAYS: i64 = 21;
+
+/// Whether a webhook's server answers, and the way there. Nothing is posted: its front page is asked for, whatever it says.
+pub async fn webhook(client: &Client, now: Timestamp) -> Vec<Check> {
+    const ID: &str = "notify.reachable";
+    let answers = match client.send(client.get(&[])).await {
+        Err(error) if !matches!(error.kind, ErrorKind::TooLarge | ErrorKind::RateLimited) => Check::failed(ID, &error),
+        Ok(_) | Err(_) => {
+            let place = client.journey().origin;
+            Check::ok(ID, format!("A server answers at {place}; nothing was posted there"))
+        }
+    };
+    let mut checks = vec![answers];
+    checks.extend(check("notify", client, now).await);
+    checks
+}
 
 /// The way of a client, under the names of its section.
 pub(super) async fn check(section: &str, client: &Client, now: Timestamp) -> Vec<Check> {

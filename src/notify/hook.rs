@@ -14,6 +14,7 @@ use crate::urls::{is_loopback, origin};
 
 /// What a webhook answers is a word or two.
 const ANSWER_LIMIT: usize = 1024 * 1024;
+const CHECK: &str = "check what --notify names";
 
 /// The webhook's server, as messages call it.
 pub static PEER: Peer = Peer {
@@ -35,6 +36,11 @@ pub struct Hook {
 
 fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
     Diagnostic::new(message).hint(hint)
+}
+
+/// What is to be done about the way there, the client knows better.
+fn failed(error: http::Error, hint: &str) -> Diagnostic {
+    wrong(error.message, error.hint.as_deref().unwrap_or(hint))
 }
 
 /// What is wrong is told without the address beyond its origin.
@@ -111,29 +117,9 @@ impl Hook {
     /// Posts a message. The limits are tighter than those of GitLab and Factory, for nothing waits for the answer but
     /// the run. A message whose answer was lost is not repeated here; the next run tells it again.
     pub async fn post<T: Serialize>(&self, options: ClientOptions, message: &T) -> Result<(), Diagnostic> {
-        const CHECK: &str = "check what --notify names";
         let message = to_json(message, false).map_err(|error| wrong(error.to_string(), CHECK))?;
-        let url = Url::parse(self.address.expose())
-            .map_err(|_| wrong("the address of the webhook is not a whole URL", CHECK))?;
-        // What is to be done about the way there, the client knows better.
-        let failed = |error: http::Error, hint: &str| wrong(error.message, error.hint.as_deref().unwrap_or(hint));
-        let client = Client::new(ClientOptions {
-            timeouts: Timeouts {
-                connect: Duration::from_secs(10),
-                read: Duration::from_secs(30),
-                total: Duration::from_secs(60),
-            },
-            retry: RetryPolicy {
-                attempts: 3,
-                max_wait: Duration::from_secs(30),
-                ..RetryPolicy::default()
-            },
-            max_body: ANSWER_LIMIT,
-            base_url: bare(&url),
-            ..options
-        })
-        .map_err(|error| failed(error, CHECK))?;
-        let request = Request::new(Method::POST, url).hidden().json_text(message);
+        let client = self.client(options)?;
+        let request = Request::new(Method::POST, self.url()?).hidden().json_text(message);
         let answer = client
             .send(request)
             .await
@@ -153,6 +139,30 @@ impl Hook {
             _ => "see what the webhook's server says about it",
         };
         Err(wrong(format!("it answered {status}{said}"), hint))
+    }
+
+    /// What goes to its server, and has the origin alone for an address.
+    pub fn client(&self, options: ClientOptions) -> Result<Client, Diagnostic> {
+        let client = Client::new(ClientOptions {
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                read: Duration::from_secs(30),
+                total: Duration::from_secs(60),
+            },
+            retry: RetryPolicy {
+                attempts: 3,
+                max_wait: Duration::from_secs(30),
+                ..RetryPolicy::default()
+            },
+            max_body: ANSWER_LIMIT,
+            base_url: bare(&self.url()?),
+            ..options
+        });
+        client.map_err(|error| failed(error, CHECK))
+    }
+
+    fn url(&self) -> Result<Url, Diagnostic> {
+        Url::parse(self.address.expose()).map_err(|_| wrong("the address of the webhook is not a whole URL", CHECK))
     }
 }
 

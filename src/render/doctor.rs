@@ -33,6 +33,7 @@ fn title(check: &Check) -> &'static str {
         Some("gitlab") => "GitLab",
         Some("factory") => "Factory",
         Some("state") => "State",
+        Some("notify") => "Webhook",
         Some("plan") => "Plan",
         _ => "Secrets",
     }

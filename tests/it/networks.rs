@@ -299,17 +299,55 @@ async fn a_webhook_that_is_not_reached_says_which_key_of_its_section_is_to_be_lo
     fixture.apply().await.expect(0);
     let (listener, port) = tls::listener().await;
     let gitlab = fixture.sandbox.gitlab_url();
-    tls::front(listener, &gitlab, &Authority::named("Servers of a Bank"), None);
+    let servers = Authority::named("Servers of a Bank");
+    tls::front(listener, &gitlab, &servers, None);
+    std::fs::write(fixture.path("ca.pem"), servers.pem()).expect("a file");
     std::fs::write(fixture.path("other.pem"), Authority::named("Another").pem()).expect("a file");
     write_private(&fixture.path("hook"), &format!("https://localhost:{port}/"));
     fixture.change_user("factory-droid", |droid| droid.name = "Mallory".to_owned());
     let config = std::fs::read_to_string(fixture.path("setpoint.toml")).expect("the configuration");
+    fixture.world(|world| world.switches.protected_paths_limit = 0);
+    let since = fixture.request_count();
+    write_private(
+        &fixture.path("way"),
+        &format!("https://localhost:{port}/services/T0-canary-of-chat"),
+    );
+    let look = async |keys: &str, code: i32| {
+        fixture.write_config(&format!("{config}\n[notify]\n{keys}"));
+        let ran = fixture.run(&["doctor", "--notify", "file:way", "--format", "json"]);
+        let ran = ran.await.expect(code);
+        assert!(!ran.all().contains("canary"), "{}", ran.all());
+        ran
+    };
+    let found = look("ca_file = \"ca.pem\"\n", 0).await;
+    assert!(check(&found, "notify.reachable").starts_with("ok"));
+    assert!(check(&found, "notify.way").contains("directly (no proxy is named)"));
+    assert!(check(&found, "notify.certificate").contains("Servers of a Bank"));
+    let found = look("ca_file = \"other.pem\"\n", 1).await;
+    assert!(check(&found, "notify.reachable").starts_with("failure"));
+    assert!(
+        found.stdout.contains("other.pem: neither the one in it"),
+        "{}",
+        found.stdout
+    );
+    assert!(check(&found, "notify.certificate").contains("Servers of a Bank"));
+    let header = "headers = { X-Gateway = { env = \"NEVER_SET_HERE\" } }\n";
+    let found = look(header, 1).await;
+    assert!(check(&found, "secrets.notify.headers.X-Gateway").starts_with("failure"));
+    assert!(check(&found, "notify.reachable").starts_with("skipped"));
+    let unnamed = fixture.run(&["doctor", "--format", "json"]).await.expect(0);
+    assert!(check(&unnamed, "notify.way").contains("--notify"), "{}", unnamed.stdout);
+    let lost = fixture.run(&["doctor", "--notify", "file:nowhere", "--format", "json"]);
+    let lost = check(&lost.await.expect(1), "notify.reachable");
+    assert!(
+        lost.starts_with("failure") && lost.contains("finds no address"),
+        "{lost}"
+    );
+    let asked = fixture.requests_since(since);
+    assert!(asked.iter().all(|one| !one.contains("canary")), "{asked:?}");
     for (keys, said) in [
         ("ca_file = \"other.pem\"\n", "other.pem: neither the one in it"),
-        (
-            "headers = { X-Gateway = { env = \"NEVER_SET_HERE\" } }\n",
-            "there is no `notify.headers.X-Gateway`",
-        ),
+        (header, "there is no `notify.headers.X-Gateway`"),
     ] {
         fixture.write_config(&format!("{config}\n[notify]\n{keys}"));
         let ran = fixture.run(&["drift", "--notify", "file:hook"]).await.expect(2);

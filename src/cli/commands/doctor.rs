@@ -7,12 +7,15 @@ use crate::app::context::Context;
 use crate::app::doctor::examine;
 use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
+use crate::cli::commands::HookAddress;
 use crate::cli::globals::{Format, Globals};
 use crate::cli::term;
 use crate::config::Config;
 use crate::doctor::{Diagnosis, Shapes};
 use crate::files::{self, Readers};
 use crate::http::Onlooker;
+use crate::model::Diagnostic;
+use crate::notify::Hook;
 use crate::render;
 
 /// Check everything that apply needs, each with its fix
@@ -29,16 +32,25 @@ pub(crate) struct Args {
     /// of JSON keys and types; no text, no value, no token, no host.
     #[arg(long, value_name = "FILE")]
     pages: Option<PathBuf>,
+
+    /// Look at the way to this webhook, too, and post nothing; HOOK is as drift has it
+    #[arg(long, value_name = "HOOK")]
+    notify: Option<HookAddress>,
 }
 
 impl Args {
     pub(crate) async fn run(self, globals: Globals) -> Result<Exit> {
-        let mut context = globals.open().await?;
+        let hook = match &self.notify {
+            Some(address) => Some(Hook::find(&address.0).await),
+            None => None,
+        };
+        let variable = hook.iter().flatten().find_map(Hook::variable).map(str::to_owned);
+        let mut context = globals.open_withholding(&variable.into_iter().collect()).await?;
         let shapes = self
             .pages
             .map(|file| (file, Arc::new(Shapes::new(struck(&context.config)))));
         context.onlooker = shapes.clone().map(|(_, shapes)| shapes as Arc<dyn Onlooker>);
-        let ended = show(&context, globals.format).await;
+        let ended = show(&context, hook.as_ref(), globals.format).await;
         let ended = match &shapes {
             Some((file, shapes)) => ended.and_then(|exit| keep(file, shapes, globals.quiet).map(|()| exit)),
             None => ended,
@@ -82,10 +94,10 @@ fn keep(file: &Path, shapes: &Shapes, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-async fn show(context: &Context, format: Format) -> Result<Exit> {
+async fn show(context: &Context, hook: Option<&Result<Hook, Diagnostic>>, format: Format) -> Result<Exit> {
     let checks = {
         let _activity = context.reading("looking at GitLab and Factory");
-        let checks = async { Ok(examine(context).await) };
+        let checks = async { Ok(examine(context, hook).await) };
         context.interrupts.guard(checks).await?
     };
     let diagnosis = Diagnosis::new(render::FORMAT_VERSION, checks);

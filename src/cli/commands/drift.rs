@@ -11,7 +11,7 @@ use crate::app::error::{Failure, Result};
 use crate::app::exit::Exit;
 use crate::app::notification::{Form, Notifier, Told};
 use crate::app::operations;
-use crate::cli::commands::Note;
+use crate::cli::commands::{HookAddress, Note};
 use crate::cli::console;
 use crate::cli::diagnostic;
 use crate::cli::globals::Globals;
@@ -60,22 +60,6 @@ struct Notify {
     /// [default: .setpoint/notified.json beside the configuration]
     #[arg(long = "notify-state", value_name = "FILE", requires = "hook")]
     memory: Option<PathBuf>,
-}
-
-/// The value of `--notify`, which may be the address itself: never shown, not even in an error of the command line.
-#[derive(Clone)]
-struct HookAddress(String);
-
-impl From<String> for HookAddress {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl std::fmt::Debug for HookAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Form of what the webhook gets.

@@ -42,6 +42,22 @@ pub(crate) fn saved_plan(path: &Path) -> Result<SavedPlan, Failure> {
     planfile::read(&text).map_err(|error| Failure::new(format!("{name}: {error}")).hint(error.hint()))
 }
 
+/// The value of `--notify`, which may be the address itself: never shown, not even in an error of the command line.
+#[derive(Clone)]
+pub(crate) struct HookAddress(pub(crate) String);
+
+impl From<String> for HookAddress {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for HookAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// Flags of commands that print Markdown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Note {
