@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -24,6 +25,8 @@ pub(crate) struct Terminal {
     child: Child,
     keys: File,
     screen: Arc<Mutex<Vec<u8>>>,
+    /// Ends by itself: the last process that has the terminal open takes it away.
+    reader: JoinHandle<()>,
     seen: usize,
 }
 
@@ -71,8 +74,7 @@ impl Terminal {
         let keys = File::from(master);
         let screen = Arc::new(Mutex::new(Vec::new()));
         let (mut output, shown) = (keys.try_clone().unwrap(), Arc::clone(&screen));
-        // Ends by itself: the last process that has the terminal open takes it away.
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut chunk) {
                 shown.lock().unwrap().extend_from_slice(&chunk[..read]);
@@ -82,6 +84,7 @@ impl Terminal {
             child,
             keys,
             screen,
+            reader,
             seen: 0,
         }
     }
@@ -95,6 +98,7 @@ impl Terminal {
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let begun = Instant::now();
         loop {
+            let ended = self.reader.is_finished();
             let all = self.all();
             let new = &all[self.seen..];
             if let Some(at) = new.find(text) {
@@ -102,10 +106,9 @@ impl Terminal {
                 self.seen += shown.len();
                 return shown;
             }
-            let ended = self.child.try_wait().unwrap();
             assert!(
-                ended.is_none() && begun.elapsed() < PATIENCE,
-                "{text:?} was not shown ({ended:?}) in\n{new}"
+                !ended && begun.elapsed() < PATIENCE,
+                "{text:?} was not shown (ended: {ended}) in\n{new}"
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -136,9 +139,10 @@ impl Terminal {
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                // What it said last may still be on its way through the terminal.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            // What it said last may still be on its way through the terminal when it has ended.
+            if self.reader.is_finished()
+                && let Some(status) = self.child.try_wait().unwrap()
+            {
                 assert!(self.echoes(), "it left a terminal that shows nothing");
                 return (status.code(), self.all());
             }
