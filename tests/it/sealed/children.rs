@@ -43,7 +43,8 @@ async fn children_get_no_secret_of_others() {
         .env("VAULT_ADDR", "https://vault.example.com")
         .env_remove("GITLAB_TOKEN")
         .env_remove("STATE_PASSWORD")
-        .env_remove("FACTORY_DROID_TOTP");
+        .env_remove("FACTORY_DROID_TOTP")
+        .env_remove("GITLAB_SESSION");
     crate::common::run(apply).await.expect(0);
     std::fs::remove_file(&token).expect("the token");
     let environment = std::fs::read_to_string(sealed.fixture.path("seen.env")).expect("the children's environment");
