@@ -102,6 +102,7 @@ async fn one_that_is_held_to_the_application_keeps_the_old_one_until_factory_has
 }
 
 #[tokio::test]
+#[ignore = "a share of the kill matrix is like it; `.ci/run` runs it"]
 async fn cut_off_at_any_write_the_next_run_finishes_it_and_leaves_one_application() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     with_another_redirect_uri(&fixture).await;

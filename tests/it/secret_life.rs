@@ -284,6 +284,7 @@ async fn rotate_renews_keeps_hands_over_and_authorizes_again() {
 }
 
 #[tokio::test]
+#[ignore = "a share of the kill matrix is like it; `.ci/run` runs it"]
 async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     by_file(&fixture);
@@ -300,6 +301,7 @@ async fn a_rotation_cut_off_at_any_write_can_be_run_again() {
 }
 
 #[tokio::test]
+#[ignore = "a share of the kill matrix is like it; `.ci/run` runs it"]
 async fn a_rotation_cut_off_is_finished_by_an_apply_too() {
     let (fixture, proxy) = Proxy::on(Options::default()).await;
     fixture.give_admin_session();

@@ -92,6 +92,7 @@ async fn left_by_apply(fixture: &Fixture) -> Vec<Step> {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of a browser; `.ci/run` runs it"]
 async fn the_checklist_is_clicked_through_word_by_word() {
     let Some(browser) = Chromium::start().await else { return };
     let fixture = saving().await;
@@ -147,6 +148,7 @@ async fn the_checklist_is_clicked_through_word_by_word() {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of a browser; `.ci/run` runs it"]
 async fn the_impersonated_droid_is_asked_and_its_answer_counts() {
     let Some(browser) = Chromium::start().await else { return };
     let fixture = saving().await;

@@ -12,6 +12,7 @@ use crate::common::proxy::Phase;
 const WEB: &str = "\"web/storefront\" = \"developer\"";
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn a_merge_request_shows_the_plan_in_one_note_and_writes_nothing_else() {
     let Some(team) = Team::with_project().await else { return };
     let writes = team.fixture.api_writes();
@@ -54,6 +55,7 @@ fn ended(ran: &Ran, job: &str) -> String {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn what_was_approved_is_applied_in_the_window_and_nothing_else() {
     let Some(team) = Team::with_project().await else { return };
     let role = || team.role_in("web/storefront");
@@ -86,6 +88,7 @@ async fn what_was_approved_is_applied_in_the_window_and_nothing_else() {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn a_persons_step_makes_the_apply_orange_and_is_confirmed_by_name() {
     let Some(team) = Team::with_project().await else { return };
     team.edit("\"web/storefront\"]", "\"web/storefront\", \"web/admin-console\"]")
@@ -114,6 +117,7 @@ async fn a_persons_step_makes_the_apply_orange_and_is_confirmed_by_name() {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn a_failed_change_makes_the_apply_red() {
     let Some(team) = Team::with_project().await else { return };
     team.edit(WEB, "\"web/storefront\" = \"maintainer\"").await;
@@ -126,6 +130,7 @@ async fn a_failed_change_makes_the_apply_red() {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
     let Some(team) = Team::with_project().await else {
         return;
@@ -159,6 +164,7 @@ async fn a_record_that_is_behind_makes_the_apply_red_and_is_kept() {
 }
 
 #[tokio::test]
+#[ignore = "takes seconds of gitlab-ci-local; `.ci/run` runs it"]
 async fn drift_is_told_once_and_what_waits_is_not() {
     let Some(team) = Team::with_project().await else { return };
     let writes = team.fixture.api_writes();

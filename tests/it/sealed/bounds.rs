@@ -17,7 +17,7 @@ struct Case {
 }
 
 fn rows(number: usize) -> String {
-    let row = r#"{"id":1,"path_with_namespace":"platform/x","visibility":"private","archived":false}"#;
+    let row = r#"{"id":1,"path_with_namespace":"platform/x","full_path":"platform/x","visibility":"private","archived":false}"#;
     format!("[{}]", vec![row; number].join(","))
 }
 
