@@ -8,7 +8,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest;
-
 use crate::model::Role;
 
 /// Keys below which secrets are kept, for finding misspelled ones.

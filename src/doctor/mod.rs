@@ -18,7 +18,6 @@ mod way;
 use serde::Serialize;
 
 pub use factory::FactorySide;
-
 pub use reads::{reads, roles_are_unknown};
 pub use shapes::Shapes;
 pub use side::GitlabSide;

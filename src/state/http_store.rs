@@ -282,13 +282,13 @@ impl HttpStore {
                 .await?;
             return match answer.status() {
                 status if status.is_success() && answer.is_html() => Err(self.web_page(&answer)),
-                                status if status.is_success() => Ok(Ok(())),
+                status if status.is_success() => Ok(Ok(())),
                 StatusCode::LOCKED | StatusCode::CONFLICT => match holder_in(&answer) {
                     // The answer to an earlier attempt of ours was lost; the lock was not.
-                                        Some(holder) if holder.id == info.id => Ok(Ok(())),
+                    Some(holder) if holder.id == info.id => Ok(Ok(())),
                     // A backend that does not say who: it lets the lock go by our id only if the lock is ours.
                     None if lost && self.release(&info.id).await.is_ok() => continue,
-                                        holder => Ok(Err(holder.map(without_echo))),
+                    holder => Ok(Err(holder.map(without_echo))),
                 },
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                     Err(StateError::Backend(answer.error().with_hint(

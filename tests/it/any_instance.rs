@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use setpoint::sandbox::world::{User, Visibility, digest};
-use setpoint::sandbox::{Action, Options};
+use setpoint::sandbox::world::Visibility;
+use setpoint::sandbox::{self, Action, Options};
 
 use super::common::Fixture;
-use super::common::plans::{DROID, change, find, notes, unwrapped};
+use super::common::plans::{DROID, add_droid, change, find, notes, unwrapped};
 use super::common::proxy::{Phase, Proxy};
 use super::common::tls::{self, Authority};
 
@@ -250,20 +250,7 @@ async fn admin_mode_is_entered_and_a_token_without_its_scope_is_named() {
 async fn one_run_has_one_time_codes_for_sign_in_admin_mode_and_the_droid() {
     let fixture = Fixture::with(with(&["admin_mode=true"])).await;
     with_totp_keys(&fixture);
-    let password = fixture.sandbox.credentials().droid_password;
-    fixture.world(|world| {
-        let (id, now) = (world.next_id("user"), world.now());
-        world.users.push(User {
-            id,
-            username: DROID.to_owned(),
-            name: "Factory Droid".to_owned(),
-            email: "factory-droid@example.com".to_owned(),
-            confirmed_at: Some(now),
-            password_digest: digest(password),
-            totp_secret: Some(DROID_TOTP.to_owned()),
-            ..User::default()
-        });
-    });
+    fixture.world(|world| add_droid(world, sandbox::DROID_PASSWORD).totp_secret = Some(DROID_TOTP.to_owned()));
     fixture.apply().await.expect(0);
     let log = fixture.requests_since(0);
     let posts = |path: &str| log.iter().filter(|request| **request == format!("POST {path}")).count();

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::assisted::hands::Hands;
-use super::common::plans::{DROID, unwrapped};
+use super::common::plans::{DROID, add_droid, unwrapped};
 use super::common::proxy::Phase;
 use super::common::tls::{self, Authority};
 use super::common::{Fixture, Ran};
@@ -428,28 +428,12 @@ fn root_of_directory(world: &mut World) {
     root.identities.push(of_directory("root", ADMIN_PASSWORD));
 }
 
-/// Who is there before Setpoint comes.
-fn droid(world: &mut World) -> &mut User {
-    let (id, now) = (world.next_id("user"), world.now());
-    world.users.push(User {
-        id,
-        username: DROID.to_owned(),
-        name: "Factory Droid".to_owned(),
-        email: "factory-droid@example.com".to_owned(),
-        confirmed_at: Some(now),
-        password_digest: digest(DROID_PASSWORD),
-        created_at: now,
-        ..User::default()
-    });
-    world.user_mut(id).expect("it was made")
-}
-
 fn droid_with_code(world: &mut World) {
-    droid(world).totp_secret = Some(DROID_TOTP.to_owned());
+    add_droid(world, DROID_PASSWORD).totp_secret = Some(DROID_TOTP.to_owned());
 }
 
 fn droid_of_directory(world: &mut World) {
-    let droid = droid(world);
+    let droid = add_droid(world, DROID_PASSWORD);
     droid.password_digest = digest("nobody knows it");
     droid.identities.push(of_directory(DROID, DROID_PASSWORD));
 }

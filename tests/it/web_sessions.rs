@@ -19,11 +19,11 @@ use setpoint::secrets::Secret;
 use url::Url;
 
 use super::common::doorkeeper;
+use super::common::plans::{DROID, add_droid};
 
 const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const REDIRECT: &str = "https://app.example.com/api/integrations/redirect/gitlab-sh";
 const UID: &str = "droid-application";
-const DROID: &str = "factory-droid";
 
 /// The sandbox with a droid and an application, and what sessions are made of.
 struct Bench {
@@ -177,17 +177,7 @@ impl Bench {
 }
 
 fn furnish(world: &mut World) {
-    let now = world.now();
-    let id = world.next_id("user");
-    world.users.push(User {
-        id,
-        username: DROID.to_owned(),
-        name: "Factory Droid".to_owned(),
-        email: "factory-droid@example.com".to_owned(),
-        confirmed_at: Some(now),
-        password_digest: digest(sandbox::DROID_PASSWORD),
-        ..User::default()
-    });
+    add_droid(world, sandbox::DROID_PASSWORD);
     let id = world.next_id("application");
     world.applications.push(Application {
         id,

@@ -10,6 +10,22 @@ pub(crate) const APPLICATION: &str = "Factory Integration";
 /// The droid in the fixture's configuration.
 pub(crate) const DROID: &str = "factory-droid";
 
+/// The droid as an account that is there before Setpoint comes.
+pub(crate) fn add_droid<'a>(world: &'a mut World, password: &str) -> &'a mut User {
+    let (id, now) = (world.next_id("user"), world.now());
+    world.users.push(User {
+        id,
+        username: DROID.to_owned(),
+        name: "Factory Droid".to_owned(),
+        email: "factory-droid@example.com".to_owned(),
+        confirmed_at: Some(now),
+        password_digest: digest(password),
+        created_at: now,
+        ..User::default()
+    });
+    world.user_mut(id).expect("it was made")
+}
+
 /// The change of an address in a plan as data, if there is one.
 pub(crate) fn find<'a>(plan: &'a Value, address: &str) -> Option<&'a Value> {
     plan["changes"]

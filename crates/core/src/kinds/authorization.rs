@@ -243,9 +243,9 @@ fn needed(inputs: &Inputs<'_>, connection: Option<&Change>, contradicted: bool) 
         .as_ref()
         .filter(|_| connected)
         .map(|user| user.username.as_str());
-    let was_attested = inputs.attested() && inputs.recorded.authorization.as_ref().is_some();
+    let was_attested = inputs.attested() && inputs.recorded.authorization.is_some();
     let due = was_attested.then_some(Reason::AttestationDue);
-    let ended_by_us = inputs.recorded.authorization.as_ref().is_some() && recorded(inputs).is_none();
+    let ended_by_us = inputs.recorded.authorization.is_some() && recorded(inputs).is_none();
     let mut origins = Origins::default();
     let (actions, reason) = match live.status {
         IntegrationStatus::Configured => {

@@ -102,7 +102,7 @@ fn warn_unopened(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
         return;
     }
     let mut unseen = kinds::application::taken_from_record(inputs);
-    if inputs.attested() && inputs.recorded.authorization.as_ref().is_some() {
+    if inputs.attested() && inputs.recorded.authorization.is_some() {
         unseen.push("the droid's list of authorized applications");
     }
     if unseen.is_empty() {
