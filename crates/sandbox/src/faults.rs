@@ -34,13 +34,15 @@ pub struct Seen {
     pub write: bool,
 }
 
+/// How Factory calls itself where it asks GitLab.
+pub(crate) const FACTORY_AGENT: &str = "Factory-Sandbox";
+
 impl Seen {
     /// Whether Factory asks GitLab, as part of a request that a client made to Factory.
     pub fn by_factory(&self) -> bool {
-        let agent = super::factory::USER_AGENT;
         self.headers
             .iter()
-            .any(|(name, value)| name == "user-agent" && value == agent)
+            .any(|(name, value)| name == "user-agent" && value == FACTORY_AGENT)
     }
 }
 

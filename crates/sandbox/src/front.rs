@@ -12,12 +12,9 @@ use axum::response::{IntoResponse, Response};
 use std::sync::PoisonError;
 
 use super::faults::{Action, Seen, Side, is_write, strike_all};
-use super::state::App;
-use super::wire::Wire;
-use super::{RequestLog, gitlab, proxy};
-
-/// The largest body that is taken.
-pub(crate) const BODY_LIMIT: usize = 64 << 20;
+use super::state::{App, RequestLog};
+use super::wire::{BODY_LIMIT, Wire};
+use super::{gitlab, proxy};
 
 /// Puts the front before a side's handlers. The handlers are one service behind a fallback, so that the front may
 /// change the path before it is looked up.

@@ -11,6 +11,7 @@ pub mod faults;
 mod front;
 pub mod generation;
 mod gitlab;
+mod options;
 mod proxy;
 mod record;
 mod state;
@@ -19,60 +20,18 @@ mod wire;
 pub mod world;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 pub use builtin::{DROID_PASSWORD, FACTORY_KEY, ROOT_PASSWORD, ROOT_TOKEN, ROOT_USERNAME};
 pub use faults::{Action, Fault, Intercept, Seen, Side};
 pub use generation::{Generation, PageKind};
 pub use gitlab::pages_totp::totp;
+pub use options::Options;
+pub use state::RequestLog;
 pub use switches::Switches;
 pub use world::World;
 
 use state::{App, AppState};
-
-/// How to start the sandbox.
-#[derive(Clone)]
-pub struct Options {
-    /// Where the world is kept between runs; `None`: in memory only. A file that is not there yet begins as
-    /// [`World::builtin`].
-    pub world_file: Option<PathBuf>,
-    /// Laid over the switches of the world: all that were [`Switches::set`] or are not at their default.
-    pub switches: Switches,
-    /// Address of GitLab; port 0 takes a free one.
-    pub gitlab_listen: SocketAddr,
-    /// Address of Factory, API and app in one; port 0 takes a free one.
-    pub factory_listen: SocketAddr,
-    /// What GitLab says its URL is, relative URL root included; default: where it listens.
-    pub gitlab_external_url: Option<String>,
-    /// What Factory's API says its URL is, such as `https://api.factory.ai`; default: where it listens.
-    pub factory_api_external: Option<String>,
-    /// What Factory's app says its URL is, such as `https://app.factory.ai`; default: where it listens.
-    pub factory_app_external: Option<String>,
-    /// The redirect URI of the organization, where it is a gateway's: it leads to Factory's own all the same. Without it
-    /// the switch `factory_redirect` says which of Factory's two it is.
-    pub factory_redirect_external: Option<String>,
-    /// Sees every request before and after it is processed, and may act.
-    pub intercept: Option<Arc<dyn Intercept>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            world_file: None,
-            switches: Switches::default(),
-            gitlab_listen: loopback,
-            factory_listen: loopback,
-            gitlab_external_url: None,
-            factory_api_external: None,
-            factory_app_external: None,
-            factory_redirect_external: None,
-            intercept: None,
-        }
-    }
-}
 
 /// What opens the doors of the sandbox. All of it is fixed and obviously fake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,25 +44,6 @@ pub struct Credentials {
     pub droid_password: &'static str,
     /// The Factory API key of an Owner.
     pub factory_key: &'static str,
-}
-
-/// A request that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestLog {
-    /// Number since the start, from 1, over both sides.
-    pub number: u64,
-    pub side: Side,
-    pub method: String,
-    /// Path, still percent-encoded, without the query.
-    pub path: String,
-    /// Query, still percent-encoded.
-    pub query: Option<String>,
-    /// Status of the answer; `None` while it is under way, and where the connection was dropped.
-    pub status: Option<u16>,
-    /// Whether it may change something, see [`faults::is_write`].
-    pub write: bool,
-    /// Whether Factory made it, to serve a request of its own: no client's doing, and never delayed.
-    pub by_factory: bool,
 }
 
 /// A running sandbox. Dropping it leaves the servers to the runtime; [`Sandbox::stop`] ends them and saves.

@@ -13,7 +13,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::faults::{Seen, Side};
-use super::front::BODY_LIMIT;
+use super::wire::BODY_LIMIT;
 
 /// The folder into which each sandbox writes a file of its own, one exchange a line.
 const VARIABLE: &str = "SETPOINT_SANDBOX_RECORD";

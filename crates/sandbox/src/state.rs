@@ -10,9 +10,28 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::faults::{Intercept, Side};
+use super::options::Options;
 use super::record::Recorder;
 use super::world::World;
-use super::{Options, RequestLog};
+
+/// A request that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLog {
+    /// Number since the start, from 1, over both sides.
+    pub number: u64,
+    pub side: Side,
+    pub method: String,
+    /// Path, still percent-encoded, without the query.
+    pub path: String,
+    /// Query, still percent-encoded.
+    pub query: Option<String>,
+    /// Status of the answer; `None` while it is under way, and where the connection was dropped.
+    pub status: Option<u16>,
+    /// Whether it may change something, see [`is_write`](crate::faults::is_write).
+    pub write: bool,
+    /// Whether Factory made it, to serve a request of its own: no client's doing, and never delayed.
+    pub by_factory: bool,
+}
 
 /// The shared state, as handlers take it: `State(app): State<App>`.
 pub(crate) type App = Arc<AppState>;

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
+/// The largest body that is taken, in bytes.
+pub(crate) const BODY_LIMIT: usize = 64 << 20;
 /// How long a connection may finish what it does after the stop.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// After how long an accept or a bind is tried again.

@@ -11,11 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::faults::FACTORY_AGENT;
 use crate::state::App;
 use crate::world::{FactoryAuthorization, FactoryIntegration, World};
-
-/// How Factory calls itself.
-pub(crate) const USER_AGENT: &str = "Factory-Sandbox";
 
 /// Why GitLab could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +99,7 @@ fn client() -> Result<&'static reqwest::Client, Trouble> {
         // Loopback only, but the client wants a provider at hand; whoever was first may stay.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
-            .user_agent(USER_AGENT)
+            .user_agent(FACTORY_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             // Sandboxes come and go with their runtimes: a connection kept from one must not be used in the next.

@@ -12,8 +12,6 @@ mod settings_page;
 
 use axum::Router;
 
-pub(crate) use gitlab_client::USER_AGENT;
-
 use super::state::App;
 
 pub(crate) use integration::LEGACY_PATH as REDIRECT_PATH;

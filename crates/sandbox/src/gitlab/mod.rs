@@ -25,6 +25,7 @@ mod pages_csrf;
 mod pages_gate;
 pub(crate) mod pages_html;
 pub(crate) mod pages_http;
+mod pages_ldap;
 mod pages_password;
 mod pages_providers;
 mod pages_second_factor;

@@ -14,8 +14,8 @@ use axum::routing::any;
 use super::pages_http::{Page, PageRequest};
 use super::pages_visit::Visit;
 use super::{
-    oauth_authorize, pages_admin, pages_admin_applications, pages_admin_users, pages_password, pages_providers,
-    pages_settings, pages_sign_in, pages_terms, pages_two_factor,
+    oauth_authorize, pages_admin, pages_admin_applications, pages_admin_users, pages_ldap, pages_password,
+    pages_providers, pages_settings, pages_sign_in, pages_terms, pages_two_factor,
 };
 use crate::generation::{Generation, PageKind};
 use crate::state::App;
@@ -89,7 +89,7 @@ fn dispatch(visit: &mut Visit<'_>) -> Page {
         ("GET", ["users", "sign_in"]) => pages_sign_in::form(visit),
         ("POST", ["users", "sign_in"]) => pages_sign_in::submit(visit),
         ("POST", ["users", "auth", provider]) => pages_providers::leave(visit, provider),
-        ("POST", ["users", "auth", provider, "callback"]) => pages_providers::ldap(visit, provider),
+        ("POST", ["users", "auth", provider, "callback"]) => pages_ldap::submit(visit, provider),
         ("POST" | "DELETE", ["users", "sign_out"]) => pages_sign_in::sign_out(visit),
         ("GET", ["-", "users", "terms"]) => pages_terms::show(visit),
         ("POST", ["-", "users", "terms", id, "accept"]) => pages_terms::answer(visit, id, true),

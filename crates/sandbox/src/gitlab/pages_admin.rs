@@ -6,11 +6,11 @@
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 
+use super::pages_gate::password_is;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_providers as providers;
 use super::pages_second_factor::{self as second_factor, Door};
-use super::pages_sign_in;
 use super::pages_visit::Visit;
 use crate::generation::PageKind;
 use crate::world::User;
@@ -88,7 +88,7 @@ pub(super) fn session_submit(visit: &mut Visit<'_>) -> Page {
     };
     let password = visit.request.present("user[password]").map(ToOwned::to_owned);
     let code = visit.request.present("user[otp_attempt]").map(ToOwned::to_owned);
-    let right = pages_sign_in::password_is(visit.world, &user, password.as_deref());
+    let right = password_is(visit.world, &user, password.as_deref());
     if user.two_factor_enabled() {
         let asked = visit.session().and_then(|session| session.otp_user_id) == Some(user.id);
         return match code {
@@ -180,7 +180,7 @@ fn render_password_form(visit: &mut Visit<'_>, alert: Option<&str>) -> Page {
                  <input type=\"password\" class=\"js-password\" data-id=\"user_password\" data-name=\"user[password]\"></p>",
             )
             .submit("Enter admin mode");
-        format!("{form}\n{}", pages_sign_in::MOUNT_PASSWORD)
+        format!("{form}\n{}", providers::MOUNT_PASSWORD)
     } else {
         String::new()
     };

@@ -7,9 +7,10 @@ use axum::http::Method;
 use jiff::Timestamp;
 
 use super::pages_http::Page;
+use super::pages_providers::password_allowed;
 use super::pages_visit::Visit;
 use super::two_factor;
-use crate::world::{User, UserState};
+use crate::world::{User, UserState, World, digest};
 
 impl Visit<'_> {
     /// What GitLab's `ApplicationController` checks before any page of a signed-in user: the session, the account's
@@ -84,6 +85,15 @@ impl Visit<'_> {
 
 /// What Devise says to whoever has not confirmed their address.
 const UNCONFIRMED: &str = "You have to confirm your email address before continuing.";
+
+/// Whether that is the account's password, which nobody knows where GitLab made it up, and which does not count where
+/// the account signs in elsewhere.
+pub(super) fn password_is(world: &World, user: &User, password: Option<&str>) -> bool {
+    !user.password_automatically_set
+        && password_allowed(world, user)
+        && !user.password_digest.is_empty()
+        && password.is_some_and(|password| digest(password) == user.password_digest)
+}
 
 /// Why Devise lets nobody in under this account, or `None`. A deactivated one may come in: that activates it.
 pub(crate) fn sign_in_refusal(user: &User, now: Timestamp) -> Option<&'static str> {

@@ -1,23 +1,23 @@
-//! Signing in elsewhere: LDAP servers, each with a form of its own that GitLab passes on, and providers that take the
-//! browser away. The same forms and buttons open Admin Mode.
+//! The forms and buttons for signing in elsewhere: LDAP servers, each with a form of its own that GitLab passes on, and
+//! providers that take the browser away. The same forms and buttons open Admin Mode.
 //!
-//! GitLab: `devise/shared/_tabs_ldap`, `omniauth_callbacks_controller.rb`, `ldap/omniauth_callbacks_controller.rb`.
+//! GitLab: `devise/shared/_tabs_ldap`, `omniauth_callbacks_controller.rb`.
 
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
 
-use super::pages_admin;
-use super::pages_gate::sign_in_refusal;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
-use super::pages_second_factor::{self as second_factor, Door};
-use super::pages_sign_in::{MOUNT_PASSWORD, count_failure, find_by_login, signed_in};
 use super::pages_visit::Visit;
-use crate::world::{User, World, digest};
+use crate::world::{User, World};
 
 /// What a provider's sign-in says where nobody is signed in.
 const UNAUTHENTICATED: &str = "You need to sign in or sign up before continuing.";
+
+/// What GitLab's script does to the password field.
+pub(super) const MOUNT_PASSWORD: &str = "<script>document.querySelectorAll('.js-password').forEach(function(e){\
+e.id=e.dataset.id;e.name=e.dataset.name;e.required=true})</script>";
 
 /// Whether an account may sign in with a password of GitLab's own: never one of an LDAP server.
 pub(super) fn password_allowed(world: &World, user: &User) -> bool {
@@ -98,7 +98,7 @@ fn buttons(visit: &mut Visit<'_>) -> String {
 }
 
 /// `ldapmain` is `Ldapmain`, `openid_connect` is `Openid Connect`.
-fn titled(provider: &str) -> String {
+pub(super) fn titled(provider: &str) -> String {
     let words = provider.split('_').filter(|word| !word.is_empty()).map(|word| {
         let mut letters = word.chars();
         letters
@@ -141,60 +141,4 @@ pub(super) fn leave(visit: &mut Visit<'_>, provider: &str) -> Page {
         return Visit::not_found();
     }
     Page::found(&format!("https://idp.example.com/{provider}/authorize"))
-}
-
-/// `POST /users/auth/:provider/callback`: the form of an LDAP server.
-pub(super) fn ldap(visit: &mut Visit<'_>, provider: &str) -> Page {
-    if !visit.csrf_valid() {
-        return Visit::rejected();
-    }
-    if !visit.world.switches.ldap_servers.contains(provider) {
-        return Visit::not_found();
-    }
-    let username = visit.request.present("username").unwrap_or_default().trim().to_owned();
-    let password = visit.request.present("password").map(digest);
-    let found = visit.world.users.iter().find(|user| {
-        user.identities.iter().any(|own| {
-            own.provider == provider
-                && own.extern_uid.eq_ignore_ascii_case(&username)
-                && password.as_ref() == Some(&own.password_digest)
-        })
-    });
-    let Some(user) = found.cloned() else {
-        // Counted against whoever GitLab knows by that name, whatever the directory calls them.
-        if let Some(user) = find_by_login(visit, &username) {
-            count_failure(visit, user.id);
-        }
-        let reason = format!(
-            "Could not authenticate you from {} because \"Invalid credentials for {username}\".",
-            titled(provider)
-        );
-        return visit.redirect("/users/sign_in", Some(("alert", &reason)));
-    };
-    let bypass = visit.world.switches.bypass_two_factor_providers.contains(provider);
-    if let Some(current) = visit.current_user() {
-        return admin_mode(visit, &current, &user, bypass);
-    }
-    if let Some(reason) = sign_in_refusal(&user, visit.now) {
-        return visit.thrown_out(reason);
-    }
-    if user.two_factor_enabled() && !bypass {
-        visit.session_mut().otp_user_id = Some(user.id);
-        return second_factor::ask(visit, Door::SignIn, &user);
-    }
-    let page = signed_in(visit, &user);
-    visit.session_mut().provider = Some(provider.to_owned());
-    page
-}
-
-/// Admin Mode through the server's form, for the account that is signed in and no other.
-fn admin_mode(visit: &mut Visit<'_>, current: &User, user: &User, bypass: bool) -> Page {
-    if current.id != user.id || !current.admin {
-        return visit.redirect("/admin/session/new", Some(("alert", "Invalid login or password")));
-    }
-    if user.two_factor_enabled() && !bypass {
-        visit.session_mut().otp_user_id = Some(user.id);
-        return second_factor::ask(visit, Door::AdminMode, user);
-    }
-    pages_admin::enable(visit)
 }

@@ -9,18 +9,9 @@ use axum::http::StatusCode;
 
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
-use super::pages_visit::Visit;
-use crate::generation::{Generation, PageKind};
-use crate::world::{OauthToken, World};
-
-/// Where the page of authorized applications is: it moved out of `/-/profile` with 17.
-pub(crate) fn applications_path(world: &World) -> &'static str {
-    if world.switches.shape(PageKind::AuthorizedApplications) >= Generation::V17_11 {
-        "/-/user_settings/applications"
-    } else {
-        "/-/profile/applications"
-    }
-}
+use super::pages_visit::{Visit, applications_path};
+use crate::generation::PageKind;
+use crate::world::OauthToken;
 
 /// `GET /`
 pub(super) fn home(visit: &mut Visit<'_>) -> Page {

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::pages_gate::sign_in_refusal;
+use super::pages_gate::{password_is, sign_in_refusal};
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_providers as providers;
@@ -16,7 +16,7 @@ use super::pages_second_factor::{self as second_factor, Door};
 use super::pages_verification as verification;
 use super::pages_visit::Visit;
 use crate::generation::{Generation, PageKind};
-use crate::world::{User, UserState, World, digest};
+use crate::world::{User, UserState};
 
 /// Wrong passwords after which Devise locks the account, where the settings say nothing.
 const FAILED_ATTEMPTS_TO_LOCK: u32 = 10;
@@ -108,15 +108,6 @@ pub(super) fn find_by_login(visit: &Visit<'_>, login: &str) -> Option<User> {
             .find(|user| user.email.eq_ignore_ascii_case(login))
     };
     visit.world.user_named(login).or_else(by_mail).cloned()
-}
-
-/// Whether that is the account's password, which nobody knows where GitLab made it up, and which does not count where
-/// the account signs in elsewhere.
-pub(super) fn password_is(world: &World, user: &User, password: Option<&str>) -> bool {
-    !user.password_automatically_set
-        && providers::password_allowed(world, user)
-        && !user.password_digest.is_empty()
-        && password.is_some_and(|password| digest(password) == user.password_digest)
 }
 
 /// Of an account with a second factor: the password, then the code.
@@ -267,7 +258,7 @@ fn plain_form(visit: &mut Visit<'_>) -> String {
     let form = form
         .checkbox("user[remember_me]", "Remember me", false)
         .submit("Sign in");
-    format!("<h1>Sign in</h1>\n{form}\n{MOUNT_PASSWORD}")
+    format!("<h1>Sign in</h1>\n{form}\n{}", providers::MOUNT_PASSWORD)
 }
 
 /// The form from 19 on: hidden fields that a component fills, and its data, which alone says whether there is a
@@ -294,10 +285,6 @@ fn vue_form(visit: &mut Visit<'_>) -> String {
         escape(&data.to_string())
     )
 }
-
-/// What GitLab's script does to the password field.
-pub(super) const MOUNT_PASSWORD: &str = "<script>document.querySelectorAll('.js-password').forEach(function(e){\
-e.id=e.dataset.id;e.name=e.dataset.name;e.required=true})</script>";
 
 /// What GitLab's component does: it shows the fields.
 const MOUNT_SIGN_IN: &str = "[['user[login]','text'],['user[password]','password']].forEach(function(f){\

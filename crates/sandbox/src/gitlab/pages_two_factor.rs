@@ -13,7 +13,7 @@ use super::pages_html::{Form, escape};
 use super::pages_http::Page;
 use super::pages_visit::Visit;
 use super::two_factor::{self, Enforced};
-use super::{pages_providers, pages_sign_in, pages_totp};
+use super::{pages_gate, pages_providers, pages_sign_in, pages_totp};
 use crate::world::{TotpOffer, User, digest, random_bytes, random_hex};
 
 /// How long the page shows the same secret (`OTP_SECRET_TTL`).
@@ -61,7 +61,7 @@ pub(super) fn enrol(visit: &mut Visit<'_>) -> Page {
         return page;
     }
     if asks_password(visit, &user)
-        && !pages_sign_in::password_is(visit.world, &user, visit.request.present("current_password"))
+        && !pages_gate::password_is(visit.world, &user, visit.request.present("current_password"))
     {
         pages_sign_in::count_failure(visit, user.id);
         return render(visit, &user, Some("You must provide a valid current password."));

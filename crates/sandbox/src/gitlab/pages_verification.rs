@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use super::pages_gate::password_is;
 use super::pages_html::{Form, escape};
 use super::pages_http::Page;
-use super::pages_sign_in::password_is;
 use super::pages_visit::Visit;
 use crate::generation::{Generation, PageKind};
 use crate::world::{User, UserState};

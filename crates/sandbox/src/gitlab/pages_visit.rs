@@ -326,7 +326,7 @@ impl<'w> Visit<'w> {
             escape(&self.path("/")),
             escape(&user.name),
             escape(&user.username),
-            escape(&self.path(super::pages_settings::applications_path(self.world))),
+            escape(&self.path(applications_path(self.world))),
         );
         if user.admin {
             let _ = write!(bar, " <a href=\"{}\">Admin area</a>", escape(&self.path("/admin")));
@@ -373,6 +373,15 @@ fn vue_alert(text: &str) -> String {
          .forEach(function(e){{e.textContent=e.dataset.title}})</script>\n",
         escape(text)
     )
+}
+
+/// Where the page of authorized applications is: it moved out of `/-/profile` with 17.
+pub(crate) fn applications_path(world: &World) -> &'static str {
+    if world.switches.shape(PageKind::AuthorizedApplications) >= Generation::V17_11 {
+        "/-/user_settings/applications"
+    } else {
+        "/-/profile/applications"
+    }
 }
 
 /// rails-ujs in miniature: a link with `data-method` sends a form with the page's token.
