@@ -2,14 +2,12 @@
 //! at both sides, asks what only a person knows, and writes to neither side: to the record alone.
 
 use super::attest::record_step;
-use super::console::Proposal;
+use super::console::{Found, Proposal};
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
 use super::rebuild;
-use crate::model::{
-    Address, Attestation, Command, Evidence, FactorySource, ObservedApplication, OperatorStep, Policy, RecordedState,
-};
+use crate::model::{Address, Attestation, Command, Evidence, FactorySource, OperatorStep, Policy, RecordedState};
 use crate::planner::{self, Unadoptable, Word};
 use crate::{executor, model};
 
@@ -32,14 +30,6 @@ impl Vouched {
     }
 }
 
-/// What there is to adopt, and what could be seen of it.
-pub(crate) struct Found<'a> {
-    pub(crate) view: &'a View,
-    pub(crate) application: &'a ObservedApplication,
-    /// The droid's page of authorized applications; none where it could not be read.
-    pub(crate) evidence: Option<&'a Evidence>,
-}
-
 /// What became of it.
 pub(crate) struct Adopted {
     /// The application's row id.
@@ -60,11 +50,12 @@ pub(crate) async fn adopt(context: &Context, vouched: Vouched, auto_approve: boo
         let desired = &context.config.desired;
         let application = planner::adoptable(desired, &view.observed, &view.record).map_err(|why| refused(&why))?;
         let found = Found {
-            view: &view,
+            environment: &view.environment,
+            observed: &view.observed,
             application,
             evidence: evidence.as_ref(),
         };
-        context.console.propose(context, &Proposal::Adoption(&found))?;
+        context.console.propose(context, &Proposal::Adoption(found))?;
         let asked = planner::questions(desired, &view.observed, application);
         let (word, repositories) = word(context, &view, &asked, vouched, auto_approve).await?;
         let mut next = planner::take_over(desired, &view.observed, &view.record, &word).map_err(|why| refused(&why))?;

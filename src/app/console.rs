@@ -1,18 +1,11 @@
-//! What a use case tells and asks while it is at work. It prints nothing itself: the command line implements this, and
-//! what a use case comes to is the value that it returns.
+//! What a use case tells while it is at work, and shows before it asks. What it comes to is the value that it returns.
 
-use async_trait::async_trait;
-
-use super::adopt::Found;
-use super::context::Context;
-use super::error::Result;
-use super::rebuild::Rebuilt;
-use crate::executor::Operator;
 use crate::model::{
-    Address, ApplicationId, ApplicationUid, ChangeOutcome, Diagnostic, OperatorStep, Plan, RecordedState,
+    Address, ApplicationId, ApplicationUid, ChangeOutcome, Diagnostic, Evidence, Observed, ObservedApplication,
+    OperatorStep, Plan, RecordedState,
 };
+use crate::planner::Presumed;
 use crate::render::Environment;
-use crate::secrets::Secret;
 use crate::state::LockInfo;
 
 /// Something that happens along the way. None of it changes how the command ends.
@@ -47,9 +40,9 @@ pub(crate) enum Proposal<'a> {
         evidence: &'a str,
     },
     /// An application that is about to be adopted.
-    Adoption(&'a Found<'a>),
+    Adoption(Found<'a>),
     /// A record made from what is live.
-    Rebuilt(&'a Rebuilt),
+    Rebuilt(Rebuilt<'a>),
     /// Resources that are about to be taken out of the record, with what it says of them.
     Forget {
         place: &'a str,
@@ -64,35 +57,24 @@ pub(crate) enum Proposal<'a> {
     },
 }
 
-/// Says how far something is, such as "3 of 28 changes".
-pub(crate) type SoFar = Box<dyn Fn() -> String + Send>;
+/// What there is to adopt, and what could be seen of it.
+pub(crate) struct Found<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) observed: &'a Observed,
+    pub(crate) application: &'a ObservedApplication,
+    /// The droid's page of authorized applications; none where it could not be read.
+    pub(crate) evidence: Option<&'a Evidence>,
+}
 
-/// A sign of life, until it is dropped.
-pub(crate) type Activity = Box<dyn Send>;
-
-/// Whoever started the use case.
-#[async_trait]
-pub(crate) trait Console: Send + Sync {
-    fn tell(&self, event: Event<'_>);
-
-    /// Shows what is about to be written. An error where that cannot be shown: nothing is written unseen.
-    fn propose(&self, context: &Context, proposal: &Proposal<'_>) -> Result<()>;
-
-    /// Asks for consent to what was proposed. An error where nobody can be asked.
-    async fn confirm(&self, question: &str) -> Result<bool>;
-
-    /// Whether a secret can be asked for without showing what is typed.
-    fn can_ask_secret(&self) -> bool;
-
-    /// Asks for a secret so. None where nothing is given.
-    async fn ask_secret(&self, question: &str) -> Result<Option<Secret>>;
-
-    /// Begins something that may take a while, named as a participle: "reading GitLab and Factory".
-    fn begin(&self, what: &'static str, so_far: SoFar) -> Activity;
-
-    /// Whether a person is there to answer, and to see a secret.
-    fn can_ask(&self) -> bool;
-
-    /// Who does the steps that no interface lets a program do.
-    fn operator<'a>(&'a self, context: &'a Context) -> Box<dyn Operator + 'a>;
+/// A record made from what is live, before it is written.
+pub(crate) struct Rebuilt<'a> {
+    pub(crate) environment: &'a Environment,
+    /// Why there is a need for it, as a sentence.
+    pub(crate) lost: &'a str,
+    pub(crate) observed: &'a Observed,
+    /// The changes of which it would leave out.
+    pub(crate) plan: &'a Plan,
+    /// What is taken for granted.
+    pub(crate) presumed: Presumed,
+    pub(crate) record: &'a RecordedState,
 }

@@ -1,23 +1,26 @@
 //! What a use case works with, put together from the configuration and the settings: both sides, the record, the request
-//! counter. With `--sandbox` the embedded GitLab and Factory take the place of the real ones.
+//! counter, and who is told and asked: a use case prints nothing itself, the command line implements [`Console`]. With
+//! `--sandbox` the embedded GitLab and Factory take the place of the real sides.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::console::{Activity, Console, Event};
+use super::console::{Event, Proposal};
 use super::endpoints::Endpoints;
 use super::error::Result;
 use super::interrupts::Interrupts;
 use super::records::Records;
 use super::rights;
+use super::settings::Settings;
 use crate::config::{self, Config};
+use crate::executor::Operator;
 use crate::http::{Counter, Onlooker, Side};
 use crate::model::{Attestation, Command, GitlabVersion, Policy};
 use crate::render::text::count;
@@ -33,18 +36,37 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// What is given from outside beside the configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) config: PathBuf,
-    /// The file of the sandbox's world, where that takes the place of both sides.
-    pub(crate) sandbox: Option<PathBuf>,
-    /// How many requests may be under way at once.
-    pub(crate) parallelism: NonZeroUsize,
-    /// How long to wait for the lock.
-    pub(crate) lock_timeout: Duration,
-    /// Whether what is told goes to a person's terminal, and not to a log that others read.
-    pub(crate) to_a_person: bool,
+/// Says how far something is, such as "3 of 28 changes".
+pub(crate) type SoFar = Box<dyn Fn() -> String + Send>;
+
+/// A sign of life, until it is dropped.
+pub(crate) type Activity = Box<dyn Send>;
+
+/// Whoever started the use case.
+#[async_trait]
+pub(crate) trait Console: Send + Sync {
+    fn tell(&self, event: Event<'_>);
+
+    /// Shows what is about to be written. An error where that cannot be shown: nothing is written unseen.
+    fn propose(&self, context: &Context, proposal: &Proposal<'_>) -> Result<()>;
+
+    /// Asks for consent to what was proposed. An error where nobody can be asked.
+    async fn confirm(&self, question: &str) -> Result<bool>;
+
+    /// Whether a secret can be asked for without showing what is typed.
+    fn can_ask_secret(&self) -> bool;
+
+    /// Asks for a secret so. None where nothing is given.
+    async fn ask_secret(&self, question: &str) -> Result<Option<Secret>>;
+
+    /// Begins something that may take a while, named as a participle: "reading GitLab and Factory".
+    fn begin(&self, what: &'static str, so_far: SoFar) -> Activity;
+
+    /// Whether a person is there to answer, and to see a secret.
+    fn can_ask(&self) -> bool;
+
+    /// Who does the steps that no interface lets a program do.
+    fn operator<'a>(&'a self, context: &'a Context) -> Box<dyn Operator + 'a>;
 }
 
 /// What a use case works with.

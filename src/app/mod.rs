@@ -1,5 +1,5 @@
 //! What the commands do: each use case as a function of plain arguments, which gives back what it came to. What is told
-//! and asked along the way goes through [`console::Console`]; the command line alone prints.
+//! and asked along the way goes through [`context::Console`]; the command line alone prints.
 
 pub(crate) mod adopt;
 pub(crate) mod attest;
@@ -25,5 +25,6 @@ pub(crate) mod records;
 mod rights;
 pub(crate) mod run_journal;
 pub(crate) mod secret_store;
+pub(crate) mod settings;
 mod ways;
 pub(crate) mod window;

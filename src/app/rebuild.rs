@@ -2,7 +2,7 @@
 //! the place of the old one. Writes to neither side.
 
 use super::clients::Readers;
-use super::console::Proposal;
+use super::console::{Proposal, Rebuilt};
 use super::context::Context;
 use super::error::{Failure, Result};
 use super::operations::{View, locked, refresh_and_plan_from};
@@ -14,35 +14,30 @@ use crate::state::StateError;
 /// What `setpoint state rebuild` does.
 const COMMAND: &str = "state rebuild";
 
-/// A record made from what is live, before it is written.
-pub(crate) struct Rebuilt {
-    /// Why there is a need for it, as a sentence.
-    pub(crate) lost: String,
-    /// What was seen, and what it would leave out: the changes of the plan.
-    pub(crate) view: View,
-    /// What is taken for granted.
-    pub(crate) presumed: Presumed,
-    pub(crate) record: RecordedState,
-}
-
 /// Makes a new record from what is live.
 pub(crate) async fn rebuild(context: &Context, replace: bool, auto_approve: bool) -> Result<Replaced> {
     let work = async {
         let lost = context.interrupts.guard(must_be_lost(context, replace)).await?;
         let (view, presumed) = Box::pin(look(context)).await?;
         let View {
-            record, observed, plan, ..
+            record,
+            observed,
+            plan,
+            environment,
         } = &view;
         refuse_ambiguous(context, observed, record)?;
+        let record = planner::rebuild(&context.config.desired, observed, record, plan);
         let rebuilt = Rebuilt {
-            record: planner::rebuild(&context.config.desired, observed, record, plan),
-            lost,
+            environment,
+            lost: &lost,
+            observed,
+            plan,
             presumed,
-            view,
+            record: &record,
         };
-        context.console.propose(context, &Proposal::Rebuilt(&rebuilt))?;
+        context.console.propose(context, &Proposal::Rebuilt(rebuilt))?;
         let question = "Do you want to write this record?";
-        replace_record(context, COMMAND, rebuilt.record, question, auto_approve).await
+        replace_record(context, COMMAND, record, question, auto_approve).await
     };
     locked(context, COMMAND, Box::pin(work)).await
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::context::Settings;
 use super::credentials::{CredentialName, Credentials};
 use super::error::{Body, Failure, Result};
+use super::settings::Settings;
 use super::ways;
 use crate::config::{Config, HttpStateConfig, StateConfig};
 use crate::http::{Client, ClientOptions, Credential};

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::Settings;
 use super::records::{beside, journal, local_record, refused_sign_ins};
+use super::settings::Settings;
 use crate::config::Config;
 use crate::files;
 use crate::model::Diagnostic;

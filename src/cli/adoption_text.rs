@@ -2,17 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::app::adopt::Found;
-use crate::app::operations::View;
+use crate::app::console::Found;
 use crate::model::{Evidence, FactorySource, IntegrationStatus, ObservedApplication, SecretCheck};
 use crate::render::text::{sanitize, wrap};
 
 /// What there is, and what bears out what, for so many columns.
 pub(super) fn proposal(found: &Found<'_>, width: usize) -> String {
     let Found {
-        view: View {
-            observed, environment, ..
-        },
+        environment,
+        observed,
         application,
         evidence,
     } = found;

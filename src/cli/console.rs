@@ -13,8 +13,8 @@ use super::operator::{self, Person};
 use super::progress::Progress;
 use super::term;
 use super::{diagnostic, rebuild_text, signals};
-use crate::app::console::{Activity, Console, Event, Proposal, SoFar};
-use crate::app::context::Context;
+use crate::app::console::{Event, Proposal};
+use crate::app::context::{Activity, Console, Context, SoFar};
 use crate::app::error::Result;
 use crate::app::exit::Exit;
 use crate::app::operations::Applied;
@@ -102,8 +102,7 @@ impl Console for Terminal {
             }
             Proposal::Adoption(found) => term::err(&adoption_text::proposal(found, term::width())),
             Proposal::Rebuilt(rebuilt) => {
-                let width = term::width_of_data();
-                term::out(&rebuild_text::proposal(rebuilt, context.config.factory.driver, width))?;
+                term::out(&rebuild_text::proposal(rebuilt, term::width_of_data()))?;
             }
             Proposal::Forget { place, remembered } => {
                 term::out(&render::forgotten(place, remembered, term::width_of_data()))?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::term;
-use crate::app::context::Settings;
 #[cfg(feature = "sandbox")]
 use crate::app::records::beside;
+use crate::app::settings::Settings;
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]

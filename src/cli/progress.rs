@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::term;
-use crate::app::console::SoFar;
+use crate::app::context::SoFar;
 
 /// How long nothing is shown on a terminal.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::operations::View;
-use crate::app::rebuild::Rebuilt;
+use crate::app::console::Rebuilt;
 use crate::config::Driver;
 use crate::model::{Observed, Plan, RecordedState};
 use crate::planner::Presumed;
@@ -11,15 +10,12 @@ use crate::render;
 use crate::render::text::{count, sanitize, wrap};
 
 /// What the new record would hold, and what it cannot, for so many columns.
-pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver, width: usize) -> String {
+pub(super) fn proposal(rebuilt: &Rebuilt<'_>, width: usize) -> String {
     let Rebuilt {
+        environment,
         lost,
-        view: View {
-            observed,
-            plan,
-            environment,
-            record: _,
-        },
+        observed,
+        plan,
         presumed,
         record,
     } = rebuilt;
@@ -49,7 +45,7 @@ pub(super) fn proposal(rebuilt: &Rebuilt, driver: Driver, width: usize) -> Strin
             .to_owned(),
     ];
     notes.extend(namesakes(observed, record));
-    if driver == Driver::Assisted {
+    if environment.factory_driver == Driver::Assisted {
         notes.push("What people attested is forgotten.".to_owned());
         notes.extend(presumption(*presumed, plan));
     }
