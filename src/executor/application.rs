@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::run::{Failure, Fresh, Run, Step, Write, describe, unrecorded};
+use super::run::{Failure, Fresh, Run, Step, describe, unrecorded};
+use super::state_writer::Write;
 use crate::http;
 use crate::model::{
     ApplicationEdit, ApplicationFields, ApplicationId, ApplicationOperation, ApplicationRef, ApplicationUid, Known,

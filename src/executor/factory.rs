@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::run::{Failure, LeftToAPerson, Run, Step, Write, describe, struck_off, uncertain, unrecorded};
-use super::state_writer::clear;
+use super::run::{Failure, LeftToAPerson, Run, Step, describe, struck_off, uncertain, unrecorded};
+use super::state_writer::{Write, clear};
 use crate::factory::FactoryWrite;
 use crate::gitlab::Approval;
 use crate::http;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use super::effects::Effects;
-use super::state_writer::StateWriter;
+use super::state_writer::{StateWriter, Write};
 use crate::gitlab::DroidSession;
 use crate::http;
 use crate::model::{
@@ -45,13 +45,6 @@ pub(super) fn describe(error: &http::Error) -> String {
         Some(hint) => format!("{message}; {hint}"),
         None => message.to_owned(),
     }
-}
-
-/// A write, and the change that it belongs to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Write<'a> {
-    pub(super) change: &'a Change,
-    pub(super) operation: &'a Operation,
 }
 
 /// The secret that GitLab answered in this run. It is in memory and nowhere else of ours.

@@ -3,9 +3,15 @@
 
 use std::cell::{Cell, Ref, RefCell};
 
-use super::run::Write;
-use crate::model::{Intent, RecordedState};
+use crate::model::{Change, Intent, Operation, RecordedState};
 use crate::state::{StateError, StateStore, successor};
+
+/// A write, and the change that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write<'a> {
+    pub(super) change: &'a Change,
+    pub(super) operation: &'a Operation,
+}
 
 pub(super) struct StateWriter<'a> {
     store: &'a dyn StateStore,

@@ -6,7 +6,8 @@ use std::future::Future;
 use async_trait::async_trait;
 
 use super::effects::SecretStore;
-use super::run::{Failure, Run, Step, Write, describe, unrecorded};
+use super::run::{Failure, Run, Step, describe, unrecorded};
+use super::state_writer::Write;
 use crate::gitlab::{Authenticator, Granted, Keeper, NotEnrolled};
 use crate::http;
 use crate::model::{

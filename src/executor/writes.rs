@@ -4,7 +4,8 @@ use futures_util::future::LocalBoxFuture;
 
 use super::effects::{Options, StopReason};
 use super::factory::Selecting;
-use super::run::{Failure, Run, Step, Write};
+use super::run::{Failure, Run, Step};
+use super::state_writer::Write;
 use crate::model::{Change, Command, Operation};
 
 /// Changes that ended their writes, with the result.
