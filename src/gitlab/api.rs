@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use super::inspect::InstanceSettings;
+use super::settings::InstanceSettings;
 use crate::http::{Client, Request};
 use crate::model::{ApplicationUid, SourceKind, UserId};
 use crate::secrets::Secret;

@@ -9,7 +9,8 @@
 use async_trait::async_trait;
 
 use super::api::GitlabApi;
-use super::{GitlabInspect as _, GitlabRead as _, InstanceSettings, wire};
+use super::settings::InstanceSettings;
+use super::{GitlabInspect as _, GitlabRead as _, wire};
 use crate::http::Result;
 use crate::model::{ObservedUser, TermsVersion};
 use crate::secrets::RemoteText;

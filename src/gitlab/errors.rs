@@ -1,6 +1,6 @@
 //! What GitLab's refusals mean, and what to do about each.
 
-use crate::http::{Error, ErrorKind, Peer, Response, Said, Side};
+use crate::http::{Error, ErrorKind, Peer, Response, Result, Said, Side, StatusCode};
 use crate::secrets::RemoteText;
 
 /// GitLab, as messages call it.
@@ -53,6 +53,19 @@ pub(crate) fn is_gitlabs(answer: &Response) -> bool {
     HEADERS.iter().any(|name| answer.header(name).is_some())
         || page.contains("gitlab")
         || WORDS.iter().any(|words| page.contains(words))
+}
+
+/// A 404 of GitLab itself: one in HTML comes from something else, and says nothing about what was asked.
+pub(super) fn is_absent(answer: &Response) -> bool {
+    answer.status() == StatusCode::NOT_FOUND && !answer.is_html()
+}
+
+/// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
+pub(super) fn gone(answer: &Response) -> Result<()> {
+    if is_absent(answer) {
+        return Ok(());
+    }
+    answer.exactly(StatusCode::NO_CONTENT)
 }
 
 /// Where there is no GitLab at all, or not at this path.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::api::{GitlabApi, members};
-use super::read::is_absent;
-use super::write::gone;
+use super::errors::{gone, is_absent};
 use super::{Granted, Membership};
 use crate::http::{ErrorKind, Response, Result, StatusCode};
 use crate::model::{MembershipFields, Role, SourceKind, UserId};

@@ -13,6 +13,8 @@ mod members;
 mod pages;
 mod projects;
 mod read;
+mod settings;
+mod version;
 pub mod web;
 mod wire;
 mod write;
@@ -36,9 +38,8 @@ pub use errors::PEER;
 pub(crate) use fuzz::fuzz_json;
 pub use web::{Authenticator, Keeper, NotEnrolled};
 
-pub use inspect::{
-    AdminInspect, GitlabInspect, GranularScope, GroupRules, Instance, InstanceSettings, OwnToken, Probe, speaks_https,
-};
+pub use inspect::{AdminInspect, GitlabInspect, GranularScope, GroupRules, Instance, OwnToken, Probe, speaks_https};
+pub use settings::InstanceSettings;
 
 /// What GitLab's REST and GraphQL API shows.
 #[async_trait]

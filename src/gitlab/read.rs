@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::api::{GitlabApi, all_members};
+use super::errors::is_absent;
 use super::graphql::{Found, GROUPS, PROJECTS};
 use super::members::Member;
 use super::pages::offset;
-use super::{Below, GitlabInspect as _, GitlabRead, InstanceSettings, Membership, OwnUser, ResolvedPaths, wire};
+use super::settings::InstanceSettings;
+use super::version::{is_new_enough, parse_version, too_old};
+use super::{Below, GitlabInspect as _, GitlabRead, Membership, OwnUser, ResolvedPaths, wire};
 use crate::http::{Error, ErrorKind, Response, Result, StatusCode};
 use crate::model::{
     ApplicationUid, Caseless, FullPath, GitlabVersion, GroupId, Known, NamespaceKind, ObservedApplication,
     ObservedMembership, ObservedProject, ObservedUser, ProjectId, Resolution, Role, SourceKind, TermsVersion, UserId,
 };
 use crate::secrets::{RemoteText, Secret};
-
-/// The oldest GitLab that has all that is needed: renewal of application secrets came with it.
-pub(crate) const OLDEST: (u32, u32) = (16, 11);
 
 /// The largest list of applications, in bytes. It comes in one piece, and where clients register themselves it has them
 /// by the ten thousand.
@@ -326,37 +326,6 @@ fn moved_to(answer: &Response) -> Option<ProjectId> {
     (segments.next() == Some("projects")).then_some(ProjectId(id))
 }
 
-/// A 404 of GitLab itself: one in HTML comes from something else, and says nothing about what was asked.
-pub(super) fn is_absent(answer: &Response) -> bool {
-    answer.status() == StatusCode::NOT_FOUND && !answer.is_html()
-}
-
-fn parse_version(text: &str) -> Option<GitlabVersion> {
-    let mut parts = text.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.split('-').next()?.parse().ok()?;
-    Some(GitlabVersion {
-        major,
-        minor,
-        text: RemoteText::within(text, 40).into(),
-    })
-}
-
-/// Whether a version is at least the oldest that is supported.
-pub(super) fn is_new_enough(text: &str) -> bool {
-    parse_version(text).is_some_and(|version| (version.major, version.minor) >= OLDEST)
-}
-
-fn too_old(answer: &Response, version: &str) -> Error {
-    let (major, minor) = OLDEST;
-    answer
-        .failed(
-            ErrorKind::Refused,
-            format!("this GitLab is {version}; Setpoint needs {major}.{minor} or newer"),
-        )
-        .with_hint("renewing an application's secret is not possible in older versions: upgrade GitLab")
-}
-
 fn no_administrator(answer: &Response) -> Error {
     answer
         .failed(
@@ -364,25 +333,4 @@ fn no_administrator(answer: &Response) -> Error {
             "GitLab does not show e-mail addresses to the owner of the token, who is no administrator",
         )
         .with_hint("give gitlab.token an administrator's token, with the scope admin_mode where Admin Mode is on")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_version;
-
-    #[test]
-    fn versions_are_compared_by_number() {
-        for (text, expected) in [
-            ("18.5.1-ee", (18, 5)),
-            ("16.11.0", (16, 11)),
-            ("19.0-pre", (19, 0)),
-            ("17.10.0-rc42-ee", (17, 10)),
-        ] {
-            let version = parse_version(text).unwrap();
-            assert_eq!((version.major, version.minor), expected, "{text}");
-        }
-        for text in ["", "18", "x.y"] {
-            assert_eq!(parse_version(text), None, "{text}");
-        }
-    }
 }

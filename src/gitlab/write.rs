@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::api::GitlabApi;
-use super::read::is_absent;
+use super::errors::gone;
 use super::{GitlabRead as _, GitlabWrite, Granted, wire};
 use crate::diff::recorded_values;
 use crate::http::{Error, ErrorKind, Request, Response, Result, StatusCode};
@@ -184,12 +184,4 @@ fn shown_secret(answer: &Response, secret: Option<String>) -> Result<Secret> {
                 .unexpected("GitLab did not show the application's secret, which it does at this moment only")
                 .with_hint("run `setpoint rotate` for a new one")
         })
-}
-
-/// Success, also where there is nothing left to delete. A 404 in HTML is not GitLab's own.
-pub(super) fn gone(answer: &Response) -> Result<()> {
-    if is_absent(answer) {
-        return Ok(());
-    }
-    answer.exactly(StatusCode::NO_CONTENT)
 }
