@@ -1,7 +1,6 @@
 //! The client: one origin, one credential, one set of limits.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,12 +12,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::context::{Context, Peer, Way};
 use super::cookies::Cookies;
-use super::proxy::{self, Passage, Proxy, ProxyChoice};
+use super::journey::Journey;
+use super::proxy::{self, Passage, Proxy};
 use super::retry::{Decision, Ending, asked_wait};
-use super::sight::{self, Journey, Sight};
-use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Said, Side, failure, tls};
-use crate::certificates::ClientCertificate;
+use super::sight::Sight;
+use super::{Counter, Error, ErrorKind, Request, Response, Result, RetryPolicy, Side, failure, tls};
 use crate::model::Diagnostic;
 use crate::secrets::Secret;
 use crate::urls;
@@ -58,54 +58,6 @@ impl Default for Timeouts {
             read: Duration::from_secs(60),
             total: Duration::from_secs(180),
         }
-    }
-}
-
-/// Whom a client talks to, as messages call it, and what its refusals mean where that is known.
-#[derive(Debug)]
-pub struct Peer {
-    pub side: Side,
-    /// At the beginning of a sentence.
-    pub name: &'static str,
-    /// The configuration's name for its address.
-    pub url_key: &'static str,
-    /// The configuration's section that says how to get there.
-    pub section: &'static str,
-    /// What an answer means that is none of success; none leaves it to the status.
-    pub meaning: fn(&Response, &Said) -> Option<Error>,
-}
-
-/// How a client gets to its server, and what it shows there beside its credential.
-#[derive(Debug, Clone, Default)]
-pub struct Way {
-    /// The configuration's section that says so.
-    pub section: &'static str,
-    /// Certificates in PEM that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The certificate that it shows where it is asked for one.
-    pub client_certificate: Option<ClientCertificate>,
-    /// Headers of each request beside those that it has anyway, such as a gateway's token.
-    pub headers: Vec<(String, Secret)>,
-    /// Which proxy is between.
-    pub proxy: ProxyChoice,
-}
-
-impl Way {
-    /// The same to another server, which is shown nothing that is this one's.
-    #[must_use]
-    pub fn elsewhere(&self) -> Self {
-        Self {
-            section: self.section,
-            ca_file: self.ca_file.clone(),
-            client_certificate: None,
-            headers: Vec::new(),
-            proxy: self.proxy.clone(),
-        }
-    }
-
-    /// A key of the section, for messages.
-    pub(super) fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.section)
     }
 }
 
@@ -163,37 +115,6 @@ impl ClientOptions {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             max_body: JSON_LIMIT,
-        }
-    }
-}
-
-/// What errors need to know about the client that met them.
-#[derive(Debug)]
-pub(super) struct Context {
-    pub(super) peer: &'static Peer,
-    pub(super) base: Url,
-    pub(super) way: Way,
-    pub(super) has_credential: bool,
-    /// How requests get there.
-    pub(super) passage: Passage,
-    /// What was seen of them.
-    pub(super) sight: Arc<Sight>,
-    /// The cookies of a web session.
-    cookies: Option<Cookies>,
-}
-
-impl Context {
-    /// Of a client that carries nothing, for answers that nobody sent.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn of(peer: &'static Peer, base: Url) -> Self {
-        Self {
-            peer,
-            base,
-            way: Way::default(),
-            has_credential: true,
-            passage: Passage::Direct(String::new()),
-            sight: Arc::default(),
-            cookies: None,
         }
     }
 }
@@ -263,7 +184,7 @@ impl Client {
 
     /// The way that its requests went, as far as they went.
     pub fn journey(&self) -> Journey {
-        sight::journey(&self.0.context)
+        Journey::of(&self.0.context)
     }
 
     /// The URL of a path below the base; each segment is percent-encoded as a whole.

@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use super::client::{Context, Peer};
+use super::context::{Context, Peer};
 use super::proxy::Proxy;
 use super::retry::Ending;
 use super::{Error, ErrorKind, Request, Response, Said};

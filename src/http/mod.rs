@@ -5,10 +5,12 @@
 //! request only where that cannot do harm.
 
 mod client;
+mod context;
 mod cookies;
 mod counter;
 mod error;
 mod failure;
+mod journey;
 mod markup;
 mod proxy;
 mod request;
@@ -19,9 +21,11 @@ mod sight;
 mod tls;
 
 pub use crate::certificates::{ClientCertificate, Terms};
-pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Onlooker, Peer, Timeouts, Way};
+pub use client::{Client, ClientOptions, Credential, HTML_LIMIT, JSON_LIMIT, Onlooker, Timeouts};
+pub use context::{Peer, Way};
 pub use counter::{Counter, Counts};
 pub use error::{Error, ErrorKind, Result, Side};
+pub use journey::Journey;
 pub use markup::{TooComplex, parse_html};
 pub use proxy::ProxyChoice;
 pub use request::Request;
@@ -30,4 +34,3 @@ pub use reqwest::{Method, StatusCode};
 pub use response::Response;
 pub use retry::{RetryPolicy, Sleep, parse_date};
 pub use said::Said;
-pub use sight::Journey;

@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::client::Context;
+use super::context::Context;
 use super::{Error, ErrorKind, Result, Said, failure};
 
 /// An answer, redirects included: none is followed.

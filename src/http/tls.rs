@@ -14,7 +14,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::Way;
+use super::context::Way;
 use super::sight::Sight;
 use crate::certificates::{self, ClientCertificate};
 use crate::model::Diagnostic;
