@@ -11,6 +11,7 @@
 mod decode;
 mod json;
 mod needles;
+mod stream;
 
 use std::borrow::Cow;
 
@@ -115,7 +116,7 @@ mod tests {
     use base64::Engine as _;
     use proptest::prelude::*;
 
-    use super::needles::Stream;
+    use super::stream::Stream;
     use super::{declare_public, redact, redact_beginning};
     use crate::digest::hex;
     use crate::secrets::Secret;

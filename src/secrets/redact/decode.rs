@@ -1,6 +1,6 @@
 //! Text as it was before programs escaped it, with the place in the original that each byte comes from.
 
-use super::needles::Stream;
+use super::stream::Stream;
 
 /// How often escaping within escaping is undone.
 const DEPTH: usize = 2;
