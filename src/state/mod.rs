@@ -11,6 +11,7 @@ mod http_store;
 mod journal;
 mod local;
 mod lock;
+mod lock_info;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +24,8 @@ pub(crate) use file::{MAX_BYTES, free_name};
 pub use http_store::{HttpBackend, HttpStore, PEER};
 pub use journal::{Journal, JournalContents, JournalEntry, JournalEvent};
 pub use local::LocalStore;
-pub use lock::{Holder, LockInfo};
+pub use lock::Holder;
+pub use lock_info::LockInfo;
 
 use crate::http::Client;
 use crate::model::{RecordedState, STATE_VERSION};
