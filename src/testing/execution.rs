@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::faults::{Cut, Fault};
 use super::world::{App, Integration, Sides, World};
 use crate::executor::{Effects, Executed, Options, SecretStore, execute};
 use crate::factory::AssistedFactory;
 use crate::gitlab::{AdminRead, AdminWrite, DroidSession};
-use crate::http::{Error, ErrorKind, Result, Side};
+use crate::http::{Error, Result, Side};
 use crate::model::{
     Address, ApplicationOperation, Attestation, Command, Desired, Kind, Observed, Operation, Outcome, Plan,
     RecordedState, SourceKind, UserId,
@@ -22,41 +23,6 @@ use crate::observe::{Doors, LoadedSecret, Sources, observe};
 use crate::planner::{Word, refresh, take_over};
 use crate::secrets::Secret;
 use crate::state::{Holder, LockInfo, StateError, StateStore, check_ancestor, parse, render, successor};
-
-/// What becomes of a call.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// It fails, and was carried out or not.
-    Fail { kind: ErrorKind, processed: bool },
-    /// The process ends at it, before or after it was carried out.
-    Die { processed: bool },
-}
-
-/// Where something goes wrong.
-#[derive(Debug, Clone)]
-pub(crate) struct Cut {
-    call: Option<usize>,
-    name: &'static str,
-    fault: Fault,
-}
-
-/// At the call of this number, counted from one.
-pub(crate) fn at_call(number: usize, fault: Fault) -> Cut {
-    Cut {
-        call: Some(number),
-        name: "",
-        fault,
-    }
-}
-
-/// At every call of which the name begins so.
-pub(crate) fn at(name: &'static str, fault: Fault) -> Cut {
-    Cut {
-        call: None,
-        name,
-        fault,
-    }
-}
 
 /// How a plan is walked.
 #[derive(Debug, Clone, Copy)]
@@ -249,8 +215,7 @@ impl World {
                 self.stop.request(reason);
             }
             let number = sides.calls;
-            let here = |cut: &&Cut| cut.call.is_none_or(|call| call == number) && name.starts_with(cut.name);
-            let fault = sides.cut.as_ref().filter(here).map(|cut| cut.fault.clone());
+            let fault = sides.cut.as_ref().and_then(|cut| cut.fault_at(number, name));
             sides.met_cut |= fault.is_some();
             (number, fault)
         };

@@ -6,9 +6,11 @@
 
 mod execution;
 mod factory;
+mod faults;
 mod gitlab;
 mod properties;
 mod world;
 
-pub(crate) use execution::{Fault, How, at, in_turn};
+pub(crate) use execution::{How, in_turn};
+pub(crate) use faults::{Fault, at};
 pub(crate) use world::{ADMIN, Sides, World};

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 
-use super::execution::{Cut, Fault, How, at, at_call, in_turn};
+use super::execution::{How, in_turn};
+use super::faults::{Cut, Fault, at, at_call};
 use super::world::{ADMIN, App, Integration, Sides, World};
 use crate::http::ErrorKind;
 use crate::model::{

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
-use super::execution::Cut;
+use super::faults::Cut;
 use crate::executor::{Answer, Event, Stop, StopReason};
 use crate::model::{
     ApplicationFields, ApplicationId, ApplicationUid, Command, Desired, Domain, FullPath, GroupId, Known,
