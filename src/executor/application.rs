@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::run::{Failure, Fresh, Run, Step, describe, unrecorded};
+use super::run::{Failure, Fresh, Run, Step, describe};
 use super::state_writer::Write;
 use crate::http;
 use crate::model::{
@@ -117,36 +117,34 @@ impl Run<'_> {
             .collect();
         let now = (self.effects.clock)();
         self.set_created_application(created.id, created.uid.clone());
-        self.state
-            .commit(write, |record| {
-                if let Some(entry) = &record.application
-                    && entry.id != created.id
-                {
-                    // What was seen is replaced, also where its deletion is left to a later plan.
-                    let formers = if is_unseen(write) {
-                        &mut record.vanished
-                    } else {
-                        &mut record.superseded
-                    };
-                    formers.insert(entry.id, entry.uid.clone());
-                }
-                record.superseded.extend(old);
-                record.application = Some(RecordedApplication {
-                    id: created.id,
-                    uid: created.uid.clone(),
-                    // GitLab's API makes an application untrusted, whatever it is sent.
-                    fields: ApplicationFields {
-                        trusted: Known::Known(false),
-                        ..desired.clone()
-                    },
-                    trusted_attested: None,
-                    secret_at: secret_fingerprint.as_ref().map(|_| now),
-                    adopted: None,
-                    secret_fingerprint,
-                });
-            })
-            .await
-            .map_err(|state| unrecorded(&state))
+        self.record(write, |record| {
+            if let Some(entry) = &record.application
+                && entry.id != created.id
+            {
+                // What was seen is replaced, also where its deletion is left to a later plan.
+                let formers = if is_unseen(write) {
+                    &mut record.vanished
+                } else {
+                    &mut record.superseded
+                };
+                formers.insert(entry.id, entry.uid.clone());
+            }
+            record.superseded.extend(old);
+            record.application = Some(RecordedApplication {
+                id: created.id,
+                uid: created.uid.clone(),
+                // GitLab's API makes an application untrusted, whatever it is sent.
+                fields: ApplicationFields {
+                    trusted: Known::Known(false),
+                    ..desired.clone()
+                },
+                trusted_attested: None,
+                secret_at: secret_fingerprint.as_ref().map(|_| now),
+                adopted: None,
+                secret_fingerprint,
+            });
+        })
+        .await
     }
 
     async fn edit_application(&self, write: Write<'_>, reference: &ApplicationRef, edit: &ApplicationEdit) -> Step {
@@ -201,12 +199,10 @@ impl Run<'_> {
                 self.count(write);
                 let fingerprint = self.keep(secret).await;
                 let now = (self.effects.clock)();
-                self.state
-                    .commit(write, |record| {
-                        set_secret(record, fingerprint.map(|fingerprint| (fingerprint, Some(now))));
-                    })
-                    .await
-                    .map_err(|state| unrecorded(&state))
+                self.record(write, |record| {
+                    set_secret(record, fingerprint.map(|fingerprint| (fingerprint, Some(now))));
+                })
+                .await
             }
             Err(error) => {
                 if !error.may_have_been_processed() {

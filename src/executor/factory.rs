@@ -145,10 +145,8 @@ impl Run<'_> {
             Ok(authorization) => (Some(authorization), Ok(())),
             Err(why) => (None, Err(Failure(why))),
         };
-        self.state
-            .commit(write, |record| record.authorization = authorization)
-            .await
-            .map_err(|state| unrecorded(&state))?;
+        self.record(write, |record| record.authorization = authorization)
+            .await?;
         result
     }
 

@@ -123,13 +123,16 @@ impl<'a> Run<'a> {
         match request.await {
             Ok(answer) => {
                 self.count(write);
-                self.state
-                    .commit(write, |state| record(state, answer))
-                    .await
-                    .map_err(|state| unrecorded(&state))
+                self.record(write, |state| record(state, answer)).await
             }
             Err(error) => Err(self.refused(write, &error).await),
         }
+    }
+
+    /// Records the end of a write that was carried out, and strikes it off.
+    pub(super) async fn record(&self, write: Write<'_>, edit: impl FnOnce(&mut RecordedState)) -> Step {
+        let recorded = self.state.commit(write, edit).await;
+        recorded.map_err(|state| unrecorded(&state))
     }
 
     /// A write was carried out, whatever becomes of its record.

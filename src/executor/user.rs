@@ -6,7 +6,7 @@ use std::future::Future;
 use async_trait::async_trait;
 
 use super::effects::SecretStore;
-use super::run::{Failure, Run, Step, describe, unrecorded};
+use super::run::{Failure, Run, Step, describe};
 use super::state_writer::Write;
 use crate::gitlab::{Authenticator, Granted, Keeper, NotEnrolled};
 use crate::http;
@@ -89,10 +89,8 @@ impl Run<'_> {
             Ok(authenticator) => {
                 self.count(write);
                 let fingerprint = authenticator.key.fingerprint(&self.state.record().lineage);
-                self.state
-                    .commit(write, |record| set_second_factor(record, Some(fingerprint)))
+                self.record(write, |record| set_second_factor(record, Some(fingerprint)))
                     .await
-                    .map_err(|state| unrecorded(&state))
             }
             Err(NotEnrolled {
                 error,

@@ -206,7 +206,7 @@ impl<'a> Walk<'a> {
                     Verdict::Wait => continue,
                     Verdict::Go => match self.stop().filter(|_| !self.goes_on(at)) {
                         Some(why) => self.end(at, Outcome::Skipped, Some(format!("not begun: {why}"))),
-                        None if change.operations.is_empty() => self.begin_asking(at),
+                        None if change.operations.is_empty() => self.advance(at, 0),
                         None => continue,
                     },
                 }
@@ -299,7 +299,7 @@ impl<'a> Walk<'a> {
                 let is_approval = self.progress[at].change.address == Address::Authorization;
                 let left = self.run.left_to_a_person.get().filter(|_| is_approval);
                 self.progress[at].unplanned = left.map(|left| &left.step);
-                self.begin_asking(at);
+                self.advance(at, 0);
             }
             WritesEnd::Refused(why) if self.stop().is_some() || !self.fall_back(at) => {
                 self.end_with_secret(at, Outcome::Failed, Some(why));
@@ -326,11 +326,7 @@ impl<'a> Walk<'a> {
         untried
     }
 
-    /// After the writes: the steps, then the deletion that waits, then the end.
-    fn begin_asking(&mut self, at: usize) {
-        self.advance(at, 0);
-    }
-
+    /// After the writes: the steps from this one on, then the deletion that waits, then the end.
     pub(super) fn advance(&mut self, at: usize, step: usize) {
         let Progress { change, unplanned, .. } = &self.progress[at];
         if step < change.steps.len() + usize::from(unplanned.is_some()) {
