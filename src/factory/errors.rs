@@ -12,22 +12,18 @@ pub static PEER: Peer = Peer {
 };
 
 fn meaning(answer: &Response, said: &Said) -> Option<Error> {
-    let with_reason = |text: String| match &said.text {
-        Some(reason) => format!("{text}: {reason}"),
-        None => text,
-    };
     match answer.status().as_u16() {
         407 => Some(answer.from_between()),
         // The contract answers JSON; its pages are where a browser is sent.
         401 | 403 if answer.is_html() && !answer.asked_for_page() => Some(answer.from_between()),
         401 if answer.has_credential() => {
-            let message = with_reason("Factory does not accept the API key".to_owned());
+            let message = said.with_reason("Factory does not accept the API key");
             Some(answer.failed(ErrorKind::Unauthorized, message).with_hint(
                 "give factory.token an API key of an Owner or Manager, and check that factory.region is the organization's",
             ))
         }
         402 => {
-            let message = with_reason("Factory says that the plan is too small".to_owned());
+            let message = said.with_reason("Factory says that the plan is too small");
             Some(
                 answer
                     .failed(ErrorKind::PaymentRequired, message)
@@ -35,7 +31,7 @@ fn meaning(answer: &Response, said: &Said) -> Option<Error> {
             )
         }
         403 if answer.has_credential() => {
-            let message = with_reason(format!("Factory forbids {}", answer.label()));
+            let message = said.with_reason(format!("Factory forbids {}", answer.label()));
             Some(
                 answer
                     .failed(ErrorKind::Forbidden, message)

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::settings::InstanceSettings;
-use crate::http::{Client, Request};
+use crate::http::{Client, Method, Request};
 use crate::model::{ApplicationUid, SourceKind, UserId};
 use crate::secrets::Secret;
 
@@ -39,17 +39,17 @@ impl GitlabApi {
 
     /// `PUT {root}/api/v4/…`
     pub(super) fn put(&self, segments: &[impl AsRef<str>]) -> Request {
-        self.client.put(&v4(segments))
+        self.client.request(Method::PUT, &v4(segments))
     }
 
     /// `PATCH {root}/api/v4/…`
     pub(super) fn patch(&self, segments: &[impl AsRef<str>]) -> Request {
-        self.client.patch(&v4(segments))
+        self.client.request(Method::PATCH, &v4(segments))
     }
 
     /// `DELETE {root}/api/v4/…`
     pub(super) fn delete(&self, segments: &[impl AsRef<str>]) -> Request {
-        self.client.delete(&v4(segments))
+        self.client.request(Method::DELETE, &v4(segments))
     }
 
     /// `POST {root}/oauth/introspect` as the application, about a token that nobody has. It changes nothing, and tells

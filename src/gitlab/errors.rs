@@ -94,10 +94,7 @@ fn sign_in_page(answer: &Response) -> Option<Error> {
 }
 
 fn unauthorized(answer: &Response, said: &Said) -> Error {
-    let message = match &said.text {
-        Some(reason) => format!("GitLab does not accept the token: {reason}"),
-        None => "GitLab does not accept the token".to_owned(),
-    };
+    let message = said.with_reason("GitLab does not accept the token");
     answer.failed(ErrorKind::Unauthorized, message).with_hint(
         "give gitlab.token a personal access token of an administrator that has not expired, with the scope api (and \
          admin_mode where Admin Mode is on)",
@@ -116,31 +113,25 @@ fn forbidden(answer: &Response, said: &Said) -> Error {
             .with_hint("give gitlab.token a token with the scope api (and admin_mode where Admin Mode is on)");
     }
     if said.code.as_ref().map(RemoteText::as_str) == Some("insufficient_granular_scope") {
-        let message = match &said.text {
-            Some(reason) => format!("the token lacks a permission for {}: {reason}", answer.label()),
-            None => format!("the token lacks a permission for {}", answer.label()),
-        };
+        let message = said.with_reason(format!("the token lacks a permission for {}", answer.label()));
         return answer
             .failed(ErrorKind::Forbidden, message)
             .with_hint("give gitlab.token this permission; docs/security.md lists all that Setpoint needs");
     }
-    if let Some(reason) = &said.text
-        && let Some(hint) = account_hint(&reason.as_str().to_ascii_lowercase())
-    {
-        let message = format!("GitLab forbids {}: {reason}", answer.label());
-        return answer.failed(ErrorKind::Forbidden, message).with_hint(hint);
+    let reason = said.text.as_ref().map_or("", RemoteText::as_str).to_ascii_lowercase();
+    let error = answer.failed(
+        ErrorKind::Forbidden,
+        said.with_reason(format!("GitLab forbids {}", answer.label())),
+    );
+    if let Some(hint) = account_hint(&reason) {
+        return error.with_hint(hint);
     }
-    let message = match &said.text {
-        Some(reason) if reason.as_str().to_ascii_lowercase().contains("read-only") => {
-            let message = format!("this GitLab is read-only and takes no writes: {reason}");
-            return answer
-                .failed(ErrorKind::ReadOnly, message)
-                .with_hint("gitlab.url may name a Geo secondary: name the primary");
-        }
-        Some(reason) => format!("GitLab forbids {}: {reason}", answer.label()),
-        None => format!("GitLab forbids {}", answer.label()),
-    };
-    let error = answer.failed(ErrorKind::Forbidden, message);
+    if reason.contains("read-only") {
+        let message = said.with_reason("this GitLab is read-only and takes no writes");
+        return answer
+            .failed(ErrorKind::ReadOnly, message)
+            .with_hint("gitlab.url may name a Geo secondary: name the primary");
+    }
     if !answer.has_credential() {
         return error;
     }

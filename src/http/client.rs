@@ -226,21 +226,6 @@ impl Client {
         self.request(Method::POST, segments)
     }
 
-    /// `PUT` to a path below the base.
-    pub fn put(&self, segments: &[&str]) -> Request {
-        self.request(Method::PUT, segments)
-    }
-
-    /// `PATCH` of a path below the base.
-    pub fn patch(&self, segments: &[&str]) -> Request {
-        self.request(Method::PATCH, segments)
-    }
-
-    /// `DELETE` of a path below the base.
-    pub fn delete(&self, segments: &[&str]) -> Request {
-        self.request(Method::DELETE, segments)
-    }
-
     /// Sends a request and gives the answer as JSON of this shape; everything but success is an error.
     pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         self.call(request).await?.json()
@@ -359,6 +344,7 @@ impl Client {
     async fn exchange(&self, request: &Request, attempts: u32) -> Result<Response, (Error, Ending)> {
         let inner = &self.0;
         let fail = |error: &reqwest::Error| failure::transport(&inner.context, request, error);
+        let too_much = |what: &str| (failure::too_much(&inner.context, request, what), Ending::Final);
         let mut builder = inner
             .http
             .request(request.method.clone(), request.url.clone())
@@ -382,10 +368,15 @@ impl Client {
         });
         if let Some(cookies) = cookies {
             let kept = cookies.keep(&request.url, answer.headers(), Timestamp::now());
-            kept.map_err(|_| (failure::too_many_cookies(&inner.context, request), Ending::Final))?;
+            kept.map_err(|_| too_much("sets more cookies than a browser keeps"))?;
         }
         let limit = request.limit.unwrap_or(inner.max_body);
-        let too_large = || (failure::too_large(&inner.context, request, limit), Ending::Final);
+        let too_large = || {
+            too_much(&format!(
+                "sent more than {} KiB, which no such answer needs",
+                limit / 1024
+            ))
+        };
         if answer.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }

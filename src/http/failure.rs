@@ -163,16 +163,6 @@ fn at_proxy(context: &Context, request: &Request, proxy: &Proxy, error: &reqwest
     (error.with_hint(hint), ending)
 }
 
-/// The server sets more cookies than any browser keeps.
-pub(super) fn too_many_cookies(context: &Context, request: &Request) -> Error {
-    let message = format!(
-        "{} at {} sets more cookies than a browser keeps",
-        context.peer.name,
-        urls::origin(&context.base)
-    );
-    Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
-}
-
 /// What to do where a client certificate was asked for, and there is none.
 fn wanted_certificate(context: &Context) -> Option<String> {
     let wanted = context.way.client_certificate.is_none() && context.sight.seen().asked_for_certificate;
@@ -275,14 +265,9 @@ fn tls_hint(context: &Context, error: &rustls::Error) -> String {
     }
 }
 
-/// The answer is larger than it has any reason to be.
-pub(super) fn too_large(context: &Context, request: &Request, limit: usize) -> Error {
-    let message = format!(
-        "{} at {} sent more than {} KiB, which no such answer needs",
-        context.peer.name,
-        urls::origin(&context.base),
-        limit / 1024
-    );
+/// The server sends more than it has any reason to.
+pub(super) fn too_much(context: &Context, request: &Request, what: &str) -> Error {
+    let message = format!("{} at {} {what}", context.peer.name, urls::origin(&context.base));
     Error::new(context.peer.side, ErrorKind::TooLarge, request.label(), message)
 }
 
@@ -327,10 +312,7 @@ pub(super) fn status(answer: &Response) -> Error {
     let who = answer.context.peer.name;
     let code = answer.status.as_u16();
     let new = |kind, message: String| answer.failed(kind, message);
-    let with_reason = |text: String| match &said.text {
-        Some(reason) => format!("{text}: {reason}"),
-        None => text,
-    };
+    let with_reason = |what: String| said.with_reason(what);
     match code {
         300..=399 => redirect(answer),
         400 | 422 => new(
@@ -398,10 +380,7 @@ pub(super) fn from_between(answer: &Response) -> Error {
 /// what was asked for.
 fn not_found(answer: &Response, said: &Said) -> Error {
     let peer = answer.context.peer;
-    let message = match &said.text {
-        Some(reason) => format!("{} has no {}: {reason}", peer.name, answer.label),
-        None => format!("{} has no {}", peer.name, answer.label),
-    };
+    let message = said.with_reason(format!("{} has no {}", peer.name, answer.label));
     if answer.url.path().contains("/api/") && (answer.is_html() || said.text.is_none()) {
         return answer.failed(ErrorKind::Status(404), message).with_hint(format!(
             "is {} ({}) right, with the relative URL root if there is one?",

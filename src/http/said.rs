@@ -32,6 +32,14 @@ impl Said {
         }
     }
 
+    /// What happened, with the server's reason where it gives one.
+    pub fn with_reason(&self, what: impl std::fmt::Display) -> String {
+        match &self.text {
+            Some(reason) => format!("{what}: {reason}"),
+            None => what.to_string(),
+        }
+    }
+
     fn of_json(value: &Value) -> Self {
         let string = |name: &str| value.get(name).and_then(Value::as_str).map(RemoteText::new);
         let mut found = Vec::new();
