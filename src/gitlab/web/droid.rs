@@ -47,22 +47,6 @@ pub struct Droid {
     own: Mutex<Option<AccountSession>>,
 }
 
-/// What is done as the droid.
-enum Task<'a> {
-    Authorize(&'a AuthorizeRequest),
-    Evidence,
-    AcceptTerms(&'a TermsVersion),
-}
-
-/// What came of it.
-enum Done {
-    Callback(Url),
-    Evidence(Evidence),
-    Accepted(Option<u64>),
-    /// The session has ended: sign in again.
-    SignedOut,
-}
-
 impl Droid {
     /// Takes the way in. Sends nothing before the first use.
     pub fn new(options: WebOptions, how: DroidSignIn) -> Self {
@@ -70,18 +54,6 @@ impl Droid {
             options,
             how,
             own: Mutex::default(),
-        }
-    }
-
-    async fn perform(&self, session: &WebSession, droid: &str, task: &Task<'_>) -> Result<Done> {
-        match task {
-            Task::Authorize(request) => authorize(session, droid, request).await,
-            Task::Evidence => evidence(session, droid).await,
-            Task::AcceptTerms(version) => Ok(match terms::accept(session, &self.options, droid, version).await? {
-                Accepted::Now(id) => Done::Accepted(Some(id)),
-                Accepted::Before => Done::Accepted(None),
-                Accepted::SignedOut => Done::SignedOut,
-            }),
         }
     }
 
@@ -134,50 +106,54 @@ impl Droid {
         own.insert(session).open().await.map(drop)
     }
 
-    async fn run(&self, droid: &str, task: &Task<'_>) -> Result<Done> {
+    /// Does something in the droid's session, and once more in another where GitLab has ended that, which is none.
+    async fn run<T, Doing: Future<Output = Result<Option<T>>>>(
+        &self,
+        droid: &str,
+        until: Until,
+        task: impl Fn(Arc<WebSession>) -> Doing,
+    ) -> Result<T> {
         match &self.how {
             DroidSignIn::Impersonate(admin) => {
-                let until = match task {
-                    Task::AcceptTerms(_) => Until::Terms,
-                    Task::Authorize(_) | Task::Evidence => Until::Acting,
-                };
                 let impersonation = admin.impersonate(droid, until).await?;
-                let done = self.perform(&impersonation.session, droid, task).await;
+                let done = task(Arc::clone(&impersonation.session)).await;
                 let stopped = impersonation.stop().await;
                 let done = done?;
-                stopped.map(|()| done)
+                stopped?;
+                done.ok_or_else(|| signed_out(droid))
             }
             DroidSignIn::Password { .. } => {
                 let mut own = self.own.lock().await;
                 let own = self.own_session(&mut own, self.account(droid)?).await?;
                 for _ in 0..2 {
-                    let session = match task {
-                        Task::AcceptTerms(_) => own.open_before_terms().await?,
-                        Task::Authorize(_) | Task::Evidence => own.open().await?,
+                    let session = match until {
+                        Until::Terms => own.open_before_terms().await?,
+                        Until::Acting => own.open().await?,
                     };
-                    match self.perform(&session, droid, task).await? {
-                        Done::SignedOut => own.has_ended()?,
-                        done => {
-                            if let Done::Accepted(_) = done {
+                    match task(session).await? {
+                        Some(done) => {
+                            if until == Until::Terms {
                                 own.has_accepted_terms();
                             }
                             return Ok(done);
                         }
+                        None => own.has_ended()?,
                     }
                 }
-                Ok(Done::SignedOut)
+                Err(signed_out(droid))
             }
         }
     }
 }
 
-async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest) -> Result<Done> {
+/// The address that GitLab sends the browser to; none where nobody is signed in any more.
+async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest) -> Result<Option<Url>> {
     let stop = |url: &Url| request.is_redirect_uri(url.as_str());
     let mut arrival = session.open_until(request.open_at.clone(), &stop).await?;
     // At most two pages: the consent page, and the one that a GitLab may answer it with instead of a redirect.
     for may_consent in [true, false] {
         let visited = match arrival {
-            Arrival::Leaves(url) => return request.check_callback(url.as_str()).map(Done::Callback),
+            Arrival::Leaves(url) => return request.check_callback(url.as_str()).map(Some),
             Arrival::Page(visited) => *visited,
         };
         if let Some(obstacle) = visited.obstacle(droid) {
@@ -185,12 +161,12 @@ async fn authorize(session: &WebSession, droid: &str, request: &AuthorizeRequest
         }
         // The session has ended; the page may be that of another provider, which is the default.
         if visited.is_at("/users/sign_in") {
-            return Ok(Done::SignedOut);
+            return Ok(None);
         }
         let visited = refusals(visited)?;
         match request.classify(&visited.page)? {
-            AuthorizePage::Redirect(address) => return request.check_callback(&address).map(Done::Callback),
-            AuthorizePage::SignIn => return Ok(Done::SignedOut),
+            AuthorizePage::Redirect(address) => return request.check_callback(&address).map(Some),
+            AuthorizePage::SignIn => return Ok(None),
             AuthorizePage::Consent(form) if may_consent => {
                 let fields = form.hidden();
                 let url = visited.url();
@@ -212,22 +188,23 @@ fn refusals(visited: Visited) -> Result<Visited> {
     }
 }
 
-/// GitLab: `app/controllers/user_settings/applications_controller.rb`; before 17 the page was below `/-/profile`.
-async fn evidence(session: &WebSession, droid: &str) -> Result<Done> {
+/// None where nobody is signed in any more. GitLab: `app/controllers/user_settings/applications_controller.rb`; before 17
+/// the page was below `/-/profile`.
+async fn evidence(session: &WebSession, droid: &str) -> Result<Option<Evidence>> {
     for path in ["-/user_settings/applications", "-/profile/applications"] {
         let visited = session.open(session.url(path)).await?;
         if visited.response.status() == StatusCode::NOT_FOUND && is_gitlabs(&visited.response) {
             continue;
         }
         if visited.is_at("/users/sign_in") {
-            return Ok(Done::SignedOut);
+            return Ok(None);
         }
         if let Some(obstacle) = visited.obstacle(droid) {
             return Err(obstacle);
         }
         let visited = visited.success()?;
         let authorized = authorized_applications(visited.response.label(), &visited.response.text())?;
-        return Ok(Done::Evidence(Evidence { authorized }));
+        return Ok(Some(Evidence { authorized }));
     }
     let message = "GitLab has no page of authorized applications where 16.11 to 19 have it";
     Err(unexpected("GET /-/user_settings/applications", message))
@@ -260,17 +237,18 @@ impl DroidSession for Droid {
     async fn authorize(&self, authorize_url: &str, approval: &Approval<'_>, droid: &str) -> Result<Url> {
         let url = &self.options.client.base_url;
         let request = AuthorizeRequest::check(authorize_url, url, &self.options.external_url, approval)?;
-        match self.run(droid, &Task::Authorize(&request)).await? {
-            Done::Callback(url) => Ok(url),
-            Done::Evidence(_) | Done::Accepted(_) | Done::SignedOut => Err(signed_out(droid)),
-        }
+        let request = &request;
+        self.run(droid, Until::Acting, |session| async move {
+            authorize(&session, droid, request).await
+        })
+        .await
     }
 
     async fn evidence(&self, droid: &str) -> Result<Evidence> {
-        match self.run(droid, &Task::Evidence).await? {
-            Done::Evidence(evidence) => Ok(evidence),
-            Done::Callback(_) | Done::Accepted(_) | Done::SignedOut => Err(signed_out(droid)),
-        }
+        self.run(droid, Until::Acting, |session| async move {
+            evidence(&session, droid).await
+        })
+        .await
     }
 
     async fn enrol(&self, droid: &str, keeper: &dyn Keeper) -> std::result::Result<Authenticator, NotEnrolled> {
@@ -304,10 +282,14 @@ impl DroidSession for Droid {
     }
 
     async fn accept_terms(&self, droid: &str, version: &TermsVersion) -> Result<Option<u64>> {
-        match self.run(droid, &Task::AcceptTerms(version)).await? {
-            Done::Accepted(id) => Ok(id),
-            Done::Callback(_) | Done::Evidence(_) | Done::SignedOut => Err(signed_out(droid)),
-        }
+        self.run(droid, Until::Terms, |session| async move {
+            Ok(match terms::accept(&session, &self.options, droid, version).await? {
+                Accepted::Now(id) => Some(Some(id)),
+                Accepted::Before => Some(None),
+                Accepted::SignedOut => None,
+            })
+        })
+        .await
     }
 }
 
