@@ -125,9 +125,7 @@ impl AdminSession {
             });
         }
         if landed.page.forms.iter().any(|form| form.goes_to("/admin/session")) {
-            let said = landed.page.said();
-            let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
-            let message = format!("GitLab does not let {who} enter Admin Mode: {said}");
+            let message = format!("GitLab does not let {who} enter Admin Mode: {}", landed.page.reason());
             return Err(
                 Error::new(Side::Gitlab, ErrorKind::Unauthorized, "POST /admin/session", message)
                     .with_hint("Check gitlab.admin_session.password."),

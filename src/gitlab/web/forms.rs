@@ -262,6 +262,11 @@ impl Page {
         };
         RemoteText::joined(messages, "; ").said()
     }
+
+    /// The same as the end of a sentence about a refusal.
+    pub(crate) fn reason(&self) -> RemoteText {
+        self.said().unwrap_or_else(|| RemoteText::new("no reason is given"))
+    }
 }
 
 impl Form {

@@ -169,9 +169,8 @@ pub(super) async fn confirm(
 }
 
 fn refused(page: &Page) -> Error {
-    let said = page.said();
-    let said = said.as_ref().map_or("no reason is given", |said| said.as_str());
-    let hint = if said.to_lowercase().contains("password") {
+    let said = page.reason();
+    let hint = if said.as_str().to_lowercase().contains("password") {
         "Check user.password: GitLab counts this as a failed sign-in."
     } else {
         "Check that the clocks of this machine and of GitLab agree."

@@ -99,7 +99,7 @@ impl<'a> SignIn<'a> {
     /// Signs in to a session that nobody is signed in to, and says whose it is.
     pub(crate) async fn run(&self, session: &WebSession) -> Result<SignedIn> {
         if let Some(Harm { message, way_out }) = self.doorkeeper.harm(&self.door).await? {
-            return Err(self.person_needed(message).with_hint(way_out));
+            return Err(person_needed(message).with_hint(way_out));
         }
         let mut url = session.url("users/sign_in");
         url.set_query(Some("auto_sign_in=false"));
@@ -109,7 +109,7 @@ impl<'a> SignIn<'a> {
         }
         let form = self.form(&visited.page, SIGN_IN)?;
         if visited.page.captcha {
-            return Err(self.captcha());
+            return Err(captcha());
         }
         if visited.page.leads_to_providers()
             && let Some(error) = self.elsewhere().await
@@ -159,7 +159,7 @@ impl<'a> SignIn<'a> {
                  person opened."
             ),
         };
-        Some(self.person_needed(message).with_hint(hint))
+        Some(person_needed(message).with_hint(hint))
     }
 
     /// Tells the doorkeeper how it came out, where GitLab has judged the password or the code.
@@ -201,9 +201,10 @@ impl<'a> SignIn<'a> {
                     self.door.table
                 )
             };
-            self.forbidden(format!(
-                "GitLab's sign-in page has no form of the LDAP server `{provider}`"
-            ))
+            error(
+                ErrorKind::Forbidden,
+                format!("GitLab's sign-in page has no form of the LDAP server `{provider}`"),
+            )
             .with_hint(hint)
         })
     }
@@ -257,11 +258,11 @@ impl<'a> SignIn<'a> {
                     KeyPlace::Secret => format!("Give the key of its authenticator as {}.", self.door.key()),
                     KeyPlace::Kept => format!("Put the key of its authenticator where {} reads it.", self.door.key()),
                 };
-                return Err(self.person_needed(message).with_hint(hint));
+                return Err(person_needed(message).with_hint(hint));
             };
             let code = tokio::select! {
                 code = totp.code(self.clock) => code,
-                () = self.given_up.notified() => return Err(self.forbidden("the sign-in was given up".to_owned())),
+                () = self.given_up.notified() => return Err(error(ErrorKind::Forbidden, "the sign-in was given up")),
             };
             let fields = form.with(&[(OTP, code.expose())]);
             let sent = session
@@ -278,7 +279,7 @@ impl<'a> SignIn<'a> {
             "GitLab does not accept the code of two-factor authentication for {}{said}",
             self.account.username
         );
-        self.error(ErrorKind::Unauthorized, message).with_hint(format!(
+        error(ErrorKind::Unauthorized, message).with_hint(format!(
             "Check {}, and that the clocks of this machine and of GitLab agree.",
             self.door.key()
         ))
@@ -291,7 +292,7 @@ impl<'a> SignIn<'a> {
             others => format!("{}, and takes no code of an authenticator", others.join(" or ")),
         };
         let message = format!("GitLab asks {} for {instead}", self.account.username);
-        self.person_needed(message).with_hint(self.authenticator())
+        person_needed(message).with_hint(self.authenticator())
     }
 
     /// Makes sure of who is signed in. Where GitLab led on, nothing that it leads to is loaded, unless the account turns
@@ -317,7 +318,7 @@ impl<'a> SignIn<'a> {
         };
         let status = landed.response.status();
         if status == StatusCode::FORBIDDEN {
-            return Err(self.password_off());
+            return Err(password_off());
         }
         if let Some(obstacle) = landed.obstacle(&self.account.username) {
             return Err(obstacle);
@@ -350,7 +351,7 @@ impl<'a> SignIn<'a> {
             }
         }
         let message = format!("GitLab signed in {name}, not {username}");
-        Err(self.error(ErrorKind::Unexpected, message))
+        Err(error(ErrorKind::Unexpected, message))
     }
 
     /// Why the sign-in page is back: in GitLab's words, or where these are the same for everything, by what it shows an
@@ -358,12 +359,11 @@ impl<'a> SignIn<'a> {
     async fn refusal(&self, landed: &Visited) -> Error {
         let page = &landed.page;
         let who = &self.account.username;
-        let said = page.said();
-        let said = said.as_ref().map_or("no reason is given", RemoteText::as_str);
-        let lower = said.to_lowercase();
+        let said = page.reason();
+        let lower = said.as_str().to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         if page.captcha || says(&["recaptcha"]) {
-            return self.captcha();
+            return captcha();
         }
         let (kind, hint) = if says(&["pending approval"]) {
             (ErrorKind::Forbidden, APPROVE.to_owned())
@@ -394,8 +394,7 @@ impl<'a> SignIn<'a> {
         } else {
             self.silent_refusal().await
         };
-        self.error(kind, format!("GitLab does not let {who} sign in: {said}"))
-            .with_hint(hint)
+        error(kind, format!("GitLab does not let {who} sign in: {said}")).with_hint(hint)
     }
 
     /// GitLab says the same of a wrong password and of much that is none.
@@ -453,7 +452,7 @@ impl<'a> SignIn<'a> {
             "GitLab asks {who} for a code that it sent by e-mail, and has locked the account if the address of this machine was \
              new to it"
         );
-        self.person_needed(message).with_hint(format!(
+        person_needed(message).with_hint(format!(
             "{} An administrator can end the lock (Admin area > Users); it would come back with the next new address.",
             self.authenticator()
         ))
@@ -474,38 +473,32 @@ impl<'a> SignIn<'a> {
             self.account.username,
             status.as_u16()
         );
-        self.error(ErrorKind::Unexpected, message)
+        error(ErrorKind::Unexpected, message)
             .with_hint("A proxy that drops cookies or changes the Host header causes this.")
     }
+}
 
-    fn password_off(&self) -> Error {
-        self.person_needed("GitLab does not take passwords on its sign-in page".to_owned())
-            .with_hint(
-                "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in \
-             restrictions), or let an administrator whose sign-in works do it: user.sign_in = \"impersonate\".",
-            )
-    }
+/// Whoever has a browser can go on.
+fn person_needed(message: impl Into<String>) -> Error {
+    error(ErrorKind::PersonNeeded, message)
+}
 
-    fn captcha(&self) -> Error {
-        self.person_needed("GitLab's sign-in page asks for a reCAPTCHA, which no program can answer".to_owned()).with_hint(
-            "It comes after failed or many anonymous visits from this address: wait an hour, or switch off \"reCAPTCHA \
-             for login\" in the admin area.",
-        )
-    }
+fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::new(Side::Gitlab, kind, REQUEST, message)
+}
 
-    /// Whoever has a browser can go on.
-    fn person_needed(&self, message: String) -> Error {
-        self.error(ErrorKind::PersonNeeded, message)
-    }
+fn password_off() -> Error {
+    person_needed("GitLab does not take passwords on its sign-in page").with_hint(
+        "Allow password authentication for the web interface (Admin area > Settings > General > Sign-in \
+         restrictions), or let an administrator whose sign-in works do it: user.sign_in = \"impersonate\".",
+    )
+}
 
-    fn forbidden(&self, message: String) -> Error {
-        self.error(ErrorKind::Forbidden, message)
-    }
-
-    #[expect(clippy::unused_self, reason = "the errors of a sign-in are made in one way")]
-    fn error(&self, kind: ErrorKind, message: String) -> Error {
-        Error::new(Side::Gitlab, kind, REQUEST, message)
-    }
+fn captcha() -> Error {
+    person_needed("GitLab's sign-in page asks for a reCAPTCHA, which no program can answer").with_hint(
+        "It comes after failed or many anonymous visits from this address: wait an hour, or switch off \"reCAPTCHA \
+         for login\" in the admin area.",
+    )
 }
 
 /// Adds to a 429 what it means here.

@@ -115,8 +115,7 @@ impl AdminSession {
         match session.who().await.map_err(Started::Unclear)? {
             Some(name) if name.eq_ignore_ascii_case(username) => Ok(()),
             Some(name) if state.web.is_own(&name) => {
-                let said = landed.page.said();
-                Err(Started::Refused(refused_impersonation(username, said.as_ref())))
+                Err(Started::Refused(refused_impersonation(username, &landed.page.reason())))
             }
             other => {
                 let who = other.unwrap_or_else(|| "nobody".to_owned());
@@ -207,7 +206,7 @@ fn no_button(is_own: bool, visited: &Visited, username: &str) -> Error {
         return visited.response.failed(ErrorKind::Forbidden, message);
     }
     match impersonation_tooltip(&visited.response.text()) {
-        Some(reason) => refused_impersonation(username, Some(&reason)),
+        Some(reason) => refused_impersonation(username, &reason),
         None => switched_off(username),
     }
 }
@@ -223,9 +222,8 @@ fn switched_off(username: &str) -> Error {
 }
 
 /// GitLab's own reasons (GitLab: `app/helpers/users_helper.rb`, `impersonation_error_text`).
-fn refused_impersonation(username: &str, said: Option<&RemoteText>) -> Error {
-    let said = said.map_or("no reason is given", RemoteText::as_str);
-    let lower = said.to_lowercase();
+fn refused_impersonation(username: &str, said: &RemoteText) -> Error {
+    let lower = said.as_str().to_lowercase();
     let hint = if lower.contains("blocked") {
         "Unblock the user first."
     } else if lower.contains("expired password") {
