@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::api::GitlabApi;
 use super::settings::InstanceSettings;
-use super::{GitlabInspect as _, GitlabRead as _, wire};
+use super::{GitlabInspect as _, GitlabRead as _};
 use crate::http::Result;
 use crate::model::{ObservedUser, TermsVersion};
 use crate::secrets::RemoteText;
@@ -135,11 +135,7 @@ impl Doorkeeper for GitlabApi {
         let Some(username) = username else {
             return Ok(None);
         };
-        let request = self.get(&["users"]).query([("username", username.as_str())]);
-        let rows: Vec<wire::User> = self.client.json(request).await?;
-        let row = rows
-            .into_iter()
-            .find(|user| user.username.eq_ignore_ascii_case(&username));
+        let (_, row) = self.user_row(&username).await?;
         let Some(mut row) = row else {
             return Ok(None);
         };

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::api::GitlabApi;
 use super::settings::InstanceSettings;
 use super::version::is_new_enough;
+use super::wire;
 use crate::http::{Error, Response, Result, StatusCode};
 use crate::model::FullPath;
 use crate::secrets::RemoteText;
@@ -100,13 +101,6 @@ pub struct GranularScope {
 }
 
 #[derive(Deserialize)]
-struct Metadata {
-    version: String,
-    #[serde(default)]
-    enterprise: Option<bool>,
-}
-
-#[derive(Deserialize)]
 struct Discovery {
     issuer: String,
 }
@@ -175,7 +169,7 @@ pub fn speaks_https(protocol: Option<&str>) -> bool {
 }
 
 fn instance(answer: Response) -> Result<Instance, Error> {
-    let metadata: Metadata = answer.success()?.json()?;
+    let metadata: wire::Metadata = answer.success()?.json()?;
     Ok(Instance {
         is_new_enough: is_new_enough(&metadata.version),
         version: RemoteText::within(&metadata.version, 40).into(),

@@ -60,14 +60,8 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn user(&self, username: &str) -> Result<Option<ObservedUser>> {
-        let answer = self
-            .client
-            .call(self.get(&["users"]).query([("username", username)]))
-            .await?;
-        let rows: Vec<wire::User> = answer.json()?;
-        rows.into_iter()
-            .find(|user| user.username.eq_ignore_ascii_case(username))
-            .map(|user| user.observed().ok_or_else(|| no_administrator(&answer)))
+        let (answer, user) = self.user_row(username).await?;
+        user.map(|user| user.observed().ok_or_else(|| no_administrator(&answer)))
             .transpose()
     }
 
@@ -217,6 +211,17 @@ impl GitlabRead for GitlabApi {
 }
 
 impl GitlabApi {
+    /// The account of a username as the list of users has it, and that list.
+    pub(super) async fn user_row(&self, username: &str) -> Result<(Response, Option<wire::User>)> {
+        let request = self.get(&["users"]).query([("username", username)]);
+        let answer = self.client.call(request).await?;
+        let rows: Vec<wire::User> = answer.json()?;
+        let row = rows
+            .into_iter()
+            .find(|user| user.username.eq_ignore_ascii_case(username));
+        Ok((answer, row))
+    }
+
     /// All paths in batches, side by side. Up to a batch of paths is one request for both kinds; more are looked up as
     /// projects first, and what is left as groups.
     async fn look_up_all(&self, paths: &BTreeSet<FullPath>) -> Result<Found> {
@@ -225,11 +230,10 @@ impl GitlabApi {
         if all.is_empty() {
             return Ok(Found::default());
         }
+        let projects: Vec<_> = all.iter().copied().filter(is_project).collect();
         if all.len() <= GROUPS {
-            let projects: Vec<_> = all.iter().copied().filter(is_project).collect();
             return self.look_up(&projects, &all).await;
         }
-        let projects: Vec<_> = all.iter().copied().filter(is_project).collect();
         let mut found = Found::default();
         for part in try_join_all(projects.chunks(PROJECTS).map(|chunk| self.look_up(chunk, &[]))).await? {
             found.projects.extend(part.projects);

@@ -18,6 +18,9 @@ use crate::secrets::RemoteText;
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     pub(super) version: String,
+    /// Shown since 15.6.
+    #[serde(default)]
+    pub(super) enterprise: Option<bool>,
 }
 
 /// An application (GitLab: lib/api/entities/application.rb). The secret is there after creation and renewal only;
