@@ -2,22 +2,12 @@
 //! same user may read it or attach to it. Root still can.
 
 /// Keeps it private, as far as the system lets a process ask for that. What is started from here on dumps no core either.
-#[cfg(target_os = "linux")]
-pub fn keep_memory_private() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    // Neither can fail for want of a right; a system that knows neither runs Setpoint all the same.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    let _ = setrlimit(Resource::Core, none);
-}
-
-/// Other systems are asked for no core dumps alone.
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(unix)]
 pub fn keep_memory_private() {
     use rustix::process::{Resource, Rlimit, setrlimit};
+    // Neither can fail for want of a right; a system that knows neither runs Setpoint all the same.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
