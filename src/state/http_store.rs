@@ -167,6 +167,10 @@ impl HttpStore {
 
     /// Sends the record once.
     async fn post(&self, record: &RecordedState) -> Result<(), StateError> {
+        let lock_lost = |why| StateError::LockLost {
+            place: self.place(),
+            why,
+        };
         let id = self.held().as_ref().map(|held| held.id.clone());
         let request = Request::new(Method::POST, self.backend.url.clone())
             .query(id.map(|id| ("ID", id)))
@@ -183,10 +187,7 @@ impl HttpStore {
                         .text
                         .map_or_else(|| format!("the backend answered {}", answer.status()), String::from),
                 };
-                Err(StateError::LockLost {
-                    place: self.place(),
-                    why,
-                })
+                Err(lock_lost(why))
             }
             // GitLab keeps one version of each serial (GitLab: app/models/terraform/state_version.rb).
             StatusCode::UNPROCESSABLE_ENTITY if answer.text().contains("UniqueViolation") => {
@@ -198,10 +199,7 @@ impl HttpStore {
             }
             // GitLab does not catch that the lock is another's (GitLab: app/services/terraform/remote_state_handler.rb).
             StatusCode::INTERNAL_SERVER_ERROR => match self.lock_was_lost().await {
-                Some(why) => Err(StateError::LockLost {
-                    place: self.place(),
-                    why,
-                }),
+                Some(why) => Err(lock_lost(why)),
                 None => Err(StateError::Backend(answer.error())),
             },
             _ => Err(StateError::Backend(answer.error())),

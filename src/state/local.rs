@@ -186,38 +186,27 @@ impl StateStore for LocalStore {
     }
 
     async fn unlock(&self, id: &str) -> Result<(), StateError> {
-        {
-            let mut held = self.held();
-            match held.take_if(|held| held.info.id == id) {
-                // Removed while it is still locked, so that no other process can have locked it meanwhile.
-                Some(lock) => {
-                    let path = self.lock_path();
-                    std::fs::remove_file(&path).map_err(file::io_error("remove", &path))?;
-                    drop(lock.file);
-                    return Ok(());
-                }
-                None => {
-                    if let Some(held) = held.as_ref() {
-                        return Err(StateError::OtherLock {
-                            place: self.place(),
-                            asked: id.to_owned(),
-                            held: Box::new(held.info.clone()),
-                        });
-                    }
-                }
-            }
+        let path = self.lock_path();
+        let remove = || std::fs::remove_file(&path).map_err(file::io_error("remove", &path));
+        let other = |held: LockInfo| StateError::OtherLock {
+            place: self.place(),
+            asked: id.to_owned(),
+            held: Box::new(held),
+        };
+        let ours = self.held().take_if(|held| held.info.id == id);
+        if let Some(lock) = ours {
+            // Removed while it is still locked, so that no other process can have locked it meanwhile.
+            remove()?;
+            drop(lock.file);
+            return Ok(());
+        }
+        if let Some(held) = self.held().as_ref() {
+            return Err(other(held.info.clone()));
         }
         match self.foreign_holder()? {
             Foreign::Free => Err(StateError::NotLocked { place: self.place() }),
-            Foreign::Held(held) | Foreign::Elsewhere(held) if held.id != id => Err(StateError::OtherLock {
-                place: self.place(),
-                asked: id.to_owned(),
-                held: Box::new(held),
-            }),
-            Foreign::Elsewhere(_) => {
-                let path = self.lock_path();
-                std::fs::remove_file(&path).map_err(file::io_error("remove", &path))
-            }
+            Foreign::Held(held) | Foreign::Elsewhere(held) if held.id != id => Err(other(held)),
+            Foreign::Elsewhere(_) => remove(),
             Foreign::Held(holder) => Err(StateError::HeldByProcess {
                 place: self.place(),
                 holder: Box::new(holder),
