@@ -194,7 +194,7 @@ impl Context {
     /// A sign of life of something that may take many requests.
     pub(crate) fn reading(&self, what: &'static str) -> Activity {
         let counter = Arc::clone(&self.counter);
-        let so_far = move || count(counter.total().total(), "request", "requests");
+        let so_far = move || count(counter.total(), "request", "requests");
         self.console.begin(what, Box::new(so_far))
     }
 
