@@ -116,7 +116,7 @@ impl Run<'_> {
             .map(|(id, uid)| (id, uid.clone()))
             .collect();
         let now = (self.effects.clock)();
-        self.set_created_application(created.id, created.uid.clone());
+        *self.created_application.borrow_mut() = Some((created.id, created.uid.clone()));
         self.record(write, |record| {
             if let Some(entry) = &record.application
                 && entry.id != created.id

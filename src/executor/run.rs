@@ -72,8 +72,9 @@ pub(super) struct Run<'a> {
     carried_out: RefCell<HashMap<*const Change, u64>>,
     /// The approval, where it turned out that no program can sign in as the droid.
     pub(super) left_to_a_person: OnceCell<LeftToAPerson>,
-    created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
-    created_user: RefCell<Option<UserId>>,
+    /// What this run brought into being.
+    pub(super) created_application: RefCell<Option<(ApplicationId, ApplicationUid)>>,
+    pub(super) created_user: Cell<Option<UserId>>,
     /// The droid that the plan speaks of where it is there already.
     planned_user: Option<UserId>,
 }
@@ -93,7 +94,7 @@ impl<'a> Run<'a> {
             carried_out: RefCell::default(),
             left_to_a_person: OnceCell::new(),
             created_application: RefCell::new(None),
-            created_user: RefCell::new(None),
+            created_user: Cell::new(None),
             planned_user,
         }
     }
@@ -179,11 +180,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Remembers the application that this run created.
-    pub(super) fn set_created_application(&self, id: ApplicationId, uid: ApplicationUid) {
-        *self.created_application.borrow_mut() = Some((id, uid));
-    }
-
     /// The application that is meant.
     pub(super) fn application(&self, reference: &ApplicationRef) -> Step<(ApplicationId, ApplicationUid)> {
         match reference {
@@ -196,26 +192,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Remembers the user that this run created.
-    pub(super) fn set_created_user(&self, id: UserId) {
-        *self.created_user.borrow_mut() = Some(id);
-    }
-
     /// The user that is meant.
     pub(super) fn user(&self, reference: UserRef) -> Step<UserId> {
         match reference {
             UserRef::Existing(id) => Ok(id),
             UserRef::Planned => self
                 .created_user
-                .borrow()
+                .get()
                 .ok_or_else(|| Failure("the user that this plan creates is not there yet".to_owned())),
         }
     }
 
     /// The droid's id, where this run or the record knows it.
     pub(super) fn droid(&self) -> Option<UserId> {
-        let created = *self.created_user.borrow();
-        created
+        (self.created_user.get())
             .or(self.planned_user)
             .or_else(|| self.state.record().user.as_ref().map(|user| user.id))
     }

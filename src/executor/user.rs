@@ -22,7 +22,7 @@ impl Run<'_> {
             UserOperation::Create { user } => {
                 let request = gitlab.create_user(user, self.effects.droid_password.as_ref());
                 self.announced(write, request, |record, user| {
-                    self.set_created_user(user.id);
+                    self.created_user.set(Some(user.id));
                     set_user(record, user);
                 })
                 .await
