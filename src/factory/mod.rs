@@ -15,7 +15,6 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::http::Result;
 use crate::model::{ApplicationUid, FactoryRepository, FactorySource, Known, ObservedIntegration, ProjectId};
@@ -28,18 +27,10 @@ pub use errors::PEER;
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzz::{fuzz_json, fuzz_page};
 pub use site::{FactoryInspect, FactorySite};
+pub use wire::Attempt;
 
 /// Repositories in one page, and ids in one change: the most that the contract allows.
 pub const BATCH: usize = 100;
-
-/// An authorization attempt that waits for an approval in GitLab.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Where it is approved; as Factory gives it, unchecked.
-    pub url: String,
-    /// Until when, where Factory says.
-    pub expires_at: Option<Timestamp>,
-}
 
 /// What Factory shows, or what was attested about it.
 #[async_trait]

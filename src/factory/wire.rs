@@ -60,13 +60,16 @@ impl Integration {
     }
 }
 
-/// The answer to the start of an authorization.
-#[derive(Deserialize)]
+/// An authorization attempt that waits for an approval in GitLab: the answer to its start.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Attempt {
-    pub(super) authorization_url: String,
+pub struct Attempt {
+    /// Where it is approved; as Factory gives it, unchecked.
+    #[serde(rename = "authorizationUrl")]
+    pub url: String,
+    /// Until when, where Factory says.
     #[serde(default)]
-    pub(super) expires_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A page of repositories.
