@@ -2,8 +2,11 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use serde::de::DeserializeOwned;
+
+use super::errors::is_absent;
 use super::settings::InstanceSettings;
-use crate::http::{Client, Method, Request};
+use crate::http::{Client, Method, Request, Result};
 use crate::model::{ApplicationUid, SourceKind, UserId};
 use crate::secrets::Secret;
 
@@ -50,6 +53,15 @@ impl GitlabApi {
     /// `DELETE {root}/api/v4/…`
     pub(super) fn delete(&self, segments: &[impl AsRef<str>]) -> Request {
         self.client.request(Method::DELETE, &v4(segments))
+    }
+
+    /// What a request is answered with; none where GitLab says that there is no such thing.
+    pub(super) async fn find<T: DeserializeOwned>(&self, request: Request) -> Result<Option<T>> {
+        let answer = self.client.send(request).await?;
+        if is_absent(&answer) {
+            return Ok(None);
+        }
+        answer.success()?.json().map(Some)
     }
 
     /// `POST {root}/oauth/introspect` as the application, about a token that nobody has. It changes nothing, and tells

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::api::{GitlabApi, members};
-use super::errors::{gone, is_absent};
+use super::errors::gone;
 use super::{Granted, Membership};
 use crate::http::{ErrorKind, Response, Result, StatusCode};
 use crate::model::{MembershipFields, Role, SourceKind, UserId};
@@ -76,11 +76,7 @@ impl GitlabApi {
 
     /// A member as its own path shows it.
     pub(super) async fn member_in(&self, path: &[String]) -> Result<Option<Member>> {
-        let answer = self.client.send(self.get(path)).await?;
-        if is_absent(&answer) {
-            return Ok(None);
-        }
-        answer.success()?.json().map(Some)
+        self.find(self.get(path)).await
     }
 
     pub(super) async fn add(&self, source: SourceKind, user: UserId, fields: MembershipFields) -> Result<Granted> {

@@ -86,14 +86,10 @@ impl GitlabRead for GitlabApi {
     }
 
     async fn namespace_holder(&self, name: &str) -> Result<Option<NamespaceKind>> {
-        let answer = self.client.send(self.get(&["namespaces", name])).await?;
-        if is_absent(&answer) {
-            return Ok(None);
-        }
-        let namespace: wire::Namespace = answer.success()?.json()?;
+        let found: Option<wire::Namespace> = self.find(self.get(&["namespaces", name])).await?;
         // A name of digits alone is taken as an id.
-        let same = namespace.full_path == FullPath::new(name);
-        Ok(same.then(|| namespace.kind()))
+        let same = found.filter(|namespace| namespace.full_path == FullPath::new(name));
+        Ok(same.map(|namespace| namespace.kind()))
     }
 
     async fn memberships(&self, user: UserId) -> Result<Vec<ObservedMembership>> {
@@ -115,11 +111,8 @@ impl GitlabRead for GitlabApi {
             SourceKind::Project(id) => id,
             SourceKind::Group(id) => return Ok(self.group(id).await?.map(|group| group.full_path)),
         };
-        let answer = self.client.send(self.get(&["projects", &id.to_string()])).await?;
-        if is_absent(&answer) {
-            return Ok(None);
-        }
-        Ok(Some(answer.success()?.json::<wire::Project>()?.observed().path))
+        let found: Option<wire::Project> = self.find(self.get(&["projects", &id.to_string()])).await?;
+        Ok(found.map(|project| project.observed().path))
     }
 
     async fn resolve(&self, paths: &BTreeSet<FullPath>) -> Result<ResolvedPaths> {
@@ -284,11 +277,7 @@ impl GitlabApi {
         let request = self
             .get(&["groups", &id.to_string()])
             .query([("with_projects", "false")]);
-        let answer = self.client.send(request).await?;
-        if is_absent(&answer) {
-            return Ok(None);
-        }
-        answer.success()?.json().map(Some)
+        self.find(request).await
     }
 
     /// Where a path leads that GraphQL does not know, which follows no redirects: GitLab's REST API answers for a project that
