@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::link::link;
 use super::text::{sanitize, wrap};
 use crate::config::{Driver, Region};
+use crate::model::Address;
 
 /// How much of a path, and of what GitLab calls its version, is shown, in characters.
 const LONGEST_PATH: usize = 120;
@@ -73,6 +74,20 @@ impl Environment {
         } else {
             sanitize(bare(&self.gitlab_url)).into_owned()
         }
+    }
+
+    /// An address of a plan as a link to its page in GitLab. Factory's pages, and those of the sandbox, which is gone when
+    /// the plan is read, have none.
+    pub(super) fn link_to(&self, address: &Address) -> String {
+        let text = sanitize(&address.to_string()).into_owned();
+        let page = match address {
+            _ if self.sandbox => return text,
+            Address::Application => "admin/applications",
+            Address::User => "admin/users",
+            Address::Membership(path) | Address::Repository(path) => path.as_str(),
+            Address::Connection | Address::Authorization => return text,
+        };
+        link(&format!("{}/{page}", self.gitlab_url.trim_end_matches('/')), &text)
     }
 
     /// Of a plan for the hosts of examples.
@@ -148,5 +163,16 @@ mod tests {
             "Sandbox: GitLab (18.5.1-ee), Factory (assisted), setpoint.toml"
         );
         assert_eq!(environment.host(), "the sandbox");
+    }
+
+    #[test]
+    fn what_has_a_page_in_gitlab_leads_there() {
+        let mut environment = Environment::example();
+        let led = |environment: &Environment, address: &str| environment.link_to(&address.parse().unwrap());
+        assert!(led(&environment, "gitlab.membership[\"web/a\"]").contains("https://gitlab.example.com/web/a\u{1b}"));
+        assert!(led(&environment, "gitlab.application").contains("/admin/applications\u{1b}"));
+        assert_eq!(led(&environment, "factory.connection"), "factory.connection");
+        environment.sandbox = true;
+        assert_eq!(led(&environment, "gitlab.user"), "gitlab.user");
     }
 }

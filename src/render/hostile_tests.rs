@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::progress::progress;
 use super::{
-    Environment, Onward, Patterns, Place, SecretPlace, StepFacts, checklist, drift, markdown, plan, progress, prompt,
-    record, report, repository_list,
+    Environment, Onward, Patterns, Place, SecretPlace, StepFacts, checklist, drift, markdown, plan, prompt, record,
+    report, repository_list,
 };
 use crate::glyphs;
 use crate::model::{

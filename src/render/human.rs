@@ -7,7 +7,7 @@ use super::instructions::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
 use super::text::{count, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
-use super::{Environment, attributes, bulk, headline, link};
+use super::{Environment, attributes, bulk, headline};
 use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan, Warning};
 
 /// For whom changes are laid out.
@@ -259,7 +259,7 @@ fn block(out: &mut String, change: &Change, layout: Layout<'_>) {
         out,
         "{} {}{}",
         symbol(change.actions),
-        link::of_address(pages, &change.address, &sanitize(&change.address.to_string())),
+        pages.map_or_else(|| subject(&change.address, 1), |pages| pages.link_to(&change.address)),
         status_in_words(change.status),
     );
     if has_details(change) {

@@ -5,9 +5,6 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::Environment;
-use crate::model::Address;
-
 /// What a link begins with; it ends with the same and no address.
 const BEGIN: &str = "\u{1b}]8;;";
 const END: &str = "\u{1b}\\";
@@ -18,24 +15,6 @@ pub(super) fn link(url: &str, text: &str) -> String {
     match Url::parse(url) {
         Ok(page) if matches!(page.scheme(), "https" | "http") => format!("{BEGIN}{page}{END}{text}{BEGIN}{END}"),
         Ok(_) | Err(_) => text.to_owned(),
-    }
-}
-
-/// An address of a plan as a link to its page in GitLab. Factory's pages, and those of the sandbox, which is gone when the
-/// plan is read, have none.
-pub(super) fn of_address(pages: Option<&Environment>, address: &Address, text: &str) -> String {
-    let page = match address {
-        Address::Application => Some("admin/applications"),
-        Address::User => Some("admin/users"),
-        Address::Membership(path) | Address::Repository(path) => Some(path.as_str()),
-        Address::Connection | Address::Authorization => None,
-    };
-    match (page, pages) {
-        (Some(page), Some(environment)) if !environment.sandbox => link(
-            &format!("{}/{page}", environment.gitlab_url.trim_end_matches('/')),
-            text,
-        ),
-        _ => text.to_owned(),
     }
 }
 
@@ -54,7 +33,7 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BEGIN, END, Environment, link, of_address, without_links};
+    use super::{BEGIN, END, link, without_links};
 
     #[test]
     fn a_link_is_text_where_it_is_taken_out_and_takes_no_columns() {
@@ -86,17 +65,5 @@ mod tests {
             .0;
         assert!(address.bytes().all(|byte| byte.is_ascii_graphic()), "{hostile}");
         assert!(address.contains("/%1B/%07%C2%9C%20;%C3%A9?%1B"), "{hostile}");
-    }
-
-    #[test]
-    fn what_has_a_page_in_gitlab_leads_there() {
-        let mut environment = Environment::example();
-        let led =
-            |environment: &Environment, address: &str| of_address(Some(environment), &address.parse().unwrap(), "x");
-        assert!(led(&environment, "gitlab.membership[\"web/a\"]").contains("https://gitlab.example.com/web/a\u{1b}"));
-        assert!(led(&environment, "gitlab.application").contains("/admin/applications\u{1b}"));
-        assert_eq!(led(&environment, "factory.connection"), "x");
-        environment.sandbox = true;
-        assert_eq!(led(&environment, "gitlab.user"), "x");
     }
 }

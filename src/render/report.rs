@@ -1,13 +1,13 @@
-//! What became of an apply, for people: a line as each change ends, and a sum at the end.
+//! What became of an apply, for people: what is left and why, and a sum at the end.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Environment;
 use super::bulk;
-use super::style::{ATTENTION, BOLD, CREATE, DELETE, DIM, paint};
+use super::style::{ATTENTION, CREATE, DELETE, DIM, paint};
 use super::text::{count, sanitize, wrap};
-use super::words::{self, begun, participle};
+use super::words;
 use crate::model::{Address, ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 
 /// How many requests a run took.
@@ -27,37 +27,6 @@ pub struct SideRequests {
     /// Those that change nothing.
     pub reads: u64,
     pub writes: u64,
-}
-
-/// The line that is shown as a change ends.
-pub fn progress(outcome: &ChangeOutcome) -> String {
-    let address = sanitize(&outcome.address.to_string()).into_owned();
-    let done = participle(&outcome.address, outcome.actions);
-    let begun = if outcome.is_begun() {
-        format!("{}, and the rest ", begun(&outcome.address, outcome.actions))
-    } else {
-        String::new()
-    };
-    let ended = match outcome.outcome {
-        Outcome::Done => done.to_owned(),
-        Outcome::Failed => paint(DELETE, "failed"),
-        Outcome::Skipped => "skipped".to_owned(),
-        Outcome::Operator => "waits for an operator".to_owned(),
-        Outcome::Blocked => "blocked".to_owned(),
-    };
-    format!("{}: {begun}{ended}\n", paint(BOLD, &address))
-}
-
-/// The line that is shown as a person's change ends: what was attested is not claimed to be seen.
-pub fn attested_progress(outcome: &ChangeOutcome) -> String {
-    if outcome.outcome != Outcome::Done {
-        return progress(outcome);
-    }
-    format!(
-        "{}: attested as {}\n",
-        paint(BOLD, &sanitize(&outcome.address.to_string())),
-        participle(&outcome.address, outcome.actions)
-    )
 }
 
 /// The report at the end of an apply, for so many columns. What is left to people is named, unless it stands on prompts

@@ -33,7 +33,7 @@ pub fn reason_in_words(reason: Reason) -> &'static str {
 }
 
 /// A status as a word in parentheses behind an address; nothing for what Setpoint does itself.
-pub fn status_in_words(status: Status) -> &'static str {
+pub(super) fn status_in_words(status: Status) -> &'static str {
     match status {
         Status::Ready => "",
         Status::Operator => " (operator)",
