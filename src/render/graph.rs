@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::text::counts;
 use crate::model::{Actions, Kind, Plan, Status};
 
 /// The graph of a plan: the parts that change, and what of them has to be there before what. None where no two that
@@ -60,29 +61,18 @@ fn state(plan: &Plan, kind: Kind) -> (String, &'static str) {
         .filter(|change| change.address.kind() == kind)
         .collect();
     let unchanged = plan.unchanged.iter().filter(|address| address.kind() == kind).count();
-    let mut words = Vec::new();
-    for (actions, word) in [
-        (Actions::Create, "to create"),
-        (Actions::Update, "to update"),
-        (Actions::Replace, "to replace"),
-        (Actions::Delete, "to delete"),
-    ] {
-        let number = changes.iter().filter(|change| change.actions == actions).count();
-        if number > 0 {
-            words.push(format!("{number} {word}"));
-        }
-    }
-    if unchanged > 0 {
-        words.push(format!("{unchanged} unchanged"));
-    }
-    let with = |status: Status| changes.iter().filter(|change| change.status == status).count();
+    let to = |actions: Actions| changes.iter().filter(|change| change.actions == actions).count() as u64;
+    let with = |status: Status| changes.iter().filter(|change| change.status == status).count() as u64;
     let (operator, blocked) = (with(Status::Operator), with(Status::Blocked));
-    if operator > 0 {
-        words.push(format!("{operator} for an operator"));
-    }
-    if blocked > 0 {
-        words.push(format!("{blocked} blocked"));
-    }
+    let words = counts([
+        (to(Actions::Create), "to create"),
+        (to(Actions::Update), "to update"),
+        (to(Actions::Replace), "to replace"),
+        (to(Actions::Delete), "to delete"),
+        (unchanged as u64, "unchanged"),
+        (operator, "for an operator"),
+        (blocked, "blocked"),
+    ]);
     let removes = |actions: Actions| matches!(actions, Actions::Delete | Actions::Replace);
     let class = if blocked > 0 {
         "blocked"

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::instructions::corroboration;
 use super::style::{ATTENTION, BOLD, DELETE, of, paint};
-use super::text::{count, sanitize, wrap};
+use super::text::{count, counts, sanitize, wrap};
 use super::words::{self, Mode, status_in_words};
 use super::{Environment, attributes, bulk, headline};
 use crate::model::{Actions, Address, Allowances, Attested, Change, Command, Origin, Plan, Warning};
@@ -121,20 +121,13 @@ pub(super) fn allowances(plan: &Plan) -> Option<String> {
 /// `Plan: 3 to create, 1 to update.` and so on: zeros are left out, unless all are.
 pub(super) fn totals(plan: &Plan) -> String {
     let s = plan.summary;
-    let mut parts = Vec::new();
-    for (number, word) in [
+    let parts = counts([
         (s.create, "to create"),
         (s.update, "to update"),
         (s.replace, "to replace"),
         (s.delete, "to delete"),
-    ] {
-        if number > 0 {
-            parts.push(format!("{number} {word}"));
-        }
-    }
-    if s.unchanged > 0 {
-        parts.push(format!("{} unchanged", s.unchanged));
-    }
+        (s.unchanged, "unchanged"),
+    ]);
     let mut line = format!("{} {}.", paint(BOLD, "Plan:"), parts.join(", "));
     if s.operator > 0 {
         let _ = write!(line, " {} for an operator.", s.operator);
@@ -330,26 +323,25 @@ pub(super) fn warnings(out: &mut String, plan: &Plan, width: usize) {
     let told: Vec<&Warning> = plan.warnings.iter().filter(told_apart).collect();
     for run in told.chunk_by(alike) {
         let shown = if run.len() > SAME + 1 { SAME } else { run.len() };
-        each_warning(out, &run[..shown], width);
+        for warning in &run[..shown] {
+            let mut text = String::new();
+            if let Some(address) = &warning.address {
+                let _ = write!(text, "{}: ", sanitize(&address.to_string()));
+            }
+            text.push_str(&sanitize(&warning.message));
+            one_warning(out, &text, width);
+        }
         let more = run.len() - shown;
         if more > 0 {
             let text = format!("{more} more repositories of which the same is to be said: --format json has each");
-            let wrapped = wrap(&text, width, "         ", "         ");
-            let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
+            one_warning(out, &text, width);
         }
     }
 }
 
-fn each_warning(out: &mut String, warnings: &[&Warning], width: usize) {
-    for warning in warnings {
-        let mut text = String::new();
-        if let Some(address) = &warning.address {
-            let _ = write!(text, "{}: ", sanitize(&address.to_string()));
-        }
-        text.push_str(&sanitize(&warning.message));
-        let wrapped = wrap(&text, width, "         ", "         ");
-        let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
-    }
+fn one_warning(out: &mut String, text: &str, width: usize) {
+    let wrapped = wrap(text, width, "         ", "         ");
+    let _ = writeln!(out, "\n{} {}", paint(ATTENTION, "Warning:"), wrapped.trim_start());
 }
 
 fn refusals(out: &mut String, plan: &Plan, width: usize) {

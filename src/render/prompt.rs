@@ -125,41 +125,38 @@ pub fn needs_file(steps: &[(&Address, &OperatorStep)]) -> bool {
 
 /// The lines after a step that was attested: what was checked, and what could not be.
 pub fn after(step: &OperatorStep, seen: &Seen, width: usize) -> String {
-    let (checked, unchecked) = match (step, seen) {
-        (OperatorStep::Authorize { .. }, Seen::Authorized(evidence)) => (
-            Some(format!(
+    let unchecked = match (step, seen) {
+        (OperatorStep::Authorize { .. }, Seen::Authorized(evidence)) => {
+            let checked = format!(
                 "{}. So Application ID and secret are right, and it is the droid that approved",
                 corroboration(evidence)
-            )),
-            "that Factory works with it",
-        ),
+            );
+            return lines(Some(&checked), "that Factory works with it", width);
+        }
         (OperatorStep::Authorize { username }, Seen::Unread(why)) => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
             let text = format!("whether {username} approved it: its page in GitLab was not read{why}");
             return lines(None, &text, width);
         }
-        (OperatorStep::Authorize { .. }, Seen::Nothing) => (None, "who approved it"),
-        (OperatorStep::SetTrusted { .. }, _) => (
-            None,
-            "the tick: GitLab's API does not show it; with `gitlab.admin_session` each plan reads it",
-        ),
-        (OperatorStep::AcceptTerms { .. }, _) => (
-            None,
-            "whether the terms are accepted: GitLab shows that to the account alone",
-        ),
-        (OperatorStep::SaveConnection { .. }, _) => (
-            None,
+        (OperatorStep::Authorize { .. }, Seen::Nothing) => "who approved it",
+        (OperatorStep::SetTrusted { .. }, _) => {
+            "the tick: GitLab's API does not show it; with `gitlab.admin_session` each plan reads it"
+        }
+        (OperatorStep::AcceptTerms { .. }, _) => {
+            "whether the terms are accepted: GitLab shows that to the account alone"
+        }
+        (OperatorStep::SaveConnection { .. }, _) => {
             "what was typed: Factory shows it to nobody outside. A wrong Application ID or secret shows at the \
-             authorization",
-        ),
+             authorization"
+        }
         // Factory's answer was seen.
         (OperatorStep::Approve { .. }, _) => return String::new(),
-        (OperatorStep::DeleteConnection, _) => (None, "whether Factory has forgotten it"),
+        (OperatorStep::DeleteConnection, _) => "whether Factory has forgotten it",
         (OperatorStep::EnableRepository { .. } | OperatorStep::DisableRepository { .. }, _) => {
-            (None, "the selection: nothing outside of Factory shows it")
+            "the selection: nothing outside of Factory shows it"
         }
     };
-    lines(checked.as_deref(), unchecked, width)
+    lines(None, unchecked, width)
 }
 
 fn lines(checked: Option<&str>, unchecked: &str, width: usize) -> String {

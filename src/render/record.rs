@@ -23,7 +23,7 @@ pub fn record(place: &str, record: Option<&RecordedState>, lock: &str, width: us
                 sanitize(&record.lineage),
                 if record.sandbox { ", of the sandbox" } else { "" },
             );
-            for line in lines(record) {
+            for line in recorded(record) {
                 let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
             }
             for intent in &record.intents {
@@ -90,10 +90,6 @@ fn consequences(address: &Address) -> &'static [&'static str] {
 
 /// What a record remembers, a line to a resource.
 pub fn recorded(record: &RecordedState) -> Vec<String> {
-    lines(record)
-}
-
-fn lines(record: &RecordedState) -> Vec<String> {
     let remembered = kinds::remembered(record).into_iter();
     remembered
         .map(|(address, text, attested)| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Environment;
 use super::bulk;
 use super::style::{ATTENTION, CREATE, DELETE, DIM, paint};
-use super::text::{count, sanitize, wrap};
+use super::text::{count, counts, sanitize, wrap};
 use super::words;
 use crate::model::{Address, ApplyReport, ChangeOutcome, Command, Outcome, Plan};
 
@@ -129,16 +129,12 @@ fn sum(command: Command, report: &ApplyReport) -> String {
         );
     }
     let mut parts = vec![format!("{} done", s.done)];
-    for (number, word) in [
+    parts.extend(counts([
         (s.failed, "failed"),
         (s.skipped, "skipped"),
         (s.operator, "left to an operator"),
         (s.blocked, "blocked"),
-    ] {
-        if number > 0 {
-            parts.push(format!("{number} {word}"));
-        }
-    }
+    ]));
     let begun = report.outcomes.iter().filter(|outcome| outcome.is_begun()).count();
     let begun = if begun > 0 {
         format!("; {begun} of these begun")

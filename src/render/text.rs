@@ -98,6 +98,12 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `2 done`, `1 failed`: each number with its word, but those that are none.
+pub(super) fn counts<const N: usize>(of: [(u64, &str); N]) -> Vec<String> {
+    let some = of.into_iter().filter(|(number, _)| *number > 0);
+    some.map(|(number, word)| format!("{number} {word}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{quote, sanitize, sanitize_lines, wrap};
