@@ -20,11 +20,17 @@ const EXPIRY_WARNING_DAYS: i32 = 14;
 impl GitlabSide<'_> {
     /// All checks of this side.
     pub async fn check(&self) -> Vec<Check> {
-        let probe = match self.inspect.probe().await {
-            Ok(probe) => probe,
-            Err(error) => return self.unreached(&error).await,
+        let mut checks = match self.inspect.probe().await {
+            Ok(probe) => self.answered(&probe).await,
+            Err(error) => self.unreached(&error).await,
         };
-        let mut checks = self.reached(&probe);
+        checks.push(instance::external_url(self).await);
+        checks.extend(reachable::check(self).await);
+        checks
+    }
+
+    async fn answered(&self, probe: &Probe) -> Vec<Check> {
+        let mut checks = self.reached(probe);
         checks.extend(way::check("gitlab", self.client, (self.clock)()).await);
         let stops = match &probe.instance {
             Ok(instance) => {
@@ -54,8 +60,6 @@ impl GitlabSide<'_> {
             checks.extend(instance::check(self.config, &answers, self.today()));
             checks.extend(sign_in::check(self, &answers).await);
         }
-        checks.extend(instance::external_url(self).await);
-        checks.extend(reachable::check(self).await);
         checks
     }
 
@@ -69,8 +73,6 @@ impl GitlabSide<'_> {
         };
         checks.extend(way::check("gitlab", self.client, (self.clock)()).await);
         checks.push(further("GitLab was not reached"));
-        checks.extend(instance::external_url(self).await);
-        checks.extend(reachable::check(self).await);
         checks
     }
 

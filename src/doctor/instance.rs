@@ -343,22 +343,22 @@ fn scopes(config: &Config, answers: &Answers) -> Check {
 }
 
 /// Whether the URL that Factory is given leads to the same GitLab.
-pub(super) async fn external_url(side: &GitlabSide<'_>) -> Vec<Check> {
+pub(super) async fn external_url(side: &GitlabSide<'_>) -> Check {
     const ID: &str = "gitlab.external_url";
     let config = &side.config.gitlab;
     let domain = urls::bare(&config.external_url);
     let own = side.inspect.issuer().await.ok().flatten();
     let Some(external) = side.external else {
-        return vec![match own {
+        return match own {
             Some(own) => told(domain, &own),
             None => Check::skipped(
                 ID,
                 "GitLab did not tell its own URL, to compare gitlab.external_url with",
             ),
-        }];
+        };
     };
     let answered = external.issuer().await;
-    vec![match (answered, own) {
+    match (answered, own) {
         (Ok(Some(there)), Some(own)) if Domain::from(there.as_str()) != Domain::from(own.as_str()) => Check::failure(
             ID,
             format!("Another GitLab answers at gitlab.external_url ({there}) than at gitlab.url ({own})"),
@@ -378,7 +378,7 @@ pub(super) async fn external_url(side: &GitlabSide<'_>) -> Vec<Check> {
                 origin(&config.external_url)
             ),
         ),
-    }]
+    }
 }
 
 /// Compares the domain with the URL that GitLab is configured with.
