@@ -116,7 +116,7 @@ impl Console for Terminal {
     }
 
     async fn confirm(&self, question: &str) -> Result<bool> {
-        term::confirm(question, "--auto-approve").await
+        term::confirm(question).await
     }
 
     fn can_ask_secret(&self) -> bool {

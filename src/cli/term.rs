@@ -257,12 +257,11 @@ async fn read_line() -> Result<Option<Zeroizing<String>>> {
 }
 
 /// Asks for the one word that means yes: `yes`. Without a terminal it is an error that names the flag which answers instead.
-pub(crate) async fn confirm(question: &str, flag: &str) -> Result<bool> {
+pub(crate) async fn confirm(question: &str) -> Result<bool> {
     if !can_ask() {
         return Err(
-            Failure::new("this needs a confirmation, and there is no terminal to ask on").hint(format!(
-                "pass {flag} to go on without being asked, or run it on a terminal"
-            )),
+            Failure::new("this needs a confirmation, and there is no terminal to ask on")
+                .hint("pass --auto-approve to go on without being asked, or run it on a terminal"),
         );
     }
     let question = wrap(question, width(), "", "");

@@ -248,7 +248,7 @@ async fn unlock(store: &dyn StateStore, id: Option<String>, auto_approve: bool) 
         }
     };
     let question = "Do you want to release the lock? If that run is still going, both may write at once.";
-    if !auto_approve && !term::confirm(question, "--auto-approve").await? {
+    if !auto_approve && !term::confirm(question).await? {
         return Err(Failure::refused("the lock is left as it is"));
     }
     store.unlock(&id).await?;
