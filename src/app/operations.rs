@@ -220,55 +220,44 @@ pub(crate) struct Applied {
     pub(crate) application: Option<(ApplicationId, ApplicationUid)>,
 }
 
-/// Plans and carries out, under the lock.
-pub(crate) async fn carry_out(context: &Context, policy: Policy, run: &Run) -> Result<Applied> {
+/// Plans and carries out, under the lock. Of a plan that was saved it carries out nothing but that plan, and refuses where
+/// something has changed that the plan rests on, or where a plan made now would not do the same.
+pub(crate) async fn carry_out(
+    context: &Context,
+    saved: Option<SavedPlan>,
+    policy: Policy,
+    run: &Run,
+) -> Result<Applied> {
+    if let Some(saved) = &saved {
+        is_for_this_run(context, saved)?;
+    }
     let work = async {
         let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
-        let ready = async {
-            let View {
-                record,
-                observed,
-                plan,
-                environment,
-            } = view;
-            let gate = prepare(context, &plan, &environment, run).await?;
-            Ok(Ready {
-                adopted: planner::refresh(&context.config.desired, &observed, &record, &plan),
-                record,
-                digest: digest(&plan),
-                plan,
-                environment,
-                gate,
-            })
-        };
-        Box::pin(go_on(context, ready.await, readers, run)).await
+        let ready = ready(context, saved, view, &policy, run).await;
+        let (ready, readers) = or_sign_out(readers, ready).await?;
+        Box::pin(carry_out_plan(context, ready, readers, run)).await
     };
     locked(context, policy.command.name(), Box::pin(work)).await
 }
 
-/// Carries out a plan that was saved, and nothing but that plan: looks at both sides again first, and refuses where
-/// something has changed that the plan rests on, or where a plan made now would not do the same.
-pub(crate) async fn carry_out_saved(context: &Context, saved: SavedPlan, policy: Policy, run: &Run) -> Result<Applied> {
-    if saved.is_of_sandbox() != context.records.of_sandbox {
-        let (made_for, hint) = if saved.is_of_sandbox() {
+/// What can be told of a saved plan before anything is asked of anybody.
+fn is_for_this_run(context: &Context, saved: &SavedPlan) -> Result<()> {
+    let of_sandbox = saved.environment.sandbox;
+    if of_sandbox != context.records.of_sandbox {
+        let (made_for, hint) = if of_sandbox {
             ("the embedded sandbox", "pass --sandbox, or plan anew without it")
         } else {
             ("the real sides", "leave --sandbox out, or plan anew with it")
         };
         return Err(Failure::new(format!("the saved plan was made for {made_for}")).hint(hint));
     }
-    if let Some(changed) = saved.stale_configuration(&context.config.digest) {
-        return Err(stale(&[changed]));
+    match saved.stale_configuration(&context.config.digest) {
+        Some(changed) => Err(stale(&[changed])),
+        None => Ok(()),
     }
-    let work = async {
-        let (view, readers) = refresh_and_plan_connected(context, &policy).await?;
-        let ready = ready_saved(context, saved, view, &policy, run).await;
-        Box::pin(go_on(context, ready, readers, run)).await
-    };
-    locked(context, policy.command.name(), Box::pin(work)).await
 }
 
-async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &Policy, run: &Run) -> Result<Ready> {
+async fn ready(context: &Context, saved: Option<SavedPlan>, view: View, policy: &Policy, run: &Run) -> Result<Ready> {
     let View {
         record,
         observed,
@@ -276,27 +265,35 @@ async fn ready_saved(context: &Context, saved: SavedPlan, view: View, policy: &P
         environment,
     } = view;
     let desired = &context.config.desired;
-    let inputs = PlanInputs {
-        desired,
-        observed: &observed,
-        recorded: &record,
-        sandbox: saved.is_of_sandbox(),
-    };
-    let changed = saved.stale(&context.config.digest, &inputs);
-    if !changed.is_empty() {
-        return Err(stale(&changed));
-    }
+    // What is as declared follows from what is there now; a saved plan may be silent about some of it.
     let adopted = planner::refresh(desired, &observed, &record, &fresh);
-    let mut plan = saved.restrict(fresh).map_err(|deviations| beyond_fresh(&deviations))?;
-    planner::guard(&mut plan, desired, &observed, &record, policy);
+    let (plan, digest) = match saved {
+        None => {
+            let digest = digest(&fresh);
+            (fresh, digest)
+        }
+        Some(saved) => {
+            let inputs = PlanInputs {
+                desired,
+                observed: &observed,
+                recorded: &record,
+            };
+            let changed = saved.stale(&context.config.digest, &inputs);
+            if !changed.is_empty() {
+                return Err(stale(&changed));
+            }
+            let mut plan = saved.restrict(fresh).map_err(|deviations| beyond_fresh(&deviations))?;
+            planner::guard(&mut plan, desired, &observed, &record, policy);
+            (plan, saved.digest)
+        }
+    };
     let gate = prepare(context, &plan, &environment, run).await?;
     Ok(Ready {
-        // What is as declared follows from what is there now; the saved plan may be silent about some of it.
-        adopted,
         record,
+        adopted,
         plan,
         environment,
-        digest: saved.digest,
+        digest,
         gate,
     })
 }
@@ -321,11 +318,6 @@ fn beyond_fresh(deviations: &[Deviation]) -> Failure {
 fn listed(all: &[impl fmt::Display]) -> String {
     let lines: Vec<String> = all.iter().map(|one| format!("\n  {one}")).collect();
     lines.concat()
-}
-
-async fn go_on(context: &Context, ready: Result<Ready>, readers: Readers, run: &Run) -> Result<Applied> {
-    let (ready, readers) = or_sign_out(readers, ready).await?;
-    Box::pin(carry_out_plan(context, ready, readers, run)).await
 }
 
 /// Holds the state lock while something is done.

@@ -152,8 +152,6 @@ pub struct PlanInputs<'a> {
     pub desired: &'a Desired,
     pub observed: &'a Observed,
     pub recorded: &'a RecordedState,
-    /// Whether the embedded sandbox stands in for both sides.
-    pub sandbox: bool,
 }
 
 /// The text of a saved plan.
@@ -161,7 +159,7 @@ pub fn write(plan: &Plan, environment: &Environment, inputs: &PlanInputs<'_>) ->
     let of = |change| ChangeExecution::of(change, inputs);
     let execution = Execution {
         version: EXECUTION_VERSION,
-        sandbox: inputs.sandbox,
+        sandbox: environment.sandbox,
         state: StateRef::of(inputs.recorded),
         changes: plan.changes.iter().map(of).collect(),
     };
@@ -300,7 +298,6 @@ mod tests {
             desired: &case.desired,
             observed: &case.observed,
             recorded: &case.recorded,
-            sandbox: false,
         }
     }
 

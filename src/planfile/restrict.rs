@@ -76,7 +76,7 @@ impl SavedPlan {
 }
 
 /// Whether nothing of a change is carried out.
-fn is_idle(change: &Change) -> bool {
+pub(super) fn is_idle(change: &Change) -> bool {
     change.operations.is_empty() && change.steps.is_empty()
 }
 

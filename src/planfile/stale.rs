@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::restrict::is_idle;
 use super::{PlanInputs, SavedPlan, StateRef};
 use crate::kinds::preconditions;
 
@@ -57,11 +58,6 @@ impl SavedPlan {
         })
     }
 
-    /// Whether it was made for the embedded sandbox.
-    pub fn is_of_sandbox(&self) -> bool {
-        self.execution.sandbox
-    }
-
     fn stale_record(&self, inputs: &PlanInputs<'_>) -> Vec<Stale> {
         let (before, now) = (&self.execution.state, StateRef::of(inputs.recorded));
         let stale = |attribute: &str, before: Value, now: Value| Stale {
@@ -85,7 +81,7 @@ impl SavedPlan {
         let all = pairs.flat_map(|pair| std::iter::once(pair).chain(pair.0.possible().iter().zip(&pair.1.fallback)));
         for (change, execution) in all {
             // What is blocked is not touched.
-            if change.operations.is_empty() && change.steps.is_empty() {
+            if is_idle(change) {
                 continue;
             }
             let now = preconditions(change, inputs.desired, inputs.observed, inputs.recorded);

@@ -64,10 +64,7 @@ impl Args {
             fail_fast: self.fail_fast,
             outside_window: self.windows.outside_window,
         };
-        let ended = match saved {
-            Some(saved) => operations::carry_out_saved(&context, saved, policy, &run).await,
-            None => operations::carry_out(&context, policy, &run).await,
-        };
+        let ended = operations::carry_out(&context, saved, policy, &run).await;
         let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format, max_chars));
         context.close(shown).await
     }

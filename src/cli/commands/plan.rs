@@ -115,7 +115,6 @@ fn save(context: &Context, view: &View, file: &Path) -> Result<()> {
         desired: &context.config.desired,
         observed: &view.observed,
         recorded: &view.record,
-        sandbox: context.records.of_sandbox,
     };
     let text = planfile::write(&view.plan, &view.environment, &inputs)
         .map_err(|error| Failure::of(&error).hint(error.hint()))?;

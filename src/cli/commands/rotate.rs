@@ -45,7 +45,7 @@ impl Args {
             fail_fast: false,
             outside_window: self.windows.outside_window,
         };
-        let ended = operations::carry_out(&context, policy, &run).await;
+        let ended = operations::carry_out(&context, None, policy, &run).await;
         let shown = ended.and_then(|applied| console::report(&context, &applied, globals.format, max_chars));
         context.close(shown).await
     }
