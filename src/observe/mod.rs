@@ -20,7 +20,6 @@ use crate::gitlab::{
     AdminRead, Door, Doorkeeper, DroidSession, EndSession, GitlabRead, Harm, Membership, ResolvedPaths,
 };
 use crate::http::{ErrorKind, Result, Side};
-use crate::model::second_factor_is_begun;
 use crate::model::{
     ClosedDoors, Desired, Evidence, FactorySource, FullPath, IntegrationStatus, KeptKey, Known, Observed,
     ObservedFactory, ObservedGitlab, ObservedIntegration, ObservedMembership, RecordedState, Resolution, SourceKind,
@@ -428,7 +427,7 @@ async fn evidence(
     let attested = sources.factory.source() == FactorySource::Attested
         && integration.is_some_and(|integration| integration.status == IntegrationStatus::Connected);
     // Which key gets in is not known then, and wrong codes lock the account.
-    let attested = attested && !second_factor_is_begun(recorded);
+    let attested = attested && !recorded.second_factor_is_begun();
     match (sources.droid, &account.user) {
         // Whichever way the droid is had, it goes through one of the doors.
         (Some(droid), Some(user)) if attested && user.can_be_visited() && *closed == ClosedDoors::default() => {

@@ -9,3 +9,4 @@ pub mod diff;
 pub mod kinds;
 pub mod model;
 pub mod planner;
+mod planning;

@@ -10,9 +10,8 @@ use crate::model::{
     Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Corroboration, Observed, ObservedUser,
     OperatorStep, Origin, Reason, RecordedState, SignIn, Status, Testimony, UserId,
 };
-use crate::planner::builder::{PlanBuilder, block, change};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::builder::{block, change};
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
 use super::application::{ApplicationPlan, held};
 use super::connection::newest_secret;

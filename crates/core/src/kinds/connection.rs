@@ -7,14 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Desired, Domain,
-    FactorySource, Fallback, IntegrationStatus, Known, Observed, ObservedApplication, OperatorStep, Origin, Reason,
-    RecordedState, SecretSource, Status,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Domain, Fallback,
+    IntegrationStatus, Known, Observed, OperatorStep, Origin, Reason, RecordedState, SecretSource, Status,
 };
-use crate::planner::Word;
-use crate::planner::builder::{PlanBuilder, attribute, change, secret_attribute};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::builder::{attribute, change, secret_attribute};
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
 use super::application::{
     ApplicationPlan, ConnectionSecret, decide_if_refused, held, identify, is_learned, is_recorded, stored_secret,
@@ -333,36 +330,6 @@ fn learn(inputs: &Inputs<'_>, next: &mut RecordedState) {
             authorization.secret_fingerprint = fingerprint;
         }
     }
-}
-
-/// Records the connection of an application that is taken over: as Factory shows it working, or as a person says that it
-/// is saved. What does not work is left to the next plan.
-pub(crate) fn take_over_connection(
-    desired: &Desired,
-    observed: &Observed,
-    recorded: &mut RecordedState,
-    live: &ObservedApplication,
-    secret: Option<&String>,
-    word: &Word,
-) {
-    let integration = observed.factory.integration.as_ref();
-    let (domain, attested) = match observed.factory.source {
-        FactorySource::Live => {
-            let working = integration.filter(|integration| {
-                integration.application == live.uid && integration.status == IntegrationStatus::Connected
-            });
-            let Some(integration) = working else {
-                return;
-            };
-            (&integration.domain, None)
-        }
-        FactorySource::Attested if word.connected => (&desired.connection.domain, Some(word.attestation.clone())),
-        FactorySource::Attested => return,
-    };
-    recorded.connection = Some(RecordedConnection {
-        attested,
-        ..RecordedConnection::new(domain, &live.uid, secret.cloned())
-    });
 }
 
 /// Fingerprint of the newest secret that is recorded of this application.

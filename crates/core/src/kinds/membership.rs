@@ -7,16 +7,14 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Fields};
+use crate::diff;
 use crate::model::{
-    Actions, Address, Change, Command, FullPath, MemberRef, Observed, Origin, ProjectId, Reason, RecordedState,
-    Resolution, Role, SourceKind, Status, WarningCode,
+    Actions, Address, Change, Command, Fields, FullPath, MemberRef, Observed, Operation, Origin, ProjectId, Reason,
+    RecordedState, Resolution, Role, SourceKind, Status, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, block};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::builder::block;
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
-use super::Operation;
 use super::user::UserPlan;
 
 /// How many days before the end of a membership somebody is told.
@@ -285,7 +283,7 @@ fn live_memberships(inputs: &Inputs<'_>) -> BTreeMap<SourceKind, ObservedMembers
 /// Where this plan changes the droid's role, or takes it away.
 fn changing_sources(builder: &PlanBuilder) -> BTreeSet<SourceKind> {
     let operations = builder.changes.values().flat_map(|change| &change.operations);
-    let memberships = operations.filter_map(super::Operation::membership);
+    let memberships = operations.filter_map(Operation::membership);
     memberships.map(|operation| operation.member().source).collect()
 }
 

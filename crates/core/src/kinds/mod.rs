@@ -15,19 +15,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Intent, MemberRef, Observed,
-    ProjectId, Reason, RecordedState, SecretSource, SignIn, UserId, UserRef,
+    Address, ApplicationFields, ApplicationId, ApplicationMatch, ApplicationOperation, ApplicationRef, ApplicationUid,
+    Attestation, AuthorizationOperation, Change, ConnectionOperation, Desired, Intent, MemberRef, MembershipOperation,
+    Observed, ProjectId, Reason, RecordedState, RepositoryOperation, SecretSource, SignIn, UserId, UserOperation,
+    UserRef,
 };
-use crate::planner::builder::PlanBuilder;
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
-
-use application::{ApplicationFields, ApplicationOperation};
-use authorization::AuthorizationOperation;
-use connection::ConnectionOperation;
-use membership::MembershipOperation;
-use repository::RepositoryOperation;
-use user::UserOperation;
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
 /// A write to one of the two sides, by the kind of resource that it changes. In the record and in saved plans the kind
 /// is not spelled out: the word under `do` tells it.
@@ -262,7 +255,7 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
 pub(crate) fn is_live(inputs: &Inputs<'_>, address: &Address) -> bool {
     let gitlab = &inputs.observed.gitlab;
     match address {
-        Address::Application => application::identify(inputs) != application::ApplicationMatch::None,
+        Address::Application => application::identify(inputs) != ApplicationMatch::None,
         Address::User => gitlab.user.is_some(),
         Address::Membership(path) => membership::is_live(inputs, path),
         Address::Connection | Address::Authorization => inputs.integration().is_some(),

@@ -7,16 +7,15 @@ mod terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub use second_factor::{KeptKey, RecordedSecondFactor, is_begun as second_factor_is_begun};
+pub use second_factor::{KeptKey, RecordedSecondFactor};
 
-use crate::diff::{self, Edit, Fields};
+use crate::diff;
 use crate::model::{
-    Actions, Address, Attestation, Caseless, Change, Command, NamespaceKind, Observed, Origin, Reason, RecordedState,
-    SignIn, Status, UserId, UserRef, WarningCode,
+    Actions, Address, Attestation, Caseless, Change, Command, Edit, Fields, NamespaceKind, Observed, Origin, Reason,
+    RecordedState, SignIn, Status, UserId, UserRef, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block, change};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::builder::{attribute, block, change};
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
 /// What is declared, live and recorded of the account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,7 +248,7 @@ impl UserOperation {
     }
 
     /// Whether its end can be seen on the account.
-    pub(super) fn shows(&self) -> bool {
+    pub(crate) fn shows(&self) -> bool {
         match self {
             Self::Edit { .. }
             | Self::Unblock { .. }

@@ -2,9 +2,11 @@
 //! the plan that follows. No I/O, no async, no clock: every value here can be built by hand in a test.
 
 mod address;
+mod attestation;
 mod caseless;
 mod diagnostic;
 mod domain;
+mod fields;
 mod glob;
 mod ids;
 mod known;
@@ -13,11 +15,11 @@ mod outcome;
 mod path;
 mod pattern;
 mod plan;
+mod reference;
 mod role;
 mod sides;
 mod window;
 
-pub use crate::diff::{Edit, Fields};
 pub use crate::kinds::Operation;
 pub use crate::kinds::application::{
     ApplicationAttribute, ApplicationEdit, ApplicationFields, ApplicationMatch, ApplicationOperation,
@@ -35,15 +37,18 @@ pub use crate::kinds::repository::{
 };
 pub use crate::kinds::user::{
     DesiredUser, KeptKey, ObservedUser, RecordedSecondFactor, RecordedTerms, RecordedUser, TermsVersion, UserAttribute,
-    UserEdit, UserFields, UserOperation, UserState, second_factor_is_begun,
+    UserEdit, UserFields, UserOperation, UserState,
 };
 pub use address::{Address, Kind, ParseAddressError};
+pub use attestation::Attestation;
 pub use caseless::Caseless;
 pub use diagnostic::Diagnostic;
 pub use domain::Domain;
+pub use fields::{Edit, Fields};
+pub(crate) use fields::{by_name, entry};
 pub use ids::{ApplicationId, ApplicationUid, GroupId, ProjectId, UserId};
 pub use known::Known;
-pub use operation::{ApplicationRef, MemberRef, OperatorStep, SecretSource, SignIn, UserRef};
+pub use operation::OperatorStep;
 pub use outcome::{ApplyReport, ApproveAt, ChangeOutcome, Outcome, OutcomeSummary};
 pub use path::{FullPath, PathFault};
 pub use pattern::{PathPattern, PatternError};
@@ -51,10 +56,10 @@ pub use plan::{
     Actions, Allowances, Attested, AttributeChange, Change, Command, Corroboration, Ender, Fallback, Guards,
     Interruption, Origin, Plan, PlanSummary, Policy, Reason, Seen, Status, Warning, WarningCode,
 };
+pub use reference::{ApplicationRef, MemberRef, SecretSource, SignIn, SourceKind, UserRef};
 pub use role::{ParseRoleError, Role};
 pub use sides::{
-    Attestation, ClosedDoors, Desired, Evidence, FactorySource, GitlabVersion, Intent, NamespaceKind, Observed,
-    ObservedFactory, ObservedGitlab, ObservedProject, RecordedState, Resolution, STATE_VERSION, SecretCheck,
-    SourceKind, Testimony, Visibility,
+    ClosedDoors, Desired, Evidence, FactorySource, GitlabVersion, Intent, NamespaceKind, Observed, ObservedFactory,
+    ObservedGitlab, ObservedProject, RecordedState, Resolution, STATE_VERSION, SecretCheck, Testimony, Visibility,
 };
 pub use window::{ChangeWindow, Day, WindowStatus};

@@ -1,63 +1,10 @@
-//! What the writes of a plan refer to, and what is left to people. A write holds everything its execution needs, but
-//! secrets and what an earlier write of the same plan brings into being; so a plan can be saved, shown and carried out
-//! elsewhere.
+//! What is left to people of a plan, with all that its telling needs.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationId, ApplicationUid, Domain, FullPath, ProjectId, SourceKind, TermsVersion, UserId};
-
-/// An application that is there, or the one that this plan creates.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplicationRef {
-    Existing {
-        id: ApplicationId,
-        uid: ApplicationUid,
-    },
-    /// This plan creates it.
-    #[default]
-    Planned,
-}
-
-/// A user that is there, or the one that this plan creates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserRef {
-    Existing(UserId),
-    /// This plan creates it.
-    Planned,
-}
-
-/// Where a membership is, and whose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberRef {
-    pub source: SourceKind,
-    /// Its path, for people.
-    pub path: FullPath,
-    pub user: UserRef,
-}
-
-/// Where the secret for Factory comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretSource {
-    /// GitLab's answer to the creation or renewal in this very plan.
-    Fresh,
-    /// `application.secret.load`.
-    Loaded,
-}
-
-/// How the droid's GitLab session is had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignIn {
-    /// Through the sign-in form, with its password and, where asked, a TOTP code.
-    Password,
-    /// From the administrator's web session.
-    Impersonate,
-}
+use super::{ApplicationRef, Domain, FullPath, ProjectId, SecretSource, TermsVersion};
 
 /// Something that a person has to do, because no interface lets a program do it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,15 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::Operation;
-use crate::kinds::application::{ApplicationFields, ObservedApplication, RecordedApplication};
-use crate::kinds::authorization::RecordedAuthorization;
-use crate::kinds::connection::{DesiredConnection, ObservedIntegration, RecordedConnection};
-use crate::kinds::membership::{MembershipFields, ObservedMembership, RecordedMembership};
-use crate::kinds::repository::{DesiredRepositories, FactoryRepository, RecordedRepository};
-use crate::kinds::user::{DesiredUser, KeptKey, ObservedUser, RecordedUser, TermsVersion};
-
-use super::{Address, ApplicationId, ApplicationUid, FullPath, GroupId, Known, ProjectId, Role, UserId};
+use super::{
+    Address, ApplicationFields, ApplicationId, ApplicationUid, DesiredConnection, DesiredRepositories, DesiredUser,
+    FactoryRepository, FullPath, KeptKey, Known, MembershipFields, ObservedApplication, ObservedIntegration,
+    ObservedMembership, ObservedUser, Operation, ProjectId, RecordedApplication, RecordedAuthorization,
+    RecordedConnection, RecordedMembership, RecordedRepository, RecordedUser, Role, SourceKind, TermsVersion, UserId,
+};
 
 /// Everything that is declared. Only what is declared is owned: nothing else on either side is touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,16 +115,6 @@ pub enum NamespaceKind {
     User,
     /// A group.
     Group,
-}
-
-/// Where a membership is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum SourceKind {
-    /// In a group, and so in everything below it.
-    Group(GroupId),
-    /// In one project.
-    Project(ProjectId),
 }
 
 /// What a path leads to.
@@ -265,15 +252,6 @@ pub enum FactorySource {
     Attested,
 }
 
-/// That a person said a step was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attestation {
-    /// Who, as `user@host`.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// The version of the record that this program writes. A higher one is refused, never guessed at.
 pub const STATE_VERSION: u32 = 1;
 
@@ -362,6 +340,13 @@ impl RecordedState {
     /// The intents of one address, oldest first.
     pub fn intents_of<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = &'a Intent> {
         self.intents.iter().filter(move |intent| &intent.address == address)
+    }
+
+    /// Whether a run was cut off while it registered an authenticator of the droid's: nobody knows then which key is in
+    /// force, nor the recovery codes.
+    pub fn second_factor_is_begun(&self) -> bool {
+        let mut intents = self.intents_of(&Address::User);
+        intents.any(|intent| intent.operation.makes_key())
     }
 }
 

@@ -4,10 +4,9 @@
 use std::fmt;
 
 use crate::kinds::application::{self, is_recorded};
-use crate::kinds::connection::take_over_connection;
 use crate::model::{
     Address, ApplicationId, ApplicationMatch, ApplicationUid, Attestation, AuthorizedUser, Desired, FactorySource,
-    Known, Observed, ObservedApplication, RecordedAuthorization, RecordedState,
+    IntegrationStatus, Known, Observed, ObservedApplication, RecordedAuthorization, RecordedConnection, RecordedState,
 };
 
 /// What a person says that nobody else can.
@@ -113,4 +112,34 @@ pub fn take_over(
         });
     }
     Ok(next)
+}
+
+/// Records the connection of an application that is taken over: as Factory shows it working, or as a person says that it
+/// is saved. What does not work is left to the next plan.
+fn take_over_connection(
+    desired: &Desired,
+    observed: &Observed,
+    recorded: &mut RecordedState,
+    live: &ObservedApplication,
+    secret: Option<&String>,
+    word: &Word,
+) {
+    let integration = observed.factory.integration.as_ref();
+    let (domain, attested) = match observed.factory.source {
+        FactorySource::Live => {
+            let working = integration.filter(|integration| {
+                integration.application == live.uid && integration.status == IntegrationStatus::Connected
+            });
+            let Some(integration) = working else {
+                return;
+            };
+            (&integration.domain, None)
+        }
+        FactorySource::Attested if word.connected => (&desired.connection.domain, Some(word.attestation.clone())),
+        FactorySource::Attested => return,
+    };
+    recorded.connection = Some(RecordedConnection {
+        attested,
+        ..RecordedConnection::new(domain, &live.uid, secret.cloned())
+    });
 }

@@ -4,11 +4,9 @@
 
 use crate::model::{
     Actions, Address, ApplicationOperation, ApplicationRef, Change, Command, Ender, IntegrationStatus, Interruption,
-    Operation, Plan, Status,
+    Operation, Plan, PlanSummary, Status,
 };
-
-use super::inputs::Inputs;
-use super::summary;
+use crate::planning::Inputs;
 
 /// Marks the changes that interrupt. What is left out of a plan ends nothing, so this comes after the targets.
 pub(super) fn mark(plan: &mut Plan, inputs: &Inputs<'_>) {
@@ -23,7 +21,7 @@ pub(super) fn mark(plan: &mut Plan, inputs: &Inputs<'_>) {
             fallback.changes.iter_mut().for_each(mark);
         }
     }
-    plan.summary = summary::of(plan);
+    plan.summary = PlanSummary::of(plan);
 }
 
 /// Who carries out what brings Factory back: Setpoint, if all of it is in the plan and ready.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Needs;
-use crate::model::{Actions, Address, Change, Ender, Interruption, Operation, Plan, Status, UserOperation};
-
-use super::summary;
+use crate::model::{
+    Actions, Address, Change, Ender, Interruption, Operation, Plan, PlanSummary, Status, UserOperation,
+};
 
 /// Checks a plan; an empty result is a sound plan.
 pub fn check_invariants(plan: &Plan) -> Vec<String> {
@@ -16,7 +16,7 @@ pub fn check_invariants(plan: &Plan) -> Vec<String> {
         contents(&plan.changes, change, &mut faults);
         possible(change, &mut faults);
     }
-    if plan.summary != summary::of(plan) {
+    if plan.summary != PlanSummary::of(plan) {
         faults.push(format!("the summary {:?} is not that of the changes", plan.summary));
     }
     for attested in &plan.attested {

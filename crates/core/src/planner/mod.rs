@@ -1,10 +1,9 @@
 //! What is desired, what is observed and what was recorded, compared into a plan.
 //!
 //! Pure, synchronous, deterministic and total: the same arguments give the same plan, in canonical order, whatever they
-//! are. One file for each resource; each puts its changes into the plan that is being built, and asks it what it has to wait for.
+//! are. Each kind of resource puts its changes into the plan that is being built, and asks it what it has to wait for.
 
 mod adoption;
-pub(crate) mod builder;
 #[cfg(any(test, fuzzing, feature = "fixture"))]
 #[doc(hidden)]
 #[allow(
@@ -15,21 +14,17 @@ pub(crate) mod builder;
 )]
 pub mod fixture;
 mod guards;
-pub(crate) mod inputs;
 mod interruption;
 mod invariants;
 mod rebuild;
-pub(crate) mod refresh;
-mod summary;
+mod refresh;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 use crate::kinds::{self, repository};
 use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, RecordedState, Status, WarningCode};
-
-use builder::PlanBuilder;
-use inputs::Inputs;
+use crate::planning::{Inputs, PlanBuilder};
 
 pub use adoption::{Unadoptable, Word, adoptable, questions, take_over};
 pub use invariants::check_invariants;

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::kinds;
-use crate::model::{Address, Plan, Warning, WarningCode};
-
-use super::inputs::Inputs;
-use super::summary;
+use crate::model::{Address, Plan, PlanSummary, Warning, WarningCode};
+use crate::planning::Inputs;
 
 /// Keeps the targets and what they depend on. Says so, unless the command itself chose the targets.
 pub(super) fn apply(plan: &mut Plan, inputs: &Inputs<'_>, targets: &BTreeSet<Address>, tell: bool) {
@@ -44,7 +42,7 @@ pub(super) fn apply(plan: &mut Plan, inputs: &Inputs<'_>, targets: &BTreeSet<Add
         plan.left_out = left_out;
         plan.unknown_targets = unknown;
     }
-    plan.summary = summary::of(plan);
+    plan.summary = PlanSummary::of(plan);
 }
 
 /// Takes all other changes out.
@@ -53,7 +51,7 @@ pub fn keep_only(plan: &mut Plan, kept: &BTreeSet<Address>) {
     for change in &mut plan.changes {
         change.depends_on.retain(|address| kept.contains(address));
     }
-    plan.summary = summary::of(plan);
+    plan.summary = PlanSummary::of(plan);
 }
 
 /// These, with what they depend on.

@@ -3,7 +3,9 @@
 //! (GitLab: `lib/api/applications.rb`).
 
 mod identity;
+mod ours;
 mod plan;
+mod planned;
 mod secret;
 mod unadopted;
 
@@ -13,20 +15,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::diff::{self, Edit, Fields};
+use crate::diff;
 use crate::model::{
-    Actions, Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Known, Observed,
-    Origin, Reason, RecordedState, SecretCheck,
+    Address, ApplicationId, ApplicationRef, ApplicationUid, Attestation, Change, Desired, Edit, Fields, Known,
+    Observed, Operation, Reason, RecordedState, SecretCheck,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block, change};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::{Inputs, Settled};
 
-pub(crate) use identity::created_by;
 pub use identity::{ApplicationMatch, identify_application};
-pub(crate) use plan::{ApplicationPlan, plan};
+pub(crate) use ours::{identify, is_there, taken_from_record};
+pub use plan::may_set_scopes;
+pub(crate) use plan::{destroy, plan};
+pub(crate) use planned::ApplicationPlan;
 pub(crate) use secret::{ConnectionSecret, decide as decide_secret, decide_if_refused, warn_of_store};
 pub(crate) use unadopted::{held, hold, is_found_in_use, is_learned, is_recorded, take_over};
+
+use ours::{remembered, superseded};
 
 /// What is declared, live and recorded of an application. Everything is declared; what GitLab does not show, and nobody
 /// recorded, is unknown.
@@ -207,125 +211,6 @@ pub enum ApplicationOperation {
     },
 }
 
-/// The application that is meant.
-pub(crate) fn identify<'a>(inputs: &Inputs<'a>) -> ApplicationMatch<'a> {
-    ApplicationMatch::of(inputs.desired, inputs.observed, inputs.recorded)
-}
-
-/// What the record knows of this very application: from its entry, or from the announcement of a creation whose end
-/// nobody saw. Over the API an application is never created trusted.
-pub(crate) fn remembered(recorded: &RecordedState, live: &ObservedApplication) -> Option<ApplicationFields> {
-    let entry = recorded.application.as_ref().filter(|entry| entry.is(live));
-    let created = || {
-        created_by(recorded, live).map(|created| ApplicationFields {
-            trusted: Known::Known(false),
-            ..created.clone()
-        })
-    };
-    entry.map(|entry| entry.fields.clone()).or_else(created)
-}
-
-/// What of the live application is not shown, and known from the record.
-pub(crate) fn taken_from_record(inputs: &Inputs<'_>) -> Vec<&'static str> {
-    let Some(live) = identify(inputs).found() else {
-        return Vec::new();
-    };
-    let Some(recorded) = remembered(inputs.recorded, live) else {
-        return Vec::new();
-    };
-    let fields = &live.fields;
-    let unseen = [
-        (
-            "`trusted`",
-            fields.trusted.is_unknown() && !recorded.trusted.is_unknown(),
-        ),
-        ("`scopes`", fields.scopes.is_unknown() && !recorded.scopes.is_unknown()),
-    ];
-    let unseen = unseen.into_iter().filter(|(_, unseen)| *unseen);
-    unseen.map(|(name, _)| name).collect()
-}
-
-/// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
-/// new application can have.
-pub fn may_set_scopes(
-    desired: &ApplicationFields,
-    live: Option<&ObservedApplication>,
-    recorded: &RecordedState,
-    admin_session: bool,
-) -> bool {
-    live.is_none_or(|live| {
-        let found = diff::compare(desired, &live.fields, remembered(recorded, live).as_ref());
-        sets_scopes(&found.edit, admin_session)
-    })
-}
-
-fn sets_scopes(edit: &ApplicationEdit, admin_session: bool) -> bool {
-    edit.has(|attribute| match attribute {
-        ApplicationAttribute::Scopes(_) => true,
-        ApplicationAttribute::Trusted(_) => false,
-        ApplicationAttribute::Name(_)
-        | ApplicationAttribute::RedirectUris(_)
-        | ApplicationAttribute::Confidential(_) => !admin_session,
-    })
-}
-
-/// Takes down all applications that are ours.
-pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
-    let found = identify(inputs);
-    if let ApplicationMatch::Ambiguous(candidates) = found {
-        builder.push(ambiguous(
-            inputs,
-            &candidates,
-            change(
-                Address::Application,
-                Actions::Delete,
-                Reason::Ambiguous,
-                Origin::Pending,
-            ),
-            "neither the state record nor Factory tells which one is ours; delete it in GitLab's admin area",
-        ));
-        return;
-    }
-    let current = found.found();
-    let mut ours = plan::superseded(inputs, current);
-    let leftovers = ours.clone();
-    ours.extend(current);
-    if ours.is_empty() {
-        return;
-    }
-    let mut delete = change(Address::Application, Actions::Delete, Reason::Unlisted, Origin::Pending);
-    let name = current.map(|current| attribute("name", current.fields.name.as_str(), ()));
-    let uids = ours
-        .iter()
-        .map(|app| attribute("application_id", app.uid.0.as_str(), ()));
-    delete.attributes = name.into_iter().chain(uids).collect();
-    delete.operations = plan::deletions(&ours);
-    delete.notes = leftovers
-        .iter()
-        .map(|leftover| plan::leftover_note(inputs, leftover))
-        .collect();
-    // What a person disconnects later does not keep GitLab's half from being taken down now.
-    if !inputs.attested() && builder.change(&Address::Connection).is_some() {
-        delete.depends_on.push(Address::Connection);
-    }
-    builder.push(delete);
-}
-
-/// A change that cannot be done, because several applications have the name.
-fn ambiguous(inputs: &Inputs<'_>, candidates: &[&ObservedApplication], change: Change, why: &str) -> Change {
-    let mut candidates = candidates.to_vec();
-    candidates.sort_by_key(|candidate| candidate.id);
-    let (number, name) = (candidates.len(), &inputs.desired.application.name);
-    let note = format!("{number} applications are named `{name}`, and {why}");
-    let mut blocked = block(change, Reason::Ambiguous, note);
-    blocked.notes.extend(
-        candidates
-            .iter()
-            .map(|candidate| format!("candidate: id {}, application id {}", candidate.id, candidate.uid)),
-    );
-    blocked
-}
-
 /// Adopts the application into the record, and drops those that are gone.
 pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut RecordedState) {
     next.superseded.retain(|id, uid| is_there(inputs.observed, *id, uid));
@@ -343,7 +228,7 @@ pub(crate) fn adopt(inputs: &Inputs<'_>, settled: &Settled<'_>, next: &mut Recor
     if !is_recorded(inputs.recorded, live) && (inputs.attested() || !decided) {
         return;
     }
-    let replaced = plan::superseded(inputs, Some(live));
+    let replaced = superseded(inputs, Some(live));
     next.superseded
         .extend(replaced.iter().map(|app| (app.id, app.uid.clone())));
     next.vanished.extend(missing(inputs, live));
@@ -377,12 +262,6 @@ fn missing(inputs: &Inputs<'_>, live: &ObservedApplication) -> Option<(Applicati
     (!is_there(inputs.observed, entry.id, &entry.uid)).then(|| (entry.id, entry.uid.clone()))
 }
 
-/// Whether GitLab has this very application.
-pub(crate) fn is_there(observed: &Observed, id: ApplicationId, uid: &ApplicationUid) -> bool {
-    let mut applications = observed.gitlab.applications.iter();
-    applications.any(|application| application.id == id && application.uid == *uid)
-}
-
 /// What was seen of the application, of those that are to be deleted, and of the stored secret.
 pub(crate) fn preconditions(
     change: &Change,
@@ -405,11 +284,7 @@ pub(crate) fn preconditions(
             seen.insert("candidates".to_owned(), json!(ids));
         }
     }
-    for (id, uid) in change
-        .operations
-        .iter()
-        .filter_map(super::Operation::deleted_application)
-    {
+    for (id, uid) in change.operations.iter().filter_map(Operation::deleted_application) {
         seen.insert(format!("application {id} exists"), json!(is_there(observed, id, uid)));
     }
     seen.extend(stored_secret(&observed.gitlab.secret));

@@ -1,153 +1,18 @@
-//! What has to be done to the application, its secret aside: in place, by a person, or by a new one.
-
-use std::collections::BTreeSet;
+//! What has to be done to the application, its secret aside: in place, by a person, or by a new one; or that it goes.
 
 use serde_json::json;
 
-use crate::diff::{self, Difference, Edit, Origins};
-use crate::kinds::Operation;
+use crate::diff::{self, Difference};
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, Change, Command, Known, OperatorStep, Origin,
-    Reason, Status, WarningCode,
+    Actions, Address, ApplicationAttribute, ApplicationEdit, ApplicationFields, ApplicationMatch, ApplicationOperation,
+    ApplicationRef, Change, Command, Edit, Known, ObservedApplication, Operation, OperatorStep, Origin, Reason,
+    RecordedState, Status, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block, change, secret_attribute};
-use crate::planner::inputs::Inputs;
+use crate::planning::builder::{attribute, block, change};
+use crate::planning::{Inputs, PlanBuilder};
 
-use super::secret::Renewal;
-use super::{
-    ApplicationAttribute, ApplicationEdit, ApplicationMatch, ApplicationOperation, ObservedApplication, identify,
-    remembered, sets_scopes,
-};
-
-/// What the other resources need to know of the application.
-#[derive(Debug)]
-pub(crate) struct ApplicationPlan<'a> {
-    /// The one that GitLab has, if it is known which one is ours.
-    pub(crate) live: Option<&'a ObservedApplication>,
-    /// The change, if any; put into the plan once the secret's life is decided.
-    pub(crate) change: Option<Change>,
-    /// The one that Factory shall use.
-    pub(crate) target: ApplicationRef,
-    /// Whether this plan brings the target, and its secret, into being.
-    pub(crate) fresh: bool,
-    /// The redirect URIs that will be registered when Factory is authorized.
-    pub(crate) redirect_uris: BTreeSet<String>,
-    /// Whether what authorization depends on (redirect URIs, scopes, confidentiality) is edited in place.
-    pub(crate) grant_edited: bool,
-    /// Whether a person has to say first what it is.
-    pub(crate) unadopted: bool,
-    attested: Option<Attestation>,
-}
-
-impl<'a> ApplicationPlan<'a> {
-    /// Nothing to do yet.
-    fn new(inputs: &Inputs<'_>, live: Option<&'a ObservedApplication>) -> Self {
-        Self {
-            live,
-            change: None,
-            target: live.map_or(ApplicationRef::Planned, ObservedApplication::reference),
-            fresh: false,
-            redirect_uris: inputs.desired.application.redirect_uris.clone(),
-            grant_edited: false,
-            unadopted: false,
-            attested: None,
-        }
-    }
-
-    /// The target's public id, where it is known already.
-    pub(crate) fn uid(&self) -> Option<&ApplicationUid> {
-        match &self.target {
-            ApplicationRef::Existing { id: _, uid } => Some(uid),
-            ApplicationRef::Planned => None,
-        }
-    }
-
-    /// The origin of the change, if any.
-    pub(crate) fn origin(&self) -> Option<Origin> {
-        self.change.as_ref().map(|change| change.origin)
-    }
-
-    /// Whether the application cannot be had, or not be changed.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.change
-            .as_ref()
-            .is_some_and(|change| change.status == Status::Blocked)
-    }
-
-    fn renewing(&self) -> ApplicationOperation {
-        ApplicationOperation::RenewSecret {
-            application: self.target.clone(),
-        }
-    }
-
-    /// The renewal of the secret, and nothing else.
-    pub(crate) fn renewed(&self, renewal: &Renewal) -> Change {
-        let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
-        renewed.attributes.push(secret_attribute());
-        renewed.write(self.renewing());
-        renewed.note(renewal.note.clone());
-        renewed
-    }
-
-    /// Adds the renewal of the secret to the change, and makes one if there is none.
-    pub(crate) fn renew(&mut self, renewal: &Renewal) {
-        let ApplicationRef::Existing { .. } = &self.target else {
-            return;
-        };
-        if self.is_blocked() {
-            return;
-        }
-        let operation = self.renewing();
-        match &mut self.change {
-            None => self.change = Some(self.renewed(renewal)),
-            Some(present) => {
-                if present.actions == Actions::Delete {
-                    present.actions = Actions::Replace;
-                    present.reason = renewal.reason;
-                }
-                if present.status == Status::Operator {
-                    present.reason = renewal.reason;
-                }
-                present.status = Status::Ready;
-                let mut origins = Origins::default();
-                origins.add(present.origin);
-                origins.add(renewal.origin);
-                present.origin = origins.resolve(false);
-                present.attributes.push(secret_attribute());
-                let end = present
-                    .operations
-                    .iter()
-                    .position(|operation| operation.deleted_application().is_some())
-                    .unwrap_or(present.operations.len());
-                present.operations.insert(end, operation.into());
-                present.note(renewal.note.clone());
-            }
-        }
-    }
-
-    /// Leaves the deletion of an old application to the plan that moves Factory away from it. One that is all there is to do
-    /// waits for that move by itself.
-    pub(crate) fn keep_old(&mut self) {
-        let Some(change) = &mut self.change else {
-            return;
-        };
-        let deletes = |operation: &Operation| operation.deleted_application().is_some();
-        if !change.operations.iter().any(deletes) || change.operations.iter().all(deletes) {
-            return;
-        }
-        change.operations.retain(|operation| !deletes(operation));
-        change.actions = if self.fresh { Actions::Create } else { Actions::Update };
-        change.note("the old application stays until a plan that is not held to targets moves Factory away from it");
-    }
-
-    /// Puts the change, or its absence, into the plan.
-    pub(crate) fn settle(&self, builder: &mut PlanBuilder) {
-        match &self.change {
-            Some(change) => builder.push(change.clone()),
-            None => builder.keep_attested(Address::Application, self.attested.as_ref()),
-        }
-    }
-}
+use super::ours::{identify, remembered, superseded};
+use super::planned::ApplicationPlan;
 
 /// Plans the application, its secret aside.
 pub(crate) fn plan<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder) -> ApplicationPlan<'a> {
@@ -162,7 +27,7 @@ pub(crate) fn plan<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder) -> Applic
 }
 
 fn ambiguous<'a>(inputs: &Inputs<'a>, candidates: &[&ObservedApplication]) -> ApplicationPlan<'a> {
-    let blocked = super::ambiguous(
+    let blocked = several(
         inputs,
         candidates,
         change(
@@ -294,6 +159,30 @@ fn touches_grant(edit: &ApplicationEdit) -> bool {
         | ApplicationAttribute::Confidential(_)
         | ApplicationAttribute::Scopes(_) => true,
         ApplicationAttribute::Name(_) | ApplicationAttribute::Trusted(_) => false,
+    })
+}
+
+/// Whether a plan may have to set scopes: on creation, where they differ, and where anything else differs that only a
+/// new application can have.
+pub fn may_set_scopes(
+    desired: &ApplicationFields,
+    live: Option<&ObservedApplication>,
+    recorded: &RecordedState,
+    admin_session: bool,
+) -> bool {
+    live.is_none_or(|live| {
+        let found = diff::compare(desired, &live.fields, remembered(recorded, live).as_ref());
+        sets_scopes(&found.edit, admin_session)
+    })
+}
+
+fn sets_scopes(edit: &ApplicationEdit, admin_session: bool) -> bool {
+    edit.has(|attribute| match attribute {
+        ApplicationAttribute::Scopes(_) => true,
+        ApplicationAttribute::Trusted(_) => false,
+        ApplicationAttribute::Name(_)
+        | ApplicationAttribute::RedirectUris(_)
+        | ApplicationAttribute::Confidential(_) => !admin_session,
     })
 }
 
@@ -438,7 +327,7 @@ fn removal_of_leftovers(inputs: &Inputs<'_>, leftovers: &[&ObservedApplication])
 
 /// What is to be deleted besides, so plainly that a record in which somebody wrote another application does no harm
 /// unseen.
-pub(super) fn leftover_note(inputs: &Inputs<'_>, leftover: &ObservedApplication) -> String {
+fn leftover_note(inputs: &Inputs<'_>, leftover: &ObservedApplication) -> String {
     let ObservedApplication { id, uid, fields } = leftover;
     let uris: Vec<&str> = fields.redirect_uris.iter().map(String::as_str).collect();
     let why = if inputs.recorded.vanished.get(id) == Some(uid) {
@@ -453,38 +342,11 @@ pub(super) fn leftover_note(inputs: &Inputs<'_>, leftover: &ObservedApplication)
     )
 }
 
-pub(super) fn deletions(applications: &[&ObservedApplication]) -> Vec<Operation> {
+fn deletions(applications: &[&ObservedApplication]) -> Vec<Operation> {
     let deletions = applications.iter().map(|app| (app.id, app.uid.clone()));
     deletions
         .map(|(id, uid)| ApplicationOperation::Delete { id, uid }.into())
         .collect()
-}
-
-/// The applications of ours that were replaced and still exist: those that the record names, and the recorded one
-/// itself where an interrupted run has created its successor already.
-pub(super) fn superseded<'a>(
-    inputs: &Inputs<'a>,
-    current: Option<&ObservedApplication>,
-) -> Vec<&'a ObservedApplication> {
-    let recorded = inputs.recorded;
-    let replaced = recorded
-        .application
-        .as_ref()
-        .map(|application| (application.id, &application.uid));
-    let mut found: Vec<_> = inputs
-        .observed
-        .gitlab
-        .applications
-        .iter()
-        .filter(|application| current.is_none_or(|current| current.id != application.id))
-        .filter(|application| {
-            recorded.has_replaced(application.id, &application.uid)
-                || (current.is_some() && replaced == Some((application.id, &application.uid)))
-        })
-        .collect();
-    found.sort_by_key(|application| application.id);
-    found.dedup_by_key(|application| application.id);
-    found
 }
 
 /// Names the scopes that GitLab would refuse, where it says which it knows.
@@ -570,4 +432,61 @@ fn warn_unobservable(builder: &mut PlanBuilder, difference: &Difference<Applicat
             difference.unobservable.join(", ")
         ),
     );
+}
+
+/// Takes down all applications that are ours.
+pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
+    let found = identify(inputs);
+    if let ApplicationMatch::Ambiguous(candidates) = found {
+        builder.push(several(
+            inputs,
+            &candidates,
+            change(
+                Address::Application,
+                Actions::Delete,
+                Reason::Ambiguous,
+                Origin::Pending,
+            ),
+            "neither the state record nor Factory tells which one is ours; delete it in GitLab's admin area",
+        ));
+        return;
+    }
+    let current = found.found();
+    let mut ours = superseded(inputs, current);
+    let leftovers = ours.clone();
+    ours.extend(current);
+    if ours.is_empty() {
+        return;
+    }
+    let mut delete = change(Address::Application, Actions::Delete, Reason::Unlisted, Origin::Pending);
+    let name = current.map(|current| attribute("name", current.fields.name.as_str(), ()));
+    let uids = ours
+        .iter()
+        .map(|app| attribute("application_id", app.uid.0.as_str(), ()));
+    delete.attributes = name.into_iter().chain(uids).collect();
+    delete.operations = deletions(&ours);
+    delete.notes = leftovers
+        .iter()
+        .map(|leftover| leftover_note(inputs, leftover))
+        .collect();
+    // What a person disconnects later does not keep GitLab's half from being taken down now.
+    if !inputs.attested() && builder.change(&Address::Connection).is_some() {
+        delete.depends_on.push(Address::Connection);
+    }
+    builder.push(delete);
+}
+
+/// A change that cannot be done, because several applications have the name.
+fn several(inputs: &Inputs<'_>, candidates: &[&ObservedApplication], change: Change, why: &str) -> Change {
+    let mut candidates = candidates.to_vec();
+    candidates.sort_by_key(|candidate| candidate.id);
+    let (number, name) = (candidates.len(), &inputs.desired.application.name);
+    let note = format!("{number} applications are named `{name}`, and {why}");
+    let mut blocked = block(change, Reason::Ambiguous, note);
+    blocked.notes.extend(
+        candidates
+            .iter()
+            .map(|candidate| format!("candidate: id {}, application id {}", candidate.id, candidate.uid)),
+    );
+    blocked
 }

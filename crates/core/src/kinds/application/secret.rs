@@ -2,17 +2,14 @@
 //! follows from fingerprints in the record, from announced writes whose end nobody saw, and from what GitLab says of
 //! the secret that `application.secret.load` gives.
 
-use crate::kinds::Operation;
-use crate::kinds::connection::ConnectionOperation;
 use crate::model::{
-    Address, ApplicationRef, ApplicationUid, Command, IntegrationStatus, Origin, Reason, SecretCheck, SecretSource,
-    WarningCode,
+    Address, ApplicationRef, ApplicationUid, Command, ConnectionOperation, IntegrationStatus, Operation, Origin,
+    Reason, SecretCheck, SecretSource, WarningCode,
 };
-use crate::planner::inputs::Inputs;
+use crate::planning::{Inputs, PlanBuilder};
 
-use super::created_by;
-use super::plan::ApplicationPlan;
-use crate::planner::builder::PlanBuilder;
+use super::identity::created_by;
+use super::planned::{ApplicationPlan, Renewal};
 
 /// What the connection needs.
 #[derive(Debug)]
@@ -23,14 +20,6 @@ pub(crate) struct ConnectionSecret {
     pub(crate) moves: Option<(Reason, Origin)>,
     /// The renewal that has to come first.
     pub(crate) renewal: Option<Renewal>,
-}
-
-/// A renewal of the application's secret.
-#[derive(Debug)]
-pub(crate) struct Renewal {
-    pub(crate) reason: Reason,
-    pub(crate) origin: Origin,
-    pub(crate) note: String,
 }
 
 /// What is known of the secret that is in force, and of the one that Factory holds.

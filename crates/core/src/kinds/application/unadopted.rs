@@ -3,15 +3,15 @@
 //! (`setpoint adopt`), unless Factory itself says that it does not work with it.
 
 use crate::model::{
-    Actions, Address, Attestation, Change, Command, IntegrationStatus, Intent, Origin, Reason, RecordedState,
-    SecretCheck,
+    Actions, Address, Attestation, Change, Command, IntegrationStatus, Intent, ObservedApplication, Origin, Reason,
+    RecordedApplication, RecordedState, SecretCheck,
 };
-use crate::planner::builder::{block, change};
-use crate::planner::inputs::Inputs;
+use crate::planning::Inputs;
+use crate::planning::builder::{block, change};
 
-use super::plan::ApplicationPlan;
+use super::identity::created_by;
+use super::planned::ApplicationPlan;
 use super::secret::{ConnectionSecret, renews};
-use super::{ObservedApplication, RecordedApplication, created_by};
 
 /// Whether the record says anything of this application: that it was made, found, adopted, or given to Factory.
 pub(crate) fn is_recorded(recorded: &RecordedState, live: &ObservedApplication) -> bool {

@@ -1,6 +1,7 @@
 //! `factory.repository["PATH"]`: what is enabled in Factory. Enabling is a creation, disabling a deletion; ids are
 //! GitLab's project ids, addresses are paths.
 
+mod enabled;
 mod selection;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,17 +11,18 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, OperatorStep, Origin, PathPattern,
-    ProjectId, Reason, RecordedState, Role, Status, WarningCode,
+    Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, Operation, OperatorStep, Origin,
+    PathPattern, ProjectId, Reason, RecordedState, Role, Status, WarningCode,
 };
-use crate::planner::builder::{PlanBuilder, attribute, block};
-use crate::planner::inputs::Inputs;
-use crate::planner::refresh::Settled;
+use crate::planning::builder::{attribute, block};
+use crate::planning::{Inputs, PlanBuilder, Settled};
 
-use super::Operation;
 use super::application::held;
 use super::membership::Coverage;
-use selection::{Selected, Selection, Unselectable, list_is_the_droids, select};
+use enabled::is_enabled;
+use selection::{Selected, Selection, Unselectable, select};
+
+pub(crate) use enabled::enabled;
 
 /// The repository selection as declared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,43 +191,11 @@ fn warn_of_roles(inputs: &Inputs<'_>, builder: &mut PlanBuilder, coverage: &Cove
     }
 }
 
-/// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
-/// Factory keeps its selection while it is not connected, and forgets it together with the integration.
-pub(crate) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
-    let recorded = || inputs.recorded.repositories.contains_key(&id);
-    match &inputs.observed.factory.repositories {
-        Known::Known(list) => match list.get(&id) {
-            Some(repository) => repository.enabled,
-            None => !inputs.attested() && !list_is_the_droids(inputs) && recorded(),
-        },
-        Known::Unknown => (inputs.attested() || inputs.integration().is_some()) && recorded(),
-    }
-}
-
 /// Whether Factory lists a repository of this path, or has it enabled.
 pub(crate) fn is_live(inputs: &Inputs<'_>, path: &FullPath) -> bool {
     let listed = inputs.observed.factory.repositories.as_ref().known();
     listed.is_some_and(|list| list.values().any(|listed| listed.path == *path))
         || enabled(inputs).iter().any(|(_, enabled)| *enabled == path)
-}
-
-/// Everything that is enabled now, as far as anybody can tell, with its path.
-pub(crate) fn enabled<'a>(inputs: &Inputs<'a>) -> Vec<(ProjectId, &'a FullPath)> {
-    let mut enabled: BTreeMap<ProjectId, &FullPath> = inputs
-        .recorded
-        .repositories
-        .iter()
-        .filter(|(id, _)| is_enabled(inputs, **id))
-        .map(|(id, repository)| (*id, &repository.path))
-        .collect();
-    if let Known::Known(list) = &inputs.observed.factory.repositories {
-        enabled.extend(
-            list.iter()
-                .filter(|(_, repository)| repository.enabled)
-                .map(|(id, repository)| (*id, &repository.path)),
-        );
-    }
-    enabled.into_iter().collect()
 }
 
 fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &Selected) -> Change {

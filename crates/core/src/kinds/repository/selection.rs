@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Address, FullPath, IntegrationStatus, Known, ObservedProject, PathPattern, ProjectId, Resolution, Role, SourceKind,
-    Visibility, WarningCode,
+    Address, FullPath, Known, ObservedProject, PathPattern, ProjectId, Resolution, Role, SourceKind, Visibility,
+    WarningCode,
 };
 
 use crate::kinds::membership::{Coverage, Covered};
-use crate::planner::builder::PlanBuilder;
-use crate::planner::inputs::Inputs;
+use crate::planning::{Inputs, PlanBuilder};
 
-use super::is_enabled;
+use super::enabled::{is_enabled, list_is_the_droids};
 
 /// A project that may be selected, as both sides show it.
 #[derive(Debug, Clone)]
@@ -68,15 +67,6 @@ pub(super) struct Selection<'a> {
     pub(super) meant: BTreeSet<ProjectId>,
     /// Groups that the file means by their former paths, and their paths now.
     pub(super) moved_groups: BTreeMap<FullPath, FullPath>,
-}
-
-/// Whether Factory's list is what the droid sees, so that what is not on it is out of its sight.
-pub(super) fn list_is_the_droids(inputs: &Inputs<'_>) -> bool {
-    !inputs.attested() && !inputs.observed.factory.repositories.is_unknown() && inputs.connected_as_droid() && {
-        inputs
-            .integration()
-            .is_some_and(|integration| integration.status == IntegrationStatus::Connected)
-    }
 }
 
 pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverage: &Coverage) -> Selection<'a> {

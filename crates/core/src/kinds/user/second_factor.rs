@@ -6,10 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::UserOperation;
 use crate::diff::Origins;
-use crate::model::{Address, Change, Origin, Reason, RecordedState};
-use crate::planner::inputs::Inputs;
+use crate::model::{Change, Origin, Reason, UserOperation};
+use crate::planning::Inputs;
 
 /// What `user.totp.load` gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +81,7 @@ pub(super) fn need(inputs: &Inputs<'_>) -> Option<Need> {
     if !live.two_factor {
         return Some(Need::Enrol(recorded.map_or(Before::Never, |_| Before::Off)));
     }
-    if is_begun(inputs.recorded) {
+    if inputs.recorded.second_factor_is_begun() {
         return Some(Need::StartOver(Before::Unfinished));
     }
     match (kept, recorded) {
@@ -91,12 +90,6 @@ pub(super) fn need(inputs: &Inputs<'_>) -> Option<Need> {
         (None, Some(_)) => Some(Need::StartOver(Before::KeyLost)),
         (None, None) => Some(Need::Foreign),
     }
-}
-
-/// Whether a run was cut off while it registered one: nobody knows then which key is in force, nor the recovery codes.
-pub fn is_begun(recorded: &RecordedState) -> bool {
-    let mut intents = recorded.intents_of(&Address::User);
-    intents.any(|intent| intent.operation.makes_key())
 }
 
 impl Need {

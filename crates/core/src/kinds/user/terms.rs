@@ -6,10 +6,9 @@
 
 use serde_json::json;
 
-use super::{RecordedTerms, TermsVersion, UserOperation};
 use crate::diff::Origins;
-use crate::model::{Attestation, Change, OperatorStep, Origin};
-use crate::planner::inputs::Inputs;
+use crate::model::{Attestation, Change, OperatorStep, Origin, RecordedTerms, TermsVersion, UserOperation};
+use crate::planning::Inputs;
 
 /// Terms that are in force and not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! The planner's arguments as one value, with the few questions that several resources ask of them.
 
-use super::builder::change;
 use crate::diff::Origins;
 use crate::model::{
     Actions, Address, AttributeChange, Change, Desired, FactorySource, IntegrationStatus, Observed,
     ObservedIntegration, ObservedUser, Policy, Reason, RecordedState, SignIn,
 };
+
+use super::builder::change;
 
 /// What a plan follows from.
 #[derive(Clone, Copy)]

@@ -9,8 +9,6 @@ use crate::model::{
     FactorySource, Operation, Origin, Plan, PlanSummary, Reason, Status, Warning, WarningCode,
 };
 
-use super::summary;
-
 /// A plan in the making.
 #[derive(Debug, Default)]
 pub(crate) struct PlanBuilder {
@@ -80,7 +78,7 @@ impl PlanBuilder {
             unknown_targets: Vec::new(),
             refusals: Vec::new(),
         };
-        plan.summary = summary::of(&plan);
+        plan.summary = PlanSummary::of(&plan);
         plan
     }
 }
