@@ -93,4 +93,10 @@ impl<'a> Inputs<'a> {
                 .as_ref()
                 .is_some_and(|user| user.id == droid.id && (!self.attested() || same_name(&user.username)))
     }
+
+    /// Whether Factory listed its repositories with the droid's token, so that what is not on the list is out of the
+    /// droid's sight.
+    pub(crate) fn list_is_the_droids(&self) -> bool {
+        !self.attested() && !self.observed.factory.repositories.is_unknown() && self.connected_as_droid()
+    }
 }

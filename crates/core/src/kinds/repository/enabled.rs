@@ -2,17 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{FullPath, IntegrationStatus, Known, ProjectId};
+use crate::model::{FullPath, Known, ProjectId};
 use crate::planning::Inputs;
-
-/// Whether Factory's list is what the droid sees, so that what is not on it is out of its sight.
-pub(super) fn list_is_the_droids(inputs: &Inputs<'_>) -> bool {
-    !inputs.attested() && !inputs.observed.factory.repositories.is_unknown() && inputs.connected_as_droid() && {
-        inputs
-            .integration()
-            .is_some_and(|integration| integration.status == IntegrationStatus::Connected)
-    }
-}
 
 /// Whether a repository is enabled now. Where Factory lists nothing, or not what the droid sees, the record counts:
 /// Factory keeps its selection while it is not connected, and forgets it together with the integration.
@@ -21,7 +12,7 @@ pub(super) fn is_enabled(inputs: &Inputs<'_>, id: ProjectId) -> bool {
     match &inputs.observed.factory.repositories {
         Known::Known(list) => match list.get(&id) {
             Some(repository) => repository.enabled,
-            None => !inputs.attested() && !list_is_the_droids(inputs) && recorded(),
+            None => !inputs.attested() && !inputs.list_is_the_droids() && recorded(),
         },
         Known::Unknown => (inputs.attested() || inputs.integration().is_some()) && recorded(),
     }

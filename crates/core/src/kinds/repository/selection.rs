@@ -11,7 +11,7 @@ use crate::model::{
 use crate::kinds::membership::{Coverage, Covered};
 use crate::planning::{Inputs, PlanBuilder};
 
-use super::enabled::{is_enabled, list_is_the_droids};
+use super::enabled::is_enabled;
 
 /// A project that may be selected, as both sides show it.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverag
     };
     let sight = Sight {
         inputs,
-        list_is_complete: list_is_the_droids(inputs),
+        list_is_complete: inputs.list_is_the_droids(),
         coverage,
     };
     explicit(inputs, builder, &sight, &mut selection);
@@ -93,7 +93,7 @@ pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverag
 }
 
 fn candidates<'a>(inputs: &Inputs<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
-    let of_the_droid = inputs.attested() || list_is_the_droids(inputs);
+    let of_the_droid = inputs.attested() || inputs.list_is_the_droids();
     let mut candidates = BTreeMap::new();
     if let Known::Known(list) = &inputs.observed.factory.repositories {
         candidates.extend(list.iter().map(|(id, repository)| {

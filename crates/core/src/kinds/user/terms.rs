@@ -32,8 +32,7 @@ fn accepted<'a>(inputs: &Inputs<'a>) -> Option<&'a RecordedTerms> {
 /// Whether the droid was seen to do what GitLab lets nobody do before the terms are accepted: Factory listed its
 /// repositories with the droid's token, or the droid's own page was shown.
 fn is_at_work(inputs: &Inputs<'_>) -> bool {
-    let listed = !inputs.attested() && !inputs.observed.factory.repositories.is_unknown();
-    (listed && inputs.connected_as_droid()) || !inputs.observed.gitlab.evidence.is_unknown()
+    inputs.list_is_the_droids() || !inputs.observed.gitlab.evidence.is_unknown()
 }
 
 /// What is to be accepted, if anything is.
