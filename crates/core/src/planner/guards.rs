@@ -1,12 +1,14 @@
 //! Guards against removing more than anybody meant to: a wrong glob must not disable half of the organization.
 
-use crate::model::{Actions, Diagnostic, Guards, Operation, Plan, RecordedState, Status, WarningCode};
+use crate::kinds::repository;
+use crate::model::{Actions, Diagnostic, Guards, Operation, Plan, RecordedState, Status, Warning, WarningCode};
+use crate::planning::Inputs;
 
 /// How many removals are allowed: `max_removals`, or `max_removal_percent` of what is enabled now, whichever is lower.
 ///
 /// The percentage never forbids the first removal, else nobody with three repositories could ever take one out; a
 /// percentage of 0 does, for that is what it says. Where nothing is enabled there is nothing to take a percentage of.
-pub(super) fn limit(guards: Guards, enabled: u64) -> u64 {
+fn limit(guards: Guards, enabled: u64) -> u64 {
     let Guards {
         max_removals,
         max_removal_percent,
@@ -22,27 +24,21 @@ pub(super) fn limit(guards: Guards, enabled: u64) -> u64 {
 /// What a plan removes: repositories that are disabled, memberships that are taken away, and applications that nothing
 /// but the record says were replaced. The old application of a replacement is not among them, for it has a guard of its
 /// own.
-pub(super) fn removals(plan: &Plan, recorded: &RecordedState) -> u64 {
-    let leftovers = plan
-        .changes
-        .iter()
-        .filter(|change| change.status != Status::Blocked)
+fn removals(plan: &Plan, recorded: &RecordedState) -> u64 {
+    let carried_out = || plan.changes.iter().filter(|change| change.status != Status::Blocked);
+    let leftovers = carried_out()
         .flat_map(|change| change.operations.iter().filter_map(Operation::deleted_application))
-        .filter(|(id, uid)| recorded.has_replaced(*id, uid))
-        .count() as u64;
-    let removed = plan
-        .changes
-        .iter()
-        .filter(|change| {
-            change.actions == Actions::Delete && change.status != Status::Blocked && change.address.kind().is_guarded()
-        })
-        .count() as u64;
-    removed + leftovers
+        .filter(|(id, uid)| recorded.has_replaced(*id, uid));
+    let removed =
+        carried_out().filter(|change| change.actions == Actions::Delete && change.address.kind().is_guarded());
+    (removed.count() + leftovers.count()) as u64
 }
 
 /// Refuses a plan that removes too much.
-pub(super) fn check(plan: &mut Plan, recorded: &RecordedState, guards: Guards, allowed: Option<u64>, enabled: u64) {
-    let removals = removals(plan, recorded);
+pub(super) fn check(plan: &mut Plan, inputs: &Inputs<'_>) {
+    let (guards, allowed) = (inputs.policy.guards, inputs.policy.allowances.removals);
+    let enabled = repository::enabled(inputs).len() as u64;
+    let removals = removals(plan, inputs.recorded);
     let limit = allowed.unwrap_or_else(|| limit(guards, enabled));
     if removals <= limit {
         return;
@@ -56,7 +52,7 @@ pub(super) fn check(plan: &mut Plan, recorded: &RecordedState, guards: Guards, a
         ),
     };
     let message = format!("this would remove {removals}, and {limit} is allowed ({why})");
-    plan.warnings.push(crate::model::Warning {
+    plan.warnings.push(Warning {
         code: WarningCode::GuardExceeded,
         message: message.clone(),
         address: None,

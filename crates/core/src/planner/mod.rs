@@ -22,7 +22,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-use crate::kinds::{self, repository};
+use crate::kinds;
 use crate::model::{Address, Change, Command, Desired, Observed, Plan, Policy, RecordedState, Status, WarningCode};
 use crate::planning::{Inputs, PlanBuilder};
 
@@ -45,23 +45,16 @@ pub fn plan(desired: &Desired, observed: &Observed, recorded: &RecordedState, po
         Command::Destroy => kinds::destroy(&inputs, &mut builder),
         Command::Plan | Command::Drift | Command::Apply | Command::Rotate => converge(&inputs, &mut builder),
     }
-    let mut plan = builder.finish(policy.command);
-    plan.allowances = policy.allowances;
-    for change in &mut plan.changes {
-        change.depends_on.sort();
-        change.depends_on.dedup();
-    }
+    let mut plan = builder.finish(policy, observed.factory.source);
     if !policy.targets.is_empty() {
         targets::apply(&mut plan, &inputs, &policy.targets, true);
     } else if policy.command == Command::Rotate {
         let targets = [Address::Application, Address::Connection, Address::Authorization].into();
         targets::apply(&mut plan, &inputs, &targets, false);
     }
-    plan.factory = observed.factory.source;
     interruption::mark(&mut plan, &inputs);
     if policy.command != Command::Destroy {
-        let enabled = repository::enabled(&inputs).len() as u64;
-        guards::check(&mut plan, recorded, policy.guards, policy.allowances.removals, enabled);
+        guards::check(&mut plan, &inputs);
     }
     plan
 }
@@ -78,8 +71,7 @@ pub fn guard(plan: &mut Plan, desired: &Desired, observed: &Observed, recorded: 
     plan.refusals.clear();
     plan.warnings
         .retain(|warning| warning.code != WarningCode::GuardExceeded);
-    let enabled = repository::enabled(&inputs).len() as u64;
-    guards::check(plan, recorded, policy.guards, policy.allowances.removals, enabled);
+    guards::check(plan, &inputs);
 }
 
 /// The resources in the order in which they depend on each other.

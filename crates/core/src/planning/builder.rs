@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    Actions, Address, Allowances, Attestation, Attested, AttributeChange, Change, Command, Corroboration,
-    FactorySource, Operation, Origin, Plan, PlanSummary, Reason, Status, Warning, WarningCode,
+    Actions, Address, Attestation, Attested, AttributeChange, Change, Corroboration, FactorySource, Operation, Origin,
+    Plan, PlanSummary, Policy, Reason, Status, Warning, WarningCode,
 };
 
 /// A plan in the making.
@@ -63,16 +63,21 @@ impl PlanBuilder {
         self.changes.get(address)
     }
 
-    pub(crate) fn finish(self, command: Command) -> Plan {
+    pub(crate) fn finish(self, policy: &Policy, factory: FactorySource) -> Plan {
+        let mut changes: Vec<Change> = self.changes.into_values().collect();
+        for change in &mut changes {
+            change.depends_on.sort();
+            change.depends_on.dedup();
+        }
         let mut plan = Plan {
-            command,
-            changes: self.changes.into_values().collect(),
+            command: policy.command,
+            changes,
             unchanged: self.unchanged.into_iter().collect(),
             warnings: self.warnings.into_iter().collect(),
             summary: PlanSummary::default(),
             attested: self.attested.into_values().collect(),
-            allowances: Allowances::default(),
-            factory: FactorySource::Live,
+            allowances: policy.allowances,
+            factory,
             targets: Vec::new(),
             left_out: Vec::new(),
             unknown_targets: Vec::new(),
