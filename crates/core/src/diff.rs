@@ -59,7 +59,9 @@ pub fn compare<F: Fields>(desired: &F, live: &F, recorded: Option<&F>) -> Differ
         };
         if difference.origins.compare(Some(&wanted), Some(seen), remembered) {
             let before = entry(seen).1;
-            difference.attributes.push(shown(F::path(&name), before, after));
+            difference
+                .attributes
+                .push(AttributeChange::new(F::path(&name), before, after));
             difference.edit.0.insert(name, wanted);
         }
     }
@@ -82,7 +84,7 @@ pub fn missing<F: Fields>(desired: &F, recorded: Option<&F>) -> (Origins, Vec<At
         }
     }
     let attributes = wanted.iter().map(entry).filter(|(_, after)| !after.is_null());
-    let attributes = attributes.map(|(name, after)| shown(F::path(&name), Value::Null, after));
+    let attributes = attributes.map(|(name, after)| AttributeChange::new(F::path(&name), Value::Null, after));
     (origins, attributes.collect())
 }
 
@@ -95,7 +97,7 @@ pub fn unlisted<F: Fields>(live: &F, recorded: Option<&F>) -> (Origins, Vec<Attr
         origins.compare(None, Some(attribute), remembered.get(&entry(attribute).0));
     }
     let attributes = seen.iter().map(entry).filter(|(_, before)| !before.is_null());
-    let attributes = attributes.map(|(name, before)| shown(F::path(&name), before, Value::Null));
+    let attributes = attributes.map(|(name, before)| AttributeChange::new(F::path(&name), before, Value::Null));
     (origins, attributes.collect())
 }
 
@@ -115,15 +117,6 @@ pub fn adopt<F: Fields>(recorded: &mut F, desired: &F, live: &F) {
 pub fn take_over<F: Fields>(fields: &mut F, from: &F) {
     for attribute in from.attributes() {
         fields.set(attribute);
-    }
-}
-
-fn shown(path: &str, before: Value, after: Value) -> AttributeChange {
-    AttributeChange {
-        path: path.to_owned(),
-        before,
-        after,
-        sensitive: false,
     }
 }
 

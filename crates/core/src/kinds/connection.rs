@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AuthorizedUser, Change, Domain, Fallback,
-    IntegrationStatus, Known, Observed, OperatorStep, Origin, Reason, RecordedState, SecretSource, Status,
+    Actions, Address, ApplicationRef, ApplicationUid, Attestation, AttributeChange, AuthorizedUser, Change, Domain,
+    Fallback, IntegrationStatus, Known, Observed, OperatorStep, Origin, Reason, RecordedState, SecretSource, Status,
 };
-use crate::planning::builder::{attribute, change, secret_attribute};
+use crate::planning::builder::change;
 use crate::planning::{Inputs, PlanBuilder, Settled};
 
 use super::application::{
@@ -213,9 +213,9 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
             origins.add(Origin::Pending);
         }
         let shown = vec![
-            attribute("domain", (), domain.as_str()),
-            attribute("application_id", (), uid),
-            secret_attribute(),
+            AttributeChange::new("domain", (), domain.as_str()),
+            AttributeChange::new("application_id", (), uid),
+            AttributeChange::of_secret(),
         ];
         return inputs.change(Address::Connection, Actions::Create, Reason::Absent, origins, shown);
     };
@@ -226,7 +226,7 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
         recorded.map(|recorded| &recorded.domain),
     );
     if domain_differs {
-        attributes.push(attribute("domain", live.domain.as_str(), domain.as_str()));
+        attributes.push(AttributeChange::new("domain", live.domain.as_str(), domain.as_str()));
     }
     let recorded_uid = recorded.map(|recorded| recorded.application.0.as_str());
     let live_uid = live.application.0.as_str();
@@ -244,7 +244,7 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
                 origins.compare(uid, Some(live_uid), recorded_uid);
             }
         }
-        attributes.push(attribute("application_id", live_uid, uid));
+        attributes.push(AttributeChange::new("application_id", live_uid, uid));
     }
     let mut reason = Reason::Differs;
     if let Some((why, origin)) = needed.moves {
@@ -256,7 +256,7 @@ fn compared(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>, needed: &Con
         }
     }
     if needed.moves.is_some() || uid_differs {
-        attributes.push(secret_attribute());
+        attributes.push(AttributeChange::of_secret());
     }
     let was_attested = recorded.is_some_and(|recorded| recorded.attested.is_some());
     if inputs.attested() && was_attested && (uid_differs || needed.moves.is_some()) {
@@ -280,8 +280,8 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
     }
     let mut delete = change(Address::Connection, Actions::Delete, Reason::Unlisted, Origin::Pending);
     delete.attributes = vec![
-        attribute("domain", live.domain.as_str(), ()),
-        attribute("application_id", live.application.0.as_str(), ()),
+        AttributeChange::new("domain", live.domain.as_str(), ()),
+        AttributeChange::new("application_id", live.application.0.as_str(), ()),
     ];
     delete.note("Factory forgets its authorization and its selection of repositories with it");
     if inputs.attested() {

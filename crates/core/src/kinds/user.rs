@@ -11,10 +11,10 @@ pub use second_factor::{KeptKey, RecordedSecondFactor};
 
 use crate::diff;
 use crate::model::{
-    Actions, Address, Attestation, Caseless, Change, Command, Edit, Fields, NamespaceKind, Observed, Origin, Reason,
-    RecordedState, SignIn, Status, UserId, UserRef, WarningCode,
+    Actions, Address, Attestation, AttributeChange, Caseless, Change, Command, Edit, Fields, NamespaceKind, Observed,
+    Origin, Reason, RecordedState, SignIn, Status, UserId, UserRef, WarningCode,
 };
-use crate::planning::builder::{attribute, block, change};
+use crate::planning::builder::{block, change};
 use crate::planning::{Inputs, PlanBuilder, Settled};
 
 /// What is declared, live and recorded of the account.
@@ -378,7 +378,7 @@ fn compared(inputs: &Inputs<'_>, live: &ObservedUser, remediation: &Remediation,
         found.origins.compare(Some(&active), Some(&live.state), remembered);
         found
             .attributes
-            .push(attribute("state", json!(live.state), json!(active)));
+            .push(AttributeChange::new("state", json!(live.state), json!(active)));
     }
     setup.count(&mut found.origins);
     let reason = match remediation {

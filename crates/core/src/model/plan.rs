@@ -422,6 +422,26 @@ pub struct AttributeChange {
     pub sensitive: bool,
 }
 
+impl AttributeChange {
+    /// Of an attribute that may be shown.
+    pub(crate) fn new(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> Self {
+        Self {
+            path: path.to_owned(),
+            before: before.into(),
+            after: after.into(),
+            sensitive: false,
+        }
+    }
+
+    /// Of the application's secret: only that it changes is shown.
+    pub(crate) fn of_secret() -> Self {
+        Self {
+            sensitive: true,
+            ..Self::new("secret", (), ())
+        }
+    }
+}
+
 /// Something the reader should know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {

@@ -119,7 +119,7 @@ impl Change {
 
     /// Adds an attribute that may be shown.
     pub(crate) fn show(&mut self, path: &str, before: impl Into<Value>, after: impl Into<Value>) {
-        self.attributes.push(attribute(path, before, after));
+        self.attributes.push(AttributeChange::new(path, before, after));
     }
 }
 
@@ -132,24 +132,4 @@ pub(crate) fn block(mut change: Change, reason: Reason, note: impl Into<String>)
     change.depends_on.clear();
     change.notes = vec![note.into()];
     change
-}
-
-/// An attribute that may be shown.
-pub(crate) fn attribute(path: &str, before: impl Into<Value>, after: impl Into<Value>) -> AttributeChange {
-    AttributeChange {
-        path: path.to_owned(),
-        before: before.into(),
-        after: after.into(),
-        sensitive: false,
-    }
-}
-
-/// A secret: only that it changes is shown.
-pub(crate) fn secret_attribute() -> AttributeChange {
-    AttributeChange {
-        path: "secret".to_owned(),
-        before: Value::Null,
-        after: Value::Null,
-        sensitive: true,
-    }
 }

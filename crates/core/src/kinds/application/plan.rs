@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::diff::{self, Difference};
 use crate::model::{
     Actions, Address, ApplicationAttribute, ApplicationEdit, ApplicationFields, ApplicationMatch, ApplicationOperation,
-    ApplicationRef, Change, Command, Edit, Known, ObservedApplication, Operation, OperatorStep, Origin, Reason,
-    RecordedState, Status, WarningCode,
+    ApplicationRef, AttributeChange, Change, Command, Edit, Known, ObservedApplication, Operation, OperatorStep,
+    Origin, Reason, RecordedState, Status, WarningCode,
 };
-use crate::planning::builder::{attribute, block, change};
+use crate::planning::builder::{block, change};
 use crate::planning::{Inputs, PlanBuilder};
 
 use super::ours::{identify, remembered, superseded};
@@ -311,9 +311,9 @@ fn removal_of_leftovers(inputs: &Inputs<'_>, leftovers: &[&ObservedApplication])
             let ObservedApplication { id: _, uid, fields } = leftover;
             let uris: Vec<&String> = fields.redirect_uris.iter().collect();
             [
-                attribute("application_id", uid.0.as_str(), ()),
-                attribute("name", fields.name.as_str(), ()),
-                attribute("redirect_uri", json!(uris), ()),
+                AttributeChange::new("application_id", uid.0.as_str(), ()),
+                AttributeChange::new("name", fields.name.as_str(), ()),
+                AttributeChange::new("redirect_uri", json!(uris), ()),
             ]
         })
         .collect();
@@ -459,10 +459,10 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
         return;
     }
     let mut delete = change(Address::Application, Actions::Delete, Reason::Unlisted, Origin::Pending);
-    let name = current.map(|current| attribute("name", current.fields.name.as_str(), ()));
+    let name = current.map(|current| AttributeChange::new("name", current.fields.name.as_str(), ()));
     let uids = ours
         .iter()
-        .map(|app| attribute("application_id", app.uid.0.as_str(), ()));
+        .map(|app| AttributeChange::new("application_id", app.uid.0.as_str(), ()));
     delete.attributes = name.into_iter().chain(uids).collect();
     delete.operations = deletions(&ours);
     delete.notes = leftovers

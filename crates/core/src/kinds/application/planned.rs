@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, ApplicationOperation, ApplicationRef, ApplicationUid, Attestation, Change, ObservedApplication,
-    Operation, Origin, Reason, Status,
+    Actions, Address, ApplicationOperation, ApplicationRef, ApplicationUid, Attestation, AttributeChange, Change,
+    ObservedApplication, Operation, Origin, Reason, Status,
 };
-use crate::planning::builder::{change, secret_attribute};
+use crate::planning::builder::change;
 use crate::planning::{Inputs, PlanBuilder};
 
 /// What the other resources need to know of the application.
@@ -74,7 +74,7 @@ impl<'a> ApplicationPlan<'a> {
     /// The renewal of the secret, and nothing else.
     pub(crate) fn renewed(&self, renewal: &Renewal) -> Change {
         let mut renewed = change(Address::Application, Actions::Update, renewal.reason, renewal.origin);
-        renewed.attributes.push(secret_attribute());
+        renewed.attributes.push(AttributeChange::of_secret());
         renewed.write(self.renewing());
         renewed.note(renewal.note.clone());
         renewed
@@ -104,7 +104,7 @@ impl<'a> ApplicationPlan<'a> {
                 origins.add(present.origin);
                 origins.add(renewal.origin);
                 present.origin = origins.resolve(false);
-                present.attributes.push(secret_attribute());
+                present.attributes.push(AttributeChange::of_secret());
                 let end = present
                     .operations
                     .iter()

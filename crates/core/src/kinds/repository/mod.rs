@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::diff::Origins;
 use crate::model::{
-    Actions, Address, Attestation, Change, Command, FullPath, Known, Observed, Operation, OperatorStep, Origin,
-    PathPattern, ProjectId, Reason, RecordedState, Role, Status, WarningCode,
+    Actions, Address, Attestation, AttributeChange, Change, Command, FullPath, Known, Observed, Operation,
+    OperatorStep, Origin, PathPattern, ProjectId, Reason, RecordedState, Role, Status, WarningCode,
 };
-use crate::planning::builder::{attribute, block};
+use crate::planning::builder::block;
 use crate::planning::{Inputs, PlanBuilder, Settled};
 
 use super::application::held;
@@ -203,7 +203,7 @@ fn enable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId, selected: &
     let recorded = inputs.recorded.repositories.get(&id);
     let mut origins = Origins::default();
     origins.compare(Some(&()), None, recorded.map(|_| &()));
-    let shown = vec![attribute("enabled", (), true)];
+    let shown = vec![AttributeChange::new("enabled", (), true)];
     let mut enable = inputs.change(address, Actions::Create, Reason::Absent, origins, shown);
     if let Some(before) = &selected.instead_of {
         enable.origin = Origin::Drift;
@@ -253,7 +253,7 @@ pub(crate) fn disable(inputs: &Inputs<'_>, builder: &PlanBuilder, id: ProjectId,
     let address = Address::Repository(path.clone());
     let mut origins = Origins::default();
     origins.compare(None, Some(&()), inputs.recorded.repositories.get(&id).map(|_| &()));
-    let shown = vec![attribute("enabled", true, ())];
+    let shown = vec![AttributeChange::new("enabled", true, ())];
     let mut disable = inputs.change(address, Actions::Delete, Reason::Unlisted, origins, shown);
     carry_out(inputs, builder, &mut disable, id, path, false);
     disable
@@ -324,7 +324,7 @@ fn unselectable(inputs: &Inputs<'_>, path: &FullPath, why: &Unselectable) -> Cha
         ),
         Unselectable::NotVisible => (Reason::NotVisible, help_to_see(inputs, path)),
     };
-    let shown = vec![attribute("enabled", (), true)];
+    let shown = vec![AttributeChange::new("enabled", (), true)];
     let blocked = inputs.change(address, Actions::Create, reason, origins, shown);
     block(blocked, reason, note)
 }
