@@ -1,8 +1,6 @@
 //! Taking over an integration that somebody else made: what is live is recorded as it is, and of a Factory that cannot be
 //! asked what a person says of it. The plan that follows shows what differs, as that of any other record does.
 
-use std::fmt;
-
 use crate::kinds::application::{self, is_recorded};
 use crate::model::{
     Address, ApplicationId, ApplicationMatch, ApplicationUid, Attestation, AuthorizedUser, Desired, FactorySource,
@@ -23,32 +21,19 @@ pub struct Word {
 }
 
 /// Why there is nothing to take over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unadoptable {
     /// No application has the declared name, and Factory names none.
+    #[error("there is no application of that name: `setpoint apply` creates it")]
     NoApplication,
+    #[error("{} applications have that name, and nothing tells which one is meant", .0.len())]
     Ambiguous(Vec<(ApplicationId, ApplicationUid)>),
     /// The record has it already.
+    #[error("the record has the application already: there is nothing to adopt")]
     Recorded,
     /// Factory cannot have been approved as an account that is not there.
+    #[error("the droid is not there, so nobody approved Factory's access as it")]
     NoUser,
-}
-
-impl fmt::Display for Unadoptable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoApplication => f.write_str("there is no application of that name: `setpoint apply` creates it"),
-            Self::Ambiguous(candidates) => {
-                write!(
-                    f,
-                    "{} applications have that name, and nothing tells which one is meant",
-                    candidates.len()
-                )
-            }
-            Self::Recorded => f.write_str("the record has the application already: there is nothing to adopt"),
-            Self::NoUser => f.write_str("the droid is not there, so nobody approved Factory's access as it"),
-        }
-    }
 }
 
 /// The application that there is to take over.
