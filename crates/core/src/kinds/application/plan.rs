@@ -55,10 +55,7 @@ fn absent<'a>(inputs: &Inputs<'a>) -> ApplicationPlan<'a> {
     let (origins, attributes) = diff::missing(&inputs.desired.application, recorded);
     let mut created = inputs.change(Address::Application, actions, Reason::Absent, origins, attributes);
     create_operations(inputs, &mut created);
-    created.operations.extend(deletions(&superseded));
-    created
-        .notes
-        .extend(superseded.iter().map(|leftover| leftover_note(inputs, leftover)));
+    delete_leftovers(inputs, &mut created, &superseded);
     if let Some(note) = unsupported(inputs) {
         created = block(created, Reason::UnsupportedScope, note);
     }
@@ -286,10 +283,7 @@ fn changed(
             change.reason = Reason::RecreateRequired;
         }
         change.actions = Actions::Replace;
-        change.operations.extend(deletions(leftovers));
-        change
-            .notes
-            .extend(leftovers.iter().map(|leftover| leftover_note(inputs, leftover)));
+        delete_leftovers(inputs, &mut change, leftovers);
     }
     change
 }
@@ -317,12 +311,15 @@ fn removal_of_leftovers(inputs: &Inputs<'_>, leftovers: &[&ObservedApplication])
             ]
         })
         .collect();
-    removal.operations = deletions(leftovers);
-    removal.notes = leftovers
-        .iter()
-        .map(|leftover| leftover_note(inputs, leftover))
-        .collect();
+    delete_leftovers(inputs, &mut removal, leftovers);
     Some(removal)
+}
+
+/// Deletes the applications that were replaced, and says of each what it is.
+fn delete_leftovers(inputs: &Inputs<'_>, change: &mut Change, leftovers: &[&ObservedApplication]) {
+    change.operations.extend(deletions(leftovers));
+    let notes = leftovers.iter().map(|leftover| leftover_note(inputs, leftover));
+    change.notes.extend(notes);
 }
 
 /// What is to be deleted besides, so plainly that a record in which somebody wrote another application does no harm
@@ -452,23 +449,20 @@ pub(crate) fn destroy(inputs: &Inputs<'_>, builder: &mut PlanBuilder) {
         return;
     }
     let current = found.found();
-    let mut ours = superseded(inputs, current);
-    let leftovers = ours.clone();
-    ours.extend(current);
-    if ours.is_empty() {
+    let leftovers = superseded(inputs, current);
+    if leftovers.is_empty() && current.is_none() {
         return;
     }
     let mut delete = change(Address::Application, Actions::Delete, Reason::Unlisted, Origin::Pending);
     let name = current.map(|current| AttributeChange::new("name", current.fields.name.as_str(), ()));
-    let uids = ours
+    let uids = leftovers
         .iter()
+        .copied()
+        .chain(current)
         .map(|app| AttributeChange::new("application_id", app.uid.0.as_str(), ()));
     delete.attributes = name.into_iter().chain(uids).collect();
-    delete.operations = deletions(&ours);
-    delete.notes = leftovers
-        .iter()
-        .map(|leftover| leftover_note(inputs, leftover))
-        .collect();
+    delete_leftovers(inputs, &mut delete, &leftovers);
+    delete.operations.extend(deletions(current.as_slice()));
     // What a person disconnects later does not keep GitLab's half from being taken down now.
     if !inputs.attested() && builder.change(&Address::Connection).is_some() {
         delete.depends_on.push(Address::Connection);
