@@ -208,20 +208,14 @@ pub(crate) fn plan(inputs: &Inputs<'_>, builder: &mut PlanBuilder, user: &UserPl
     for (path, fields) in &inputs.desired.memberships {
         declared(inputs, builder, user, &live, path, *fields);
         let address = Address::Membership(path.clone());
+        let change = builder.change(&address);
         if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path)
-            && fields.role.shows_projects()
+            && change.is_none_or(|change| change.status != Status::Blocked)
         {
-            match builder.change(&address) {
-                Some(change) if change.status == Status::Blocked => {}
-                Some(change) if change.actions == Actions::Create => coverage.add(*source, path, Some(address.clone())),
-                Some(_) | None => coverage.add(*source, path, None),
+            let joins = change.is_some_and(|change| change.actions == Actions::Create);
+            if fields.role.shows_projects() {
+                coverage.add(*source, path, joins.then_some(address));
             }
-        }
-        if let Some(Resolution::Found(source)) = inputs.observed.gitlab.namespaces.get(path)
-            && builder
-                .change(&address)
-                .is_none_or(|change| change.status != Status::Blocked)
-        {
             coverage.give(*source, path, fields.role);
         }
     }

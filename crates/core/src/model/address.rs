@@ -1,6 +1,5 @@
 //! Addresses of resources: how people and scripts name them, and the order in which they are shown.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -166,12 +165,8 @@ impl fmt::Display for Address {
 }
 
 /// So that the text can be read back whatever the path is. Those that GitLab can have are as they were.
-fn escaped(path: &str) -> Cow<'_, str> {
-    if path.contains(['"', '\\']) {
-        path.replace('\\', "\\\\").replace('"', "\\\"").into()
-    } else {
-        path.into()
-    }
+fn escaped(path: &str) -> String {
+    path.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// The path between quotation marks; none where a mark or a backslash stands alone.

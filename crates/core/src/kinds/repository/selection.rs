@@ -74,11 +74,7 @@ pub(super) fn select<'a>(inputs: &Inputs<'a>, builder: &mut PlanBuilder, coverag
         candidates: candidates(inputs),
         ..Selection::default()
     };
-    let sight = Sight {
-        inputs,
-        list_is_complete: inputs.list_is_the_droids(),
-        coverage,
-    };
+    let sight = Sight { inputs, coverage };
     explicit(inputs, builder, &sight, &mut selection);
     globs(inputs, builder, &sight, &mut selection);
     exceptions(inputs, builder, &mut selection);
@@ -134,7 +130,6 @@ fn candidates<'a>(inputs: &Inputs<'a>) -> BTreeMap<ProjectId, Candidate<'a>> {
 /// How to tell what the droid will see.
 struct Sight<'a> {
     inputs: &'a Inputs<'a>,
-    list_is_complete: bool,
     coverage: &'a Coverage,
 }
 
@@ -150,7 +145,7 @@ impl Sight<'_> {
             Some(Visibility::Internal) => !self.is_external(),
             Some(Visibility::Private) | None => false,
         };
-        if open && (listed || !self.list_is_complete) {
+        if open && (listed || !self.inputs.list_is_the_droids()) {
             return Some(Covered { by: None });
         }
         let told = self.inputs.observed.gitlab.roles.get(&id).copied().flatten();
