@@ -4,15 +4,17 @@
 //! [`Secret::expose`], which is easy to search for. From the moment it is made, [`redact()`] takes it out of all text.
 
 mod command;
+mod error;
 mod process;
 mod redact;
 mod reference;
 mod remote_text;
 
 pub use command::{SecretCommand, end_commands};
+pub use error::SecretError;
 pub use process::keep_memory_private;
 pub use redact::{declare_public, learn, redact, to_json};
-pub use reference::{SecretError, SecretRef};
+pub use reference::SecretRef;
 pub use remote_text::RemoteText;
 
 use std::sync::Arc;
