@@ -872,6 +872,21 @@ async fn the_limit_of_sign_ins_is_explained() {
     assert_says(&error, ErrorKind::RateLimited, "ten sign-ins");
 }
 
+/// Whatever forbids a password in words of its own, passwords may well be switched on.
+#[tokio::test]
+async fn a_sign_in_that_is_forbidden_in_words_says_them() {
+    let bench = Bench::with_injector(&[], |request, after| {
+        if !after && request.method == "POST" && request.path == "/users/sign_in" {
+            return json_answer(403, "You cannot perform write operations on a read-only instance");
+        }
+        Action::Pass
+    })
+    .await;
+    let error = bench.authorize(&bench.droid()).await.unwrap_err();
+    assert_says(&error, ErrorKind::Unexpected, "on a read-only instance");
+    assert_eq!(error.hint, None);
+}
+
 #[tokio::test]
 async fn impersonation_is_always_stopped() {
     for admin_mode in ["admin_mode=false", "admin_mode=true"] {

@@ -317,7 +317,9 @@ impl<'a> SignIn<'a> {
             }
         };
         let status = landed.response.status();
-        if status == StatusCode::FORBIDDEN {
+        let said = landed.response.said().text;
+        // That passwords are switched off is a page; what is said in JSON is something else, such as a read-only instance.
+        if status == StatusCode::FORBIDDEN && said.is_none() {
             return Err(password_off());
         }
         if let Some(obstacle) = landed.obstacle(&self.account.username) {
@@ -328,7 +330,7 @@ impl<'a> SignIn<'a> {
         }
         let signed_out = landed.page.form_with("user[login]").is_some();
         if !signed_out && status.is_client_error() {
-            return Err(self.rejected(&landed.page, status));
+            return Err(self.rejected(&landed.page, status, said));
         }
         match session.who().await? {
             Some(name) => self.verified(name).await,
@@ -466,15 +468,17 @@ impl<'a> SignIn<'a> {
         page.lacks("sign that somebody is signed in")
     }
 
-    fn rejected(&self, page: &Page, status: StatusCode) -> Error {
-        let said = page.said().unwrap_or_else(|| page.title.clone());
-        let message = format!(
-            "GitLab rejected the sign-in of {} ({}): {said}",
-            self.account.username,
-            status.as_u16()
-        );
-        error(ErrorKind::Unexpected, message)
-            .with_hint("A proxy that drops cookies or changes the Host header causes this.")
+    fn rejected(&self, page: &Page, status: StatusCode, said: Option<RemoteText>) -> Error {
+        let rejected = |reason: &RemoteText| {
+            let (who, status) = (&self.account.username, status.as_u16());
+            let message = format!("GitLab rejected the sign-in of {who} ({status}): {reason}");
+            error(ErrorKind::Unexpected, message)
+        };
+        match said {
+            Some(said) => rejected(&said),
+            None => rejected(&page.said().unwrap_or_else(|| page.title.clone()))
+                .with_hint("A proxy that drops cookies or changes the Host header causes this."),
+        }
     }
 }
 
