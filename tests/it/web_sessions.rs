@@ -887,6 +887,38 @@ async fn a_sign_in_that_is_forbidden_in_words_says_them() {
     assert_eq!(error.hint, None);
 }
 
+/// Without the button impersonation is switched off, but only on the page that would have it.
+#[tokio::test]
+async fn a_page_that_is_no_users_says_nothing_of_impersonation() {
+    let answer = |status, header: (&str, &str), body: &str| Action::Respond {
+        status,
+        headers: vec![(header.0.to_owned(), header.1.to_owned())],
+        body: body.to_owned(),
+    };
+    let html = ("content-type", "text/html");
+    for answer in [
+        answer(
+            200,
+            html,
+            "<form action='/login' method='post'><input name='user'></form>",
+        ),
+        answer(200, ("content-type", "application/json"), "\"fine\""),
+        answer(200, html, ""),
+        answer(302, ("location", "/users/sign_in"), ""),
+    ] {
+        let injected = answer.clone();
+        let bench = Bench::with_injector(&[], move |request, after| {
+            let inject = !after && request.path == "/admin/users/factory-droid";
+            if inject { injected.clone() } else { Action::Pass }
+        })
+        .await;
+        let admin = bench.admin();
+        let error = bench.authorize(&bench.impersonated(&admin)).await.unwrap_err();
+        assert_says(&error, ErrorKind::Unexpected, "no sign of being that of a user");
+        assert!(!error.message.contains("impersonation"), "{answer:?}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn impersonation_is_always_stopped() {
     for admin_mode in ["admin_mode=false", "admin_mode=true"] {

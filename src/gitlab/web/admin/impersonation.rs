@@ -16,6 +16,7 @@ use super::{AdminSession, State};
 use crate::gitlab::errors::is_gitlabs;
 use crate::http::{Error, ErrorKind, Result, Side, StatusCode};
 use crate::secrets::RemoteText;
+use crate::urls;
 
 /// How far an impersonation has to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,11 @@ impl AdminSession {
         let path = format!("admin/users/{username}");
         let (session, visited) = self.page(state, &path).await?;
         let visited = Self::found(state.web.name(), visited, &format!("user {username}"))?;
+        // A page that is another says nothing about impersonation. GitLab may spell the username otherwise.
+        let address = urls::root(visited.url()).to_ascii_lowercase();
+        if visited.page.csrf().is_err() || !address.ends_with(&format!("/{path}").to_ascii_lowercase()) {
+            return Err(visited.page.lacks("sign of being that of a user"));
+        }
         match visited.page.sender_to("/impersonate")? {
             Some(form) if form.method == "post" => Ok((session, visited, form)),
             _ => Err(no_button(state.web.is_own(username), &visited, username)),
