@@ -597,8 +597,12 @@ impl Trial {
                 tls::front(listener, inner, &servers, Some(&clients));
                 std::fs::write(fixture.path("ca.pem"), servers.pem()).expect("a file");
                 clients.write_client(fixture.folder());
-                let key = std::fs::read_to_string(fixture.path("client.key")).expect("the key");
-                let lines = key.lines().filter(|line| !line.starts_with('-'));
+                let read = |name: &str| std::fs::read_to_string(fixture.path(name)).expect("a file");
+                let (key, certificate) = (read("client.key"), read("client.pem"));
+                // The key's file ends with the public key, which may stand in the certificate in the same lines.
+                let lines = key
+                    .lines()
+                    .filter(|line| !line.starts_with('-') && !certificate.contains(line));
                 lines.for_each(|line| self.sealed.canaries.add(line, "the key of the client certificate"));
                 fixture.edit_config(
                     &line,
