@@ -120,8 +120,11 @@ impl GitlabApi {
         }
     }
 
+    /// Removes this membership and no other: without being asked not to, GitLab takes those in the subgroups and projects of
+    /// a group along (GitLab: `doc/api/group_members.md`, `skip_subresources`).
     pub(super) async fn remove(&self, source: SourceKind, user: UserId) -> Result<()> {
-        let request = self.delete(&members(source, Some(user))).repeatable();
+        let request = self.delete(&members(source, Some(user)));
+        let request = request.query([("skip_subresources", "true")]).repeatable();
         gone(&self.client.send(request).await?)
     }
 }

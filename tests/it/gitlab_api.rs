@@ -347,6 +347,29 @@ async fn memberships_are_added_once_changed_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_membership_below_one_that_is_removed_stays() {
+    let bench = Bench::new().await;
+    let user = bench.api.create_user(&droid(), None).await.unwrap().id;
+    let group = bench.group("platform");
+    let below = [
+        bench.group("platform/services"),
+        bench.project("platform/services/billing"),
+    ];
+    for source in [below[1], below[0], group] {
+        bench
+            .api
+            .add_member(source, user, Role::Maintainer.into())
+            .await
+            .unwrap();
+    }
+    bench.api.remove_member(group, user).await.unwrap();
+    let mut left: Vec<_> = bench.api.memberships(user).await.unwrap();
+    left.sort_by_key(|membership| membership.source);
+    let left: Vec<_> = left.into_iter().map(|membership| membership.source).collect();
+    assert_eq!(left, below);
+}
+
+#[tokio::test]
 async fn memberships_come_in_pages() {
     let bench = Bench::new().await;
     let user = bench.api.create_user(&droid(), None).await.unwrap().id;
