@@ -4,7 +4,7 @@
 //!
 //! A run is made from its seed alone, so that a violation can be tried again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -60,8 +60,8 @@ struct Before {
     world: World,
     /// Client ids of the applications that are the program's own.
     ours: BTreeSet<String>,
-    /// Full paths of the droid's roles that the record has.
-    recorded: BTreeSet<String>,
+    /// Where the droid has roles that the record has.
+    recorded: HashSet<Source>,
     droid: Option<u64>,
 }
 
@@ -272,7 +272,7 @@ impl Run {
             ours,
             recorded: record["memberships"]
                 .as_object()
-                .map(|roles| roles.keys().map(|path| path.to_ascii_lowercase()).collect())
+                .map(|roles| roles.values().filter_map(|role| source_of(&role["source"])).collect())
                 .unwrap_or_default(),
             droid: droid(&world, &self.declared),
             world,
@@ -415,7 +415,8 @@ impl Run {
                 Some(member.user_id) != droid || {
                     let path = path_of(world, member.source).to_ascii_lowercase();
                     let mut declared = self.declared.memberships.keys();
-                    !declared.any(|declared| declared.eq_ignore_ascii_case(&path)) && !before.recorded.contains(&path)
+                    !declared.any(|declared| declared.eq_ignore_ascii_case(&path))
+                        && !before.recorded.contains(&member.source)
                 }
             });
             format!("{:?}", others.collect::<Vec<_>>())
@@ -688,5 +689,15 @@ impl Intercept for Several {
 
     fn after(&self, request: &Seen, status: u16) -> Action {
         self.first(|injector| injector.after(request, status))
+    }
+}
+
+/// What a recorded membership is of, which keeps its id where it moves.
+fn source_of(recorded: &Value) -> Option<Source> {
+    let id = recorded["id"].as_u64()?;
+    match recorded["kind"].as_str()? {
+        "group" => Some(Source::Group(id)),
+        "project" => Some(Source::Project(id)),
+        _ => None,
     }
 }
