@@ -354,3 +354,21 @@ async fn a_backup_is_put_back_unless_it_is_older_or_anothers() {
         .await
         .expect(1);
 }
+
+/// Whoever rebuilds the record of an integration that Factory works with has said that it is theirs, whatever else others
+/// changed: the plan that follows does not ask for it again.
+#[tokio::test]
+async fn what_was_rebuilt_has_not_to_be_adopted() {
+    let fixture = converged().await;
+    fixture.world(|world| {
+        let integration = world.factory.integration.as_mut().expect("an integration");
+        "https://old.example.com".clone_into(&mut integration.domain);
+    });
+    fixture.change_application(|application| "Something".clone_into(&mut application.name));
+    std::fs::remove_file(fixture.path(RECORD)).unwrap();
+    std::fs::remove_file(fixture.path(".setpoint/journal.jsonl")).unwrap();
+    rebuild(&fixture).await.expect(0);
+    fixture.apply().await.expect(0);
+    fixture.expect_connected("after the rebuild");
+    fixture.expect_nothing_to_do("after the rebuild").await;
+}

@@ -4,7 +4,7 @@
 use crate::kinds::application::{self, is_recorded};
 use crate::model::{
     Address, ApplicationId, ApplicationMatch, ApplicationUid, Attestation, AuthorizedUser, Desired, FactorySource,
-    IntegrationStatus, Known, Observed, ObservedApplication, RecordedAuthorization, RecordedConnection, RecordedState,
+    Known, Observed, ObservedApplication, RecordedAuthorization, RecordedConnection, RecordedState,
 };
 
 /// What a person says that nobody else can.
@@ -112,10 +112,7 @@ fn take_over_connection(
     let integration = observed.factory.integration.as_ref();
     let (domain, attested) = match observed.factory.source {
         FactorySource::Live => {
-            let working = integration.filter(|integration| {
-                integration.application == live.uid && integration.status == IntegrationStatus::Connected
-            });
-            let Some(integration) = working else {
+            let Some(integration) = integration.filter(|_| application::is_in_use(observed, live)) else {
                 return;
             };
             (&integration.domain, None)

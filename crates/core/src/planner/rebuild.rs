@@ -4,7 +4,7 @@
 
 use crate::model::{
     Address, ApplicationMatch, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, Reason,
-    RecordedAuthorization, RecordedConnection, RecordedState, SecretCheck, identify_application,
+    RecordedAuthorization, RecordedConnection, RecordedState, SecretCheck,
 };
 
 use super::refresh::refresh;
@@ -18,14 +18,12 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
     for Change { address, .. } in &plan.changes {
         kinds::forget(&mut next, address);
     }
-    // Whoever rebuilds the record of an integration says that its application is ours.
+    // Whoever rebuilds the record of an integration says that its application is ours, as it is: without that it would have
+    // to be adopted before anything that differs could be put right.
     let is_held = |change: &Change| change.address == Address::Application && change.reason == Reason::AlreadyExists;
-    if plan
-        .changes
-        .iter()
-        .any(|change| is_held(change) && change.attributes.is_empty())
-        && let Some(live) =
-            identify_application(&desired.application.name, &observed.gitlab.applications, recorded, None).found()
+    if let Some(live) = ApplicationMatch::of(desired, observed, recorded).found()
+        && !application::is_recorded(&next, live)
+        && (application::is_in_use(observed, live) || plan.changes.iter().any(is_held))
     {
         application::take_over(&mut next, live, &observed.gitlab.secret, None);
     }
@@ -76,8 +74,7 @@ pub fn presume(
     if observed.factory.source != FactorySource::Attested {
         return Presumed::Nothing;
     }
-    let applications = &observed.gitlab.applications;
-    let Some(live) = identify_application(&desired.application.name, applications, recorded, None).found() else {
+    let Some(live) = ApplicationMatch::of(desired, observed, recorded).found() else {
         return Presumed::Nothing;
     };
     let secret_fingerprint = observed.gitlab.secret.accepted().cloned();
@@ -113,13 +110,15 @@ pub fn presume(
 #[cfg(test)]
 mod tests {
     use super::{Presumed, inhabited, presume, rebuild};
-    use crate::model::{FactorySource, Origin, SecretCheck};
+    use crate::model::{Command, FactorySource, Origin, Reason, SecretCheck, Status};
     use crate::planner::fixture::{Case, FINGERPRINT, at, converged};
 
-    /// The case with the record that a rebuild makes of it.
+    /// The case with the record that a rebuild makes of it, by the plan that only looks.
     fn rebuilt(case: &Case) -> Case {
         let mut case = case.clone().forget();
+        let converges = std::mem::replace(&mut case.policy.command, Command::Drift);
         let plan = case.plan();
+        case.policy.command = converges;
         case.recorded = rebuild(&case.desired, &case.observed, &case.recorded, &plan);
         case
     }
@@ -162,12 +161,40 @@ mod tests {
         assert!(record.memberships.is_empty() && record.repositories.is_empty());
         let plan = case.plan();
         assert_eq!(at(&plan, "gitlab.user").origin, Origin::Unrecorded);
-        assert_eq!(at(&plan, "gitlab.application").origin, Origin::Unrecorded);
-        let empty = case.forget().plan();
-        assert_eq!(
-            plan.changes, empty.changes,
-            "the record adds nothing and takes nothing away"
-        );
+        let application = at(&plan, "gitlab.application");
+        assert_eq!(application.origin, Origin::Unrecorded);
+        assert_ne!(application.reason, Reason::AlreadyExists, "its connection is recorded");
+    }
+
+    #[test]
+    fn what_factory_works_with_has_not_to_be_adopted_after_it() {
+        for secret in [
+            SecretCheck::NotChecked,
+            SecretCheck::NoneStored,
+            SecretCheck::Accepted {
+                fingerprint: FINGERPRINT.to_owned(),
+            },
+        ] {
+            let edits: [fn(&mut Case); 3] = [
+                |_| {},
+                |case| case.application().fields.name = "Something".to_owned(),
+                |case| case.application().fields.redirect_uris.clear(),
+            ];
+            for edit in edits {
+                let mut case = converged();
+                case.observed.gitlab.secret = secret.clone();
+                case.integration().domain = "https://old.example.com".into();
+                edit(&mut case);
+                let blocked = |case: &Case| {
+                    let mut changes = case.plan().changes.into_iter();
+                    changes.any(|change| change.reason == Reason::AlreadyExists)
+                };
+                assert!(blocked(&case.clone().forget()), "{secret:?}");
+                let case = rebuilt(&case);
+                assert!(!blocked(&case), "{secret:?}: {:?}", case.plan().changes);
+                assert_eq!(at(&case.plan(), "factory.connection").status, Status::Ready);
+            }
+        }
     }
 
     #[test]

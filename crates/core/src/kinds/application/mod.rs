@@ -28,7 +28,7 @@ pub use plan::may_set_scopes;
 pub(crate) use plan::{destroy, plan};
 pub(crate) use planned::ApplicationPlan;
 pub(crate) use secret::{ConnectionSecret, decide as decide_secret, decide_if_refused, warn_of_store};
-pub(crate) use unadopted::{held, hold, is_found_in_use, is_learned, is_recorded, take_over};
+pub(crate) use unadopted::{held, hold, is_found_in_use, is_in_use, is_learned, is_recorded, take_over};
 
 use ours::{remembered, superseded};
 

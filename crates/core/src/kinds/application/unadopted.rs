@@ -3,8 +3,8 @@
 //! (`setpoint adopt`), unless Factory itself says that it does not work with it.
 
 use crate::model::{
-    Actions, Address, Attestation, Change, Command, IntegrationStatus, Intent, ObservedApplication, Origin, Reason,
-    RecordedApplication, RecordedState, SecretCheck,
+    Actions, Address, Attestation, Change, Command, IntegrationStatus, Intent, Observed, ObservedApplication, Origin,
+    Reason, RecordedApplication, RecordedState, SecretCheck,
 };
 use crate::planning::Inputs;
 use crate::planning::builder::{block, change};
@@ -26,7 +26,7 @@ pub(crate) fn is_recorded(recorded: &RecordedState, live: &ObservedApplication) 
 /// Whether Factory works with an application, and neither that nor its connection was ever recorded, so that nobody can say
 /// whose it is.
 pub(crate) fn is_found_in_use(inputs: &Inputs<'_>, application: &ApplicationPlan<'_>) -> bool {
-    let in_use = application.live.is_some_and(|live| is_in_use(inputs, live));
+    let in_use = application.live.is_some_and(|live| is_in_use(inputs.observed, live));
     let is_new = inputs.recorded.application.is_none() && inputs.recorded.connection.is_none();
     inputs.policy.command.converges() && is_new && in_use && !inputs.attested()
 }
@@ -43,7 +43,7 @@ pub(crate) fn hold(
         return;
     };
     let renews = needed.is_some_and(|needed| needed.renewal.is_some());
-    let touched = whatever || renews && is_in_use(inputs, live);
+    let touched = whatever || renews && is_in_use(inputs.observed, live);
     if inputs.policy.command == Command::Rotate || is_recorded(inputs.recorded, live) || !(inputs.attested() || touched)
     {
         return;
@@ -66,8 +66,8 @@ pub(crate) fn hold(
 }
 
 /// Whether Factory says that it works with this application.
-fn is_in_use(inputs: &Inputs<'_>, live: &ObservedApplication) -> bool {
-    inputs.integration().is_some_and(|integration| {
+pub(crate) fn is_in_use(observed: &Observed, live: &ObservedApplication) -> bool {
+    observed.factory.integration.as_ref().is_some_and(|integration| {
         integration.application == live.uid && integration.status == IntegrationStatus::Connected
     })
 }
