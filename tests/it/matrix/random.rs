@@ -43,7 +43,13 @@ pub(crate) fn runs(seed: u64, many: u64, workers: usize) -> (Tally, Found) {
     (tally, found.into_inner().expect("no run panics with it"))
 }
 
-const APPLY: [&str; 4] = ["apply", "--auto-approve", "--allow-removals", "1000"];
+const APPLY: [&str; 5] = [
+    "apply",
+    "--auto-approve",
+    "--allow-removals",
+    "1000",
+    "--allow-interruption",
+];
 
 /// As many scopes as Factory asks for.
 const LEAST_SCOPES: usize = 7;
@@ -107,7 +113,7 @@ impl Run {
         stage.configure_as(|gitlab, factory| self.declared.render(gitlab, factory));
         self.rebuild_a_lost_record(&stage)?;
         let before = self.before(&stage);
-        self.refused_by_the_guard(&stage, &before)?;
+        self.refused_by_the_guards(&stage, &before)?;
         let parallelism = *self.rng.pick(&["1", "8"]);
         let mut command = APPLY.to_vec();
         command.extend(["--parallelism", parallelism]);
@@ -308,47 +314,47 @@ impl Run {
         Ok(ended)
     }
 
-    /// With a small guard, an apply that removes more is refused and writes nothing.
-    fn refused_by_the_guard(&mut self, stage: &Stage, before: &Before) -> Result<(), String> {
-        if !self.declared.few_removals {
-            return Ok(());
-        }
+    /// An apply that nobody allowed to remove so much, or to cut Factory off until a person comes, is refused and writes
+    /// nothing.
+    fn refused_by_the_guards(&mut self, stage: &Stage, before: &Before) -> Result<(), String> {
         let plan = plan(stage)?;
-        let removals = plan
-            .changes()
-            .filter(|change| text(change, "status") == "ready")
-            .filter(|change| change["actions"] == serde_json::json!(["delete"]))
-            .count();
-        if removals < 2 {
-            return Ok(());
+        let ready = || plan.changes().filter(|change| text(change, "status") == "ready");
+        let removals = ready().filter(|change| change["actions"] == serde_json::json!(["delete"]));
+        let removes = self.declared.few_removals && removals.count() > 1;
+        let cuts_off = ready().any(|change| change["interrupts"]["ended_by"] == "operator");
+        for (is_due, allowed) in [(removes, &APPLY[4..]), (cuts_off, &APPLY[2..4])] {
+            if !is_due {
+                continue;
+            }
+            let ended = stage.run(&[&APPLY[..2], allowed].concat());
+            self.story.push(format!("refused with {allowed:?}"));
+            if ended.code != Some(4) {
+                return Err(format!("a guard let through what nobody allowed: {}", ended.all()));
+            }
+            let [now, then] = [stage.world(), before.world.clone()].map(|mut world| {
+                forget_traces(&mut world);
+                world
+            });
+            if now != then {
+                return Err("a refused apply changed something".to_owned());
+            }
         }
-        let ended = stage.run(&["apply", "--auto-approve"]);
-        self.story.push("refused by the guard".to_owned());
-        if ended.code != Some(4) {
-            return Err(format!("{removals} removals where 1 is allowed: {}", ended.all()));
-        }
-        let mut now = stage.world();
-        forget_traces(&mut now);
-        let mut then = before.world.clone();
-        forget_traces(&mut then);
-        if now == then {
-            Ok(())
-        } else {
-            Err("a refused apply changed something".to_owned())
-        }
+        Ok(())
     }
 
     /// What must hold in the end.
     fn settled(&self, stage: &Stage, before: &Before, left: &Plan) -> Result<(), String> {
         let mut wrong = Vec::new();
+        // The address that a person opens is good for minutes: each apply that leaves it to one asks Factory for another.
+        let by_a_person = |change: &Value| text(change, "status") == "operator";
+        let begins_anew = left.of("factory.authorization").is_some_and(by_a_person);
+        let counts = |request: &RequestLog| {
+            api_write(request) && !(begins_anew && request.path.ends_with("/gitlab-sh/authorizations"))
+        };
         // The record may have to catch up with what was found; after that there is nothing to write at all.
-        self.idle(
-            stage,
-            |request| api_write(request) && !to_the_record(request),
-            &mut wrong,
-        )?;
+        self.idle(stage, |request| counts(request) && !to_the_record(request), &mut wrong)?;
         let record = stage.record();
-        self.idle(stage, api_write, &mut wrong)?;
+        self.idle(stage, counts, &mut wrong)?;
         if stage.record() != record {
             wrong.push(format!(
                 "the record has not come to rest:\n{}\n{}",
@@ -372,7 +378,7 @@ impl Run {
     }
 
     /// Applies where there is nothing to do.
-    fn idle(&self, stage: &Stage, counts: fn(&RequestLog) -> bool, wrong: &mut Vec<String>) -> Result<(), String> {
+    fn idle(&self, stage: &Stage, counts: impl Fn(&RequestLog) -> bool, wrong: &mut Vec<String>) -> Result<(), String> {
         let first = stage.requests().len();
         let ended = self.apply(stage)?;
         if !matches!(ended.code, Some(0 | 3)) {
