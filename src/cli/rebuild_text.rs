@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::app::console::Rebuilt;
 use crate::config::Driver;
-use crate::model::{Observed, Plan, RecordedState};
+use crate::model::{Address, Observed, Plan, RecordedState};
 use crate::planner::Presumed;
 use crate::render;
 use crate::render::text::{count, sanitize, wrap};
@@ -33,10 +33,14 @@ pub(super) fn proposal(rebuilt: &Rebuilt<'_>, width: usize) -> String {
     for line in lines {
         let _ = writeln!(out, "{}", wrap(&line, width, "  ", "      "));
     }
-    if !plan.changes.is_empty() {
+    let mut left_out: Vec<&Address> = plan.changes.iter().map(|change| &change.address).collect();
+    let differing = left_out.len();
+    left_out.retain(|address| **address != Address::Application || record.application.is_none());
+    let is_taken_over = left_out.len() < differing;
+    if !left_out.is_empty() {
         out.push_str("\nLeft out, because it differs from the configuration or nobody can see that it does not:\n");
-        for change in &plan.changes {
-            let _ = writeln!(out, "  {}", sanitize(&change.address.to_string()));
+        for address in left_out {
+            let _ = writeln!(out, "  {}", sanitize(&address.to_string()));
         }
     }
     let mut notes = vec![
@@ -44,6 +48,9 @@ pub(super) fn proposal(rebuilt: &Rebuilt<'_>, width: usize) -> String {
         "What an interrupted run had begun is forgotten; what it made is found by its name, or by what Factory uses."
             .to_owned(),
     ];
+    if is_taken_over {
+        notes.push("The application is recorded as it is, with what differs: it is taken to be yours.".to_owned());
+    }
     notes.extend(namesakes(observed, record));
     if environment.factory_driver == Driver::Assisted {
         notes.push("What people attested is forgotten.".to_owned());

@@ -367,7 +367,11 @@ async fn what_was_rebuilt_has_not_to_be_adopted() {
     fixture.change_application(|application| "Something".clone_into(&mut application.name));
     std::fs::remove_file(fixture.path(RECORD)).unwrap();
     std::fs::remove_file(fixture.path(".setpoint/journal.jsonl")).unwrap();
-    rebuild(&fixture).await.expect(0);
+    let ran = rebuild(&fixture).await.expect(0);
+    let said = unwrapped(&ran.stdout);
+    assert!(said.contains("The application is recorded as it is"), "{said}");
+    let left_out = said.split("Left out").nth(1).unwrap_or_default();
+    assert!(!left_out.contains("gitlab.application"), "{said}");
     fixture.apply().await.expect(0);
     fixture.expect_connected("after the rebuild");
     fixture.expect_nothing_to_do("after the rebuild").await;
