@@ -9,10 +9,10 @@ use super::world::{ADMIN, App, Integration, Sides, World};
 use crate::http::ErrorKind;
 use crate::model::{
     Address, Change, Command, Desired, FullPath, GroupId, Known, MembershipFields, Observed, Outcome, Plan, ProjectId,
-    Role, SourceKind, Status, Unlisted, UserId, UserState,
+    Reason, Role, SourceKind, Status, Unlisted, UserId, UserState,
 };
 use crate::planner::fixture::{desired, patterns, strings};
-use crate::planner::plan;
+use crate::planner::{plan, presume, rebuild};
 
 /// Something that changes a side, the file or the policy.
 #[derive(Debug, Clone)]
@@ -260,6 +260,17 @@ impl Run {
         let again = plan(&self.desired, &shuffled, &record, &policy);
         assert_eq!(made, again, "not deterministic, or the order of the input matters");
         (observed, made)
+    }
+
+    /// Makes a record from what is live, as `state rebuild` does.
+    fn rebuild(&self) {
+        let (observed, _) = self.look(Command::Drift);
+        let mut record = self.world.get().record.clone();
+        presume(&self.desired, &observed, &mut record, None);
+        self.world.get().record = record;
+        let (observed, plan) = self.look(Command::Drift);
+        let rebuilt = rebuild(&self.desired, &observed, &self.world.get().record, &plan);
+        self.world.get().record = rebuilt;
     }
 
     /// An apply at which nothing goes wrong. What the plan calls ready has to succeed, also where GitLab refuses the secret
@@ -564,6 +575,25 @@ proptest! {
             let by_person = |change: &Change| assisted && matches!(change.address, Address::Repository(_));
             assert!(left.iter().all(by_person), "{left:#?}");
         }
+    }
+
+    /// A record that was lost and is made anew asks for no adoption, whatever differs, and the next apply converges.
+    #[test]
+    fn a_rebuilt_record_is_enough(first in events(), others in events()) {
+        let mut run = Run::new();
+        for event in &first {
+            run.happen(event);
+        }
+        run.converge();
+        for event in &others {
+            run.happen(event);
+        }
+        run.world.get().forget_record();
+        run.rebuild();
+        let asked = |change: &Change| change.reason == Reason::AlreadyExists;
+        let left = run.look(Command::Plan).1.changes;
+        assert!(!left.iter().any(asked), "{left:#?}");
+        run.converge();
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! change of ours.
 
 use crate::model::{
-    Address, ApplicationMatch, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, Reason,
-    RecordedAuthorization, RecordedConnection, RecordedState, SecretCheck,
+    ApplicationMatch, AuthorizedUser, Change, Desired, Evidence, FactorySource, Observed, Plan, RecordedAuthorization,
+    RecordedConnection, RecordedState, SecretCheck,
 };
 
 use super::refresh::refresh;
@@ -20,10 +20,13 @@ pub fn rebuild(desired: &Desired, observed: &Observed, recorded: &RecordedState,
     }
     // Whoever rebuilds the record of an integration says that its application is ours, as it is: without that it would have
     // to be adopted before anything that differs could be put right.
-    let is_held = |change: &Change| change.address == Address::Application && change.reason == Reason::AlreadyExists;
+    let may_be_in_use = |live| match observed.factory.source {
+        FactorySource::Live => application::is_in_use(observed, live),
+        FactorySource::Attested => true,
+    };
     if let Some(live) = ApplicationMatch::of(desired, observed, recorded).found()
         && !application::is_recorded(&next, live)
-        && (application::is_in_use(observed, live) || plan.changes.iter().any(is_held))
+        && may_be_in_use(live)
     {
         application::take_over(&mut next, live, &observed.gitlab.secret, None);
     }
