@@ -38,7 +38,7 @@ pub(super) fn proposal(rebuilt: &Rebuilt<'_>, width: usize) -> String {
     left_out.retain(|address| **address != Address::Application || record.application.is_none());
     let is_taken_over = left_out.len() < differing;
     if !left_out.is_empty() {
-        out.push_str("\nLeft out, because it differs from the configuration or nobody can see that it does not:\n");
+        out.push_str("\nLeft out, because it differs, or nobody can see that it does not:\n");
         for address in left_out {
             let _ = writeln!(out, "  {}", sanitize(&address.to_string()));
         }
