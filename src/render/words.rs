@@ -60,7 +60,7 @@ pub fn participle(address: &Address, actions: Actions) -> &'static str {
 pub fn begun(address: &Address, actions: Actions) -> &'static str {
     match actions {
         Actions::Create => participle(address, actions),
-        Actions::Replace => "the new one created",
+        Actions::Replace => "the new one is there",
         Actions::Update => "updated in part",
         Actions::Delete => "deleted in part",
     }
